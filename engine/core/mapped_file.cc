@@ -1,0 +1,159 @@
+#include "engine/core/mapped_file.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace midge {
+namespace {
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Status open_error(const std::string& path) {
+  const int error = errno;
+  const StatusCode code =
+      error == ENOENT || error == ENOTDIR ? StatusCode::kNotFound : StatusCode::kIoError;
+  return make_status(code, "%s: cannot open: %s", path.c_str(), std::strerror(error));
+}
+
+Status read_all(int fd, const std::string& path, uint8_t* out, uint64_t size) {
+  uint64_t done = 0;
+  while (done < size) {
+    const ssize_t got = ::read(fd, out + done, size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return make_status(StatusCode::kIoError, "%s: read failed at offset %llu: %s", path.c_str(),
+                         static_cast<unsigned long long>(done), std::strerror(errno));
+    }
+    if (got == 0) {
+      return make_status(StatusCode::kIoError, "%s: file ended at offset %llu, expected %llu bytes",
+                         path.c_str(), static_cast<unsigned long long>(done),
+                         static_cast<unsigned long long>(size));
+    }
+    done += static_cast<uint64_t>(got);
+  }
+  return Status();
+}
+
+}  // namespace
+
+MappedFile::~MappedFile() { close(); }
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      access_(other.access_) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  if (this != &other) {
+    close();
+    path_ = std::move(other.path_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    access_ = other.access_;
+  }
+  return *this;
+}
+
+void MappedFile::close() {
+  if (data_ == nullptr) return;
+  void* start = const_cast<uint8_t*>(data_);
+  if (access_ == FileAccess::kMap) {
+    ::munmap(start, size_);
+  } else {
+    std::free(start);
+  }
+  data_ = nullptr;
+  size_ = 0;
+}
+
+Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return open_error(path);
+  struct stat info = {};
+  if (::fstat(fd.get(), &info) != 0) return open_error(path);
+  if (!S_ISREG(info.st_mode)) {
+    return make_status(StatusCode::kIoError, "%s: not a regular file", path.c_str());
+  }
+  MappedFile file;
+  file.path_ = path;
+  file.access_ = access;
+  const auto size = static_cast<uint64_t>(info.st_size);
+  if (size == 0) return file;
+  if (access == FileAccess::kMap) {
+    void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    if (start == MAP_FAILED) {
+      return make_status(StatusCode::kIoError, "%s: cannot map %llu bytes: %s", path.c_str(),
+                         static_cast<unsigned long long>(size), std::strerror(errno));
+    }
+    file.data_ = static_cast<const uint8_t*>(start);
+    file.size_ = size;
+    return file;
+  }
+  // 64: a cache line, so that a copied file is at least as aligned as any tensor in it asks for.
+  void* start = std::aligned_alloc(64, (size + 63) / 64 * 64);
+  if (start == nullptr) {
+    return make_status(StatusCode::kOutOfMemory, "%s: no memory for a copy of %llu bytes",
+                       path.c_str(), static_cast<unsigned long long>(size));
+  }
+  file.data_ = static_cast<const uint8_t*>(start);
+  file.size_ = size;
+  MIDGE_RETURN_IF_ERROR(read_all(fd.get(), path, static_cast<uint8_t*>(start), size));
+  return file;
+}
+
+Result<std::string> read_small_file(const std::string& path, uint64_t bytes_max) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return open_error(path);
+  struct stat info = {};
+  if (::fstat(fd.get(), &info) != 0) return open_error(path);
+  if (!S_ISREG(info.st_mode)) {
+    return make_status(StatusCode::kIoError, "%s: not a regular file", path.c_str());
+  }
+  const auto size = static_cast<uint64_t>(info.st_size);
+  if (size > bytes_max) {
+    return make_status(StatusCode::kInvalidFile, "%s: %llu bytes, expected at most %llu",
+                       path.c_str(), static_cast<unsigned long long>(size),
+                       static_cast<unsigned long long>(bytes_max));
+  }
+  std::string text(size, '\0');
+  MIDGE_RETURN_IF_ERROR(
+      read_all(fd.get(), path, reinterpret_cast<uint8_t*>(text.data()), size));
+  return text;
+}
+
+bool is_regular_file(const std::string& path) {
+  struct stat info = {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool is_directory(const std::string& path) {
+  struct stat info = {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+std::string join_path(const std::string& directory, const std::string& name) {
+  if (directory.empty() || directory.back() == '/') return directory + name;
+  return directory + "/" + name;
+}
+
+}  // namespace midge

@@ -1,0 +1,57 @@
+// A read-only file in memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "engine/core/status.h"
+
+namespace midge {
+
+enum class FileAccess {
+  kMap,   ///< mapped: pages come from the page cache and can be dropped by the system
+  kCopy,  ///< read into anonymous memory: immune to later changes of the file
+};
+
+/// The bytes of one regular file. Immutable after open, shareable between threads, movable.
+///
+/// With kMap, a file that another process truncates while it is mapped raises SIGBUS on access.
+/// The library installs no signal handler for this; use kCopy where files are not trusted to stay.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  /// Opens `path`. Errors: not_found, io_error (no permission, a directory, map or read failed),
+  /// out_of_memory (kCopy). An empty file opens with size 0.
+  static Result<MappedFile> open(const std::string& path, FileAccess access = FileAccess::kMap);
+
+  const std::string& path() const { return path_; }
+  const uint8_t* data() const { return data_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  void close();
+
+  std::string path_;
+  const uint8_t* data_ = nullptr;
+  uint64_t size_ = 0;
+  FileAccess access_ = FileAccess::kMap;
+};
+
+/// Reads a whole small text file, refusing more than `bytes_max` bytes (invalid_file).
+Result<std::string> read_small_file(const std::string& path, uint64_t bytes_max);
+
+/// True if `path` names an existing regular file / directory (links are followed).
+bool is_regular_file(const std::string& path);
+bool is_directory(const std::string& path);
+
+/// `directory`/`name` with one separator between them.
+std::string join_path(const std::string& directory, const std::string& name);
+
+}  // namespace midge

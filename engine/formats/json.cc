@@ -1,0 +1,154 @@
+#include "engine/formats/json.h"
+
+#include <cmath>
+
+#include "engine/core/mapped_file.h"
+
+namespace midge {
+namespace {
+
+// Deeper than any real config or tokenizer file; keeps recursion in callers bounded.
+constexpr size_t kDepthMax = 64;
+
+}  // namespace
+
+const char* json_type_name(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
+  switch (element.type()) {
+    case element_type::ARRAY: return "an array";
+    case element_type::OBJECT: return "an object";
+    case element_type::INT64:
+    case element_type::UINT64: return "an integer";
+    case element_type::DOUBLE: return "a fraction";
+    case element_type::STRING: return "a string";
+    case element_type::BOOL: return "a boolean";
+    case element_type::NULL_VALUE: return "null";
+  }
+  return "unknown";
+}
+
+bool JsonObject::has(std::string_view key) const {
+  simdjson::dom::element element;
+  return object_.at_key(key).get(element) == simdjson::SUCCESS && !element.is_null();
+}
+
+Status JsonObject::wrong(std::string_view key, const char* expected) const {
+  simdjson::dom::element element;
+  if (object_.at_key(key).get(element) != simdjson::SUCCESS) {
+    return make_status(StatusCode::kInvalidFile, "%s: '%s' is missing, expected %s",
+                       name_->c_str(), printable(key).c_str(), expected);
+  }
+  return make_status(StatusCode::kInvalidFile, "%s: '%s' is %s, expected %s", name_->c_str(),
+                     printable(key).c_str(), json_type_name(element), expected);
+}
+
+Result<int64_t> JsonObject::integer(std::string_view key, int64_t min, int64_t max) const {
+  int64_t value = 0;
+  if (object_.at_key(key).get_int64().get(value) != simdjson::SUCCESS) {
+    return wrong(key, "an integer");
+  }
+  if (value < min || value > max) {
+    return make_status(StatusCode::kInvalidFile, "%s: '%s' is %lld, expected %lld..%lld",
+                       name_->c_str(), printable(key).c_str(), static_cast<long long>(value),
+                       static_cast<long long>(min), static_cast<long long>(max));
+  }
+  return value;
+}
+
+Result<double> JsonObject::number(std::string_view key) const {
+  double value = 0;
+  // get_double accepts integers too.
+  if (object_.at_key(key).get_double().get(value) != simdjson::SUCCESS || !std::isfinite(value)) {
+    return wrong(key, "a number");
+  }
+  return value;
+}
+
+Result<bool> JsonObject::boolean(std::string_view key) const {
+  bool value = false;
+  if (object_.at_key(key).get_bool().get(value) != simdjson::SUCCESS) {
+    return wrong(key, "true or false");
+  }
+  return value;
+}
+
+Result<std::string_view> JsonObject::string(std::string_view key) const {
+  std::string_view value;
+  if (object_.at_key(key).get_string().get(value) != simdjson::SUCCESS) {
+    return wrong(key, "a string");
+  }
+  return value;
+}
+
+Result<JsonObject> JsonObject::object(std::string_view key) const {
+  simdjson::dom::object value;
+  if (object_.at_key(key).get_object().get(value) != simdjson::SUCCESS) {
+    return wrong(key, "an object");
+  }
+  return JsonObject(value, name_);
+}
+
+Result<simdjson::dom::array> JsonObject::array(std::string_view key) const {
+  simdjson::dom::array value;
+  if (object_.at_key(key).get_array().get(value) != simdjson::SUCCESS) {
+    return wrong(key, "an array");
+  }
+  return value;
+}
+
+Result<int64_t> JsonObject::integer_or(std::string_view key, int64_t min, int64_t max,
+                                       int64_t other) const {
+  if (!has(key)) return other;
+  return integer(key, min, max);
+}
+
+Result<double> JsonObject::number_or(std::string_view key, double other) const {
+  if (!has(key)) return other;
+  return number(key);
+}
+
+Result<bool> JsonObject::boolean_or(std::string_view key, bool other) const {
+  if (!has(key)) return other;
+  return boolean(key);
+}
+
+Result<std::string_view> JsonObject::string_or(std::string_view key,
+                                               std::string_view other) const {
+  if (!has(key)) return other;
+  return string(key);
+}
+
+Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text) {
+  JsonDocument document;
+  document.state_ = std::make_unique<State>();
+  State& state = *document.state_;
+  state.name = std::move(name);
+  auto error = state.parser.allocate(text.size(), kDepthMax);
+  if (error == simdjson::SUCCESS) {
+    // The parser copies the text into a padded buffer of its own.
+    error = state.parser.parse(text.data(), text.size(), true).get(state.root);
+  }
+  if (error != simdjson::SUCCESS) {
+    const StatusCode code =
+        error == simdjson::MEMALLOC ? StatusCode::kOutOfMemory : StatusCode::kInvalidFile;
+    return make_status(code, "%s: not valid JSON: %s", state.name.c_str(),
+                       simdjson::error_message(error));
+  }
+  return document;
+}
+
+Result<JsonDocument> JsonDocument::load(const std::string& path, uint64_t bytes_max) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string text, read_small_file(path, bytes_max));
+  return parse(path, text);
+}
+
+Result<JsonObject> JsonDocument::root() const {
+  simdjson::dom::object object;
+  if (state_->root.get_object().get(object) != simdjson::SUCCESS) {
+    return make_status(StatusCode::kInvalidFile, "%s: is %s, expected an object",
+                       state_->name.c_str(), json_type_name(state_->root));
+  }
+  return JsonObject(object, &state_->name);
+}
+
+}  // namespace midge

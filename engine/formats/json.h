@@ -1,0 +1,77 @@
+// JSON documents, parsed by simdjson; this adds errors that name the file and the key.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <simdjson.h>
+
+#include "engine/core/status.h"
+
+namespace midge {
+
+/// A JSON object inside a document. A cheap view: valid as long as its JsonDocument.
+class JsonObject {
+ public:
+  JsonObject(simdjson::dom::object object, const std::string* name)
+      : object_(object), name_(name) {}
+
+  /// True if `key` is present with a value other than null.
+  bool has(std::string_view key) const;
+
+  /// Value of `key`. Errors (invalid_file): absent, of another type, outside of [min, max].
+  Result<int64_t> integer(std::string_view key, int64_t min, int64_t max) const;
+  Result<double> number(std::string_view key) const;
+  Result<bool> boolean(std::string_view key) const;
+  Result<std::string_view> string(std::string_view key) const;
+  Result<JsonObject> object(std::string_view key) const;
+  Result<simdjson::dom::array> array(std::string_view key) const;
+
+  /// The same, with a value for the case that `key` is absent or null.
+  Result<int64_t> integer_or(std::string_view key, int64_t min, int64_t max, int64_t other) const;
+  Result<double> number_or(std::string_view key, double other) const;
+  Result<bool> boolean_or(std::string_view key, bool other) const;
+  Result<std::string_view> string_or(std::string_view key, std::string_view other) const;
+
+  /// Members in file order, duplicates included.
+  simdjson::dom::object members() const { return object_; }
+  /// File name (and place in it) for messages.
+  const std::string& name() const { return *name_; }
+
+ private:
+  /// invalid_file: "<name>: '<key>' is <found>, expected <expected>".
+  Status wrong(std::string_view key, const char* expected) const;
+
+  simdjson::dom::object object_;
+  const std::string* name_;
+};
+
+/// A parsed document that owns its memory. Immutable, movable.
+class JsonDocument {
+ public:
+  /// Parses `text`; `name` stands in messages. At most 64 levels deep. Errors: invalid_file.
+  static Result<JsonDocument> parse(std::string name, std::string_view text);
+  /// Reads and parses a file of at most `bytes_max` bytes.
+  static Result<JsonDocument> load(const std::string& path, uint64_t bytes_max);
+
+  /// The root, which must be an object. Errors: invalid_file.
+  Result<JsonObject> root() const;
+
+ private:
+  JsonDocument() = default;
+
+  // On the heap, so that views into it survive a move of the document.
+  struct State {
+    std::string name;
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+  };
+  std::unique_ptr<State> state_;
+};
+
+/// "a string", "a number" ... for messages.
+const char* json_type_name(simdjson::dom::element element);
+
+}  // namespace midge

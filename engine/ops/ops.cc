@@ -1,0 +1,172 @@
+#include "engine/ops/ops.h"
+
+#include <algorithm>
+
+#include "engine/core/checked_math.h"
+#include "engine/ops/dense_backend.h"
+
+namespace midge {
+namespace {
+
+// Weight rows per task of a linear layer: small enough that the last tasks of a 3072-row matrix
+// balance, large enough that claiming one costs nothing beside computing it.
+constexpr int64_t kLinearRowsPerTask = 32;
+// Elements per task of an element-wise operation.
+constexpr int64_t kElementsPerTask = 16384;
+
+// The segment that row `row` of the batch belongs to; segments cover the batch in order.
+const Segment& segment_of(std::span<const Segment> segments, int64_t row) {
+  size_t i = 0;
+  while (row >= segments[i].first_row + segments[i].rows) ++i;
+  return segments[i];
+}
+
+int64_t row_count(std::span<const Segment> segments) {
+  return segments.empty() ? 0 : segments.back().first_row + segments.back().rows;
+}
+
+}  // namespace
+
+WeightMatrix WeightMatrix::rows(int64_t first, int64_t count) const {
+  WeightMatrix part = *this;
+  part.n = count;
+  part.data = static_cast<const uint8_t*>(data) + first * row_stride;
+  return part;
+}
+
+void linear(const OpContext& context, const WeightMatrix& w, const float* bias, const float* x,
+            int64_t m, float* out) {
+  if (context.dense != nullptr && context.dense->holds(w)) {
+    context.dense->run(*context.team, w, x, m, out);
+    if (bias != nullptr) {
+      for (int64_t i = 0; i < m; ++i) add_to(context, out + i * w.n, bias, w.n);
+    }
+    return;
+  }
+  const GemmFunction gemm = context.kernels->gemm[static_cast<int>(w.encoding)];
+  const int64_t tasks = ceil_div(w.n, kLinearRowsPerTask);
+  context.team->for_each(static_cast<size_t>(tasks), [&](size_t task) {
+    const int64_t first = static_cast<int64_t>(task) * kLinearRowsPerTask;
+    const int64_t count = std::min(kLinearRowsPerTask, w.n - first);
+    const WeightMatrix part = w.rows(first, count);
+    const GemmArgs args = {m,
+                           count,
+                           w.k,
+                           x,
+                           w.k * static_cast<int64_t>(sizeof(float)),
+                           part.data,
+                           w.row_stride,
+                           bias == nullptr ? nullptr : bias + first,
+                           out + first,
+                           w.n * static_cast<int64_t>(sizeof(float))};
+    gemm(&args);
+  });
+}
+
+void embed(const OpContext& context, const WeightMatrix& table, std::span<const int32_t> tokens,
+           float* out) {
+  const DequantizeFunction dequantize =
+      context.kernels->dequantize[static_cast<int>(table.encoding)];
+  context.team->for_each(tokens.size(), [&](size_t i) {
+    const WeightMatrix row = table.rows(tokens[i], 1);
+    const DequantizeArgs args = {table.k, row.data, out + static_cast<int64_t>(i) * table.k};
+    dequantize(&args);
+  });
+}
+
+void rmsnorm(const OpContext& context, const float* x, const float* weight, float epsilon,
+             int64_t m, int64_t n, float* out) {
+  context.team->for_each(static_cast<size_t>(m), [&](size_t task) {
+    const auto i = static_cast<int64_t>(task);
+    const auto stride = n * static_cast<int64_t>(sizeof(float));
+    const RmsnormArgs args = {1, n, x + i * n, stride, weight, epsilon, out + i * n, stride};
+    context.kernels->rmsnorm(&args);
+  });
+}
+
+void rope_and_store(const OpContext& context, const AttentionShape& shape,
+                    std::span<const Segment> segments, int64_t layer, int64_t width,
+                    const float* cos, const float* sin, float* q, float* k, const float* v) {
+  const int64_t d = shape.head_dim;
+  const auto head_bytes = d * static_cast<int64_t>(sizeof(float));
+  context.team->for_each(static_cast<size_t>(row_count(segments)), [&](size_t task) {
+    const auto row = static_cast<int64_t>(task);
+    const Segment& segment = segment_of(segments, row);
+    const int64_t position = segment.position + row - segment.first_row;
+    float* k_row = k + row * shape.kv_heads * d;
+    const float* v_row = v + row * shape.kv_heads * d;
+    RopeArgs rope = {shape.heads,           head_bytes,           width, cos + row * width / 2,
+                     sin + row * width / 2, q + row * shape.heads * d};
+    context.kernels->rope(&rope);
+    rope.heads = shape.kv_heads;
+    rope.x = k_row;
+    context.kernels->rope(&rope);
+    const ConvertFunction convert = context.kernels->convert[static_cast<int>(segment.kv.type)];
+    for (int64_t h = 0; h < shape.kv_heads; ++h) {
+      const int64_t offset = layer * segment.kv.layer_stride + h * segment.kv.head_stride +
+                             position * segment.kv.token_stride;
+      const ConvertArgs k_args = {d, k_row + h * d, segment.kv.k + offset};
+      const ConvertArgs v_args = {d, v_row + h * d, segment.kv.v + offset};
+      convert(&k_args);
+      convert(&v_args);
+    }
+  });
+}
+
+void attention(const OpContext& context, const AttentionShape& shape,
+               std::span<const Segment> segments, int64_t layer, const float* q, float* scores,
+               int64_t scores_stride, float* out) {
+  const int64_t d = shape.head_dim;
+  const int64_t group = shape.heads / shape.kv_heads;
+  // The scale is rounded once, as a constant of the model.
+  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(d));
+  const int64_t items = row_count(segments) * shape.heads;
+  const int64_t slots = std::min<int64_t>(items, context.team->thread_count());
+  // One task per scratch slot. A slot takes every slots-th item, which spreads the short and the
+  // long rows of a causal prompt evenly.
+  context.team->for_each(static_cast<size_t>(slots), [&](size_t slot) {
+    for (int64_t item = static_cast<int64_t>(slot); item < items; item += slots) {
+      const int64_t row = item / shape.heads;
+      const int64_t head = item % shape.heads;
+      const Segment& segment = segment_of(segments, row);
+      const int64_t visible = segment.position + row - segment.first_row + 1;
+      const int64_t length =
+          shape.window > 0 && visible > shape.window ? shape.window : visible;
+      const int64_t offset = layer * segment.kv.layer_stride +
+                             head / group * segment.kv.head_stride +
+                             (visible - length) * segment.kv.token_stride;
+      const AttnArgs args = {length,
+                             d,
+                             q + item * d,
+                             segment.kv.k + offset,
+                             segment.kv.token_stride,
+                             segment.kv.v + offset,
+                             segment.kv.token_stride,
+                             scale,
+                             scores + static_cast<int64_t>(slot) * scores_stride,
+                             out + item * d};
+      context.kernels->attn[static_cast<int>(segment.kv.type)](&args);
+    }
+  });
+}
+
+void silu_mul(const OpContext& context, const float* gate, const float* up, int64_t count,
+              float* out) {
+  context.team->for_each(static_cast<size_t>(ceil_div(count, kElementsPerTask)), [&](size_t task) {
+    const int64_t first = static_cast<int64_t>(task) * kElementsPerTask;
+    const SiluMulArgs args = {std::min(kElementsPerTask, count - first), gate + first, up + first,
+                              out + first};
+    context.kernels->silu_mul(&args);
+  });
+}
+
+void add_to(const OpContext& context, float* x, const float* y, int64_t count) {
+  context.team->for_each(static_cast<size_t>(ceil_div(count, kElementsPerTask)), [&](size_t task) {
+    const int64_t first = static_cast<int64_t>(task) * kElementsPerTask;
+    const AddArgs args = {std::min(kElementsPerTask, count - first), x + first, y + first,
+                          x + first};
+    context.kernels->add(&args);
+  });
+}
+
+}  // namespace midge
