@@ -1,0 +1,203 @@
+"""The tiny random checkpoints of the golden data: configurations, lengths, seeds; nothing to run.
+
+Every shape follows the real model's (group sizes, fused matrices, biases, partial rotary), only
+smaller. `CASES` lists them; make_models.py turns each into a Hugging Face directory.
+"""
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Case:
+    """One checkpoint and what is computed from it."""
+
+    name: str
+    config: dict  # config.json as written
+    dtype: str  # type of the stored weights: bfloat16, float16 or float32
+    seed: int
+    lengths: list  # prompt lengths whose logits are kept
+    prompts: dict  # greedy continuations: name -> prompt length
+    normed_lengths: list  # lengths whose hidden state after the final norm is kept too
+    shard_count: int = 1
+    generation_config: dict = field(default_factory=dict)
+
+
+# Ratio 2048 / 64 = 32 like the real model's 131072 / 4096. The short factors are not ones, so a
+# loader that ignores them is noticed.
+PHI4_MINI = {
+    "architectures": ["Phi3ForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 284,
+    "embd_pdrop": 0.0,
+    "eos_token_id": 284,
+    "full_attn_mod": 1,
+    "hidden_act": "silu",
+    "hidden_size": 96,
+    "initializer_range": 0.02,
+    "intermediate_size": 64,
+    "interpolate_factor": 1,
+    "lm_head_bias": False,
+    "max_position_embeddings": 2048,
+    "mlp_bias": False,
+    "model_type": "phi3",
+    "num_attention_heads": 6,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "original_max_position_embeddings": 64,
+    "pad_token_id": 284,
+    "partial_rotary_factor": 0.75,
+    "resid_pdrop": 0.0,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": {
+        "long_factor": [1.0, 1.7, 4.1, 9.35, 21.6, 47.77],
+        "short_factor": [1.0, 1.05, 1.1, 1.3, 1.25, 1.4],
+        "type": "longrope",
+    },
+    "rope_theta": 10000.0,
+    "sliding_window": 262144,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.45.0",
+    "use_cache": True,
+    "vocab_size": 288,
+}
+
+PHI4 = {
+    "architectures": ["Phi3ForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 250,
+    "embd_pdrop": 0.0,
+    "eos_token_id": 250,
+    "hidden_act": "silu",
+    "hidden_size": 64,
+    "initializer_range": 0.02,
+    "intermediate_size": 48,
+    "max_position_embeddings": 512,
+    "model_type": "phi3",
+    "num_attention_heads": 8,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "original_max_position_embeddings": 512,
+    "pad_token_id": 250,
+    "resid_pdrop": 0.0,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": None,
+    "rope_theta": 250000,
+    "sliding_window": None,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float32",
+    "transformers_version": "4.47.0",
+    "use_cache": True,
+    "vocab_size": 256,
+}
+
+# Newer transformers gathers everything about rope in one object.
+PHI4_MINI_F16 = {
+    "architectures": ["Phi3ForCausalLM"],
+    "attention_dropout": 0.0,
+    "bos_token_id": 298,
+    "dtype": "float16",
+    "embd_pdrop": 0.0,
+    "eos_token_id": 298,
+    "hidden_act": "silu",
+    "hidden_size": 48,
+    "initializer_range": 0.02,
+    "intermediate_size": 80,
+    "max_position_embeddings": 1024,
+    "model_type": "phi3",
+    "num_attention_heads": 3,
+    "num_hidden_layers": 3,
+    "num_key_value_heads": 1,
+    "original_max_position_embeddings": 64,
+    "pad_token_id": 298,
+    "resid_pdrop": 0.0,
+    "rms_norm_eps": 1e-05,
+    "rope_parameters": {
+        "long_factor": [1.1, 2.3, 3.9, 8.5, 19.0, 32.13],
+        "original_max_position_embeddings": 64,
+        "partial_rotary_factor": 0.75,
+        "rope_theta": 10000.0,
+        "rope_type": "longrope",
+        "short_factor": [1.0, 1.0, 1.02, 1.1, 1.2, 1.5],
+    },
+    "sliding_window": None,
+    "tie_word_embeddings": True,
+    "transformers_version": "5.23.0",
+    "use_cache": True,
+    "vocab_size": 300,
+}
+
+# head_dim 12 differs from hidden_size / num_attention_heads = 8: it must be read, not derived.
+# sliding_window is set but switched off, as in the real config.
+MIMO = {
+    "architectures": ["MiMoForCausalLM"],
+    "attention_bias": True,
+    "attention_dropout": 0.0,
+    "bos_token_id": 246,
+    "eos_token_id": 248,
+    "head_dim": 12,
+    "hidden_act": "silu",
+    "hidden_size": 64,
+    "initializer_range": 0.02,
+    "intermediate_size": 48,
+    "max_position_embeddings": 1024,
+    "max_window_layers": 2,
+    "model_type": "mimo",
+    "num_attention_heads": 8,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "num_nextn_predict_layers": 1,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": None,
+    "rope_theta": 640000,
+    "sliding_window": 16,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.40.1",
+    "use_cache": True,
+    "use_mrope": False,
+    "use_sliding_window": False,
+    "vocab_size": 256,
+}
+
+QWEN2 = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "attention_dropout": 0.0,
+    "bos_token_id": 290,
+    "eos_token_id": 292,
+    "hidden_act": "silu",
+    "hidden_size": 48,
+    "initializer_range": 0.02,
+    "intermediate_size": 80,
+    "max_position_embeddings": 1024,
+    "max_window_layers": 3,
+    "model_type": "qwen2",
+    "num_attention_heads": 4,
+    "num_hidden_layers": 3,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 1000000.0,
+    "sliding_window": 16,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.43.1",
+    "use_cache": True,
+    "use_sliding_window": False,
+    "vocab_size": 300,
+}
+
+# With an original length of 64, a continuation of 64 tokens stays short only from one token on:
+# its last pass then sees 64 tokens. From 70 on it is long throughout; from 40 on it crosses.
+CASES = [
+    Case("phi4-mini", PHI4_MINI, "bfloat16", 11, [63, 64, 65, 100, 192],
+         {"greedy": 70, "greedy_short": 1, "greedy_cross": 40}, [65],
+         generation_config={"bos_token_id": 284, "eos_token_id": [285, 284], "pad_token_id": 284}),
+    Case("phi4", PHI4, "float32", 12, [1, 2, 100], {"greedy": 10}, [100],
+         generation_config={"bos_token_id": 250, "eos_token_id": 252, "pad_token_id": 255}),
+    Case("phi4-mini-f16", PHI4_MINI_F16, "float16", 13, [63, 65], {"greedy_cross": 40}, [65],
+         shard_count=3),
+    Case("mimo", MIMO, "bfloat16", 14, [1, 100, 192], {"greedy": 10}, [100],
+         generation_config={"bos_token_id": 246, "eos_token_id": 246, "max_new_tokens": 2048}),
+    Case("qwen2", QWEN2, "bfloat16", 15, [100], {"greedy": 10}, [100]),
+]
