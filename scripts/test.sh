@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Installs, configures, builds and runs every test: natively, then the arm64 build under the
+# emulator as two CPUs. All phases run even when an earlier one failed; the exit code is 1 then.
+# usage: scripts/test.sh [--native-only] [--jobs N]
+#   --native-only  no cross build and no emulator
+#   --jobs N       N jobs at a time (default: the number of processors)
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+native_only=no
+jobs=$(nproc)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --native-only) native_only=yes ;;
+    --jobs)
+      jobs=$(option_value "$@")
+      shift
+      ;;
+    *) fail "unknown option $1; usage: test.sh [--native-only] [--jobs N]" ;;
+  esac
+  shift
+done
+[[ $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs wants a positive number, got $jobs"
+
+cd "$repo_root"
+mkdir -p "$logs_dir"
+report=()         # one line for each phase that ran
+failed_phases=()
+test_log=         # what the end of the output quotes: the first failed test run, or else the last
+
+# phase NAME COMMAND...: runs COMMAND under a heading and keeps the outcome for the end.
+phase() {
+  local name=$1 start=$SECONDS code=0
+  shift
+  printf '\n== %s (started after %d s)\n' "$name" "$start"
+  "$@" || code=$?
+  if [ "$code" -eq 0 ]; then
+    report+=("$(printf '%5d s  passed  %s' $((SECONDS - start)) "$name")")
+  else
+    report+=("$(printf '%5d s  FAILED  %s' $((SECONDS - start)) "$name")")
+    failed_phases+=("$name")
+  fi
+  return "$code"
+}
+
+# run_ctest LOG PRESET: the tests of a preset, shown and kept in LOG.
+run_ctest() {
+  ctest --preset "$2" --parallel "$jobs" </dev/null 2>&1 | tee "$1"
+}
+
+# test_phase NAME PRESET
+test_phase() {
+  local log=$logs_dir/ctest-${1// /-}.log code=0 failures=${#failed_phases[@]}
+  phase "$1" run_ctest "$log" "$2" || code=$?
+  if [ "$code" -ne 0 ] && [ "$failures" -eq 0 ] || [ ${#failed_phases[@]} -eq 0 ]; then
+    test_log=$log
+  fi
+  return "$code"
+}
+
+# build_phases PRESET: configures and builds; fails when the tests cannot be run.
+build_phases() {
+  phase "configure $1" quietly "configure-$1" cmake --preset "$1" &&
+    phase "build $1" quietly "build-$1" cmake --build --preset "$1" --parallel "$jobs"
+}
+
+install_options=(--cross)
+if [ "$native_only" = yes ]; then
+  install_options=()
+fi
+
+phase "dependencies" scripts/install_dependencies.sh "${install_options[@]}" || true
+if build_phases dev; then
+  test_phase "test dev" dev || true
+fi
+if [ "$native_only" = no ] && build_phases arm64-emu; then
+  for cpu in cortex-a53 max; do
+    QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu || true
+  done
+fi
+
+printf '\n== phases (%d s in all)\n' "$SECONDS"
+printf '%s\n' "${report[@]}"
+if [ ${#failed_phases[@]} -gt 0 ]; then
+  printf 'FAILED phases:' >&2
+  printf ' [%s]' "${failed_phases[@]}" >&2
+  printf '\n' >&2
+fi
+# The closing lines are ctest's own summary.
+if [ -n "$test_log" ]; then
+  printf '\n== %s\n' "$(basename "$test_log" .log)"
+  sed -n '/% tests passed/,$p' "$test_log"
+fi
+[ ${#failed_phases[@]} -eq 0 ]
