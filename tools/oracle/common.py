@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file as save_numpy
-from transformers import GenerationConfig, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    GenerationConfig, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM)
 from transformers.utils import logging
 
 torch.set_num_threads(1)
