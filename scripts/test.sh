@@ -28,6 +28,7 @@ mkdir -p "$logs_dir"
 report=()         # one line for each phase that ran
 failed_phases=()
 test_log=         # what the end of the output quotes: the first failed test run, or else the last
+test_failed=no
 
 # phase NAME COMMAND...: runs COMMAND under a heading and keeps the outcome for the end.
 phase() {
@@ -51,12 +52,11 @@ run_ctest() {
 
 # test_phase NAME PRESET
 test_phase() {
-  local log=$logs_dir/ctest-${1// /-}.log code=0 failures=${#failed_phases[@]}
-  phase "$1" run_ctest "$log" "$2" || code=$?
-  if [ "$code" -ne 0 ] && [ "$failures" -eq 0 ] || [ ${#failed_phases[@]} -eq 0 ]; then
+  local log=$logs_dir/ctest-${1// /-}.log
+  if [ "$test_failed" = no ]; then
     test_log=$log
   fi
-  return "$code"
+  phase "$1" run_ctest "$log" "$2" || test_failed=yes
 }
 
 # build_phases PRESET: configures and builds; fails when the tests cannot be run.
@@ -72,11 +72,11 @@ fi
 
 phase "dependencies" scripts/install_dependencies.sh "${install_options[@]}" || true
 if build_phases dev; then
-  test_phase "test dev" dev || true
+  test_phase "test dev" dev
 fi
 if [ "$native_only" = no ] && build_phases arm64-emu; then
   for cpu in cortex-a53 max; do
-    QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu || true
+    QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu
   done
 fi
 
