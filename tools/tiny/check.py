@@ -1,0 +1,110 @@
+"""Looks at a trained bundled model: samples, arithmetic, questions, reload, draft acceptance.
+
+  python tools/tiny/check.py assets/models/tiny-phi
+  python tools/tiny/check.py assets/models/tiny-mimo
+
+Prints greedy and sampled stories, the share of right sums (all of a + b and a - b with a, b <= 10) and of
+right facts, that every answer ended with the turn's end token, and for tiny-mimo the MTP acceptance.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from corpus import held_out_text
+from facts import LARGEST_ADDEND, fact_question, reading_question
+from families import END_TOKENS, load
+from mtp import acceptance
+
+FACTS = 60
+ACCEPTANCE_WINDOW = 256
+
+
+class Checker:
+    def __init__(self, directory):
+        self.model, self.mtp = load(directory)
+        self.raw = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self.chat = PreTrainedTokenizerFast.from_pretrained(directory)
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        self.family = "phi" if config["model_type"] == "phi3" else "mimo"
+        self.ends = [self.raw.token_to_id(token) for token in END_TOKENS[self.family]]
+
+    def generate(self, ids, limit, temperature=0.0):
+        """New ids after `ids`, with the end token that stopped it, if one did."""
+        keys = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+        with torch.no_grad():
+            out = self.model.generate(
+                torch.tensor([ids]),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+                max_new_tokens=limit,
+                eos_token_id=self.ends,
+                pad_token_id=self.ends[0],
+                **keys,
+            )
+        return out[0, len(ids) :].tolist()
+
+    def story(self, prompt, temperature):
+        ids = self.generate(self.raw.encode(prompt).ids, 500, temperature)
+        end = self.raw.id_to_token(ids[-1]) if ids[-1] in self.ends else "(limit)"
+        return prompt + self.raw.decode(ids), end, len(ids)
+
+    def answer(self, *turns):
+        """The answer to the last of alternating user and assistant texts; None if it does not end."""
+        messages = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(turns)]
+        if self.family == "mimo":
+            messages.insert(0, {"role": "system", "content": ""})
+        text = self.chat.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        ids = self.generate(self.chat.encode(text, add_special_tokens=False), 400)
+        return self.raw.decode(ids) if ids[-1] == self.ends[1] else None
+
+
+def sums():
+    """Every question whose numbers the training text has, with its answer."""
+    span = range(LARGEST_ADDEND + 1)
+    for a in span:
+        for b in span:
+            yield f"What is {a} + {b}?", f"{a} + {b} = {a + b}."
+            yield f"What is {a + b} - {b}?", f"{a + b} - {b} = {a}."
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--quick", action="store_true", help="stories and a few questions only")
+    args = parser.parse_args()
+    torch.manual_seed(7)
+    checker = Checker(args.model)
+    prompts = ["Once upon a time", "One day, a little girl", "Once upon a time, there was a fox"]
+    for prompt, temperature in [(p, 0.0) for p in prompts] + [(prompts[0], 0.8)] * 3:
+        text, end, count = checker.story(prompt, temperature)
+        print(f"[temperature {temperature}, {count} tokens] {text} {end}\n")
+    dialogue = ["Hello!", "Tell me a short story about a cat.", "What is seven plus eight?", "Thank you!"]
+    turns = []
+    for question in dialogue:
+        turns.append(question)
+        reply = checker.answer(*turns)
+        print(f"> {question}\n{reply}")
+        turns.append(reply or "")
+    if not args.quick:
+        pairs = list(sums())
+        right = [checker.answer(question) == answer for question, answer in pairs]
+        print(f"sums right: {sum(right)} of {len(right)}")
+        rng = random.Random(5)
+        for make in (fact_question, reading_question):
+            pairs = [make(rng) for _ in range(FACTS)]
+            replies = [checker.answer(question) for question, _ in pairs]
+            right = sum(reply == answer for reply, (_, answer) in zip(replies, pairs))
+            print(f"{make.__name__}: {right} of {len(pairs)} right")
+    if checker.mtp is not None:
+        ids = checker.raw.encode(held_out_text()).ids
+        share = acceptance(checker.model, checker.mtp, ids, ACCEPTANCE_WINDOW)
+        print(f"MTP acceptance on the held-out text: {share:.3f}")
+
+
+if __name__ == "__main__":
+    main()

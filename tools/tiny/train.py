@@ -1,0 +1,158 @@
+"""Trains a bundled model and writes its Hugging Face directory (the tokenizer must be there already).
+
+  python tools/tiny/train.py phi assets/models/tiny-phi --checkpoint phi.pt
+  python tools/tiny/train.py mimo assets/models/tiny-mimo --checkpoint mimo.pt
+
+tiny-mimo's MTP layer is trained afterwards with the main model frozen. Fixed seeds; the result depends
+on the thread count and the CPU only through the order of float sums. With --checkpoint the state is kept
+there every 100 steps and a restart continues from it.
+"""
+
+import argparse
+import math
+import os
+import pathlib
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from batches import Packer
+from corpus import TRAIN_SEED
+from families import END_TOKENS, build, config_of, generation_config_of, save
+from mtp import MtpLayer, hidden_before_norm
+
+TOKENS_PER_STEP = 4096
+# Sequence lengths, in turn. tiny-phi's go past its original length of 256 in two steps of five, so
+# that both of its rope regimes are trained.
+LENGTHS = {"phi": (256, 256, 512, 256, 1024), "mimo": (256, 512, 256, 1024)}
+WARMUP = 50
+CLIP = 1.0
+
+
+def learning_rate(step, steps, peak):
+    """Linear warm-up, then a cosine down to 2 % of the peak."""
+    if step < WARMUP:
+        return peak * (step + 1) / WARMUP
+    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP))))
+
+
+def optimizer_for(module, peak):
+    """AdamW; matrices decay, norms and biases do not."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.05},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), eps=1e-9)
+
+
+class Progress:
+    """Loss, step and time left: one line redrawn on a terminal, every 50 steps otherwise."""
+
+    def __init__(self, label, first, steps):
+        self._label, self._first, self._steps = label, first, steps
+        self._start, self._mean = time.time(), None
+
+    def show(self, step, loss):
+        self._mean = loss if self._mean is None else 0.95 * self._mean + 0.05 * loss
+        done = step + 1 - self._first
+        terminal = sys.stderr.isatty()
+        if not terminal and (step + 1) % 50 != 0:
+            return
+        seconds = time.time() - self._start
+        left = seconds / done * (self._steps - step - 1)
+        speed = done * TOKENS_PER_STEP / seconds
+        text = f"{self._label}: step {step + 1}/{self._steps} loss {self._mean:.3f} {speed:.0f} tok/s {left:.0f} s left"
+        print(text, file=sys.stderr, end="\r" if terminal else "\n", flush=True)
+
+
+def train(label, module, loss_of, packer, lengths, steps, peak, checkpoint):
+    """Runs `steps` AdamW steps on `module`; loss_of(ids [B, N]) -> scalar.
+
+    Batches depend on the step alone through `packer`; a restart replays them up to where it stopped.
+    """
+    optimizer = optimizer_for(module, peak)
+    first = 0
+    if checkpoint is not None and checkpoint.exists():
+        state = torch.load(checkpoint)
+        module.load_state_dict(state["module"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+    progress = Progress(label, first, steps)
+    for step in range(steps):
+        length = lengths[step % len(lengths)]
+        ids = packer.batch(TOKENS_PER_STEP // length, length)
+        if step < first:
+            continue
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps, peak)
+        # bfloat16 matrix products halve the time on CPUs that have them; weights and sums stay float32.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = loss_of(ids)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        progress.show(step, loss.item())
+        if checkpoint is not None and (step + 1) % 100 == 0:
+            state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            partial = checkpoint.with_suffix(".part")
+            torch.save(state, partial)
+            os.replace(partial, checkpoint)
+
+
+def next_token_loss(model, ids):
+    logits = model(input_ids=ids, use_cache=False).logits.float()
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+
+
+def draft_loss(model, mtp, ids):
+    with torch.no_grad():
+        _, hidden = hidden_before_norm(model, ids)
+    logits = mtp.draft(model, hidden[:, :-2], ids[:, 1:-1]).float()
+    return F.cross_entropy(logits.flatten(0, 1), ids[:, 2:].flatten())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("family", choices=["phi", "mimo"])
+    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--mtp-steps", type=int, default=300)
+    parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint", type=pathlib.Path, help="file to keep the training state in")
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(1234)
+    raw_tokenizer = Tokenizer.from_file(str(args.directory / "tokenizer.json"))
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(args.directory)
+    config = config_of(args.family, raw_tokenizer)
+    end_id = raw_tokenizer.token_to_id(END_TOKENS[args.family][0])
+    model = build(config)
+    mtp = MtpLayer(model.config) if args.family == "mimo" else None
+
+    lengths = LENGTHS[args.family]
+    packer = Packer(TRAIN_SEED, args.family, tokenizer, end_id)
+    train(
+        args.family, model, lambda ids: next_token_loss(model, ids), packer, lengths, args.steps, args.rate,
+        args.checkpoint,
+    )  # fmt: skip
+    if mtp is not None:
+        model.requires_grad_(False)
+        checkpoint = args.checkpoint and args.checkpoint.with_suffix(".mtp.pt")
+        packer = Packer(TRAIN_SEED + 1, args.family, tokenizer, end_id)
+        train(
+            "mtp", mtp, lambda ids: draft_loss(model, mtp, ids), packer, lengths, args.mtp_steps, args.rate,
+            checkpoint,
+        )  # fmt: skip
+    save(args.directory, config, generation_config_of(args.family, raw_tokenizer), model, mtp)
+
+
+if __name__ == "__main__":
+    main()
