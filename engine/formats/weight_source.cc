@@ -1,0 +1,272 @@
+#include "engine/formats/weight_source.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "engine/core/checked_math.h"
+
+namespace midge {
+namespace {
+
+constexpr uint64_t kConfigBytesMax = 4u << 20;
+constexpr uint64_t kIndexBytesMax = 64u << 20;
+constexpr size_t kShardCountMax = 4096;
+
+struct TypeRow {
+  uint32_t id;
+  const char* name;
+  std::optional<Encoding> encoding;
+};
+
+// ggml type ids (ggml.h, enum ggml_type).
+constexpr TypeRow kGgufTypes[] = {
+    {0, "F32", Encoding::kF32},      {1, "F16", Encoding::kF16},
+    {2, "Q4_0", Encoding::kQ4B32},   {3, "Q4_1", std::nullopt},
+    {6, "Q5_0", std::nullopt},       {7, "Q5_1", std::nullopt},
+    {8, "Q8_0", Encoding::kQ8B32},   {9, "Q8_1", std::nullopt},
+    {10, "Q2_K", std::nullopt},      {11, "Q3_K", std::nullopt},
+    {12, "Q4_K", std::nullopt},      {13, "Q5_K", std::nullopt},
+    {14, "Q6_K", std::nullopt},      {15, "Q8_K", std::nullopt},
+    {16, "IQ2_XXS", std::nullopt},   {17, "IQ2_XS", std::nullopt},
+    {18, "IQ3_XXS", std::nullopt},   {19, "IQ1_S", std::nullopt},
+    {20, "IQ4_NL", std::nullopt},    {21, "IQ3_S", std::nullopt},
+    {22, "IQ2_S", std::nullopt},     {23, "IQ4_XS", std::nullopt},
+    {24, "I8", std::nullopt},        {25, "I16", std::nullopt},
+    {26, "I32", std::nullopt},       {27, "I64", std::nullopt},
+    {28, "F64", std::nullopt},       {29, "IQ1_M", std::nullopt},
+    {30, "BF16", Encoding::kBF16},   {34, "TQ1_0", std::nullopt},
+    {35, "TQ2_0", std::nullopt},     {39, "MXFP4", std::nullopt},
+};
+
+const TypeRow* find_gguf_type(uint32_t id) {
+  for (const TypeRow& row : kGgufTypes) {
+    if (row.id == id) return &row;
+  }
+  return nullptr;
+}
+
+std::optional<Encoding> safetensors_encoding(const std::string& dtype) {
+  if (dtype == "F32") return Encoding::kF32;
+  if (dtype == "F16") return Encoding::kF16;
+  if (dtype == "BF16") return Encoding::kBF16;
+  return std::nullopt;
+}
+
+// A shard name from an index must stay inside of the model's directory.
+bool is_plain_file_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+}
+
+Status make_gguf_tensor(const GgufFile& gguf, const GgufTensor& info, SourceTensor* tensor) {
+  tensor->name = info.name;
+  tensor->path = &gguf.path();
+  tensor->offset = info.offset;
+  tensor->data = gguf.file().data() + info.offset;
+  for (uint32_t d = info.dims; d > 0; --d) {
+    tensor->shape.push_back(static_cast<int64_t>(info.ne[d - 1]));
+  }
+  const TypeRow* type = find_gguf_type(info.type);
+  if (type == nullptr) {
+    return make_status(StatusCode::kInvalidFile, "%s: tensor '%s' has the unknown type %u",
+                       gguf.path().c_str(), printable(info.name).c_str(), info.type);
+  }
+  tensor->type_name = type->name;
+  tensor->encoding = type->encoding;
+  if (!type->encoding.has_value()) return Status();
+  const EncodingInfo& encoding = encoding_info(*type->encoding);
+  const auto block = static_cast<uint64_t>(encoding.block_elements);
+  if (info.ne[0] % block != 0) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: tensor '%s' has rows of %llu, expected a multiple of %llu for %s",
+                       gguf.path().c_str(), printable(info.name).c_str(),
+                       static_cast<unsigned long long>(info.ne[0]),
+                       static_cast<unsigned long long>(block), type->name);
+  }
+  uint64_t bytes = info.ne[0] / block;
+  const bool fits = checked_mul(bytes, static_cast<uint64_t>(encoding.block_bytes), &bytes) &&
+                    checked_mul(bytes, info.ne[1], &bytes) &&
+                    checked_mul(bytes, info.ne[2], &bytes) &&
+                    checked_mul(bytes, info.ne[3], &bytes);
+  if (!fits || bytes > gguf.file().size() - info.offset) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: tensor '%s' %s %s at offset %llu does not fit in the file of %llu "
+                       "bytes (truncated?)",
+                       gguf.path().c_str(), printable(info.name).c_str(), type->name,
+                       shape_to_string(tensor->shape).c_str(),
+                       static_cast<unsigned long long>(info.offset),
+                       static_cast<unsigned long long>(gguf.file().size()));
+  }
+  tensor->bytes = bytes;
+  return Status();
+}
+
+// Two tensors over the same bytes would let a small file claim any amount of weights.
+Status refuse_overlaps(const std::vector<SourceTensor>& tensors) {
+  std::vector<const SourceTensor*> sorted;
+  for (const SourceTensor& tensor : tensors) {
+    if (tensor.bytes > 0) sorted.push_back(&tensor);
+  }
+  std::sort(sorted.begin(), sorted.end(),
+            [](const SourceTensor* a, const SourceTensor* b) { return a->offset < b->offset; });
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i - 1]->offset + sorted[i - 1]->bytes > sorted[i]->offset) {
+      return make_status(StatusCode::kInvalidFile,
+                         "%s: tensors '%s' and '%s' overlap at offset %llu",
+                         sorted[i]->path->c_str(), printable(sorted[i - 1]->name).c_str(),
+                         printable(sorted[i]->name).c_str(),
+                         static_cast<unsigned long long>(sorted[i]->offset));
+    }
+  }
+  return Status();
+}
+
+}  // namespace
+
+int64_t SourceTensor::elements() const {
+  int64_t product = 1;
+  for (const int64_t dim : shape) product *= dim;
+  return product;
+}
+
+std::string shape_to_string(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+Result<std::unique_ptr<WeightSource>> WeightSource::open(const std::string& path,
+                                                         FileAccess access) {
+  std::unique_ptr<WeightSource> source(new WeightSource());
+  source->path_ = path;
+  if (is_directory(path)) {
+    MIDGE_RETURN_IF_ERROR(source->open_directory(access));
+  } else {
+    MIDGE_RETURN_IF_ERROR(source->open_gguf(access));
+  }
+  MIDGE_RETURN_IF_ERROR(source->index_tensors());
+  return source;
+}
+
+Status WeightSource::open_gguf(FileAccess access) {
+  kind_ = SourceKind::kGguf;
+  MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path_, access));
+  if (file.size() < 4 || std::memcmp(file.data(), "GGUF", 4) != 0) {
+    return make_status(StatusCode::kUnsupported,
+                       "%s: neither a GGUF file nor a directory with config.json and safetensors",
+                       path_.c_str());
+  }
+  MIDGE_ASSIGN_OR_RETURN(gguf_, GgufFile::parse(std::move(file)));
+  file_bytes_ = gguf_->file().size();
+  tensors_.reserve(gguf_->tensors().size());
+  for (const GgufTensor& info : gguf_->tensors()) {
+    SourceTensor tensor;
+    MIDGE_RETURN_IF_ERROR(make_gguf_tensor(*gguf_, info, &tensor));
+    tensors_.push_back(std::move(tensor));
+  }
+  return refuse_overlaps(tensors_);
+}
+
+Status WeightSource::open_directory(FileAccess access) {
+  kind_ = SourceKind::kHuggingFace;
+  MIDGE_ASSIGN_OR_RETURN(config_,
+                         JsonDocument::load(join_path(path_, "config.json"), kConfigBytesMax));
+  const std::string generation = join_path(path_, "generation_config.json");
+  if (is_regular_file(generation)) {
+    MIDGE_ASSIGN_OR_RETURN(generation_config_, JsonDocument::load(generation, kConfigBytesMax));
+  }
+  const std::string index = join_path(path_, "model.safetensors.index.json");
+  if (is_regular_file(index)) return open_sharded(index, access);
+  return add_shard("model.safetensors", access);
+}
+
+Status WeightSource::open_sharded(const std::string& index_path, FileAccess access) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
+                         JsonDocument::load(index_path, kIndexBytesMax));
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject map, root.object("weight_map"));
+  std::unordered_map<std::string, std::string> shard_of;
+  std::set<std::string> files;
+  for (const auto member : map.members()) {
+    std::string_view file;
+    if (member.value.get_string().get(file) != simdjson::SUCCESS || !is_plain_file_name(file)) {
+      return make_status(StatusCode::kInvalidFile,
+                         "%s: weight_map entry '%s' is '%s', expected a plain file name",
+                         index_path.c_str(), printable(member.key).c_str(),
+                         printable(file).c_str());
+    }
+    if (!shard_of.emplace(member.key, file).second) {
+      return make_status(StatusCode::kInvalidFile, "%s: weight_map entry '%s' is there twice",
+                         index_path.c_str(), printable(member.key).c_str());
+    }
+    files.emplace(file);
+  }
+  if (files.empty() || files.size() > kShardCountMax) {
+    return make_status(StatusCode::kInvalidFile, "%s: %zu shards, expected 1..%zu",
+                       index_path.c_str(), files.size(), kShardCountMax);
+  }
+  for (const std::string& file : files) MIDGE_RETURN_IF_ERROR(add_shard(file, access));
+  // Index and shards must tell the same story.
+  for (const SourceTensor& tensor : tensors_) {
+    const auto entry = shard_of.find(tensor.name);
+    const std::string where = entry == shard_of.end() ? "" : join_path(path_, entry->second);
+    if (where != *tensor.path) {
+      return make_status(StatusCode::kInvalidFile,
+                         "%s: tensor '%s' lies in %s, but the index says %s", index_path.c_str(),
+                         printable(tensor.name).c_str(), tensor.path->c_str(),
+                         where.empty() ? "nothing of it" : where.c_str());
+    }
+    shard_of.erase(entry);
+  }
+  if (!shard_of.empty()) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: tensor '%s' is not in its shard %s", index_path.c_str(),
+                       printable(shard_of.begin()->first).c_str(),
+                       printable(shard_of.begin()->second).c_str());
+  }
+  return Status();
+}
+
+Status WeightSource::add_shard(const std::string& file, FileAccess access) {
+  MIDGE_ASSIGN_OR_RETURN(SafetensorsFile opened,
+                         SafetensorsFile::open(join_path(path_, file), access));
+  shards_.push_back(std::make_unique<SafetensorsFile>(std::move(opened)));
+  const SafetensorsFile& shard = *shards_.back();
+  file_bytes_ += shard.file().size();
+  for (const SafetensorsTensor& info : shard.tensors()) {
+    SourceTensor tensor;
+    tensor.name = info.name;
+    tensor.type_name = info.dtype;
+    tensor.encoding = safetensors_encoding(info.dtype);
+    for (const uint64_t dim : info.shape) tensor.shape.push_back(static_cast<int64_t>(dim));
+    tensor.data = shard.data(info);
+    tensor.bytes = info.bytes;
+    tensor.path = &shard.path();
+    tensor.offset = info.offset;
+    tensors_.push_back(std::move(tensor));
+  }
+  return Status();
+}
+
+Status WeightSource::index_tensors() {
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    const auto [entry, added] = index_.emplace(tensors_[i].name, i);
+    if (!added) {
+      return make_status(StatusCode::kInvalidFile, "tensor '%s' is in %s and again in %s",
+                         printable(tensors_[i].name).c_str(),
+                         tensors_[entry->second].path->c_str(), tensors_[i].path->c_str());
+    }
+  }
+  return Status();
+}
+
+const SourceTensor* WeightSource::find(std::string_view name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &tensors_[found->second];
+}
+
+}  // namespace midge

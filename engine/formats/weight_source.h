@@ -1,0 +1,81 @@
+// One view of the two kinds of weight files: a list of named tensors, in place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/core/status.h"
+#include "engine/formats/gguf/gguf.h"
+#include "engine/formats/json.h"
+#include "engine/formats/safetensors/safetensors.h"
+#include "kernels/encoding.h"
+
+namespace midge {
+
+/// One tensor of a weight file.
+struct SourceTensor {
+  std::string name;
+  std::string type_name;              ///< as the file calls it: "BF16", "Q4_0"
+  std::optional<Encoding> encoding;   ///< absent for types that midge does not compute with
+  std::vector<int64_t> shape;         ///< row-major: [rows, columns] for matrices
+  const uint8_t* data = nullptr;
+  uint64_t bytes = 0;
+  const std::string* path = nullptr;  ///< file it lies in
+  uint64_t offset = 0;                ///< from the start of that file
+
+  int64_t elements() const;
+};
+
+/// "[3072, 8192]"
+std::string shape_to_string(const std::vector<int64_t>& shape);
+
+enum class SourceKind { kHuggingFace, kGguf };
+
+/// The files of one model. Immutable after open; owns what its tensors point into.
+class WeightSource {
+ public:
+  /// Opens a Hugging Face directory or a GGUF file, by what `path` is. Errors: not_found, io_error,
+  /// invalid_file, unsupported (neither of the two).
+  static Result<std::unique_ptr<WeightSource>> open(const std::string& path, FileAccess access);
+
+  SourceKind kind() const { return kind_; }
+  const std::string& path() const { return path_; }
+  const std::vector<SourceTensor>& tensors() const { return tensors_; }
+  const SourceTensor* find(std::string_view name) const;
+  /// Bytes of all files that hold tensors.
+  uint64_t file_bytes() const { return file_bytes_; }
+
+  /// Of a GGUF file; null otherwise.
+  const GgufFile* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
+  /// config.json and generation_config.json of a directory; null where absent.
+  const JsonDocument* config() const { return config_ ? &*config_ : nullptr; }
+  const JsonDocument* generation_config() const {
+    return generation_config_ ? &*generation_config_ : nullptr;
+  }
+
+ private:
+  WeightSource() = default;
+  Status open_gguf(FileAccess access);
+  Status open_directory(FileAccess access);
+  Status add_shard(const std::string& file, FileAccess access);
+  Status open_sharded(const std::string& index_path, FileAccess access);
+  Status index_tensors();
+
+  SourceKind kind_ = SourceKind::kHuggingFace;
+  std::string path_;
+  uint64_t file_bytes_ = 0;
+  std::optional<GgufFile> gguf_;
+  std::optional<JsonDocument> config_;
+  std::optional<JsonDocument> generation_config_;
+  // On the heap each: tensors point to their paths.
+  std::vector<std::unique_ptr<SafetensorsFile>> shards_;
+  std::vector<SourceTensor> tensors_;
+  std::unordered_map<std::string_view, size_t> index_;
+};
+
+}  // namespace midge

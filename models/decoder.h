@@ -1,0 +1,76 @@
+// The forward pass of every family: a batch of rows through all layers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/core/aligned_buffer.h"
+#include "engine/ops/ops.h"
+#include "models/model.h"
+#include "models/rope.h"
+
+namespace midge {
+
+/// Tokens to run, as segments of sequences. Row r of the batch is token r.
+struct Batch {
+  std::span<const int32_t> tokens;    // [m], ids below vocab_size
+  std::span<const Segment> segments;  // cover the rows in order
+  RopeRegime regime = RopeRegime::kShort;
+};
+
+/// What a pass is asked for beside filling the caches.
+struct DecoderOutputs {
+  std::span<const int32_t> logits_rows;  ///< rows of the batch, in any order
+  float* logits = nullptr;               ///< [logits_rows, vocab_size]
+  float* hidden = nullptr;               ///< [m, hidden_size] before the final norm, or null
+  float* hidden_normed = nullptr;        ///< [m, hidden_size] after the final norm, or null
+};
+
+/// Memory of a forward pass, taken once for at most `rows_max` rows and `length_max` cached tokens.
+/// One pass at a time.
+class DecoderScratch {
+ public:
+  /// Errors: out_of_memory.
+  static Result<DecoderScratch> create(const Model& model, int64_t rows_max, int64_t length_max,
+                                       int thread_count);
+
+  int64_t rows_max() const { return rows_max_; }
+  int64_t bytes() const { return buffer_.bytes(); }
+
+ private:
+  friend class DecoderPass;
+
+  AlignedBuffer buffer_;
+  int64_t rows_max_ = 0;
+  int64_t scores_stride_ = 0;
+  std::vector<double> frequencies_[2];  // by regime
+  float* x_ = nullptr;       // [rows, hidden]
+  float* normed_ = nullptr;  // [rows, 2 * hidden]
+  float* q_ = nullptr;       // [rows, heads * head_dim]
+  float* k_ = nullptr;       // [rows, kv_heads * head_dim]
+  float* v_ = nullptr;       // [rows, kv_heads * head_dim]
+  float* attn_ = nullptr;    // [rows, heads * head_dim]
+  float* gate_ = nullptr;    // [rows, intermediate]
+  float* up_ = nullptr;      // [rows, intermediate]
+  float* cos_ = nullptr;     // [rows, rope.width / 2]
+  float* sin_ = nullptr;     // [rows, rope.width / 2]
+  float* scores_ = nullptr;  // [threads, length]
+};
+
+/// Runs the batch: x = embedding; per layer x += attention(norm(x)), x += mlp(norm(x)); then final
+/// norm and head for the rows asked for. Stores keys and values of every row. The caller has checked
+/// ids, rows and room in the caches. Allocates nothing.
+void decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
+                     const DecoderOutputs& outputs, DecoderScratch& scratch);
+
+/// Runs the model's MTP layer. Row i belongs to the sequence token at its position: hidden[i] is
+/// the model's hidden state there ([m, hidden_size], before the final norm unless the caller
+/// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after the
+/// last of the caches. Outputs are those of the MTP layer: `hidden` before its final norm.
+/// mask_first: the embedding counts as zero at position 0, as in vLLM's implementation.
+void mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
+                 const float* hidden, bool mask_first, const DecoderOutputs& outputs,
+                 DecoderScratch& scratch);
+
+}  // namespace midge

@@ -1,0 +1,286 @@
+#include "models/model_loader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace midge {
+namespace {
+
+// The same tensor under its Hugging Face and its GGUF name (ggml docs, gguf-py tensor mapping).
+struct DecoderNames {
+  const char* embedding;
+  const char* final_norm;
+  const char* head;
+  const char* attn_norm;
+  const char* q;
+  const char* k;
+  const char* v;
+  const char* qkv;
+  const char* o;
+  const char* mlp_norm;
+  const char* gate;
+  const char* up;
+  const char* gate_up;
+  const char* down;
+};
+
+constexpr DecoderNames kHuggingFaceNames = {
+    "model.embed_tokens", "model.norm",        "lm_head",
+    "input_layernorm",    "self_attn.q_proj",  "self_attn.k_proj",
+    "self_attn.v_proj",   "self_attn.qkv_proj", "self_attn.o_proj",
+    "post_attention_layernorm", "mlp.gate_proj", "mlp.up_proj",
+    "mlp.gate_up_proj",   "mlp.down_proj"};
+
+constexpr DecoderNames kGgufNames = {
+    "token_embd", "output_norm", "output",      "attn_norm", "attn_q",
+    "attn_k",     "attn_v",      "attn_qkv",    "attn_output", "ffn_norm",
+    "ffn_gate",   "ffn_up",      "ffn_up",      "ffn_down"};
+
+const DecoderNames& names_of(SourceKind kind) {
+  return kind == SourceKind::kGguf ? kGgufNames : kHuggingFaceNames;
+}
+
+std::string weight(const std::string& name) { return name + ".weight"; }
+std::string bias(const std::string& name) { return name + ".bias"; }
+
+Status check_range(const std::string& path, const char* what, int64_t value, int64_t min,
+                   int64_t max) {
+  if (value >= min && value <= max) return Status();
+  return make_status(StatusCode::kModelMismatch, "%s: %s is %lld, expected %lld..%lld",
+                     path.c_str(), what, static_cast<long long>(value),
+                     static_cast<long long>(min), static_cast<long long>(max));
+}
+
+}  // namespace
+
+ModelLoader::ModelLoader(std::unique_ptr<WeightSource> source) : model_(new Model()) {
+  model_->source_ = std::move(source);
+}
+
+Result<const SourceTensor*> ModelLoader::expect(const std::string& name,
+                                                const std::vector<int64_t>& shape) {
+  const SourceTensor* tensor = source().find(name);
+  if (tensor == nullptr) {
+    return make_status(StatusCode::kModelMismatch, "%s: tensor '%s' is missing, expected %s",
+                       source().path().c_str(), name.c_str(), shape_to_string(shape).c_str());
+  }
+  if (tensor->shape != shape) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%s: tensor '%s' is %s, expected %s by the config", tensor->path->c_str(),
+                       name.c_str(), shape_to_string(tensor->shape).c_str(),
+                       shape_to_string(shape).c_str());
+  }
+  if (!tensor->encoding.has_value()) {
+    return make_status(StatusCode::kUnsupported,
+                       "%s: tensor '%s' has type %s, which midge does not compute with",
+                       tensor->path->c_str(), name.c_str(), tensor->type_name.c_str());
+  }
+  bound_.insert(name);
+  return tensor;
+}
+
+Status ModelLoader::matrix(const std::string& name, int64_t n, int64_t k, WeightMatrix* out) {
+  MIDGE_ASSIGN_OR_RETURN(const SourceTensor* tensor, expect(name, {n, k}));
+  const EncodingInfo& info = encoding_info(*tensor->encoding);
+  if (k % info.block_elements != 0) {
+    return make_status(StatusCode::kUnsupported,
+                       "%s: tensor '%s' has rows of %lld, expected a multiple of %d for %s",
+                       tensor->path->c_str(), name.c_str(), static_cast<long long>(k),
+                       info.block_elements, tensor->type_name.c_str());
+  }
+  out->encoding = *tensor->encoding;
+  out->n = n;
+  out->k = k;
+  out->row_stride = encoded_row_bytes(*tensor->encoding, k);
+  out->data = tensor->data;
+  // Kernels read 16-bit words; a file may put a tensor on an odd address, if seldom.
+  if (reinterpret_cast<uintptr_t>(tensor->data) % 2 != 0) {
+    MIDGE_ASSIGN_OR_RETURN(
+        AlignedBuffer copy,
+        AlignedBuffer::create(static_cast<int64_t>(tensor->bytes), name.c_str()));
+    std::memcpy(copy.data(), tensor->data, tensor->bytes);
+    out->data = copy.data();
+    model_->copies_.push_back(std::move(copy));
+  }
+  return Status();
+}
+
+Status ModelLoader::vector(const std::string& name, int64_t n, std::span<const float>* out) {
+  MIDGE_ASSIGN_OR_RETURN(const SourceTensor* tensor, expect(name, {n}));
+  const EncodingInfo& info = encoding_info(*tensor->encoding);
+  if (info.block_elements != 1) {
+    return make_status(StatusCode::kUnsupported,
+                       "%s: tensor '%s' has type %s, expected F32, F16 or BF16 for a vector",
+                       tensor->path->c_str(), name.c_str(), tensor->type_name.c_str());
+  }
+  std::vector<uint16_t> aligned((tensor->bytes + 1) / 2);
+  std::memcpy(aligned.data(), tensor->data, tensor->bytes);
+  std::vector<float> values(static_cast<size_t>(n));
+  const DequantizeArgs args = {n, aligned.data(), values.data()};
+  make_kernel_table(IsaLevels()).dequantize[static_cast<int>(*tensor->encoding)](&args);
+  model_->vectors_.push_back(std::move(values));
+  *out = model_->vectors_.back();
+  return Status();
+}
+
+Status ModelLoader::check_config() const {
+  const ModelConfig& c = model_->config_;
+  const std::string& path = source().path();
+  MIDGE_RETURN_IF_ERROR(check_range(path, "hidden size", c.hidden_size, 1, kHiddenSizeMax));
+  MIDGE_RETURN_IF_ERROR(check_range(path, "layer count", c.layer_count, 1, kLayerCountMax));
+  MIDGE_RETURN_IF_ERROR(
+      check_range(path, "intermediate size", c.intermediate_size, 1, kIntermediateSizeMax));
+  MIDGE_RETURN_IF_ERROR(check_range(path, "head count", c.head_count, 1, kHeadCountMax));
+  MIDGE_RETURN_IF_ERROR(check_range(path, "KV head count", c.kv_head_count, 1, c.head_count));
+  MIDGE_RETURN_IF_ERROR(check_range(path, "head size", c.head_dim, 2, kHeadDimMax));
+  MIDGE_RETURN_IF_ERROR(check_range(path, "vocabulary size", c.vocab_size, 1, kVocabSizeMax));
+  MIDGE_RETURN_IF_ERROR(
+      check_range(path, "context length", c.context_length, 1, kContextLengthMax));
+  MIDGE_RETURN_IF_ERROR(check_range(path, "rotary width", c.rope.width, 2, c.head_dim));
+  if (c.head_count % c.kv_head_count != 0) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%s: %lld heads, expected a multiple of the %lld KV heads", path.c_str(),
+                       static_cast<long long>(c.head_count),
+                       static_cast<long long>(c.kv_head_count));
+  }
+  if (c.rope.width % 2 != 0) {
+    return make_status(StatusCode::kModelMismatch, "%s: rotary width is %lld, expected even",
+                       path.c_str(), static_cast<long long>(c.rope.width));
+  }
+  if (!(c.rms_epsilon >= 0 && c.rms_epsilon < 1)) {
+    return make_status(StatusCode::kModelMismatch, "%s: RMS epsilon is %g, expected 0..1",
+                       path.c_str(), static_cast<double>(c.rms_epsilon));
+  }
+  if (!(c.rope.theta >= 1) || !std::isfinite(c.rope.theta)) {
+    return make_status(StatusCode::kModelMismatch, "%s: rope theta is %g, expected at least 1",
+                       path.c_str(), static_cast<double>(c.rope.theta));
+  }
+  if (!(c.rope.attention_factor > 0) || !std::isfinite(c.rope.attention_factor)) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%s: rope attention factor is %g, expected a positive number", path.c_str(),
+                       static_cast<double>(c.rope.attention_factor));
+  }
+  for (const auto* factors : {&c.rope.short_factors, &c.rope.long_factors}) {
+    if (!factors->empty() && static_cast<int64_t>(factors->size()) != c.rope.width / 2) {
+      return make_status(StatusCode::kModelMismatch,
+                         "%s: %zu rope factors, expected %lld (half the rotary width)",
+                         path.c_str(), factors->size(),
+                         static_cast<long long>(c.rope.width / 2));
+    }
+    for (const float factor : *factors) {
+      if (!(factor > 0) || !std::isfinite(factor)) {
+        return make_status(StatusCode::kModelMismatch,
+                           "%s: rope factor %g, expected positive numbers", path.c_str(),
+                           static_cast<double>(factor));
+      }
+    }
+  }
+  if (c.rope.has_regimes()) {
+    MIDGE_RETURN_IF_ERROR(check_range(path, "original context length", c.rope.original_context, 1,
+                                      c.context_length));
+  }
+  for (const int32_t id : c.eos_ids) {
+    MIDGE_RETURN_IF_ERROR(check_range(path, "end-of-sequence id", id, 0, c.vocab_size - 1));
+  }
+  return Status();
+}
+
+Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& layout,
+                               LayerWeights* layer) {
+  const ModelConfig& c = config();
+  const DecoderNames& names = names_of(source().kind());
+  const int64_t h = c.hidden_size;
+  const int64_t q_rows = c.head_count * c.head_dim;
+  const int64_t kv_rows = c.kv_head_count * c.head_dim;
+
+  MIDGE_RETURN_IF_ERROR(vector(weight(prefix + names.attn_norm), h, &layer->attn_norm));
+  if (layout.fused_qkv) {
+    WeightMatrix qkv;
+    MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.qkv), q_rows + 2 * kv_rows, h, &qkv));
+    layer->q = qkv.rows(0, q_rows);
+    layer->k = qkv.rows(q_rows, kv_rows);
+    layer->v = qkv.rows(q_rows + kv_rows, kv_rows);
+  } else {
+    MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.q), q_rows, h, &layer->q));
+    MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.k), kv_rows, h, &layer->k));
+    MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.v), kv_rows, h, &layer->v));
+  }
+  if (c.qkv_bias) {
+    MIDGE_RETURN_IF_ERROR(vector(bias(prefix + names.q), q_rows, &layer->q_bias));
+    MIDGE_RETURN_IF_ERROR(vector(bias(prefix + names.k), kv_rows, &layer->k_bias));
+    MIDGE_RETURN_IF_ERROR(vector(bias(prefix + names.v), kv_rows, &layer->v_bias));
+  }
+  MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.o), h, q_rows, &layer->o));
+  MIDGE_RETURN_IF_ERROR(vector(weight(prefix + names.mlp_norm), h, &layer->mlp_norm));
+  if (layout.fused_gate_up) {
+    WeightMatrix gate_up;
+    MIDGE_RETURN_IF_ERROR(
+        matrix(weight(prefix + names.gate_up), 2 * c.intermediate_size, h, &gate_up));
+    layer->gate = gate_up.rows(0, c.intermediate_size);
+    layer->up = gate_up.rows(c.intermediate_size, c.intermediate_size);
+  } else {
+    MIDGE_RETURN_IF_ERROR(
+        matrix(weight(prefix + names.gate), c.intermediate_size, h, &layer->gate));
+    MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.up), c.intermediate_size, h, &layer->up));
+  }
+  return matrix(weight(prefix + names.down), h, c.intermediate_size, &layer->down);
+}
+
+Status ModelLoader::bind_decoder(const DecoderLayout& layout) {
+  const ModelConfig& c = config();
+  const DecoderNames& names = names_of(source().kind());
+  ModelWeights& weights = model_->weights_;
+  MIDGE_RETURN_IF_ERROR(
+      matrix(weight(names.embedding), c.vocab_size, c.hidden_size, &weights.embedding));
+  const bool gguf = source().kind() == SourceKind::kGguf;
+  for (int64_t i = 0; i < c.layer_count; ++i) {
+    const std::string prefix =
+        (gguf ? "blk." : "model.layers.") + std::to_string(i) + ".";
+    LayerWeights layer;
+    MIDGE_RETURN_IF_ERROR(bind_layer(prefix, layout, &layer));
+    weights.layers.push_back(layer);
+  }
+  MIDGE_RETURN_IF_ERROR(vector(weight(names.final_norm), c.hidden_size, &weights.final_norm));
+  const std::string head = weight(names.head);
+  if (!c.tied_head) {
+    return matrix(head, c.vocab_size, c.hidden_size, &weights.head);
+  }
+  weights.head = weights.embedding;
+  if (has(head)) {
+    // Some fine-tunes of tied models store a head all the same; like Hugging Face, tie.
+    ignore(head);
+    const SourceTensor& own = *source().find(head);
+    const SourceTensor& table = *source().find(weight(names.embedding));
+    if (own.bytes != table.bytes || std::memcmp(own.data, table.data, own.bytes) != 0) {
+      warn("tensor '" + head + "' differs from the tied embedding and is ignored");
+    }
+  }
+  return Status();
+}
+
+Status ModelLoader::bind_mtp(const std::string& prefix) {
+  const int64_t h = config().hidden_size;
+  MtpWeights mtp;
+  MIDGE_RETURN_IF_ERROR(vector(weight(prefix + "token_layernorm"), h, &mtp.token_norm));
+  MIDGE_RETURN_IF_ERROR(vector(weight(prefix + "hidden_layernorm"), h, &mtp.hidden_norm));
+  MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + "input_proj"), h, 2 * h, &mtp.input_proj));
+  MIDGE_RETURN_IF_ERROR(bind_layer(prefix, DecoderLayout(), &mtp.layer));
+  MIDGE_RETURN_IF_ERROR(vector(weight(prefix + "final_layernorm"), h, &mtp.final_norm));
+  model_->weights_.mtp.push_back(mtp);
+  return Status();
+}
+
+Result<std::unique_ptr<Model>> ModelLoader::finish() {
+  for (const SourceTensor& tensor : source().tensors()) {
+    if (bound_.count(tensor.name) == 0) {
+      return make_status(StatusCode::kModelMismatch,
+                         "%s: tensor '%s' %s does not belong to a %s model with this config",
+                         tensor.path->c_str(), printable(tensor.name).c_str(),
+                         shape_to_string(tensor.shape).c_str(), config().family.c_str());
+    }
+  }
+  return std::move(model_);
+}
+
+}  // namespace midge

@@ -1,0 +1,65 @@
+// Binds the tensors of a weight source to the weights of a model, and checks each against the
+// config. Used by the families' files.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+
+#include "models/model.h"
+
+namespace midge {
+
+/// Where a family's numbers stand in a file; see ModelLoader::bind_decoder.
+struct DecoderLayout {
+  bool fused_qkv = false;      ///< one matrix [q; k; v]
+  bool fused_gate_up = false;  ///< one matrix [gate; up]
+};
+
+/// One model being loaded. Functions return the first contradiction they find, naming file, tensor,
+/// what was found and what was expected (model_mismatch, invalid_file, unsupported).
+class ModelLoader {
+ public:
+  explicit ModelLoader(std::unique_ptr<WeightSource> source);
+
+  const WeightSource& source() const { return *model_->source_; }
+  ModelConfig& config() { return model_->config_; }
+  void warn(std::string line) { model_->warnings_.push_back(std::move(line)); }
+
+  bool has(const std::string& name) const { return source().find(name) != nullptr; }
+  /// Marks a tensor as known but unused.
+  void ignore(const std::string& name) { bound_.insert(name); }
+
+  /// A matrix [n, k] in an encoding that midge computes with.
+  Status matrix(const std::string& name, int64_t n, int64_t k, WeightMatrix* out);
+  /// A dense vector [n], as f32.
+  Status vector(const std::string& name, int64_t n, std::span<const float>* out);
+
+  /// Embedding, layers, final norm and head by the names of the source's kind (spec: docs/models/).
+  Status bind_decoder(const DecoderLayout& layout);
+  /// MTP layer 0 under `prefix` (Hugging Face names).
+  Status bind_mtp(const std::string& prefix);
+
+  /// Checks the config's own consistency; call before binding.
+  Status check_config() const;
+  /// Refuses tensors that nothing bound, and hands the model over.
+  Result<std::unique_ptr<Model>> finish();
+
+ private:
+  Status bind_layer(const std::string& prefix, const DecoderLayout& layout, LayerWeights* layer);
+  Result<const SourceTensor*> expect(const std::string& name, const std::vector<int64_t>& shape);
+
+  std::unique_ptr<Model> model_;
+  std::unordered_set<std::string> bound_;
+};
+
+// Limits on hyperparameters: far above every model here, low enough that products of three of them
+// fit in 63 bits and no file can ask for absurd tables.
+inline constexpr int64_t kHiddenSizeMax = 1 << 16;
+inline constexpr int64_t kIntermediateSizeMax = 1 << 20;
+inline constexpr int64_t kLayerCountMax = 1024;
+inline constexpr int64_t kHeadCountMax = 1024;
+inline constexpr int64_t kHeadDimMax = 1024;
+inline constexpr int64_t kVocabSizeMax = 1 << 22;
+inline constexpr int64_t kContextLengthMax = 1 << 24;
+
+}  // namespace midge

@@ -1,0 +1,51 @@
+#include "models/registry.h"
+
+namespace midge {
+namespace {
+
+struct Family {
+  SourceKind kind;
+  const char* name;  ///< model_type of config.json, or general.architecture of a GGUF file
+  Status (*load)(ModelLoader&);
+};
+
+constexpr Family kFamilies[] = {
+    {SourceKind::kHuggingFace, "phi3", load_phi3},
+    {SourceKind::kHuggingFace, "mimo", load_mimo},
+    {SourceKind::kHuggingFace, "qwen2", load_qwen2},
+    {SourceKind::kGguf, "phi3", load_phi3},
+    {SourceKind::kGguf, "qwen2", load_qwen2},
+};
+
+Result<std::string> family_name(const WeightSource& source) {
+  if (source.kind() == SourceKind::kGguf) {
+    MIDGE_ASSIGN_OR_RETURN(const std::string_view name,
+                           source.gguf()->string("general.architecture"));
+    return std::string(name);
+  }
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, source.config()->root());
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view name, root.string("model_type"));
+  return std::string(name);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> open_model(const std::string& path, FileAccess access) {
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, WeightSource::open(path, access));
+  MIDGE_ASSIGN_OR_RETURN(const std::string name, family_name(*source));
+  std::string known;
+  for (const Family& family : kFamilies) {
+    if (family.kind != source->kind()) continue;
+    if (name == family.name) {
+      ModelLoader loader(std::move(source));
+      MIDGE_RETURN_IF_ERROR(family.load(loader));
+      return loader.finish();
+    }
+    known += known.empty() ? family.name : std::string(", ") + family.name;
+  }
+  return make_status(StatusCode::kUnsupported, "%s: %s '%s', expected one of: %s", path.c_str(),
+                     source->kind() == SourceKind::kGguf ? "architecture" : "model_type",
+                     printable(name).c_str(), known.c_str());
+}
+
+}  // namespace midge
