@@ -6,7 +6,7 @@
 # lists and no packages, and root is not needed.
 # - Packages that contain static libraries or headers alone are unpacked.
 # - Libraries that Debian ships as shared objects only are built static from its source packages.
-# - Where the archive in use does not have such a source package, cpuinfo and pthreadpool stay
+# - Where the archive in use does not serve such a source package, cpuinfo and pthreadpool stay
 #   Debian's own shared objects, found at run time through the build tree's RPATH; a line says so.
 #
 # usage: scripts/make_arm64_sysroot.sh
@@ -132,7 +132,7 @@ replace_shared_library() {  # SOURCE_PACKAGE CMAKE_OPTION...
     quietly "sysroot-build-$1" build_source "$@"
     [ -f "$sysroot/$lib_dir/lib$1.a" ] || fail "building $1 made no lib$1.a"
   else
-    say "arm64 sysroot: the archive has no source of $1 (build/logs/sysroot-source-$1.log);" \
+    say "arm64 sysroot: no source of $1 from the archive (build/logs/sysroot-source-$1.log);" \
       "Debian's shared object is used"
     printf '%s shared\n' "$1" >>"$work/versions"
   fi

@@ -27,7 +27,7 @@ cd "$repo_root"
 mkdir -p "$logs_dir"
 report=()         # one line for each phase that ran
 failed_phases=()
-test_log=         # what the end of the output quotes: the first failed test run, or else the last
+quoted_test=      # what the end of the output quotes: the first failed test run, or else the last
 test_failed=no
 
 # phase NAME COMMAND...: runs COMMAND under a heading and keeps the outcome for the end.
@@ -45,18 +45,20 @@ phase() {
   return "$code"
 }
 
-# run_ctest LOG PRESET: the tests of a preset, shown and kept in LOG.
+# test_log NAME: where the output of that test phase is kept.
+test_log() { printf '%s\n' "$logs_dir/${1// /-}.log"; }
+
+# run_ctest NAME PRESET: the tests of a preset, shown and kept.
 run_ctest() {
-  ctest --preset "$2" --parallel "$jobs" </dev/null 2>&1 | tee "$1"
+  ctest --preset "$2" --parallel "$jobs" </dev/null 2>&1 | tee "$(test_log "$1")"
 }
 
 # test_phase NAME PRESET
 test_phase() {
-  local log=$logs_dir/ctest-${1// /-}.log
   if [ "$test_failed" = no ]; then
-    test_log=$log
+    quoted_test=$1
   fi
-  phase "$1" run_ctest "$log" "$2" || test_failed=yes
+  phase "$1" run_ctest "$1" "$2" || test_failed=yes
 }
 
 # build_phases PRESET: configures and builds; fails when the tests cannot be run.
@@ -88,8 +90,8 @@ if [ ${#failed_phases[@]} -gt 0 ]; then
   printf '\n' >&2
 fi
 # The closing lines are ctest's own summary.
-if [ -n "$test_log" ]; then
-  printf '\n== %s\n' "$(basename "$test_log" .log)"
-  sed -n '/% tests passed/,$p' "$test_log"
+if [ -n "$quoted_test" ]; then
+  printf '\n== %s, as ctest sums it up\n' "$quoted_test"
+  sed -n '/% tests passed/,$p' "$(test_log "$quoted_test")"
 fi
 [ ${#failed_phases[@]} -eq 0 ]
