@@ -1,0 +1,49 @@
+// Byte pair encoding by a list of merges: in a piece, the adjacent pair whose merge comes first in
+// the list is replaced by its result, the leftmost one first, until no pair is in the list.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/core/status.h"
+
+namespace midge {
+
+struct Merge {
+  int32_t left = 0;
+  int32_t right = 0;
+  int32_t result = 0;
+};
+
+/// Merges in order of rank; ids are not negative. Immutable, shareable between threads.
+class MergeTable {
+ public:
+  MergeTable() = default;
+
+  /// Errors (invalid_file, without the file's name): a pair that comes twice, a list made to
+  /// collide.
+  static Result<MergeTable> build(const std::vector<Merge>& merges);
+
+  size_t size() const { return size_; }
+
+  /// Applies the merges to the piece (*tokens)[begin..], in place. Time O(n log n) for n tokens.
+  void apply(std::vector<int32_t>* tokens, size_t begin) const;
+
+ private:
+  struct Slot {
+    int32_t left = -1;  // -1: free
+    int32_t right = -1;
+    uint32_t rank = 0;
+    int32_t result = -1;
+  };
+
+  const Slot* find(int32_t left, int32_t right) const;
+  void apply_by_scan(std::vector<int32_t>* tokens, size_t begin) const;
+  void apply_by_heap(std::vector<int32_t>* tokens, size_t begin) const;
+
+  std::vector<Slot> slots_;
+  size_t size_ = 0;
+};
+
+}  // namespace midge

@@ -1,0 +1,34 @@
+// Turns tokens into text as they are generated, never showing half of a character.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/core/status.h"
+#include "engine/tokenizer/tokenizer.h"
+
+namespace midge {
+
+/// Decodes one token at a time. The outputs of all `push` calls and of `flush`, one after another,
+/// are what Tokenizer::decode gives for all tokens; bytes that are not valid UTF-8 come through
+/// unchanged, as soon as no further byte can complete them. One thread at a time.
+class StreamDecoder {
+ public:
+  /// tokenizer: outlives the decoder. skip_special: special tokens give no bytes.
+  explicit StreamDecoder(const Tokenizer* tokenizer, bool skip_special = true)
+      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+
+  /// Appends to *text the bytes that `token` completes; at most three are held back.
+  /// Errors (nothing changes): out_of_range (an id without a token).
+  Status push(int32_t token, std::string* text);
+
+  /// Appends the bytes held back, an incomplete character, to *text.
+  void flush(std::string* text);
+
+ private:
+  const Tokenizer* tokenizer_;
+  bool skip_special_;
+  std::string held_;
+};
+
+}  // namespace midge

@@ -1,0 +1,311 @@
+#include "engine/tokenizer/tokenizer.h"
+
+#include <algorithm>
+
+#include "engine/tokenizer/byte_alphabet.h"
+#include "engine/tokenizer/unicode.h"
+
+namespace midge {
+namespace {
+
+Status with_name(const TokenizerDefinition& definition, const Status& status) {
+  if (status.ok()) return status;
+  return Status(status.code(), definition.name + ": " + status.message());
+}
+
+// Checks that do not need the vocabulary: ids and contents of the added tokens.
+Status check_added(const TokenizerDefinition& definition) {
+  if (definition.added.size() > kAddedTokensMax) {
+    return make_status(StatusCode::kInvalidFile, "%zu added tokens, the limit is %zu",
+                       definition.added.size(), kAddedTokensMax);
+  }
+  size_t bytes = 0;
+  for (const AddedToken& token : definition.added) {
+    if (token.content.empty()) {
+      return make_status(StatusCode::kInvalidFile, "added token %d is empty", token.id);
+    }
+    bytes += token.content.size();
+    if (bytes > kAddedTokensBytesMax) {
+      return make_status(StatusCode::kInvalidFile,
+                         "added tokens have more than %zu bytes together", kAddedTokensBytesMax);
+    }
+  }
+  return Status();
+}
+
+Result<int32_t> highest_id(const TokenizerDefinition& definition) {
+  int32_t highest = -1;
+  const auto check = [&highest](int32_t id) {
+    highest = std::max(highest, id);
+    return id >= 0 && id < kVocabularySizeMax;
+  };
+  for (const auto& entry : definition.vocabulary) {
+    if (!check(entry.id)) {
+      return make_status(StatusCode::kInvalidFile, "token '%s' has id %d, expected 0..%lld",
+                         printable(entry.text).c_str(), entry.id,
+                         static_cast<long long>(kVocabularySizeMax - 1));
+    }
+  }
+  for (const AddedToken& token : definition.added) {
+    if (!check(token.id)) {
+      return make_status(StatusCode::kInvalidFile, "added token '%s' has id %d, expected 0..%lld",
+                         printable(token.content).c_str(), token.id,
+                         static_cast<long long>(kVocabularySizeMax - 1));
+    }
+  }
+  return highest;
+}
+
+}  // namespace
+
+Result<Tokenizer> Tokenizer::create(const TokenizerDefinition& definition) {
+  Tokenizer tokenizer;
+  tokenizer.pretokenizer_ = definition.pretokenizer;
+  tokenizer.ignore_merges_ = definition.ignore_merges;
+  tokenizer.nfc_ = definition.nfc;
+  tokenizer.add_bos_ = definition.add_bos;
+  tokenizer.chat_template_ = definition.chat_template;
+  MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.add_tokens(definition)));
+  MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.add_merges(definition)));
+  MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.name_special_tokens(definition)));
+  return tokenizer;
+}
+
+Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
+  MIDGE_RETURN_IF_ERROR(check_added(definition));
+  MIDGE_ASSIGN_OR_RETURN(const int32_t highest, highest_id(definition));
+  vocabulary_ = Vocabulary(static_cast<size_t>(highest + 1));
+
+  added_ = definition.added;
+  std::sort(added_.begin(), added_.end(),
+            [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  std::vector<AddedToken> raw;
+  std::vector<AddedToken> normalized;
+  std::string buffer;
+  for (uint32_t i = 0; i < added_.size(); ++i) {
+    const AddedToken& token = added_[i];
+    MIDGE_RETURN_IF_ERROR(vocabulary_.add(
+        token.id, token.content, token.special ? TokenKind::kSpecial : TokenKind::kAdded));
+    added_by_content_.push_back(i);
+    (token.normalized ? normalized : raw).push_back(token);
+    if (token.normalized && nfc_) {
+      normalized.back().content = std::string(normalize_nfc(token.content, &buffer));
+    }
+  }
+  std::sort(added_by_content_.begin(), added_by_content_.end(), [this](uint32_t a, uint32_t b) {
+    return added_[a].content < added_[b].content;
+  });
+  for (size_t i = 1; i < added_by_content_.size(); ++i) {
+    const AddedToken& a = added_[added_by_content_[i - 1]];
+    const AddedToken& b = added_[added_by_content_[i]];
+    if (a.content == b.content) {
+      return make_status(StatusCode::kInvalidFile, "added tokens %d and %d are both '%s'", a.id,
+                         b.id, printable(a.content).c_str());
+    }
+  }
+  raw_matcher_ = AddedTokenMatcher(std::move(raw));
+  normalized_matcher_ = AddedTokenMatcher(std::move(normalized));
+
+  std::string bytes;
+  for (const auto& entry : definition.vocabulary) {
+    // Files repeat added tokens in the vocabulary; under the same id that is no contradiction.
+    const bool is_added = vocabulary_.kind(entry.id) == TokenKind::kAdded ||
+                          vocabulary_.kind(entry.id) == TokenKind::kSpecial;
+    if (is_added && vocabulary_.bytes(entry.id) == entry.text) continue;
+    const AddedToken* added = find_added(entry.text);
+    if (added != nullptr) {
+      return make_status(StatusCode::kInvalidFile, "token '%s' is id %d and added token %d",
+                         printable(entry.text).c_str(), entry.id, added->id);
+    }
+    bytes.clear();
+    if (!append_alphabet_bytes(entry.text, &bytes)) {
+      return make_status(StatusCode::kInvalidFile,
+                         "token %d '%s' is not in the byte-level alphabet", entry.id,
+                         printable(entry.text).c_str());
+    }
+    MIDGE_RETURN_IF_ERROR(vocabulary_.add(entry.id, bytes, TokenKind::kNormal));
+  }
+  for (int32_t id = 0; id <= highest; ++id) token_count_ += has_token(id) ? 1 : 0;
+  return vocabulary_.index();
+}
+
+Status Tokenizer::add_merges(const TokenizerDefinition& definition) {
+  std::vector<Merge> merges;
+  merges.reserve(definition.merges.size());
+  std::string bytes;
+  for (size_t i = 0; i < definition.merges.size(); ++i) {
+    const auto& [left, right] = definition.merges[i];
+    const auto fail = [&](StatusCode code, const char* why) {
+      return make_status(code, "merge %zu '%s %s': %s", i, printable(left).c_str(),
+                         printable(right).c_str(), why);
+    };
+    Merge merge;
+    bytes.clear();
+    if (!append_alphabet_bytes(left, &bytes)) {
+      return fail(StatusCode::kInvalidFile, "not in the byte-level alphabet");
+    }
+    const size_t left_bytes = bytes.size();
+    if (!append_alphabet_bytes(right, &bytes)) {
+      return fail(StatusCode::kInvalidFile, "not in the byte-level alphabet");
+    }
+    const std::string_view view = bytes;
+    merge.left = vocabulary_.find(view.substr(0, left_bytes));
+    merge.right = vocabulary_.find(view.substr(left_bytes));
+    merge.result = vocabulary_.find(view);
+    if (merge.left < 0 || merge.right < 0) {
+      return fail(StatusCode::kInvalidFile, "a part of it is not in the vocabulary");
+    }
+    if (merge.result < 0) {
+      // An added token must not come out of plain text.
+      if (find_added(view) != nullptr) {
+        return fail(StatusCode::kUnsupported, "its result is an added token");
+      }
+      return fail(StatusCode::kInvalidFile, "its result is not in the vocabulary");
+    }
+    merges.push_back(merge);
+  }
+  MIDGE_ASSIGN_OR_RETURN(merges_, MergeTable::build(merges));
+  return Status();
+}
+
+Status Tokenizer::name_special_tokens(const TokenizerDefinition& definition) {
+  bos_id_ = definition.bos_id;
+  eos_id_ = definition.eos_id;
+  if (bos_id_ >= 0 && !has_token(bos_id_)) {
+    return make_status(StatusCode::kInvalidFile, "bos token id %d has no token", bos_id_);
+  }
+  stop_ids_ = definition.stop_ids;
+  if (eos_id_ >= 0) stop_ids_.push_back(eos_id_);
+  for (const int32_t id : stop_ids_) {
+    if (!has_token(id)) {
+      return make_status(StatusCode::kInvalidFile, "end token id %d has no token", id);
+    }
+  }
+  std::sort(stop_ids_.begin(), stop_ids_.end());
+  stop_ids_.erase(std::unique(stop_ids_.begin(), stop_ids_.end()), stop_ids_.end());
+  if (add_bos_ && bos_id_ < 0) {
+    return make_status(StatusCode::kInvalidFile, "asks for a bos token but names none");
+  }
+  return Status();
+}
+
+Status Tokenizer::encode(std::string_view text, SpecialTokens special,
+                         std::vector<int32_t>* tokens) const {
+  if (text.size() > kTextBytesMax) {
+    return make_status(StatusCode::kOutOfRange, "text of %zu bytes, the limit is %zu", text.size(),
+                       kTextBytesMax);
+  }
+  if (special == SpecialTokens::kAsText) {
+    encode_text(text, false, tokens);
+    return Status();
+  }
+  for (const TextSegment& segment : raw_matcher_.split(text)) {
+    if (segment.id >= 0) {
+      tokens->push_back(segment.id);
+    } else {
+      encode_text(segment.text, true, tokens);
+    }
+  }
+  return Status();
+}
+
+Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
+                               std::vector<int32_t>* tokens) const {
+  size_t bytes = 0;
+  for (const PromptPart& part : parts) {
+    if (part.is_token && find_added(part.text) == nullptr) {
+      return make_status(StatusCode::kNotFound, "the vocabulary has no added token '%s'",
+                         printable(part.text).c_str());
+    }
+    bytes += part.text.size();
+    if (bytes > kTextBytesMax) {
+      return make_status(StatusCode::kOutOfRange, "prompt of more than %zu bytes", kTextBytesMax);
+    }
+  }
+  std::string text;
+  const AddedToken* before = nullptr;
+  const auto flush = [&](const AddedToken* after) {
+    std::string_view rest = text;
+    if (before != nullptr && before->rstrip) rest.remove_prefix(leading_space(rest));
+    if (after != nullptr && after->lstrip) rest.remove_suffix(trailing_space(rest));
+    encode_text(rest, false, tokens);
+    text.clear();
+    before = after;
+  };
+  for (const PromptPart& part : parts) {
+    if (!part.is_token) {
+      text += part.text;
+      continue;
+    }
+    const AddedToken* token = find_added(part.text);
+    flush(token);
+    tokens->push_back(token->id);
+  }
+  flush(nullptr);
+  return Status();
+}
+
+void Tokenizer::encode_text(std::string_view text, bool parse,
+                            std::vector<int32_t>* tokens) const {
+  std::string buffer;
+  if (nfc_) text = normalize_nfc(text, &buffer);
+  if (!parse || normalized_matcher_.empty()) {
+    encode_pieces(text, tokens);
+    return;
+  }
+  for (const TextSegment& segment : normalized_matcher_.split(text)) {
+    if (segment.id >= 0) {
+      tokens->push_back(segment.id);
+    } else {
+      encode_pieces(segment.text, tokens);
+    }
+  }
+}
+
+void Tokenizer::encode_pieces(std::string_view text, std::vector<int32_t>* tokens) const {
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = pretoken_end(pretokenizer_, text, begin);
+    const std::string_view piece = text.substr(begin, end - begin);
+    begin = end;
+    if (ignore_merges_) {
+      const int32_t id = vocabulary_.find(piece);
+      if (id >= 0) {
+        tokens->push_back(id);
+        continue;
+      }
+    }
+    const size_t first = tokens->size();
+    for (const char byte : piece) {
+      tokens->push_back(vocabulary_.byte_token(static_cast<uint8_t>(byte)));
+    }
+    merges_.apply(tokens, first);
+  }
+}
+
+Result<std::string> Tokenizer::decode(std::span<const int32_t> tokens, bool skip_special) const {
+  std::string text;
+  for (const int32_t id : tokens) {
+    if (!has_token(id)) {
+      return make_status(StatusCode::kOutOfRange, "token id %d has no token (ids are below %d)",
+                         id, vocab_size());
+    }
+    if (skip_special && token_kind(id) == TokenKind::kSpecial) continue;
+    text += token_bytes(id);
+  }
+  return text;
+}
+
+int32_t Tokenizer::id_of(std::string_view text) const {
+  const AddedToken* added = find_added(text);
+  return added != nullptr ? added->id : vocabulary_.find(text);
+}
+
+const AddedToken* Tokenizer::find_added(std::string_view content) const {
+  const auto found = std::lower_bound(
+      added_by_content_.begin(), added_by_content_.end(), content,
+      [this](uint32_t index, std::string_view key) { return added_[index].content < key; });
+  if (found == added_by_content_.end() || added_[*found].content != content) return nullptr;
+  return &added_[*found];
+}
+
+}  // namespace midge

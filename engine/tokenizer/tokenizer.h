@@ -1,0 +1,136 @@
+// Text to token ids and back: byte-level byte pair encoding with added tokens.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/core/status.h"
+#include "engine/tokenizer/added_tokens.h"
+#include "engine/tokenizer/bpe.h"
+#include "engine/tokenizer/pretokenizer.h"
+#include "engine/tokenizer/vocabulary.h"
+
+namespace midge {
+
+/// Longest text of one call.
+inline constexpr size_t kTextBytesMax = size_t{1} << 30;
+
+/// What the text of an added token, for example "<|im_end|>", means in the input.
+enum class SpecialTokens {
+  kParse,   ///< the token: for templates and text of the program's own
+  kAsText,  ///< just characters: for text from users, which must not produce control tokens
+};
+
+/// A part of a prompt: an added token given by its content, or plain text.
+struct PromptPart {
+  bool is_token = false;
+  std::string text;
+};
+
+/// What a tokenizer file contains, before any check. Views live as long as the file's parser.
+struct TokenizerDefinition {
+  struct Entry {
+    int32_t id = 0;
+    std::string_view text;  ///< in the byte-level alphabet
+  };
+  std::string name;                ///< of the file, for messages
+  std::vector<Entry> vocabulary;   ///< without the added tokens, unless with the same id and text
+  std::vector<AddedToken> added;
+  std::vector<std::pair<std::string_view, std::string_view>> merges;  ///< in the alphabet
+  Pretokenizer pretokenizer;
+  bool ignore_merges = false;      ///< a piece that is a token as a whole is not taken apart
+  bool nfc = false;                ///< text is normalised before it is split
+
+  int32_t bos_id = -1;             ///< -1: none is named
+  int32_t eos_id = -1;
+  bool add_bos = false;            ///< the file asks for bos at the start of every sequence
+  std::vector<int32_t> stop_ids;   ///< ids the file names as ends of generation
+  std::string chat_template;       ///< source text, empty: none
+};
+
+/// A tokenizer. Immutable, so one object serves any number of threads.
+///
+/// Text is bytes: anything is accepted, and decode(encode(x)) == x for every x that the
+/// tokenizer's normaliser leaves alone. The policy for invalid UTF-8 is in unicode.h.
+class Tokenizer {
+ public:
+  /// Checks a definition and builds the tables. Errors, each naming the file and the item:
+  /// invalid_file (ids that collide or are out of range, text outside of the byte-level alphabet,
+  /// merges of unknown tokens, empty added tokens, a byte without a token, limits),
+  /// unsupported (a merge that makes an added token).
+  static Result<Tokenizer> create(const TokenizerDefinition& definition);
+
+  /// Appends the ids of `text` to *tokens. Nothing is put before or after them.
+  /// Time O(n log n). Errors (nothing appended): out_of_range (more than kTextBytesMax bytes).
+  Status encode(std::string_view text, SpecialTokens special, std::vector<int32_t>* tokens) const;
+
+  /// Appends the ids of a prompt. Neighbouring text parts are encoded as one text, and no text
+  /// part can produce an added token. White space next to a token with lstrip or rstrip is dropped,
+  /// as encode does. Errors (nothing appended): not_found (no such added token), out_of_range.
+  Status encode_parts(std::span<const PromptPart> parts, std::vector<int32_t>* tokens) const;
+
+  /// The bytes of the tokens one after another; not necessarily valid UTF-8.
+  /// skip_special: leaves special tokens out. Errors: out_of_range (an id without a token).
+  Result<std::string> decode(std::span<const int32_t> tokens, bool skip_special = false) const;
+
+  /// Bytes of one token, plain text for added ones; empty if the id has no token.
+  std::string_view token_bytes(int32_t id) const { return vocabulary_.bytes(id); }
+  TokenKind token_kind(int32_t id) const { return vocabulary_.kind(id); }
+  /// Whether the model may produce `id`; other rows of its output are padding.
+  bool has_token(int32_t id) const { return token_kind(id) != TokenKind::kNone; }
+  /// How many ids have a token.
+  int32_t token_count() const { return token_count_; }
+  /// One more than the highest id with a token.
+  int32_t vocab_size() const { return vocabulary_.size(); }
+
+  /// Id of the added or normal token with exactly these bytes; -1 if there is none.
+  int32_t id_of(std::string_view text) const;
+  /// Added tokens by increasing id.
+  std::span<const AddedToken> added_tokens() const { return added_; }
+  /// The added token with this content; nullptr if there is none.
+  const AddedToken* find_added(std::string_view content) const;
+
+  /// Ids that the file names; -1 if it does not.
+  int32_t bos_id() const { return bos_id_; }
+  int32_t eos_id() const { return eos_id_; }
+  /// Whether the file asks for bos before every sequence; the caller puts it there.
+  bool add_bos() const { return add_bos_; }
+  /// Ends of generation that the file names, by increasing id.
+  std::span<const int32_t> stop_ids() const { return stop_ids_; }
+  /// Source text of the chat template; empty if the file has none.
+  const std::string& chat_template() const { return chat_template_; }
+
+ private:
+  Tokenizer() = default;
+
+  Status add_tokens(const TokenizerDefinition& definition);
+  Status add_merges(const TokenizerDefinition& definition);
+  Status name_special_tokens(const TokenizerDefinition& definition);
+  // Text without raw added tokens; `parse` looks for the normalized ones.
+  void encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens) const;
+  void encode_pieces(std::string_view text, std::vector<int32_t>* tokens) const;
+
+  Vocabulary vocabulary_;
+  MergeTable merges_;
+  std::vector<AddedToken> added_;              // by id
+  std::vector<uint32_t> added_by_content_;     // indices into added_, by content
+  AddedTokenMatcher raw_matcher_;
+  AddedTokenMatcher normalized_matcher_;
+  Pretokenizer pretokenizer_;
+  bool ignore_merges_ = false;
+  bool nfc_ = false;
+  int32_t token_count_ = 0;
+
+  int32_t bos_id_ = -1;
+  int32_t eos_id_ = -1;
+  bool add_bos_ = false;
+  std::vector<int32_t> stop_ids_;
+  std::string chat_template_;
+};
+
+}  // namespace midge

@@ -1,0 +1,257 @@
+#include "engine/tokenizer/unicode.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <utf8proc.h>
+
+namespace midge {
+namespace {
+
+// Everything below is its own NFC form, has combining class 0 and never composes with what is
+// before it.
+constexpr uint32_t kFirstComposing = 0x300;
+
+uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
+
+bool is_continuation(uint8_t byte) { return (byte & 0xC0) == 0x80; }
+
+// Bytes that a lead byte announces; 0 if it cannot start a sequence.
+uint32_t announced_length(uint8_t lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  return lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+// Whether `second` may follow `lead`: excludes overlong forms, surrogates, values past U+10FFFF.
+bool is_second_byte(uint8_t lead, uint8_t second) {
+  switch (lead) {
+    case 0xE0: return second >= 0xA0 && second <= 0xBF;
+    case 0xED: return second >= 0x80 && second <= 0x9F;
+    case 0xF0: return second >= 0x90 && second <= 0xBF;
+    case 0xF4: return second >= 0x80 && second <= 0x8F;
+    default: return is_continuation(second);
+  }
+}
+
+CharClass category_class(uint32_t code_point) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LT: return kUpper;
+    case UTF8PROC_CATEGORY_LL: return kLower;
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO: return kOtherLetter;
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME: return kMark;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO: return kNumber;
+    // White_Space is exactly Z* plus U+0009..U+000D and U+0085, which are Cc.
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP: return kSpace;
+    default: return kOther;
+  }
+}
+
+constexpr CharClass ascii_class(uint32_t c) {
+  if (c >= 'a' && c <= 'z') return kLower;
+  if (c >= 'A' && c <= 'Z') return kUpper;
+  if (c >= '0' && c <= '9') return kNumber;
+  if (c == ' ' || (c >= 0x09 && c <= 0x0D)) return kSpace;
+  return kOther;
+}
+
+constexpr std::array<CharClass, 128> make_ascii_classes() {
+  std::array<CharClass, 128> classes = {};
+  for (uint32_t c = 0; c < 128; ++c) classes[c] = ascii_class(c);
+  return classes;
+}
+
+constexpr std::array<CharClass, 128> kAsciiClasses = make_ascii_classes();
+
+int combining_class(int32_t code_point) {
+  return utf8proc_get_property(code_point)->combining_class;
+}
+
+// Sorts each run of marks by combining class. utf8proc's own reordering is quadratic in the length
+// of a run, which a text of nothing but marks would exploit.
+void order_marks(std::vector<int32_t>* points) {
+  auto begin = points->begin();
+  while (begin != points->end()) {
+    if (combining_class(*begin) == 0) {
+      ++begin;
+      continue;
+    }
+    const auto end = std::find_if(begin, points->end(),
+                                  [](int32_t point) { return combining_class(point) == 0; });
+    std::stable_sort(begin, end, [](int32_t a, int32_t b) {
+      return combining_class(a) < combining_class(b);
+    });
+    begin = end;
+  }
+}
+
+// Appends the NFC form of a valid stretch. `points` is scratch.
+void append_nfc(std::string_view stretch, std::vector<int32_t>* points, std::string* out) {
+  constexpr auto kOptions =
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+  points->clear();
+  for (size_t i = 0; i < stretch.size();) {
+    const CodePoint point = decode_utf8(stretch, i);
+    i += point.length;
+    std::array<int32_t, 8> parts = {};  // canonical decompositions have at most four code points
+    int last_boundary = 0;
+    const auto count =
+        utf8proc_decompose_char(static_cast<int32_t>(point.value), parts.data(),
+                                static_cast<utf8proc_ssize_t>(parts.size()), kOptions,
+                                &last_boundary);
+    if (count < 1 || count > static_cast<utf8proc_ssize_t>(parts.size())) {
+      points->push_back(static_cast<int32_t>(point.value));
+    } else {
+      points->insert(points->end(), parts.begin(), parts.begin() + count);
+    }
+  }
+  order_marks(points);
+  const auto length = utf8proc_normalize_utf32(
+      points->data(), static_cast<utf8proc_ssize_t>(points->size()), kOptions);
+  for (utf8proc_ssize_t i = 0; i < length; ++i) {
+    append_utf8(static_cast<uint32_t>((*points)[static_cast<size_t>(i)]), out);
+  }
+}
+
+// First byte of the first valid code point >= kFirstComposing at or after `from`.
+size_t find_composing(std::string_view text, size_t from) {
+  while (from < text.size()) {
+    // U+0300 is CC 80.
+    if (byte_at(text, from) >= 0xCC) {
+      const CodePoint point = decode_utf8(text, from);
+      if (point.value != kInvalidCodePoint && point.value >= kFirstComposing) return from;
+    }
+    ++from;
+  }
+  return text.size();
+}
+
+}  // namespace
+
+CodePoint decode_utf8(std::string_view text, size_t position) {
+  const uint8_t lead = byte_at(text, position);
+  if (lead < 0x80) return {lead, 1};
+  const uint32_t length = announced_length(lead);
+  if (length == 0 || text.size() - position < length) return {};
+  if (!is_second_byte(lead, byte_at(text, position + 1))) return {};
+  uint32_t value = lead & (0xFFU >> (length + 1));
+  for (uint32_t i = 1; i < length; ++i) {
+    const uint8_t byte = byte_at(text, position + i);
+    if (!is_continuation(byte)) return {};
+    value = (value << 6) | (byte & 0x3F);
+  }
+  return {value, length};
+}
+
+CodePoint decode_utf8_before(std::string_view text, size_t position) {
+  for (uint32_t length = 1; length <= 4 && length <= position; ++length) {
+    const CodePoint point = decode_utf8(text.substr(0, position), position - length);
+    if (point.value != kInvalidCodePoint && point.length == length) return point;
+  }
+  return {};
+}
+
+void append_utf8(uint32_t code_point, std::string* out) {
+  const auto push = [out](uint32_t byte) { out->push_back(static_cast<char>(byte)); };
+  if (code_point < 0x80) {
+    push(code_point);
+  } else if (code_point < 0x800) {
+    push(0xC0 | (code_point >> 6));
+    push(0x80 | (code_point & 0x3F));
+  } else if (code_point < 0x10000) {
+    push(0xE0 | (code_point >> 12));
+    push(0x80 | ((code_point >> 6) & 0x3F));
+    push(0x80 | (code_point & 0x3F));
+  } else {
+    push(0xF0 | (code_point >> 18));
+    push(0x80 | ((code_point >> 12) & 0x3F));
+    push(0x80 | ((code_point >> 6) & 0x3F));
+    push(0x80 | (code_point & 0x3F));
+  }
+}
+
+size_t complete_utf8_length(std::string_view bytes) {
+  for (size_t back = 1; back <= 3 && back <= bytes.size(); ++back) {
+    const size_t start = bytes.size() - back;
+    const uint8_t lead = byte_at(bytes, start);
+    if (is_continuation(lead)) continue;
+    if (announced_length(lead) <= back) return bytes.size();
+    if (back >= 2 && !is_second_byte(lead, byte_at(bytes, start + 1))) return bytes.size();
+    return start;
+  }
+  return bytes.size();
+}
+
+CharClass char_class(uint32_t code_point) {
+  if (code_point < 0x80) return kAsciiClasses[code_point];
+  if (code_point == 0x85) return kSpace;
+  if (code_point == kInvalidCodePoint) return kOther;
+  return category_class(code_point);
+}
+
+bool is_word_character(uint32_t code_point) {
+  if (code_point == kInvalidCodePoint) return false;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC: return true;
+    default: break;
+  }
+  const auto in = [code_point](uint32_t first, uint32_t last) {
+    return code_point >= first && code_point <= last;
+  };
+  // The join controls, and the only symbols that are Alphabetic: circled and squared letters.
+  return in(0x200C, 0x200D) || in(0x24B6, 0x24E9) || in(0x1F130, 0x1F149) ||
+         in(0x1F150, 0x1F169) || in(0x1F170, 0x1F189);
+}
+
+std::string_view normalize_nfc(std::string_view text, std::string* buffer) {
+  size_t composing = find_composing(text, 0);
+  if (composing == text.size()) return text;
+  buffer->clear();
+  buffer->reserve(text.size());
+  std::vector<int32_t> points;
+  size_t copied = 0;
+  while (composing < text.size()) {
+    // The stretch starts with the code point before (a base for the marks) and ends before the
+    // next code point that cannot compose with what precedes it.
+    size_t begin = composing;
+    if (begin > copied) {
+      const CodePoint base = decode_utf8_before(text, begin);
+      if (base.value != kInvalidCodePoint && base.length <= begin - copied) begin -= base.length;
+    }
+    size_t end = composing;
+    while (end < text.size()) {
+      const CodePoint point = decode_utf8(text, end);
+      if (point.value == kInvalidCodePoint || point.value < kFirstComposing) break;
+      end += point.length;
+    }
+    buffer->append(text.substr(copied, begin - copied));
+    append_nfc(text.substr(begin, end - begin), &points, buffer);
+    copied = end;
+    composing = find_composing(text, end);
+  }
+  buffer->append(text.substr(copied));
+  return *buffer;
+}
+
+const char* unicode_version() { return utf8proc_unicode_version(); }
+
+}  // namespace midge

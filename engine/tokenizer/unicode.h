@@ -1,0 +1,64 @@
+// UTF-8, Unicode categories and NFC for the tokenizers.
+//
+// Policy for bytes that are not valid UTF-8 (stray continuation bytes, overlong forms, surrogates,
+// values past U+10FFFF, truncated sequences): each such byte counts as one code point of no letter,
+// mark, number or white-space category. It is never replaced, never normalised and never dropped,
+// so decode(encode(bytes)) == bytes (up to NFC of the valid stretches where a tokenizer asks for it).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace midge {
+
+/// Value of a byte that is not part of a valid sequence.
+inline constexpr uint32_t kInvalidCodePoint = 0xFFFFFFFF;
+
+struct CodePoint {
+  uint32_t value = kInvalidCodePoint;
+  uint32_t length = 1;  ///< bytes
+};
+
+/// The code point at byte `position` < text.size(). An invalid byte gives kInvalidCodePoint, 1.
+CodePoint decode_utf8(std::string_view text, size_t position);
+
+/// The code point that ends just before byte `position` > 0, where `position` is a boundary.
+CodePoint decode_utf8_before(std::string_view text, size_t position);
+
+/// Appends the UTF-8 form of a valid code point.
+void append_utf8(uint32_t code_point, std::string* out);
+
+/// Length of `bytes` without a trailing sequence that more bytes could still complete. At most
+/// three bytes are held back; bytes that can never become valid are not.
+size_t complete_utf8_length(std::string_view bytes);
+
+/// Classes that the pre-tokenizer patterns distinguish. Zero is everything else (\p{P}, \p{S},
+/// \p{C} that is not white space, unassigned and invalid).
+enum CharClass : uint8_t {
+  kOther = 0,
+  kUpper = 1,        ///< \p{Lu} \p{Lt}
+  kLower = 2,        ///< \p{Ll}
+  kOtherLetter = 4,  ///< \p{Lm} \p{Lo}
+  kMark = 8,         ///< \p{M}
+  kNumber = 16,      ///< \p{N}
+  kSpace = 32,       ///< \s, the property White_Space
+};
+inline constexpr uint8_t kLetter = kUpper | kLower | kOtherLetter;
+
+/// Class of a code point; kInvalidCodePoint is kOther.
+CharClass char_class(uint32_t code_point);
+
+/// \w as Unicode's regular expressions define it: Alphabetic, marks, decimal digits, connector
+/// punctuation and the two join controls. Decides the `single_word` flag of added tokens.
+bool is_word_character(uint32_t code_point);
+
+/// Canonical composition (NFC) of the valid stretches of `text`; invalid bytes stay as they are.
+/// Returns `text` itself if nothing can change, else a view of *buffer. Time O(n log n).
+std::string_view normalize_nfc(std::string_view text, std::string* buffer);
+
+/// Version of the Unicode tables in use, for example "15.0.0".
+const char* unicode_version();
+
+}  // namespace midge

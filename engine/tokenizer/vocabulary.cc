@@ -1,0 +1,84 @@
+#include "engine/tokenizer/vocabulary.h"
+
+#include "engine/tokenizer/probing.h"
+
+namespace midge {
+
+Status Vocabulary::add(int32_t id, std::string_view bytes, TokenKind kind) {
+  if (id < 0 || id >= size()) {
+    return make_status(StatusCode::kInvalidFile, "token id %d, expected 0..%d", id, size() - 1);
+  }
+  const auto i = static_cast<size_t>(id);
+  if (kinds_[i] != TokenKind::kNone) {
+    return make_status(StatusCode::kInvalidFile, "token id %d is both '%s' and '%s'", id,
+                       printable(this->bytes(id)).c_str(), printable(bytes).c_str());
+  }
+  if (bytes.empty()) {
+    return make_status(StatusCode::kInvalidFile, "token id %d is empty", id);
+  }
+  if (bytes.size() > kTokenBytesMax) {
+    return make_status(StatusCode::kInvalidFile, "token id %d has %zu bytes, the limit is %zu", id,
+                       bytes.size(), kTokenBytesMax);
+  }
+  if (bytes.size() > kVocabularyBytesMax - arena_.size()) {
+    return make_status(StatusCode::kInvalidFile, "tokens have more than %zu bytes together",
+                       kVocabularyBytesMax);
+  }
+  offsets_[i] = static_cast<uint32_t>(arena_.size());
+  lengths_[i] = static_cast<uint16_t>(bytes.size() - 1);
+  kinds_[i] = kind;
+  arena_ += bytes;
+  return Status();
+}
+
+Status Vocabulary::index() {
+  arena_.shrink_to_fit();
+  size_t normal_count = 0;
+  for (const TokenKind kind : kinds_) normal_count += kind == TokenKind::kNormal ? 1 : 0;
+  slots_.assign(probing_slots(normal_count), -1);
+  const size_t mask = slots_.size() - 1;
+  for (int32_t id = 0; id < size(); ++id) {
+    if (kind(id) != TokenKind::kNormal) continue;
+    const std::string_view key = bytes(id);
+    size_t slot = hash_bytes(key) & mask;
+    for (size_t probes = 0; slots_[slot] >= 0; ++probes) {
+      if (bytes(slots_[slot]) == key) {
+        return make_status(StatusCode::kInvalidFile, "token ids %d and %d are both '%s'",
+                           slots_[slot], id, printable(key).c_str());
+      }
+      if (probes == kProbesMax) {
+        return make_status(StatusCode::kInvalidFile,
+                           "token id %d collides with more than %zu others", id, kProbesMax);
+      }
+      slot = (slot + 1) & mask;
+    }
+    slots_[slot] = id;
+  }
+  for (size_t byte = 0; byte < byte_tokens_.size(); ++byte) {
+    const char text = static_cast<char>(byte);
+    byte_tokens_[byte] = find(std::string_view(&text, 1));
+    if (byte_tokens_[byte] < 0) {
+      return make_status(StatusCode::kInvalidFile, "byte 0x%02zx has no token", byte);
+    }
+  }
+  return Status();
+}
+
+std::string_view Vocabulary::bytes(int32_t id) const {
+  if (kind(id) == TokenKind::kNone) return {};
+  const auto i = static_cast<size_t>(id);
+  return std::string_view(arena_).substr(offsets_[i], size_t{lengths_[i]} + 1);
+}
+
+int32_t Vocabulary::find(std::string_view key) const {
+  if (slots_.empty()) return -1;
+  const size_t mask = slots_.size() - 1;
+  size_t slot = hash_bytes(key) & mask;
+  while (slots_[slot] >= 0) {
+    if (bytes(slots_[slot]) == key) return slots_[slot];
+    slot = (slot + 1) & mask;
+  }
+  return -1;
+}
+
+}  // namespace midge

@@ -1,0 +1,64 @@
+// Token ids and their bytes, stored compactly: one arena, one offset per id, one hash table.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/status.h"
+
+namespace midge {
+
+/// Ids 0 .. kVocabularySizeMax-1; about 20 times the largest vocabulary in use.
+inline constexpr int64_t kVocabularySizeMax = int64_t{1} << 22;
+/// Longest token; real ones reach 256 bytes.
+inline constexpr size_t kTokenBytesMax = size_t{1} << 16;
+/// All tokens together; real vocabularies need about 2 MB.
+inline constexpr size_t kVocabularyBytesMax = size_t{1} << 28;
+
+enum class TokenKind : uint8_t {
+  kNone,     ///< no such token: a hole, or a row that only pads the embedding
+  kNormal,   ///< made by byte pair encoding
+  kAdded,    ///< matched as a whole in the text; never made from user text
+  kSpecial,  ///< an added token that is left out of shown text
+};
+
+/// Immutable after the last add and `index`; shareable between threads.
+class Vocabulary {
+ public:
+  /// `size`: ids are below it. At most kVocabularySizeMax.
+  explicit Vocabulary(size_t size = 0) : offsets_(size), lengths_(size), kinds_(size) {}
+
+  /// Adds a token. Errors (invalid_file, without the file's name): id taken, empty, too long.
+  Status add(int32_t id, std::string_view bytes, TokenKind kind);
+
+  /// Builds the table for `find` once all tokens are added. Errors (invalid_file): two normal
+  /// tokens of the same bytes, a byte without a token, a table made to collide.
+  Status index();
+
+  /// One more than the highest possible id.
+  int32_t size() const { return static_cast<int32_t>(kinds_.size()); }
+  /// kNone for ids outside of 0 .. size()-1.
+  TokenKind kind(int32_t id) const {
+    return id >= 0 && id < size() ? kinds_[static_cast<size_t>(id)] : TokenKind::kNone;
+  }
+  /// Bytes of a token; empty if there is none. Valid as long as the vocabulary.
+  std::string_view bytes(int32_t id) const;
+  /// The normal token of exactly these bytes; -1 if there is none.
+  int32_t find(std::string_view bytes) const;
+  /// The normal token of one byte.
+  int32_t byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
+
+ private:
+  std::string arena_;
+  std::vector<uint32_t> offsets_;   // [size], into arena_
+  std::vector<uint16_t> lengths_;   // [size], bytes - 1 so that kTokenBytesMax fits
+  std::vector<TokenKind> kinds_;    // [size]
+  std::vector<int32_t> slots_;      // hash table of ids, -1: free
+  std::array<int32_t, 256> byte_tokens_ = {};
+};
+
+}  // namespace midge
