@@ -1,18 +1,23 @@
 #include "engine/core/aligned_buffer.h"
 
-#include <cstring>
+#include <sys/mman.h>
 
 namespace midge {
+
+AlignedBuffer::~AlignedBuffer() {
+  if (data_ != nullptr) ::munmap(data_, static_cast<size_t>(bytes_));
+}
 
 Result<AlignedBuffer> AlignedBuffer::create(int64_t bytes, const char* what) {
   AlignedBuffer buffer;
   if (bytes <= 0) return buffer;
-  buffer.data_ = std::aligned_alloc(kAlignment, static_cast<size_t>(round_up(bytes, kAlignment)));
-  if (buffer.data_ == nullptr) {
+  void* start = ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) {
     return make_status(StatusCode::kOutOfMemory, "no memory for %s of %lld bytes", what,
                        static_cast<long long>(bytes));
   }
-  std::memset(buffer.data_, 0, static_cast<size_t>(bytes));
+  buffer.data_ = start;
   buffer.bytes_ = bytes;
   return buffer;
 }

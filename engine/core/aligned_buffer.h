@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <utility>
 
 #include "engine/core/checked_math.h"
@@ -10,13 +9,12 @@
 
 namespace midge {
 
-/// Zeroed bytes, aligned to a cache line. Movable, freed on destruction.
+/// Zeroed bytes on page boundaries. Pages become resident when they are first written, so room that
+/// is reserved for a long context costs nothing until the context is long. Movable.
 class AlignedBuffer {
  public:
-  static constexpr int64_t kAlignment = 64;
-
   AlignedBuffer() = default;
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer();
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
@@ -27,7 +25,7 @@ class AlignedBuffer {
   AlignedBuffer(const AlignedBuffer&) = delete;
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
 
-  /// `what` stands in the message. Errors: out_of_memory.
+  /// `what` stands in the message. No memory is taken for 0 bytes. Errors: out_of_memory.
   static Result<AlignedBuffer> create(int64_t bytes, const char* what);
 
   uint8_t* data() const { return static_cast<uint8_t*>(data_); }

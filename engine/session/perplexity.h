@@ -1,0 +1,28 @@
+// Perplexity of a text under a model.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "engine/session/session.h"
+
+namespace midge {
+
+struct PerplexityResult {
+  int64_t tokens = 0;    ///< of the text
+  int64_t scored = 0;    ///< tokens that had a prediction
+  int64_t windows = 0;
+  double nll_sum = 0;    ///< natural logarithm
+  double perplexity = 0; ///< exp(nll_sum / scored)
+};
+
+/// Cuts `tokens` into consecutive windows of `window` tokens, the last one shorter (left out if it
+/// has fewer than 2); runs each alone from position 0 and scores its tokens 1 .. window - 1 by the
+/// softmax over the whole vocabulary, padding rows included. window: 2..session's context length.
+/// on_window, if given, gets the result so far; returning false ends with `cancelled`.
+/// The session is emptied. Errors: invalid_argument (window, fewer than 2 tokens), those of step.
+Result<PerplexityResult> measure_perplexity(
+    Session& session, std::span<const int32_t> tokens, int64_t window,
+    const std::function<bool(const PerplexityResult&)>& on_window);
+
+}  // namespace midge
