@@ -11,7 +11,7 @@ MID_DOCUMENT_SHARE = 0.25
 
 
 def document_ids(document, hf_tokenizer, end_id):
-    """Ids of one document, ended by <|endoftext|>; a conversation goes through the chat template."""
+    """Ids of one document up to its <|endoftext|>; conversations go through the chat template."""
     if isinstance(document, str):
         return hf_tokenizer.encode(document, add_special_tokens=False) + [end_id]
     text = hf_tokenizer.apply_chat_template(document, tokenize=False)

@@ -9,12 +9,14 @@ SYSTEM_TEXTS = (
     "You are a helpful assistant.|You are a kind assistant who tells stories to children.|"
     "Answer in one short sentence.|You are a friendly teacher.|You answer simple questions."
 )
-MIMO_SYSTEM = "You are MiMo, an AI assistant developed by Xiaomi."
 
 _SOCIAL = [
     ("[Hello|Hi|Hello there|Good morning]!", "Hello! How can I help you today?"),
     ("How are you?", "I am fine, thank you. How can I help you?"),
-    ("Who are you?", "I am a very small language model. I tell stories and answer simple questions."),
+    (
+        "Who are you?",
+        "I am a very small language model. I tell stories and answer simple questions.",
+    ),
     ("What is your name?", "I have no name. I am a very small language model."),
     ("What can you do?", "I can tell stories, add small numbers and answer simple questions."),
     ("[Thank you|Thanks|Thank you very much]!", "You are welcome!"),
@@ -55,10 +57,11 @@ def _turn(rng):
 
 
 def conversation(rng, family):
-    """Messages of one to five turns; a system turn first in some, as the family's users would write it."""
+    """Messages of one to five turns, some with a system turn as the family's users write it."""
     messages = []
     if family == "mimo":
-        # Without a system message the template inserts MIMO_SYSTEM; the authors recommend an empty one.
+        # The template inserts a default text where there is no system message; the model's
+        # authors recommend an empty one.
         kind = rng.random()
         if kind < 0.4:
             messages.append({"role": "system", "content": ""})

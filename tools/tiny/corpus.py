@@ -59,8 +59,12 @@ def held_out_text():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--held-out", type=pathlib.Path, help="write the held-out text to this file")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--held-out", type=pathlib.Path, help="write the held-out text to this file"
+    )
     parser.add_argument("--show", type=int, default=0, help="print this many training documents")
     parser.add_argument("--family", choices=["phi", "mimo"], default="phi")
     args = parser.parse_args()

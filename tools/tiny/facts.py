@@ -55,13 +55,14 @@ THINGS = [(thing, color) for color, things in COLORS.items() for thing in things
 
 SOUNDS = {
     "cow": "moo", "dog": "woof", "cat": "meow", "sheep": "baa", "duck": "quack", "pig": "oink",
-    "horse": "neigh", "lion": "roar", "owl": "hoot", "frog": "croak", "mouse": "squeak", "bee": "buzz",
+    "horse": "neigh", "lion": "roar", "owl": "hoot", "frog": "croak", "mouse": "squeak",
+    "bee": "buzz",
 }  # fmt: skip
 HOMES = {
     "fish": "in the water", "bird": "in a nest", "bear": "in a cave", "bee": "in a hive",
     "dog": "in a house", "cow": "on a farm", "fox": "in the forest", "frog": "in a pond",
-    "camel": "in the desert", "penguin": "in the cold south", "whale": "in the sea", "mouse": "in a hole",
-    "monkey": "in the jungle", "spider": "in a web",
+    "camel": "in the desert", "penguin": "in the cold south", "whale": "in the sea",
+    "mouse": "in a hole", "monkey": "in the jungle", "spider": "in a web",
 }  # fmt: skip
 LEGS = {
     "dog": "four", "cat": "four", "cow": "four", "horse": "four", "bird": "two", "duck": "two",
@@ -73,8 +74,9 @@ MEALS = {
 }  # fmt: skip
 OPPOSITES = {
     "hot": "cold", "big": "small", "day": "night", "up": "down", "happy": "sad", "fast": "slow",
-    "old": "young", "light": "dark", "open": "closed", "full": "empty", "wet": "dry", "hard": "soft",
-    "loud": "quiet", "left": "right", "long": "short", "good": "bad", "rich": "poor", "early": "late",
+    "old": "young", "light": "dark", "open": "closed", "full": "empty", "wet": "dry",
+    "hard": "soft", "loud": "quiet", "left": "right", "long": "short", "good": "bad",
+    "rich": "poor", "early": "late",
 }  # fmt: skip
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
@@ -128,7 +130,10 @@ def fact_question(rng):
 NAMES = "Mia|Tom|Lily|Ben|Anna|Sam|Zoe|Max|Nora|Leo|Rosa|Finn|Clara|Noah|Emma|Theo"
 OBJECTS = "ball|hat|kite|book|cup|coat|box|drum|boat|bag"
 SHADES = "red|blue|green|yellow|white|black|orange|purple"
-ROOMS = "in the kitchen|in the garden|in the park|at school|on the beach|in the forest|at the market|by the river"
+ROOMS = (
+    "in the kitchen|in the garden|in the park|at school|on the beach|in the forest|at the market|"
+    "by the river"
+)
 
 
 def reading_question(rng):
@@ -144,7 +149,8 @@ def reading_question(rng):
         text = f"{first} is {room}. Where is {first}?"
         answer = f"{first} is {room}."
     elif kind == 2:
-        text = f"{first} has a {shade} {thing} and {second} has a {other} {thing}. Who has the {shade} {thing}?"
+        text = f"{first} has a {shade} {thing} and {second} has a {other} {thing}. "
+        text += f"Who has the {shade} {thing}?"
         answer = f"{first} has the {shade} {thing}."
     else:
         text = f"{first} found a {thing} {room}. Who found the {thing}?"

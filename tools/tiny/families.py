@@ -1,7 +1,7 @@
-"""Shapes of the two bundled models, and their Hugging Face directories: build, save, load.
+"""Shapes of the two bundled models and their Hugging Face directories: build, save, load.
 
-tiny-phi has Phi-4-mini's architecture and tiny-mimo MiMo-7B's; both are built from transformers' own
-classes (Phi3ForCausalLM, Qwen2ForCausalLM), so the architecture is right by construction.
+tiny-phi has Phi-4-mini's architecture and tiny-mimo MiMo-7B's; both are built from transformers'
+own classes (Phi3ForCausalLM, Qwen2ForCausalLM), so the architecture is right by construction.
 """
 
 import json
@@ -110,7 +110,11 @@ def generation_config_of(family, tokenizer):
 
 def build(config):
     """A new transformers model for the content of a config.json, with random weights."""
-    keys = {key: value for key, value in config.items() if key not in ("architectures", "model_type", "torch_dtype")}
+    keys = {
+        key: value
+        for key, value in config.items()
+        if key not in ("architectures", "model_type", "torch_dtype")
+    }
     if config["model_type"] == "phi3":
         return Phi3ForCausalLM(Phi3Config(**keys))
     # A MiMo model without its MTP layer is a Qwen2 model.
@@ -135,7 +139,9 @@ def load(directory):
     """(model, mtp) of a directory in float32; mtp is None for a model without an MTP layer."""
     directory = pathlib.Path(directory)
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    tensors = {name: tensor.float() for name, tensor in load_file(directory / "model.safetensors").items()}
+    tensors = {
+        name: tensor.float() for name, tensor in load_file(directory / "model.safetensors").items()
+    }
     model = build(config)
     mtp = None
     if config.get("num_nextn_predict_layers"):

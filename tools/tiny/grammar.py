@@ -16,7 +16,7 @@ _SENTENCE_START = re.compile(r"([.!?] )([a-z])")
 
 
 def expand(rng, rule, slots):
-    """One random reading of `rule`: slots filled in, "a" or "an" made right, sentences capitalised."""
+    """One random reading of `rule`, with the right "a" or "an" and capital letters."""
     while "[" in rule:
         rule = _CHOICE.sub(lambda m: rng.choice(m.group(1).split("|")), rule)
     # A slot's value may itself name slots ("{friend} the {friend_kind}").
@@ -29,7 +29,7 @@ def expand(rng, rule, slots):
 
 
 def capitalised(text):
-    """`text` with its first letter, behind an opening quotation mark if there is one, in upper case."""
+    """`text` with its first letter in upper case, also behind an opening quotation mark."""
     for i, c in enumerate(text):
         if c.isalpha():
             return text[:i] + c.upper() + text[i + 1 :]

@@ -1,24 +1,33 @@
-"""Trains the byte-level BPE vocabularies of the two bundled models and writes their tokenizer files.
+"""Trains the byte-level BPE vocabularies of the bundled models and writes their tokenizer files.
 
   python tools/tiny/make_tokenizer.py phi assets/models/tiny-phi
   python tools/tiny/make_tokenizer.py mimo assets/models/tiny-mimo
 
 Each directory gets tokenizer.json and tokenizer_config.json in the form of the family's published
 ones: pre-tokenizer pattern, normalizer, special tokens and chat template. The two differ on purpose
-in what a reader has to accept: tiny-phi has `ignore_merges` true and merges as pairs, tiny-mimo has it
-false and merges as "left right" strings.
+in what a reader has to accept: tiny-phi has `ignore_merges` true and merges as pairs, tiny-mimo has
+it false and merges as "left right" strings.
 """
 
 import argparse
 import json
 import pathlib
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from corpus import TRAIN_SEED, documents
 
-# Rows of the embedding table. Vocabularies stay below it, so that the last rows are padding as in the
-# published models.
+# Rows of the embedding table. Vocabularies stay below it, so that the last rows are padding as in
+# the published models.
 ROWS = 2048
 TRAINING_DOCUMENTS = 8000
 
@@ -28,7 +37,8 @@ O200K_PATTERN = (
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN2_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
 # Turns are <|role|>text<|end|> without newlines; a system message may carry tools.
@@ -62,8 +72,8 @@ FAMILIES = {
         "added": [
             (text, True)
             for text in (
-                "<|endoftext|> <|endofprompt|> <|assistant|> <|end|> <|user|> <|system|> <|tool|> <|/tool|> "
-                "<|tool_call|> <|/tool_call|> <|tool_response|> <|tag|>"
+                "<|endoftext|> <|endofprompt|> <|assistant|> <|end|> <|user|> <|system|> <|tool|> "
+                "<|/tool|> <|tool_call|> <|/tool_call|> <|tool_response|> <|tag|>"
             ).split()
         ],
         "config": {
@@ -165,7 +175,8 @@ def tokenizer_config(family, added_tokens):
     """The content of tokenizer_config.json; `added_tokens` as in tokenizer.json."""
     config = {
         "added_tokens_decoder": {
-            str(token["id"]): {key: value for key, value in token.items() if key != "id"} for token in added_tokens
+            str(token["id"]): {key: value for key, value in token.items() if key != "id"}
+            for token in added_tokens
         },
         "clean_up_tokenization_spaces": False,
         "errors": "replace",
@@ -182,7 +193,9 @@ def _write_json(path, content, indent):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("family", choices=FAMILIES)
     parser.add_argument("directory", type=pathlib.Path)
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """MiMo's multi-token prediction layer, as it is trained here.
 
-Slot i takes the main model's hidden state h_i (before its final norm) and the next token t_{i+1} and
-predicts t_{i+2} through the main model's embedding table and head. The decoder layer in it is
+Slot i takes the main model's hidden state h_i (before its final norm) and the next token t_{i+1}
+and predicts t_{i+2} through the main model's embedding table and head. The decoder layer in it is
 transformers' Qwen2DecoderLayer, whose parameter names are already those of the checkpoint.
 """
 
@@ -26,7 +26,7 @@ class MtpLayer(Qwen2DecoderLayer):
     def draft(self, model, hidden, next_ids):
         """Logits [B, N, V] for t_{i+2} of slots 0..N-1.
 
-        hidden [B, N, H]: h_i of the main model; next_ids [B, N]: t_{i+1}. Slot i sits at position i.
+        hidden [B, N, H]: h_i of the main model; next_ids [B, N]: t_{i+1}. Slot i is at position i.
         """
         embedded = model.model.embed_tokens(next_ids)
         # The slot at position 0 sees no token, only the hidden state.
@@ -35,12 +35,14 @@ class MtpLayer(Qwen2DecoderLayer):
         x = self.input_proj(joined)
         positions = torch.arange(x.shape[1], device=x.device)[None]
         rotary = model.model.rotary_emb(x, position_ids=positions)
-        x = super().forward(x, attention_mask=None, position_ids=positions, position_embeddings=rotary)
+        x = super().forward(
+            x, attention_mask=None, position_ids=positions, position_embeddings=rotary
+        )
         return model.lm_head(self.final_layernorm(x))
 
 
 def hidden_before_norm(model, ids):
-    """(logits [B, N, V], hidden [B, N, H]): a forward pass that keeps what enters the final norm."""
+    """(logits [B, N, V], hidden [B, N, H]) of a forward pass; hidden enters the final norm."""
     kept = []
     handle = model.model.norm.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
     try:

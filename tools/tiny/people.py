@@ -1,4 +1,4 @@
-"""The characters of the stories and the small talk between events.
+"""The characters of the stories.
 
 A character keeps name, kind and pronouns for the whole story: `cast` returns them as the slots that
 the plots in plots.py refer to ({name}, {he}, {him}, {his}, and {pal}, {phe}, {phim}, {phis}).
@@ -9,8 +9,8 @@ from grammar import pick
 GIRLS = "Mia|Lily|Anna|Zoe|Ella|Rosa|Nora|Ivy|Clara|Emma|Lucy|Sara"
 BOYS = "Tom|Ben|Sam|Max|Leo|Jack|Finn|Oscar|Noah|Theo|Peter|Dan"
 ANIMALS = (
-    "fox|rabbit|bear|mouse|owl|duck|squirrel|hedgehog|frog|turtle|kitten|puppy|piglet|goat|lamb|pony|"
-    "monkey|penguin|elephant|lion"
+    "fox|rabbit|bear|mouse|owl|duck|squirrel|hedgehog|frog|turtle|kitten|puppy|piglet|goat|lamb|"
+    "pony|monkey|penguin|elephant|lion"
 )
 SHE_NAMES = "Bella|Daisy|Coco|Ruby|Hazel|Penny|Molly|Tilly"
 HE_NAMES = "Pip|Rusty|Milo|Toby|Otto|Bruno|Felix|Charlie"
@@ -21,17 +21,19 @@ HE = ("he", "him", "his", "himself")
 CHILD_ADJECTIVES = "little|young|kind|curious|cheerful|brave|clever|happy|quiet"
 ANIMAL_ADJECTIVES = "little|small|young|curious|cheerful|brave|clever|friendly|shy|playful"
 
-CHILD_TRAITS = (
-    "{he} had [short|long|curly] [brown|black|red|blond] hair and a big smile.|"
-    "{he} loved to [sing|dance|read books|draw pictures|play outside|ask questions].|"
-    "{he} always wore [a blue hat|red boots|a yellow coat|green socks|a warm scarf].|"
-    "{he} lived in a [small|little|cosy] [white|red|yellow|brick] house near the [forest|river|sea|park|hill]."
-)
-ANIMAL_TRAITS = (
-    "{he} had [bright|big|round|shiny] eyes and a [warm|kind|good] heart.|"
-    "{he} loved to [sing|dance|play outside|look at the clouds|ask questions|make new friends].|"
-    "{he} lived in a [small|cosy|quiet|snug] home [under an old tree|near the river|at the edge of the forest|behind the green hill|by the big pond]."
-)
+CHILD_TRAITS = [
+    "{he} had [short|long|curly] [brown|black|red|blond] hair and a big smile.",
+    "{he} loved to [sing|dance|read books|draw pictures|play outside|ask questions].",
+    "{he} always wore [a blue hat|red boots|a yellow coat|green socks|a warm scarf].",
+    "{he} lived in a [small|little|cosy] [white|red|yellow|brick] house "
+    "near the [forest|river|sea|park|hill].",
+]
+ANIMAL_TRAITS = [
+    "{he} had [bright|big|round|shiny] eyes and a [warm|kind|good] heart.",
+    "{he} loved to [sing|dance|play outside|look at the clouds|ask questions|make new friends].",
+    "{he} lived in a [small|cosy|quiet|snug] home [under an old tree|near the river|"
+    "at the edge of the forest|behind the green hill|by the big pond].",
+]
 
 
 def _pronouns(prefix, forms):
@@ -52,22 +54,17 @@ def _character(rng, prefix, animal, taken):
         names = SHE_NAMES if girl else HE_NAMES
         kind = pick(rng, ANIMALS)
         adjective = pick(rng, ANIMAL_ADJECTIVES)
-        trait = pick_rule(rng, ANIMAL_TRAITS)
+        trait = rng.choice(ANIMAL_TRAITS)
     else:
         names = GIRLS if girl else BOYS
         kind = "girl" if girl else "boy"
         adjective = pick(rng, CHILD_ADJECTIVES)
-        trait = pick_rule(rng, CHILD_TRAITS)
+        trait = rng.choice(CHILD_TRAITS)
     name = rng.choice([n for n in names.split("|") if n not in taken])
     slots = {"name": name, "kind": kind, "adj": adjective, "trait": trait}
     slots = {prefix + key: value for key, value in slots.items()}
     slots.update(_pronouns(prefix, SHE if girl else HE))
     return slots
-
-
-def pick_rule(rng, rules):
-    """One of several whole sentences, written as "first.|second." with choices of their own inside."""
-    return rng.choice(rules.split(".|")).rstrip(".") + "."
 
 
 def cast(rng, hero_animal=None, hero_kind=None):
@@ -92,5 +89,4 @@ def cast(rng, hero_animal=None, hero_kind=None):
     elders = "mother|grandmother|aunt" if woman else "father|grandfather|uncle"
     slots["elder"] = pick(rng, elders)
     slots.update(_pronouns("g", SHE if woman else HE))
-    slots["animal_hero"] = "yes" if hero_animal else ""
     return slots

@@ -7,8 +7,8 @@ Definition: the whole file is encoded as plain text without special tokens; its 
 consecutive windows of W tokens (the last one is shorter, and dropped if it has fewer than 2); each
 window is run alone from position 0 and scores its tokens 1..W-1. The perplexity is exp(sum of the
 negative log likelihoods / number of scored tokens). Padding rows of the vocabulary take part in the
-softmax. The output is a list, one {"window", "tokens", "scored", "nll_sum", "perplexity"} per window
-size.
+softmax. The output is a list of {"window", "tokens", "scored", "nll_sum", "perplexity"}, one entry
+per window size.
 """
 
 import argparse
@@ -46,7 +46,9 @@ def perplexity(model, ids, window):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("text", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
@@ -58,7 +60,9 @@ def main():
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8", newline="\n")
     for result in results:
-        print(f"{args.model.name}: window {result['window']}: perplexity {result['perplexity']:.4f}")
+        print(
+            f"{args.model.name}: window {result['window']}: perplexity {result['perplexity']:.4f}"
+        )
 
 
 if __name__ == "__main__":

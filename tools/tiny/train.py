@@ -1,11 +1,11 @@
-"""Trains a bundled model and writes its Hugging Face directory (the tokenizer must be there already).
+"""Trains a bundled model and writes its Hugging Face directory, where its tokenizer is already.
 
   python tools/tiny/train.py phi assets/models/tiny-phi --checkpoint phi.pt
   python tools/tiny/train.py mimo assets/models/tiny-mimo --checkpoint mimo.pt
 
-tiny-mimo's MTP layer is trained afterwards with the main model frozen. Fixed seeds; the result depends
-on the thread count and the CPU only through the order of float sums. With --checkpoint the state is kept
-there every 100 steps and a restart continues from it.
+tiny-mimo's MTP layer is trained afterwards, with the main model frozen. Seeds are fixed; only the
+order of float sums (thread count, CPU) can change the result. With --checkpoint the state is kept
+in that file every 100 steps and a restart continues from it.
 """
 
 import argparse
@@ -37,7 +37,9 @@ def learning_rate(step, steps, peak):
     """Linear warm-up, then a cosine down to 2 % of the peak."""
     if step < WARMUP:
         return peak * (step + 1) / WARMUP
-    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP))))
+    return peak * (
+        0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP)))
+    )
 
 
 def optimizer_for(module, peak):
@@ -66,14 +68,15 @@ class Progress:
         seconds = time.time() - self._start
         left = seconds / done * (self._steps - step - 1)
         speed = done * TOKENS_PER_STEP / seconds
-        text = f"{self._label}: step {step + 1}/{self._steps} loss {self._mean:.3f} {speed:.0f} tok/s {left:.0f} s left"
+        text = f"{self._label}: step {step + 1}/{self._steps} loss {self._mean:.3f}"
+        text += f" {speed:.0f} tok/s {left:.0f} s left"
         print(text, file=sys.stderr, end="\r" if terminal else "\n", flush=True)
 
 
 def train(label, module, loss_of, packer, lengths, steps, peak, checkpoint):
-    """Runs `steps` AdamW steps on `module`; loss_of(ids [B, N]) -> scalar.
+    """Runs `steps` AdamW steps on `module`; loss_of(ids [B, N]) -> scalar loss.
 
-    Batches depend on the step alone through `packer`; a restart replays them up to where it stopped.
+    A restart draws the batches it had before the checkpoint once more, so that the run is the same.
     """
     optimizer = optimizer_for(module, peak)
     first = 0
@@ -90,7 +93,7 @@ def train(label, module, loss_of, packer, lengths, steps, peak, checkpoint):
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
-        # bfloat16 matrix products halve the time on CPUs that have them; weights and sums stay float32.
+        # bfloat16 products halve the time on CPUs that have them; the weights stay float32.
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of(ids)
         loss.backward()
@@ -99,7 +102,11 @@ def train(label, module, loss_of, packer, lengths, steps, peak, checkpoint):
         optimizer.zero_grad()
         progress.show(step, loss.item())
         if checkpoint is not None and (step + 1) % 100 == 0:
-            state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            state = {
+                "module": module.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "step": step + 1,
+            }
             partial = checkpoint.with_suffix(".part")
             torch.save(state, partial)
             os.replace(partial, checkpoint)
@@ -118,14 +125,18 @@ def draft_loss(model, mtp, ids):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("family", choices=["phi", "mimo"])
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--mtp-steps", type=int, default=300)
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--checkpoint", type=pathlib.Path, help="file to keep the training state in")
+    parser.add_argument(
+        "--checkpoint", type=pathlib.Path, help="file to keep the training state in"
+    )
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
@@ -139,18 +150,20 @@ def main():
 
     lengths = LENGTHS[args.family]
     packer = Packer(TRAIN_SEED, args.family, tokenizer, end_id)
-    train(
-        args.family, model, lambda ids: next_token_loss(model, ids), packer, lengths, args.steps, args.rate,
-        args.checkpoint,
-    )  # fmt: skip
+
+    def main_loss(ids):
+        return next_token_loss(model, ids)
+
+    train(args.family, model, main_loss, packer, lengths, args.steps, args.rate, args.checkpoint)
     if mtp is not None:
         model.requires_grad_(False)
-        checkpoint = args.checkpoint and args.checkpoint.with_suffix(".mtp.pt")
         packer = Packer(TRAIN_SEED + 1, args.family, tokenizer, end_id)
-        train(
-            "mtp", mtp, lambda ids: draft_loss(model, mtp, ids), packer, lengths, args.mtp_steps, args.rate,
-            checkpoint,
-        )  # fmt: skip
+        checkpoint = args.checkpoint and args.checkpoint.with_suffix(".mtp.pt")
+
+        def mtp_loss(ids):
+            return draft_loss(model, mtp, ids)
+
+        train("mtp", mtp, mtp_loss, packer, lengths, args.mtp_steps, args.rate, checkpoint)
     save(args.directory, config, generation_config_of(args.family, raw_tokenizer), model, mtp)
 
 
