@@ -22,8 +22,8 @@ def document_ids(document, hf_tokenizer, end_id):
 class Packer:
     """Packs documents into rows of any length; a row's last document is cut at the row's end."""
 
-    def __init__(self, seed, family, hf_tokenizer, end_id):
-        self._documents = documents(seed, family)
+    def __init__(self, seed, family, phase, hf_tokenizer, end_id):
+        self._documents = documents(seed, family, phase)
         self._tokenizer = hf_tokenizer
         self._end_id = end_id
         self._rng = random.Random(seed)

@@ -1,6 +1,6 @@
 """Conversations: lists of {"role", "content"} messages that end with an assistant turn."""
 
-from facts import arithmetic_question, fact_question, reading_question
+from facts import arithmetic_question, echo_question, fact_question, reading_question
 from grammar import expand, pick
 from people import ANIMALS
 from stories import story
@@ -32,7 +32,16 @@ _STORY_REQUESTS = [
 ]
 
 
-def _story_turn(rng):
+# Share of each kind of turn, in the order of _turn, and the possible numbers of turns.
+# The second phase of training asks for what the first one learns slowly: sums, and copying names and
+# things from the question.
+TURN_WEIGHTS = {1: (30, 28, 16, 14, 12, 0), 2: (34, 20, 20, 8, 4, 14)}
+TURN_COUNTS = {1: (1, 1, 1, 2, 3, 4, 5), 2: (1, 2, 3, 4, 5, 6, 8)}
+# Heroes of requested stories.
+STORY_ANIMALS = {1: ANIMALS, 2: ANIMALS + "|cat|dog|pig|horse|cow|bird"}
+
+
+def _story_turn(rng, phase):
     kind = rng.randrange(4)
     if kind == 0:
         about, text = "", story(rng)
@@ -40,23 +49,29 @@ def _story_turn(rng):
         text = story(rng, hero_animal=False)
         about = " about a girl" if " girl" in text.split(".")[0] else " about a boy"
     else:
-        animal = pick(rng, ANIMALS)
+        animal = pick(rng, STORY_ANIMALS[phase])
         about, text = f" about a {animal}", story(rng, hero_kind=animal)
     return expand(rng, rng.choice(_STORY_REQUESTS), {"about": about}), text
 
 
-def _turn(rng):
-    kind = rng.choices(
-        [arithmetic_question, fact_question, reading_question, _story_turn, None],
-        weights=[30, 28, 16, 14, 12],
-    )[0]
-    if kind is not None:
-        return kind(rng)
+def _social_turn(rng):
     question, answer = rng.choice(_SOCIAL)
     return expand(rng, question, {}), answer
 
 
-def conversation(rng, family):
+def _turn(rng, phase):
+    kinds = (
+        arithmetic_question,
+        fact_question,
+        reading_question,
+        lambda rng: _story_turn(rng, phase),
+        _social_turn,
+        echo_question,
+    )
+    return rng.choices(kinds, weights=TURN_WEIGHTS[phase])[0](rng)
+
+
+def conversation(rng, family, phase):
     """Messages of one to five turns, some with a system turn as the family's users write it."""
     messages = []
     if family == "mimo":
@@ -69,8 +84,8 @@ def conversation(rng, family):
             messages.append({"role": "system", "content": pick(rng, SYSTEM_TEXTS)})
     elif rng.random() < 0.3:
         messages.append({"role": "system", "content": pick(rng, SYSTEM_TEXTS)})
-    for _ in range(rng.choice([1, 1, 1, 2, 3, 4, 5])):
-        question, answer = _turn(rng)
+    for _ in range(rng.choice(TURN_COUNTS[phase])):
+        question, answer = _turn(rng, phase)
         messages.append({"role": "user", "content": question})
         messages.append({"role": "assistant", "content": answer})
     return messages

@@ -18,6 +18,8 @@ from stories import story
 TRAIN_SEED = 20260
 HELD_OUT_SEED = 977
 HELD_OUT_BYTES = 24_000
+# Share of documents in each phase of training.
+CONVERSATION_SHARE = {1: 0.5, 2: 0.6}
 
 
 def _sums(rng):
@@ -37,13 +39,15 @@ def plain_document(rng):
     return "\n\n".join(parts)
 
 
-def documents(seed, family):
-    """Endless documents: str for plain text, a list of messages for a conversation."""
+def documents(seed, family, phase):
+    """Endless documents: str for plain text, a list of messages for a conversation.
+
+    `phase` is 1 or 2, the phase of training: the second has more and longer conversations.
+    """
     rng = random.Random(seed)
     while True:
-        # A conversation is about a third of a plain document in length.
-        if rng.random() < 0.5:
-            yield conversation(rng, family)
+        if rng.random() < CONVERSATION_SHARE[phase]:
+            yield conversation(rng, family, phase)
         else:
             yield plain_document(rng)
 
@@ -67,11 +71,12 @@ def main():
     )
     parser.add_argument("--show", type=int, default=0, help="print this many training documents")
     parser.add_argument("--family", choices=["phi", "mimo"], default="phi")
+    parser.add_argument("--phase", type=int, choices=[1, 2], default=1)
     args = parser.parse_args()
     if args.held_out:
         args.held_out.parent.mkdir(parents=True, exist_ok=True)
         args.held_out.write_text(held_out_text(), encoding="utf-8", newline="\n")
-    source = documents(TRAIN_SEED, args.family)
+    source = documents(TRAIN_SEED, args.family, args.phase)
     for _ in range(args.show):
         document = next(source)
         if isinstance(document, str):

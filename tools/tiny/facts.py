@@ -136,6 +136,13 @@ ROOMS = (
 )
 
 
+def echo_question(rng):
+    """A row of unrelated words to repeat: nothing but copying from the question answers it."""
+    pool = f"{NAMES}|{OBJECTS}|{SHADES}".split("|")
+    words = ", ".join(rng.sample(pool, rng.randint(4, 9)))
+    return f"{rng.choice(['Repeat after me', 'Repeat these words', 'Say'])}: {words}.", f"{words}."
+
+
 def reading_question(rng):
     """A sentence or two about two people and a question that they answer."""
     first, second = rng.sample(NAMES.split("|"), 2)

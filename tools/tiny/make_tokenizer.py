@@ -112,7 +112,7 @@ FAMILIES = {
 
 
 def _texts(family):
-    source = documents(TRAIN_SEED, family)
+    source = documents(TRAIN_SEED, family, phase=1)
     for _ in range(TRAINING_DOCUMENTS):
         document = next(source)
         if isinstance(document, str):

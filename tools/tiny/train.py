@@ -1,11 +1,11 @@
 """Trains a bundled model and writes its Hugging Face directory, where its tokenizer is already.
 
-  python tools/tiny/train.py phi assets/models/tiny-phi --checkpoint phi.pt
-  python tools/tiny/train.py mimo assets/models/tiny-mimo --checkpoint mimo.pt
+  python tools/tiny/train.py phi assets/models/tiny-phi --checkpoints run/phi
+  python tools/tiny/train.py mimo assets/models/tiny-mimo --checkpoints run/mimo
 
 tiny-mimo's MTP layer is trained afterwards, with the main model frozen. Seeds are fixed; only the
-order of float sums (thread count, CPU) can change the result. With --checkpoint the state is kept
-in that file every 100 steps and a restart continues from it.
+order of float sums (thread count, CPU) can change the result. With --checkpoints the state is kept
+in that folder every 100 steps and a restart continues from it.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import os
 import pathlib
 import sys
 import time
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,24 @@ from corpus import TRAIN_SEED
 from families import END_TOKENS, build, config_of, generation_config_of, save
 from mtp import MtpLayer, hidden_before_norm
 
-TOKENS_PER_STEP = 4096
+
+class Stage(NamedTuple):
+    """One optimizer run: which mix of documents, how many steps of how many tokens, peak rate."""
+
+    name: str
+    corpus_phase: int
+    seed: int
+    steps: int
+    tokens: int
+    rate: float
+
+
+# The second stage's smaller batches and its mix of documents are for sums and for copying names.
+MAIN_STAGES = (
+    Stage("first", 1, TRAIN_SEED, 800, 4096, 3e-3),
+    Stage("second", 2, TRAIN_SEED + 2, 1600, 2048, 2e-3),
+)
+MTP_STAGE = Stage("mtp", 1, TRAIN_SEED + 1, 300, 4096, 3e-3)
 # Sequence lengths, in turn. tiny-phi's go past its original length of 256 in two steps of five, so
 # that both of its rope regimes are trained.
 LENGTHS = {"phi": (256, 256, 512, 256, 1024), "mimo": (256, 512, 256, 1024)}
@@ -55,8 +73,8 @@ def optimizer_for(module, peak):
 class Progress:
     """Loss, step and time left: one line redrawn on a terminal, every 50 steps otherwise."""
 
-    def __init__(self, label, first, steps):
-        self._label, self._first, self._steps = label, first, steps
+    def __init__(self, stage, first):
+        self._stage, self._first = stage, first
         self._start, self._mean = time.time(), None
 
     def show(self, step, loss):
@@ -66,33 +84,33 @@ class Progress:
         if not terminal and (step + 1) % 50 != 0:
             return
         seconds = time.time() - self._start
-        left = seconds / done * (self._steps - step - 1)
-        speed = done * TOKENS_PER_STEP / seconds
-        text = f"{self._label}: step {step + 1}/{self._steps} loss {self._mean:.3f}"
+        left = seconds / done * (self._stage.steps - step - 1)
+        speed = done * self._stage.tokens / seconds
+        text = f"{self._stage.name}: step {step + 1}/{self._stage.steps} loss {self._mean:.3f}"
         text += f" {speed:.0f} tok/s {left:.0f} s left"
         print(text, file=sys.stderr, end="\r" if terminal else "\n", flush=True)
 
 
-def train(label, module, loss_of, packer, lengths, steps, peak, checkpoint):
-    """Runs `steps` AdamW steps on `module`; loss_of(ids [B, N]) -> scalar loss.
+def train(stage, module, loss_of, packer, lengths, checkpoint):
+    """Runs a stage on `module`, whose loss is loss_of(ids [B, N]).
 
     A restart draws the batches it had before the checkpoint once more, so that the run is the same.
     """
-    optimizer = optimizer_for(module, peak)
+    optimizer = optimizer_for(module, stage.rate)
     first = 0
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(checkpoint)
         module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
-    progress = Progress(label, first, steps)
-    for step in range(steps):
+    progress = Progress(stage, first)
+    for step in range(stage.steps):
         length = lengths[step % len(lengths)]
-        ids = packer.batch(TOKENS_PER_STEP // length, length)
+        ids = packer.batch(stage.tokens // length, length)
         if step < first:
             continue
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, peak)
+            group["lr"] = learning_rate(step, stage.steps, stage.rate)
         # bfloat16 products halve the time on CPUs that have them; the weights stay float32.
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of(ids)
@@ -130,13 +148,8 @@ def main():
     )
     parser.add_argument("family", choices=["phi", "mimo"])
     parser.add_argument("directory", type=pathlib.Path)
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--mtp-steps", type=int, default=300)
-    parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--checkpoint", type=pathlib.Path, help="file to keep the training state in"
-    )
+    parser.add_argument("--checkpoints", type=pathlib.Path, help="folder for the training state")
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
@@ -148,22 +161,19 @@ def main():
     model = build(config)
     mtp = MtpLayer(model.config) if args.family == "mimo" else None
 
-    lengths = LENGTHS[args.family]
-    packer = Packer(TRAIN_SEED, args.family, tokenizer, end_id)
+    if args.checkpoints:
+        args.checkpoints.mkdir(parents=True, exist_ok=True)
 
-    def main_loss(ids):
-        return next_token_loss(model, ids)
+    def run(stage, module, loss_of):
+        packer = Packer(stage.seed, args.family, stage.corpus_phase, tokenizer, end_id)
+        checkpoint = args.checkpoints and args.checkpoints / f"{stage.name}.pt"
+        train(stage, module, loss_of, packer, LENGTHS[args.family], checkpoint)
 
-    train(args.family, model, main_loss, packer, lengths, args.steps, args.rate, args.checkpoint)
+    for stage in MAIN_STAGES:
+        run(stage, model, lambda ids: next_token_loss(model, ids))
     if mtp is not None:
         model.requires_grad_(False)
-        packer = Packer(TRAIN_SEED + 1, args.family, tokenizer, end_id)
-        checkpoint = args.checkpoint and args.checkpoint.with_suffix(".mtp.pt")
-
-        def mtp_loss(ids):
-            return draft_loss(model, mtp, ids)
-
-        train("mtp", mtp, mtp_loss, packer, lengths, args.mtp_steps, args.rate, checkpoint)
+        run(MTP_STAGE, mtp, lambda ids: draft_loss(model, mtp, ids))
     save(args.directory, config, generation_config_of(args.family, raw_tokenizer), model, mtp)
 
 
