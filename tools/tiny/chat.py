@@ -32,9 +32,9 @@ _STORY_REQUESTS = [
 ]
 
 
-# Share of each kind of turn, in the order of _turn, and the possible numbers of turns.
-# The second phase of training asks for what the first one learns slowly: sums, and copying names and
-# things from the question.
+# Share of each kind of turn, in the order of _turn, and the possible numbers of turns, by phase.
+# The second phase of training asks for what the first one learns slowly: sums, and copying names
+# and things from the question.
 TURN_WEIGHTS = {1: (30, 28, 16, 14, 12, 0), 2: (34, 20, 20, 8, 4, 14)}
 TURN_COUNTS = {1: (1, 1, 1, 2, 3, 4, 5), 2: (1, 2, 3, 4, 5, 6, 8)}
 # Heroes of requested stories.

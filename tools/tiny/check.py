@@ -117,6 +117,9 @@ def main():
     difference = reload_difference(args.model, checker.model)
     print(f"largest logit difference after loading with transformers: {difference}\n")
     prompts = ["Once upon a time", "One day, a little girl", "Once upon a time, there was a fox"]
+    # A whole story in front moves the next one across tiny-phi's original length of 256 tokens.
+    first_story = held_out_text().split("\n\n")[0]
+    prompts.append(first_story + "\n\nOnce upon a time")
     for prompt, temperature in [(p, 0.0) for p in prompts] + [(prompts[0], 0.8)] * 3:
         text, end, count = checker.story(prompt, temperature)
         print(f"[temperature {temperature}, {count} tokens] {text} {end}\n")

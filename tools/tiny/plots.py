@@ -1,9 +1,9 @@
 """The plots of the stories.
 
 A plot is a name, the slots it draws once (so that a lost ball stays a ball), and its sentences, one
-rule of grammar.py a line, as long as the rule is. A line that starts with "?" is left out half of the
-time. The hero is already introduced when a plot begins; {pal} is a friend and {elder} a grown-up of
-the family.
+rule of grammar.py a line, as long as the rule is. A line that starts with "?" is left out half of
+the time. The hero is already introduced when a plot begins; {pal} is a friend and {elder} a grown-up
+of the family.
 """
 
 PLOTS = [

@@ -41,9 +41,9 @@ class Stage(NamedTuple):
 # The second stage's smaller batches and its mix of documents are for sums and for copying names.
 MAIN_STAGES = (
     Stage("first", 1, TRAIN_SEED, 800, 4096, 3e-3),
-    Stage("second", 2, TRAIN_SEED + 2, 1600, 2048, 2e-3),
+    Stage("second", 2, TRAIN_SEED + 2, 1100, 2048, 2e-3),
 )
-MTP_STAGE = Stage("mtp", 1, TRAIN_SEED + 1, 300, 4096, 3e-3)
+MTP_STAGE = Stage("mtp", 1, TRAIN_SEED + 1, 200, 4096, 3e-3)
 # Sequence lengths, in turn. tiny-phi's go past its original length of 256 in two steps of five, so
 # that both of its rope regimes are trained.
 LENGTHS = {"phi": (256, 256, 512, 256, 1024), "mimo": (256, 512, 256, 1024)}
