@@ -4,6 +4,7 @@ tiny-phi has Phi-4-mini's architecture and tiny-mimo MiMo-7B's; both are built f
 own classes (Phi3ForCausalLM, Qwen2ForCausalLM), so the architecture is right by construction.
 """
 
+import copy
 import json
 import pathlib
 
@@ -110,8 +111,9 @@ def generation_config_of(family, tokenizer):
 
 def build(config):
     """A new transformers model for the content of a config.json, with random weights."""
+    # transformers writes its own keys into the rope_scaling it is given: it gets copies.
     keys = {
-        key: value
+        key: copy.deepcopy(value)
         for key, value in config.items()
         if key not in ("architectures", "model_type", "torch_dtype")
     }

@@ -135,8 +135,9 @@ def train_tokenizer(family):
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    byte_level = {"add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    tokenizer.decoder = decoders.ByteLevel(**byte_level)
+    tokenizer.post_processor = processors.ByteLevel(**byte_level)
     trainer = trainers.BpeTrainer(
         vocab_size=spec["base_tokens"],
         min_frequency=2,
