@@ -5,50 +5,48 @@
 namespace midge {
 namespace {
 
+// Contractions written as (?i:...) and spelled out differ for U+017F, see Pretokenizer::long_s.
 struct KnownRegex {
   std::string_view regex;
   Pretokenizer pretokenizer;
 };
 
-// Pieces of the known expressions. The contractions come in two forms with different meaning for
-// U+017F, see Pretokenizer::long_s.
-#define MIDGE_FOLDED "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define MIDGE_SPELLED "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-#define MIDGE_WORD R"([^\r\n\p{L}\p{N}]?\p{L}+)"
-#define MIDGE_TAIL R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"
-#define MIDGE_O200K_TAIL R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"
-#define MIDGE_LEAD R"([^\r\n\p{L}\p{N}]?)"
-#define MIDGE_UPPER R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])"
-#define MIDGE_LOWER R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])"
-#define MIDGE_O200K(contraction)                                                        \
-  MIDGE_LEAD MIDGE_UPPER "*" MIDGE_LOWER "+" contraction "?|" MIDGE_LEAD MIDGE_UPPER "+" \
-      MIDGE_LOWER "*" contraction R"(?|\p{N}{1,3}|)" MIDGE_O200K_TAIL
-
 constexpr KnownRegex kKnownRegexes[] = {
-    {MIDGE_FOLDED "|" MIDGE_WORD R"(|\p{N}{1,3}|)" MIDGE_TAIL,
+    // Phi-4.
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
      {PretokenizerPattern::kCl100k, true}},
-    {MIDGE_SPELLED "|" MIDGE_WORD R"(|\p{N}{1,3}|)" MIDGE_TAIL,
+    // Phi-4 with the cases spelled out, as llama.cpp does.
+    {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+)"
+     R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      {PretokenizerPattern::kCl100k, false}},
     // tiktoken's spelling with possessive quantifiers, which cannot change what is matched here:
     // what they refuse to give back could not be matched by the next element either.
     {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*)"
      R"(|\s*[\r\n]|\s+(?!\S)|\s+)",
      {PretokenizerPattern::kCl100k, true}},
-    {MIDGE_O200K(MIDGE_FOLDED), {PretokenizerPattern::kO200k, true}},
-    {MIDGE_O200K(MIDGE_SPELLED), {PretokenizerPattern::kO200k, false}},
-    {MIDGE_FOLDED "|" MIDGE_WORD R"(|\p{N}|)" MIDGE_TAIL, {PretokenizerPattern::kQwen2, true}},
-    {MIDGE_SPELLED "|" MIDGE_WORD R"(|\p{N}|)" MIDGE_TAIL, {PretokenizerPattern::kQwen2, false}},
+    // Phi-4-mini.
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+)"
+     R"([\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3})"
+     R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     {PretokenizerPattern::kO200k, true}},
+    // Phi-4-mini with the cases spelled out.
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+     R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?)"
+     R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+     R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3})"
+     R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     {PretokenizerPattern::kO200k, false}},
+    // MiMo.
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     {PretokenizerPattern::kQwen2, true}},
+    // MiMo with the cases spelled out.
+    {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+)"
+     R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     {PretokenizerPattern::kQwen2, false}},
 };
-
-#undef MIDGE_FOLDED
-#undef MIDGE_SPELLED
-#undef MIDGE_WORD
-#undef MIDGE_TAIL
-#undef MIDGE_O200K_TAIL
-#undef MIDGE_LEAD
-#undef MIDGE_UPPER
-#undef MIDGE_LOWER
-#undef MIDGE_O200K
 
 // A code point with its class and the position after it; at the end of the text all is zero
 // except `end`, and `present` is false.

@@ -1,0 +1,115 @@
+#include "engine/tokenizer/bpe.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace midge {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+// The definition, word for word: the pair of lowest rank, the leftmost of these, until none is
+// left. Quadratic.
+Ids merge_by_definition(const std::vector<Merge>& merges, Ids ids) {
+  std::map<std::pair<int32_t, int32_t>, size_t> ranks;
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    ranks[{merges[rank].left, merges[rank].right}] = rank;
+  }
+  while (true) {
+    size_t best = merges.size();
+    size_t position = 0;
+    for (size_t i = 0; i + 1 < ids.size(); ++i) {
+      const auto found = ranks.find({ids[i], ids[i + 1]});
+      if (found != ranks.end() && found->second < best) {
+        best = found->second;
+        position = i;
+      }
+    }
+    if (best == merges.size()) return ids;
+    ids[position] = merges[best].result;
+    ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(position) + 1);
+  }
+}
+
+Ids merge(const MergeTable& table, Ids ids, size_t begin = 0) {
+  table.apply(&ids, begin);
+  return ids;
+}
+
+TEST(Bpe, MergesInOrderOfRank) {
+  const auto table = MergeTable::build({{1, 2, 10}, {10, 3, 11}, {2, 3, 12}});
+  ASSERT_TRUE(table.ok());
+  EXPECT_EQ(table->size(), 3U);
+  EXPECT_EQ(merge(*table, {1, 2, 3}), (Ids{11}));
+  EXPECT_EQ(merge(*table, {2, 3}), (Ids{12}));
+  EXPECT_EQ(merge(*table, {1, 1, 2, 3, 3}), (Ids{1, 11, 3}));
+  EXPECT_EQ(merge(*table, {}), Ids{});
+  EXPECT_EQ(merge(*table, {7}), Ids{7});
+}
+
+TEST(Bpe, LeavesWhatIsBeforeThePiece) {
+  const auto table = MergeTable::build({{1, 2, 10}});
+  ASSERT_TRUE(table.ok());
+  EXPECT_EQ(merge(*table, {1, 2, 1, 2}, 2), (Ids{1, 2, 10}));
+  EXPECT_EQ(merge(*table, {1, 2, 1, 2}, 1), (Ids{1, 2, 10}));
+}
+
+TEST(Bpe, LeftmostFirstOnRepeats) {
+  const auto table = MergeTable::build({{1, 1, 2}, {2, 2, 3}});
+  ASSERT_TRUE(table.ok());
+  EXPECT_EQ(merge(*table, Ids(5, 1)), (Ids{3, 1}));
+  EXPECT_EQ(merge(*table, Ids(7, 1)), (Ids{3, 2, 1}));
+  EXPECT_EQ(merge(*table, Ids(1001, 1)).size(), 251U);
+}
+
+TEST(Bpe, WithoutMerges) {
+  const auto table = MergeTable::build({});
+  ASSERT_TRUE(table.ok());
+  EXPECT_EQ(merge(*table, {1, 2}), (Ids{1, 2}));
+  EXPECT_EQ(merge(MergeTable(), {1, 2}), (Ids{1, 2}));
+}
+
+TEST(Bpe, RefusesTheSamePairTwice) {
+  const auto table = MergeTable::build({{1, 2, 10}, {2, 1, 11}, {1, 2, 12}});
+  ASSERT_FALSE(table.ok());
+  EXPECT_EQ(table.status().message(), "merges 0 and 2 are the same pair");
+}
+
+// Short pieces are scanned, long ones use a heap; both must follow the definition for any list of
+// merges, also for those whose ranks no training would give.
+TEST(Bpe, EqualsTheDefinitionOnRandomMerges) {
+  constexpr uint64_t kSeed = 7;
+  std::printf("seed %llu\n", static_cast<unsigned long long>(kSeed));
+  std::mt19937_64 random(kSeed);
+  const auto below = [&random](int32_t limit) {
+    return static_cast<int32_t>(random() % static_cast<uint64_t>(limit));
+  };
+  for (int round = 0; round < 300; ++round) {
+    const int32_t letters = 1 + below(4);
+    std::vector<Merge> merges;
+    std::map<std::pair<int32_t, int32_t>, int32_t> made;
+    for (int32_t next = letters; next < letters + 1 + below(25); ++next) {
+      const Merge candidate = {below(next), below(next), next};
+      if (made.emplace(std::pair(candidate.left, candidate.right), next).second) {
+        merges.push_back(candidate);
+      }
+    }
+    std::shuffle(merges.begin(), merges.end(), random);
+    const auto table = MergeTable::build(merges);
+    ASSERT_TRUE(table.ok());
+    for (const int32_t length : {2, 5, 20, 47, 48, 49, 50, 120, 300}) {
+      Ids ids(static_cast<size_t>(length));
+      for (int32_t& id : ids) id = below(letters);
+      ASSERT_EQ(merge(*table, ids), merge_by_definition(merges, ids)) << "round " << round;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace midge

@@ -1,0 +1,68 @@
+#include "engine/tokenizer/vocabulary.h"
+
+#include <gtest/gtest.h>
+
+namespace midge {
+namespace {
+
+Vocabulary bytes_vocabulary(size_t size) {
+  Vocabulary vocabulary(size);
+  for (int32_t byte = 0; byte < 256; ++byte) {
+    const char text = static_cast<char>(byte);
+    EXPECT_TRUE(vocabulary.add(byte, std::string_view(&text, 1), TokenKind::kNormal).ok());
+  }
+  return vocabulary;
+}
+
+TEST(Vocabulary, FindsWhatWasAdded) {
+  Vocabulary vocabulary = bytes_vocabulary(400);
+  ASSERT_TRUE(vocabulary.add(300, "three hundred", TokenKind::kNormal).ok());
+  ASSERT_TRUE(vocabulary.add(301, "<end>", TokenKind::kSpecial).ok());
+  ASSERT_TRUE(vocabulary.index().ok());
+  EXPECT_EQ(vocabulary.size(), 400);
+  EXPECT_EQ(vocabulary.find("three hundred"), 300);
+  EXPECT_EQ(vocabulary.find("<end>"), -1);  // not a normal token
+  EXPECT_EQ(vocabulary.find("absent"), -1);
+  EXPECT_EQ(vocabulary.find(""), -1);
+  EXPECT_EQ(vocabulary.byte_token(0xFF), 0xFF);
+  EXPECT_EQ(vocabulary.bytes(300), "three hundred");
+  EXPECT_EQ(vocabulary.bytes(299), "");
+  EXPECT_EQ(vocabulary.kind(301), TokenKind::kSpecial);
+  for (const int32_t id : {-1, 299, 400, INT32_MAX, INT32_MIN}) {
+    EXPECT_EQ(vocabulary.kind(id), TokenKind::kNone) << id;
+    EXPECT_EQ(vocabulary.bytes(id), "") << id;
+  }
+}
+
+TEST(Vocabulary, RefusesBadTokens) {
+  Vocabulary vocabulary(10);
+  EXPECT_TRUE(vocabulary.add(1, "a", TokenKind::kNormal).ok());
+  for (const Status& status :
+       {vocabulary.add(1, "b", TokenKind::kNormal), vocabulary.add(-1, "b", TokenKind::kNormal),
+        vocabulary.add(10, "b", TokenKind::kNormal), vocabulary.add(2, "", TokenKind::kNormal),
+        vocabulary.add(2, std::string(kTokenBytesMax + 1, 'x'), TokenKind::kNormal)}) {
+    EXPECT_EQ(status.code(), StatusCode::kInvalidFile) << status.message();
+  }
+  EXPECT_TRUE(vocabulary.add(2, std::string(kTokenBytesMax, 'x'), TokenKind::kNormal).ok());
+  EXPECT_EQ(vocabulary.bytes(2).size(), kTokenBytesMax);
+}
+
+TEST(Vocabulary, RefusesTwoTokensOfTheSameBytes) {
+  Vocabulary vocabulary = bytes_vocabulary(300);
+  ASSERT_TRUE(vocabulary.add(290, "a", TokenKind::kNormal).ok());
+  const Status status = vocabulary.index();
+  EXPECT_EQ(status.message(), "token ids 97 and 290 are both 'a'");
+}
+
+TEST(Vocabulary, NeedsEveryByte) {
+  Vocabulary vocabulary(300);
+  for (int32_t byte = 0; byte < 256; ++byte) {
+    const char text = static_cast<char>(byte);
+    if (byte == 0xC0) continue;
+    ASSERT_TRUE(vocabulary.add(byte, std::string_view(&text, 1), TokenKind::kNormal).ok());
+  }
+  EXPECT_EQ(vocabulary.index().message(), "byte 0xc0 has no token");
+}
+
+}  // namespace
+}  // namespace midge
