@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -21,8 +22,11 @@ class DenseBackend {
   static bool available();
 
   /// Packs every matrix of `matrices` that is f32, f16 or bf16 (the latter two as f32).
+  /// on_progress(done, total), if given, is called after each.
   /// Errors: unsupported (built without XNNPACK), out_of_memory.
-  static Result<std::unique_ptr<DenseBackend>> create(std::span<const WeightMatrix> matrices);
+  static Result<std::unique_ptr<DenseBackend>> create(
+      std::span<const WeightMatrix> matrices,
+      const std::function<void(int64_t, int64_t)>& on_progress);
 
   virtual ~DenseBackend() = default;
   DenseBackend(const DenseBackend&) = delete;

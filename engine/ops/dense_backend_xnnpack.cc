@@ -72,13 +72,19 @@ class XnnpackBackend final : public DenseBackend {
 bool DenseBackend::available() { return true; }
 
 Result<std::unique_ptr<DenseBackend>> DenseBackend::create(
-    std::span<const WeightMatrix> matrices) {
+    std::span<const WeightMatrix> matrices,
+    const std::function<void(int64_t, int64_t)>& on_progress) {
   if (xnn_initialize(nullptr) != xnn_status_success) {
     return make_status(StatusCode::kUnsupported, "XNNPACK does not run on this machine");
   }
   const KernelTable kernels = make_kernel_table(IsaLevels());
   auto backend = std::make_unique<XnnpackBackend>();
-  for (const WeightMatrix& w : matrices) MIDGE_RETURN_IF_ERROR(backend->add(w, kernels));
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    MIDGE_RETURN_IF_ERROR(backend->add(matrices[i], kernels));
+    if (on_progress != nullptr) {
+      on_progress(static_cast<int64_t>(i + 1), static_cast<int64_t>(matrices.size()));
+    }
+  }
   return std::unique_ptr<DenseBackend>(std::move(backend));
 }
 

@@ -1,6 +1,7 @@
 // What computes: the worker team, the chosen kernels and the dense backend.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "engine/ops/dense_backend.h"
@@ -23,9 +24,11 @@ struct ExecutorOptions {
 /// Shared by the sessions of one model; runs one step at a time.
 class Executor {
  public:
+  /// on_progress(done, total), if given, is called while weights are packed.
   /// Errors: invalid_argument, unsupported (no XNNPACK in this build), out_of_memory.
-  static Result<std::unique_ptr<Executor>> create(const Model& model,
-                                                  const ExecutorOptions& options);
+  static Result<std::unique_ptr<Executor>> create(
+      const Model& model, const ExecutorOptions& options,
+      const std::function<void(int64_t, int64_t)>& on_progress = nullptr);
 
   const Model& model() const { return model_; }
   const OpContext& context() const { return context_; }

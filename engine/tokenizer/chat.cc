@@ -191,8 +191,8 @@ Result<std::vector<int32_t>> stop_ids(const Tokenizer& tokenizer, std::span<cons
   const std::span<const int32_t> named = tokenizer.stop_ids();
   ids.insert(ids.end(), named.begin(), named.end());
   // Where these two exist, <|end|> closes only a part of an answer.
-  const bool end_is_inner = tokenizer.find_added("<|return|>") != nullptr &&
-                            tokenizer.find_added("<|call|>") != nullptr;
+  const bool end_is_inner =
+      tokenizer.find_added("<|return|>") != nullptr && tokenizer.find_added("<|call|>") != nullptr;
   for (const std::string_view text : kEndTokens) {
     const AddedToken* token = tokenizer.find_added(text);
     if (token == nullptr || (text == "<|end|>" && end_is_inner)) continue;

@@ -232,8 +232,9 @@ Result<Pretokenizer> pretokenizer_from_gguf_name(std::string_view name) {
 }
 
 size_t pretoken_end(Pretokenizer pretokenizer, std::string_view text, size_t begin) {
-  return pretokenizer.pattern == PretokenizerPattern::kO200k ? o200k_end(pretokenizer, text, begin)
-                                                             : cl100k_end(pretokenizer, text, begin);
+  return pretokenizer.pattern == PretokenizerPattern::kO200k
+             ? o200k_end(pretokenizer, text, begin)
+             : cl100k_end(pretokenizer, text, begin);
 }
 
 }  // namespace midge

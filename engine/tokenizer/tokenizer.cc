@@ -26,8 +26,8 @@ Status check_added(const TokenizerDefinition& definition) {
     }
     bytes += token.content.size();
     if (bytes > kAddedTokensBytesMax) {
-      return make_status(StatusCode::kInvalidFile,
-                         "added tokens have more than %zu bytes together", kAddedTokensBytesMax);
+      return make_status(StatusCode::kInvalidFile, "added tokens have more than %zu bytes together",
+                         kAddedTokensBytesMax);
     }
   }
   return Status();
@@ -84,17 +84,16 @@ Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
   std::string buffer;
   for (uint32_t i = 0; i < added_.size(); ++i) {
     const AddedToken& token = added_[i];
-    MIDGE_RETURN_IF_ERROR(vocabulary_.add(
-        token.id, token.content, token.special ? TokenKind::kSpecial : TokenKind::kAdded));
+    MIDGE_RETURN_IF_ERROR(vocabulary_.add(token.id, token.content,
+                                          token.special ? TokenKind::kSpecial : TokenKind::kAdded));
     added_by_content_.push_back(i);
     (token.normalized ? normalized : raw).push_back(token);
     if (token.normalized && nfc_) {
       normalized.back().content = std::string(normalize_nfc(token.content, &buffer));
     }
   }
-  std::sort(added_by_content_.begin(), added_by_content_.end(), [this](uint32_t a, uint32_t b) {
-    return added_[a].content < added_[b].content;
-  });
+  std::sort(added_by_content_.begin(), added_by_content_.end(),
+            [this](uint32_t a, uint32_t b) { return added_[a].content < added_[b].content; });
   for (size_t i = 1; i < added_by_content_.size(); ++i) {
     const AddedToken& a = added_[added_by_content_[i - 1]];
     const AddedToken& b = added_[added_by_content_[i]];
@@ -245,8 +244,7 @@ Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
   return Status();
 }
 
-void Tokenizer::encode_text(std::string_view text, bool parse,
-                            std::vector<int32_t>* tokens) const {
+void Tokenizer::encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens) const {
   std::string buffer;
   if (nfc_) text = normalize_nfc(text, &buffer);
   if (!parse || normalized_matcher_.empty()) {
@@ -286,8 +284,8 @@ Result<std::string> Tokenizer::decode(std::span<const int32_t> tokens, bool skip
   std::string text;
   for (const int32_t id : tokens) {
     if (!has_token(id)) {
-      return make_status(StatusCode::kOutOfRange, "token id %d has no token (ids are below %d)",
-                         id, vocab_size());
+      return make_status(StatusCode::kOutOfRange, "token id %d has no token (ids are below %d)", id,
+                         vocab_size());
     }
     if (skip_special && token_kind(id) == TokenKind::kSpecial) continue;
     text += token_bytes(id);

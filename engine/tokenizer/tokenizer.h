@@ -38,19 +38,19 @@ struct TokenizerDefinition {
     int32_t id = 0;
     std::string_view text;  ///< in the byte-level alphabet
   };
-  std::string name;                ///< of the file, for messages
-  std::vector<Entry> vocabulary;   ///< without the added tokens, unless with the same id and text
+  std::string name;               ///< of the file, for messages
+  std::vector<Entry> vocabulary;  ///< without the added tokens, unless with the same id and text
   std::vector<AddedToken> added;
   std::vector<std::pair<std::string_view, std::string_view>> merges;  ///< in the alphabet
   Pretokenizer pretokenizer;
-  bool ignore_merges = false;      ///< a piece that is a token as a whole is not taken apart
-  bool nfc = false;                ///< text is normalised before it is split
+  bool ignore_merges = false;  ///< a piece that is a token as a whole is not taken apart
+  bool nfc = false;            ///< text is normalised before it is split
 
-  int32_t bos_id = -1;             ///< -1: none is named
+  int32_t bos_id = -1;  ///< -1: none is named
   int32_t eos_id = -1;
-  bool add_bos = false;            ///< the file asks for bos at the start of every sequence
-  std::vector<int32_t> stop_ids;   ///< ids the file names as ends of generation
-  std::string chat_template;       ///< source text, empty: none
+  bool add_bos = false;           ///< the file asks for bos at the start of every sequence
+  std::vector<int32_t> stop_ids;  ///< ids the file names as ends of generation
+  std::string chat_template;      ///< source text, empty: none
 };
 
 /// A tokenizer. Immutable, so one object serves any number of threads.
@@ -117,8 +117,8 @@ class Tokenizer {
 
   Vocabulary vocabulary_;
   MergeTable merges_;
-  std::vector<AddedToken> added_;              // by id
-  std::vector<uint32_t> added_by_content_;     // indices into added_, by content
+  std::vector<AddedToken> added_;           // by id
+  std::vector<uint32_t> added_by_content_;  // indices into added_, by content
   AddedTokenMatcher raw_matcher_;
   AddedTokenMatcher normalized_matcher_;
   Pretokenizer pretokenizer_;

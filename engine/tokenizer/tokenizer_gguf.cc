@@ -28,8 +28,8 @@ Status check_model(const GgufFile& file) {
                      model == "llama" ? "; SentencePiece vocabularies are not supported" : "");
 }
 
-// Converters fill the rows behind the vocabulary with "[PAD<id>]"; older ones gave these the type of
-// added tokens.
+// Converters fill the rows behind the vocabulary with "[PAD<id>]"; older ones gave these the type
+// of added tokens.
 bool is_padding(int32_t id, std::string_view text, int32_t type) {
   return type == kTypeUnused || (type == kTypeUserDefined && text == format_string("[PAD%d]", id));
 }
@@ -77,8 +77,7 @@ Status read_merges(const GgufFile& file, TokenizerDefinition* definition) {
     const size_t space = merge.find(' ');
     if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos) {
       return make_status(StatusCode::kInvalidFile, "%s: merge %zu '%s' is not two parts",
-                         file.path().c_str(), definition->merges.size(),
-                         printable(merge).c_str());
+                         file.path().c_str(), definition->merges.size(), printable(merge).c_str());
     }
     definition->merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
   }
@@ -87,8 +86,7 @@ Status read_merges(const GgufFile& file, TokenizerDefinition* definition) {
 
 // Token ids that the file names for a purpose; `create` checks that they have tokens.
 Status read_named_ids(const GgufFile& file, TokenizerDefinition* definition) {
-  constexpr const char* kStopKeys[] = {"tokenizer.ggml.eos_token_id",
-                                       "tokenizer.ggml.eot_token_id",
+  constexpr const char* kStopKeys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
   const auto read = [&file](const char* key) {
     return file.integer_or(key, 0, kVocabularySizeMax - 1, -1);

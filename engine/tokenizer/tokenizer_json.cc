@@ -244,10 +244,8 @@ Status read_config(const std::string& name, std::string_view text,
                    TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject config, document.root());
-  MIDGE_RETURN_IF_ERROR(
-      read_config_token(config, "bos_token", *definition, &definition->bos_id));
-  MIDGE_RETURN_IF_ERROR(
-      read_config_token(config, "eos_token", *definition, &definition->eos_id));
+  MIDGE_RETURN_IF_ERROR(read_config_token(config, "bos_token", *definition, &definition->bos_id));
+  MIDGE_RETURN_IF_ERROR(read_config_token(config, "eos_token", *definition, &definition->eos_id));
   MIDGE_ASSIGN_OR_RETURN(definition->chat_template, read_config_template(config));
   return Status();
 }
@@ -283,8 +281,7 @@ Result<Tokenizer> load_tokenizer_json(const std::string& directory) {
   }
   std::string chat_template;
   if (is_regular_file(template_path)) {
-    MIDGE_ASSIGN_OR_RETURN(chat_template,
-                           read_small_file(template_path, kTokenizerConfigBytesMax));
+    MIDGE_ASSIGN_OR_RETURN(chat_template, read_small_file(template_path, kTokenizerConfigBytesMax));
   }
   return parse_tokenizer_json(path, text, config_path, config, chat_template);
 }

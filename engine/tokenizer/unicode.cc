@@ -87,27 +87,24 @@ void order_marks(std::vector<int32_t>* points) {
     }
     const auto end = std::find_if(begin, points->end(),
                                   [](int32_t point) { return combining_class(point) == 0; });
-    std::stable_sort(begin, end, [](int32_t a, int32_t b) {
-      return combining_class(a) < combining_class(b);
-    });
+    std::stable_sort(begin, end,
+                     [](int32_t a, int32_t b) { return combining_class(a) < combining_class(b); });
     begin = end;
   }
 }
 
 // Appends the NFC form of a valid stretch. `points` is scratch.
 void append_nfc(std::string_view stretch, std::vector<int32_t>* points, std::string* out) {
-  constexpr auto kOptions =
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+  constexpr auto kOptions = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
   points->clear();
   for (size_t i = 0; i < stretch.size();) {
     const CodePoint point = decode_utf8(stretch, i);
     i += point.length;
     std::array<int32_t, 8> parts = {};  // canonical decompositions have at most four code points
     int last_boundary = 0;
-    const auto count =
-        utf8proc_decompose_char(static_cast<int32_t>(point.value), parts.data(),
-                                static_cast<utf8proc_ssize_t>(parts.size()), kOptions,
-                                &last_boundary);
+    const auto count = utf8proc_decompose_char(static_cast<int32_t>(point.value), parts.data(),
+                                               static_cast<utf8proc_ssize_t>(parts.size()),
+                                               kOptions, &last_boundary);
     if (count < 1 || count > static_cast<utf8proc_ssize_t>(parts.size())) {
       points->push_back(static_cast<int32_t>(point.value));
     } else {
@@ -218,8 +215,8 @@ bool is_word_character(uint32_t code_point) {
     return code_point >= first && code_point <= last;
   };
   // The join controls, and the only symbols that are Alphabetic: circled and squared letters.
-  return in(0x200C, 0x200D) || in(0x24B6, 0x24E9) || in(0x1F130, 0x1F149) ||
-         in(0x1F150, 0x1F169) || in(0x1F170, 0x1F189);
+  return in(0x200C, 0x200D) || in(0x24B6, 0x24E9) || in(0x1F130, 0x1F149) || in(0x1F150, 0x1F169) ||
+         in(0x1F170, 0x1F189);
 }
 
 std::string_view normalize_nfc(std::string_view text, std::string* buffer) {

@@ -3,7 +3,8 @@
 // Policy for bytes that are not valid UTF-8 (stray continuation bytes, overlong forms, surrogates,
 // values past U+10FFFF, truncated sequences): each such byte counts as one code point of no letter,
 // mark, number or white-space category. It is never replaced, never normalised and never dropped,
-// so decode(encode(bytes)) == bytes (up to NFC of the valid stretches where a tokenizer asks for it).
+// so decode(encode(bytes)) == bytes (up to NFC of the valid stretches where a tokenizer asks for
+// it).
 #pragma once
 
 #include <cstddef>

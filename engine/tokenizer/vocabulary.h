@@ -54,10 +54,10 @@ class Vocabulary {
 
  private:
   std::string arena_;
-  std::vector<uint32_t> offsets_;   // [size], into arena_
-  std::vector<uint16_t> lengths_;   // [size], bytes - 1 so that kTokenBytesMax fits
-  std::vector<TokenKind> kinds_;    // [size]
-  std::vector<int32_t> slots_;      // hash table of ids, -1: free
+  std::vector<uint32_t> offsets_;  // [size], into arena_
+  std::vector<uint16_t> lengths_;  // [size], bytes - 1 so that kTokenBytesMax fits
+  std::vector<TokenKind> kinds_;   // [size]
+  std::vector<int32_t> slots_;     // hash table of ids, -1: free
   std::array<int32_t, 256> byte_tokens_ = {};
 };
 

@@ -1,0 +1,219 @@
+#include "cli/common.h"
+
+#include <chrono>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/terminal.h"
+#include "engine/tokenizer/chat.h"
+#include "engine/tokenizer/tokenizer_gguf.h"
+#include "engine/tokenizer/tokenizer_json.h"
+#include "models/registry.h"
+
+namespace midge {
+namespace {
+
+constexpr const char* kBundledModel = "tiny-phi";
+
+Result<std::pair<int32_t, float>> parse_logit_bias(const std::string& text) {
+  const size_t split = text.find('=');
+  int32_t id = 0;
+  if (split != std::string::npos) {
+    const char* end = text.data() + split;
+    const auto parsed = std::from_chars(text.data(), end, id);
+    char* rest = nullptr;
+    const float bias = std::strtof(end + 1, &rest);
+    if (parsed.ec == std::errc() && parsed.ptr == end && *rest == '\0' && rest != end + 1) {
+      return std::pair(id, bias);
+    }
+  }
+  return make_status(StatusCode::kInvalidArgument, "logit bias '%s', expected ID=NUMBER",
+                     printable(text).c_str());
+}
+
+SessionOptions session_options(const RunOptions& options) {
+  SessionOptions session;
+  session.context_length = options.context_length;
+  session.kv_type = options.kv_type == "f32" ? Encoding::kF32 : Encoding::kF16;
+  session.rope = options.rope == "short"  ? RopeMode::kShort
+                 : options.rope == "long" ? RopeMode::kLong
+                                          : RopeMode::kAuto;
+  return session;
+}
+
+}  // namespace
+
+void add_model_option(CLI::App& app, RunOptions& options) {
+  app.add_option("MODEL", options.model,
+                 "Hugging Face directory or GGUF file (default: the bundled tiny-phi)");
+  app.add_flag("--no-mmap", options.no_mmap, "Read the files into memory instead of mapping them");
+}
+
+void add_run_options(CLI::App& app, RunOptions& options) {
+  add_model_option(app, options);
+  app.add_option("-t,--threads", options.threads, "Threads (0: one per available core)")
+      ->check(CLI::Range(0, 256));
+  app.add_option("-c,--context", options.context_length,
+                 "Context in tokens (0: the model's, at most 4096)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--float", options.float_path, "How float weights are multiplied")
+      ->check(CLI::IsMember({"kernels", "xnnpack"}))
+      ->capture_default_str();
+  app.add_option("--kv", options.kv_type, "Type of the KV cache")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
+  app.add_option("--rope", options.rope, "Factors of longrope models")
+      ->check(CLI::IsMember({"auto", "short", "long"}))
+      ->capture_default_str();
+}
+
+void add_sample_options(CLI::App& app, SampleOptions& options) {
+  SamplerOptions& sampler = options.sampler;
+  app.add_option("-n,--tokens", options.tokens_max, "Most tokens to generate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--temp", sampler.temperature, "Temperature; 0 takes the best token")
+      ->capture_default_str();
+  app.add_option("--top-k", sampler.top_k, "Keep the k best tokens; 0 keeps all")
+      ->capture_default_str();
+  app.add_option("--top-p", sampler.top_p, "Keep the best tokens up to this probability mass")
+      ->capture_default_str();
+  app.add_option("--min-p", sampler.min_p, "Drop tokens below this share of the best one")
+      ->capture_default_str();
+  app.add_option("--repetition-penalty", sampler.repetition_penalty,
+                 "Divides the logits of tokens seen before")
+      ->capture_default_str();
+  app.add_option("--presence-penalty", sampler.presence_penalty,
+                 "Subtracted from logits of tokens in the output")
+      ->capture_default_str();
+  app.add_option("--frequency-penalty", sampler.frequency_penalty,
+                 "Subtracted per occurrence in the output")
+      ->capture_default_str();
+  app.add_option("--logit-bias", options.logit_bias, "ID=NUMBER, added to a token's logit");
+  app.add_option("--stop", options.stop_strings, "Text that ends the output (repeatable)");
+  app.add_option("--logprobs", sampler.logprobs, "Alternatives per token in --json")
+      ->check(CLI::Range(0, kLogprobsMax));
+  app.add_option("--seed", sampler.seed, "Seed of the sampling")->capture_default_str();
+}
+
+Result<std::string> bundled_model_path(const std::string& name) {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::filesystem::path folder = program.parent_path();
+  // Build tree (a link made at configure time) and installed tree.
+  for (const char* share : {"share/midge/models", "../share/midge/models"}) {
+    const std::filesystem::path path = (folder / share / name).lexically_normal();
+    if (is_directory(path.string())) return path.string();
+  }
+  return make_status(StatusCode::kNotFound,
+                     "the bundled model '%s' is not beside the program in %s", name.c_str(),
+                     folder.string().c_str());
+}
+
+Result<std::string> model_path(const RunOptions& options) {
+  if (!options.model.empty()) return options.model;
+  return bundled_model_path(kBundledModel);
+}
+
+Result<Tokenizer> load_tokenizer(const std::string& path) {
+  if (is_directory(path)) return load_tokenizer_json(path);
+  MIDGE_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path));
+  return load_tokenizer_gguf(file);
+}
+
+Result<LoadedModel> load_model(const RunOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  LoadedModel loaded;
+  MIDGE_ASSIGN_OR_RETURN(loaded.path, model_path(options));
+  ProgressBar bar("loading");
+  bar.update(0, 100);
+  MIDGE_ASSIGN_OR_RETURN(
+      loaded.model,
+      open_model(loaded.path, options.no_mmap ? FileAccess::kCopy : FileAccess::kMap));
+  MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(loaded.path));
+  if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%s: the tokenizer has ids up to %d, the embedding %lld rows",
+                       loaded.path.c_str(), loaded.tokenizer->vocab_size() - 1,
+                       static_cast<long long>(loaded.model->config().vocab_size));
+  }
+  ExecutorOptions executor;
+  executor.threads = options.threads;
+  if (options.float_path == "xnnpack") executor.float_path = FloatPath::kXnnpack;
+  MIDGE_ASSIGN_OR_RETURN(
+      loaded.executor,
+      Executor::create(*loaded.model, executor,
+                       [&](int64_t done, int64_t total) { bar.update(done, total); }));
+  const SessionOptions session = session_options(options);
+  MIDGE_ASSIGN_OR_RETURN(loaded.session, Session::create(*loaded.executor, session));
+  for (const std::string& warning : loaded.model->warnings()) {
+    std::fprintf(stderr, "midge: warning: %s: %s\n", loaded.path.c_str(), warning.c_str());
+  }
+  loaded.load_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return loaded;
+}
+
+Result<std::vector<int32_t>> encode_prompt(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<int32_t> tokens;
+  if (tokenizer.add_bos() && tokenizer.bos_id() >= 0) tokens.push_back(tokenizer.bos_id());
+  MIDGE_RETURN_IF_ERROR(tokenizer.encode(text, SpecialTokens::kAsText, &tokens));
+  return tokens;
+}
+
+Result<GenerateOptions> make_generate_options(const SampleOptions& options,
+                                              const LoadedModel& loaded) {
+  GenerateOptions generate;
+  generate.tokens_max = options.tokens_max;
+  generate.stop_strings = options.stop_strings;
+  generate.sampler = options.sampler;
+  for (const std::string& text : options.logit_bias) {
+    MIDGE_ASSIGN_OR_RETURN(const auto bias, parse_logit_bias(text));
+    generate.sampler.logit_bias.push_back(bias);
+  }
+  MIDGE_ASSIGN_OR_RETURN(generate.stop_ids,
+                         stop_ids(*loaded.tokenizer, loaded.model->config().eos_ids));
+  return generate;
+}
+
+void report_speed(const GenerateResult& result) {
+  std::fprintf(stderr, "prompt %lld tokens, %.1f tok/s; output %zu tokens, %.1f tok/s (%s)\n",
+               static_cast<long long>(result.prompt_tokens), result.prompt_tokens_per_second(),
+               result.tokens.size(), result.decode_tokens_per_second(),
+               finish_reason_name(result.reason));
+}
+
+void write_result(JsonWriter& json, const GenerateResult& result) {
+  json.member("reason", finish_reason_name(result.reason)).member("text", result.text);
+  json.begin_array("tokens");
+  for (const GeneratedToken& token : result.tokens) json.element(int64_t{token.token});
+  json.end_array();
+  bool has_logprobs = false;
+  for (const GeneratedToken& token : result.tokens) has_logprobs |= !token.alternatives.empty();
+  if (has_logprobs) {
+    json.begin_array("logprobs");
+    for (const GeneratedToken& token : result.tokens) {
+      json.begin_object().member("token", int64_t{token.token});
+      json.member("logprob", static_cast<double>(token.logprob)).begin_array("best");
+      for (const TokenLogprob& other : token.alternatives) {
+        json.begin_object().member("token", int64_t{other.token});
+        json.member("logprob", static_cast<double>(other.logprob)).end_object();
+      }
+      json.end_array().end_object();
+    }
+    json.end_array();
+  }
+  json.member("prompt_tokens", result.prompt_tokens)
+      .member("prompt_seconds", result.prompt_seconds)
+      .member("decode_seconds", result.decode_seconds)
+      .member("prompt_tokens_per_second", result.prompt_tokens_per_second())
+      .member("decode_tokens_per_second", result.decode_tokens_per_second());
+}
+
+void print_json(const JsonWriter& json) {
+  std::fwrite(json.text().data(), 1, json.text().size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+}  // namespace midge

@@ -1,0 +1,91 @@
+// What the subcommands share: options, opening a model, reports.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/json_writer.h"
+#include "engine/session/generator.h"
+#include "engine/session/session.h"
+#include "engine/tokenizer/tokenizer.h"
+
+namespace midge {
+
+/// Options of every subcommand that runs a model.
+struct RunOptions {
+  std::string model;  ///< path; empty: the bundled tiny-phi
+  bool no_mmap = false;
+  int threads = 0;
+  int64_t context_length = 0;
+  std::string float_path = "kernels";
+  std::string kv_type = "f16";
+  std::string rope = "auto";
+  bool json = false;
+};
+
+/// Options of every subcommand that samples.
+struct SampleOptions {
+  int64_t tokens_max = 256;
+  std::vector<std::string> stop_strings;
+  std::vector<std::string> logit_bias;  ///< "ID=BIAS"
+  SamplerOptions sampler;
+};
+
+void add_model_option(CLI::App& app, RunOptions& options);
+void add_run_options(CLI::App& app, RunOptions& options);
+void add_sample_options(CLI::App& app, SampleOptions& options);
+
+/// A model that is ready to step.
+struct LoadedModel {
+  std::string path;
+  std::unique_ptr<Model> model;
+  std::optional<Tokenizer> tokenizer;
+  std::unique_ptr<Executor> executor;
+  std::unique_ptr<Session> session;
+  double load_seconds = 0;
+};
+
+/// Path of a model that ships with the program ("tiny-phi"), found relative to the program file:
+/// in the build tree and where `cmake --install` puts it. Errors: not_found.
+Result<std::string> bundled_model_path(const std::string& name);
+
+/// options.model, or the bundled tiny-phi.
+Result<std::string> model_path(const RunOptions& options);
+
+/// The tokenizer of a Hugging Face directory or GGUF file, without its weights.
+Result<Tokenizer> load_tokenizer(const std::string& path);
+
+/// Opens model, tokenizer, executor and session; shows a progress bar on a terminal and prints the
+/// model's warnings to stderr.
+Result<LoadedModel> load_model(const RunOptions& options);
+
+/// Ids of `text`, the start token first if the tokenizer asks for one.
+Result<std::vector<int32_t>> encode_prompt(const Tokenizer& tokenizer, std::string_view text);
+
+/// Turns the options into those of generate(), stop ids included. Errors: invalid_argument.
+Result<GenerateOptions> make_generate_options(const SampleOptions& options,
+                                              const LoadedModel& loaded);
+
+/// "prompt 12 tokens, 340 tok/s; output 200 tokens, 85.1 tok/s (stop_token)" on stderr.
+void report_speed(const GenerateResult& result);
+
+/// Members "reason", "text", "tokens" ... of a finished generation.
+void write_result(JsonWriter& json, const GenerateResult& result);
+
+/// Prints the document and a newline on stdout.
+void print_json(const JsonWriter& json);
+
+// The subcommands. Each registers itself and sets *run to what main() calls.
+using Command = std::function<Status()>;
+void add_run_command(CLI::App& app, Command* run);
+void add_chat_command(CLI::App& app, Command* run);
+void add_inspect_command(CLI::App& app, Command* run);
+void add_tokenize_command(CLI::App& app, Command* run);
+void add_eval_command(CLI::App& app, Command* run);
+
+}  // namespace midge

@@ -1,0 +1,118 @@
+#include "cli/json_writer.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "engine/core/status.h"
+#include "engine/tokenizer/unicode.h"
+
+namespace midge {
+
+void JsonWriter::separate() {
+  if (needs_comma_) text_ += ',';
+  needs_comma_ = true;
+}
+
+void JsonWriter::key(std::string_view key) {
+  separate();
+  if (key.empty()) return;
+  quote(key);
+  text_ += ':';
+}
+
+JsonWriter& JsonWriter::begin_object(std::string_view name) {
+  key(name);
+  text_ += '{';
+  needs_comma_ = false;
+  return *this;
+}
+
+JsonWriter& JsonWriter::end_object() {
+  text_ += '}';
+  needs_comma_ = true;
+  return *this;
+}
+
+JsonWriter& JsonWriter::begin_array(std::string_view name) {
+  key(name);
+  text_ += '[';
+  needs_comma_ = false;
+  return *this;
+}
+
+JsonWriter& JsonWriter::end_array() {
+  text_ += ']';
+  needs_comma_ = true;
+  return *this;
+}
+
+JsonWriter& JsonWriter::member(std::string_view name, std::string_view text) {
+  key(name);
+  quote(text);
+  return *this;
+}
+
+JsonWriter& JsonWriter::member(std::string_view name, int64_t value) {
+  key(name);
+  text_ += std::to_string(value);
+  return *this;
+}
+
+JsonWriter& JsonWriter::member(std::string_view name, double value) {
+  key(name);
+  number(value);
+  return *this;
+}
+
+JsonWriter& JsonWriter::member(std::string_view name, bool value) {
+  key(name);
+  text_ += value ? "true" : "false";
+  return *this;
+}
+
+JsonWriter& JsonWriter::element(std::string_view text) {
+  separate();
+  quote(text);
+  return *this;
+}
+
+JsonWriter& JsonWriter::element(int64_t value) {
+  separate();
+  text_ += std::to_string(value);
+  return *this;
+}
+
+void JsonWriter::number(double value) {
+  // JSON has no infinities.
+  if (!std::isfinite(value)) {
+    text_ += "null";
+    return;
+  }
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
+  text_.append(buffer, end.ptr);
+}
+
+void JsonWriter::quote(std::string_view text) {
+  text_ += '"';
+  for (size_t i = 0; i < text.size();) {
+    const CodePoint c = decode_utf8(text, i);
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (c.value == kInvalidCodePoint) {
+      text_ += "\xEF\xBF\xBD";
+    } else if (byte == '"' || byte == '\\') {
+      text_ += '\\';
+      text_ += text[i];
+    } else if (byte == '\n') {
+      text_ += "\\n";
+    } else if (byte < 0x20) {
+      text_ += format_string("\\u%04x", byte);
+    } else {
+      text_ += text.substr(i, c.length);
+    }
+    i += c.length;
+  }
+  text_ += '"';
+}
+
+}  // namespace midge

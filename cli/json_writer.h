@@ -1,0 +1,41 @@
+// Writes JSON text: objects, arrays, strings and numbers, nothing else.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace midge {
+
+/// Builds one document. Calls follow its grammar: inside of an object every value has a key.
+/// Text that is not valid UTF-8 is written with U+FFFD in place of each bad byte, so that the
+/// result is always valid JSON.
+class JsonWriter {
+ public:
+  JsonWriter& begin_object(std::string_view key = {});
+  JsonWriter& end_object();
+  JsonWriter& begin_array(std::string_view key = {});
+  JsonWriter& end_array();
+  JsonWriter& member(std::string_view key, std::string_view text);
+  JsonWriter& member(std::string_view key, const char* text) {
+    return member(key, std::string_view(text));
+  }
+  JsonWriter& member(std::string_view key, int64_t number);
+  JsonWriter& member(std::string_view key, double number);
+  JsonWriter& member(std::string_view key, bool value);
+  JsonWriter& element(std::string_view text);
+  JsonWriter& element(int64_t number);
+
+  const std::string& text() const { return text_; }
+
+ private:
+  void separate();
+  void key(std::string_view key);
+  void quote(std::string_view text);
+  void number(double value);
+
+  std::string text_;
+  bool needs_comma_ = false;
+};
+
+}  // namespace midge

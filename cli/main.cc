@@ -1,0 +1,26 @@
+// The midge program. Exit codes are the numbers of StatusCode (engine/core/status.h).
+#include <cstdio>
+
+#include "cli/common.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("LLM inference for Arm edge devices", "midge");
+  app.set_version_flag("--version", MIDGE_VERSION);
+  app.require_subcommand(1);
+  midge::Command command;
+  midge::add_run_command(app, &command);
+  midge::add_chat_command(app, &command);
+  midge::add_inspect_command(app, &command);
+  midge::add_tokenize_command(app, &command);
+  midge::add_eval_command(app, &command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(midge::StatusCode::kInvalidArgument);
+  }
+  const midge::Status status = command();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "midge: error: %s\n", status.message().c_str());
+  return static_cast<int>(status.code());
+}

@@ -1,0 +1,68 @@
+#include "cli/terminal.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+
+#include <unistd.h>
+
+namespace midge {
+namespace {
+
+constexpr int kBarWidth = 30;
+constexpr int64_t kDrawIntervalMs = 100;
+
+std::atomic<bool> g_interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
+
+int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+void on_interrupt(int signal) {
+  if (g_interrupted.exchange(true)) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(std::string label)
+    : label_(std::move(label)), enabled_(stderr_is_terminal()) {}
+
+ProgressBar::~ProgressBar() {
+  if (enabled_ && last_draw_ms_ >= 0) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressBar::update(int64_t done, int64_t total) {
+  if (!enabled_ || total <= 0) return;
+  const int64_t now = now_ms();
+  if (last_draw_ms_ >= 0 && now - last_draw_ms_ < kDrawIntervalMs) return;
+  last_draw_ms_ = now;
+  const auto filled = static_cast<int>(std::clamp<int64_t>(done * kBarWidth / total, 0, kBarWidth));
+  const std::string bar =
+      std::string(static_cast<size_t>(filled), '#') +
+      std::string(static_cast<size_t>(kBarWidth - filled), '.');
+  std::fprintf(stderr, "\r\033[K%s [%s] %3lld %%", label_.c_str(), bar.c_str(),
+               static_cast<long long>(done * 100 / total));
+  std::fflush(stderr);
+}
+
+bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) != 0; }
+bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) != 0; }
+
+std::atomic<bool>& interrupted() { return g_interrupted; }
+
+void watch_interrupts() {
+  struct sigaction action = {};
+  action.sa_handler = on_interrupt;
+  // No SA_RESTART: a line being read must come back to be abandoned.
+  sigemptyset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, nullptr);
+}
+
+}  // namespace midge

@@ -1,0 +1,82 @@
+// midge tokenize: text to token ids, and back.
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "cli/common.h"
+
+namespace midge {
+namespace {
+
+struct Options {
+  RunOptions run;
+  std::string text;
+  std::vector<int32_t> decode;
+  bool special = false;
+  bool ids_only = false;
+};
+
+Status print_decoded(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string text, tokenizer.decode(ids));
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+  return Status();
+}
+
+void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+               const Options& options) {
+  if (options.run.json) {
+    JsonWriter json;
+    json.begin_object().member("schema", "midge.tokenize").member("version", int64_t{1});
+    json.begin_array("tokens");
+    for (const int32_t id : ids) {
+      json.begin_object().member("id", int64_t{id});
+      json.member("text", tokenizer.token_bytes(id)).end_object();
+    }
+    json.end_array().end_object();
+    print_json(json);
+  } else if (options.ids_only) {
+    for (size_t i = 0; i < ids.size(); ++i) std::printf(i == 0 ? "%d" : " %d", ids[i]);
+    std::printf("\n");
+  } else {
+    for (const int32_t id : ids) {
+      std::printf("%8d  '%s'\n", id, printable(tokenizer.token_bytes(id), 1000).c_str());
+    }
+    std::fprintf(stderr, "%zu tokens\n", ids.size());
+  }
+}
+
+Status tokenize_command(const Options& options) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
+  MIDGE_ASSIGN_OR_RETURN(const Tokenizer tokenizer, load_tokenizer(path));
+  if (!options.decode.empty()) return print_decoded(tokenizer, options.decode);
+  std::string text = options.text;
+  if (text == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  }
+  std::vector<int32_t> ids;
+  MIDGE_RETURN_IF_ERROR(tokenizer.encode(
+      text, options.special ? SpecialTokens::kParse : SpecialTokens::kAsText, &ids));
+  print_ids(tokenizer, ids, options);
+  return Status();
+}
+
+}  // namespace
+
+void add_tokenize_command(CLI::App& app, Command* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
+  add_model_option(*command, options->run);
+  auto* text = command->add_option("-p,--text", options->text, "The text; '-' reads standard input");
+  auto* decode = command->add_option("-d,--decode", options->decode, "Ids to turn into text");
+  command->add_flag("--special", options->special, "Recognise special tokens in the text");
+  command->add_flag("--ids-only", options->ids_only, "Print ids on one line");
+  command->add_flag("--json", options->run.json, "Report as JSON");
+  decode->excludes(text);
+  command->callback([=] {
+    if (text->count() + decode->count() == 0) throw CLI::RequiredError("--text or --decode");
+    *run = [=] { return tokenize_command(*options); };
+  });
+}
+
+}  // namespace midge

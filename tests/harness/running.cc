@@ -1,0 +1,71 @@
+#include "tests/harness/running.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/session/random.h"
+#include "models/registry.h"
+
+namespace midge::test {
+
+void open(const Setup& setup, Running* out) {
+  auto model = open_model(setup.path);
+  MIDGE_ASSERT_OK(model);
+  out->model = std::move(*model);
+  ExecutorOptions options;
+  options.threads = setup.threads;
+  options.float_path = setup.float_path;
+  auto executor = Executor::create(*out->model, options);
+  MIDGE_ASSERT_OK(executor);
+  out->executor = std::move(*executor);
+  auto session = Session::create(*out->executor, setup.session);
+  MIDGE_ASSERT_OK(session);
+  out->session = std::move(*session);
+}
+
+SessionOptions with(Encoding kv_type, RopeMode rope) {
+  SessionOptions options;
+  options.kv_type = kv_type;
+  options.rope = rope;
+  return options;
+}
+
+std::vector<int32_t> all_rows(size_t count) {
+  std::vector<int32_t> rows(count);
+  for (size_t i = 0; i < count; ++i) rows[i] = static_cast<int32_t>(i);
+  return rows;
+}
+
+std::vector<int32_t> random_tokens(size_t count, int64_t vocab_size, uint64_t seed) {
+  std::vector<int32_t> tokens(count);
+  for (size_t i = 0; i < count; ++i) {
+    tokens[i] = static_cast<int32_t>(uniform_at(seed, i) * static_cast<double>(vocab_size));
+  }
+  return tokens;
+}
+
+std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens) {
+  std::vector<float> logits(tokens.size() *
+                            static_cast<size_t>(session.model().config().vocab_size));
+  const std::vector<int32_t> rows = all_rows(tokens.size());
+  StepOutputs outputs;
+  outputs.logits_rows = rows;
+  outputs.logits = logits.data();
+  const Status status = session.step(tokens, outputs);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return logits;
+}
+
+float relative_error(std::span<const float> expected, std::span<const float> found) {
+  EXPECT_EQ(expected.size(), found.size());
+  const auto [low, high] = std::minmax_element(expected.begin(), expected.end());
+  float worst = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const float difference = std::fabs(expected[i] - found[i]);
+    // Not std::max: a NaN must not be lost.
+    if (!(difference <= worst)) worst = difference;
+  }
+  return worst / (*high - *low);
+}
+
+}  // namespace midge::test

@@ -1,0 +1,45 @@
+// A model, executor and session in one, and comparisons of what they compute.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/session/session.h"
+#include "tests/harness/golden.h"
+
+namespace midge::test {
+
+struct Setup {
+  std::string path;
+  SessionOptions session = {};
+  int threads = 2;
+  FloatPath float_path = FloatPath::kKernels;
+};
+
+struct Running {
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Executor> executor;
+  std::unique_ptr<Session> session;
+};
+
+/// Opens everything; a failure is a fatal test failure.
+void open(const Setup& setup, Running* out);
+
+/// Options with a type of KV cache and rope mode.
+SessionOptions with(Encoding kv_type, RopeMode rope = RopeMode::kAuto);
+
+/// 0, 1, ... count - 1.
+std::vector<int32_t> all_rows(size_t count);
+
+/// Token ids below vocab_size from a fixed seed.
+std::vector<int32_t> random_tokens(size_t count, int64_t vocab_size, uint64_t seed = 1);
+
+/// Feeds `tokens` in one step; returns the logits of every row, [tokens, vocab_size].
+std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens);
+
+/// Largest difference as a fraction of the range of `expected`; NaN if one is NaN.
+float relative_error(std::span<const float> expected, std::span<const float> found);
+
+}  // namespace midge::test
