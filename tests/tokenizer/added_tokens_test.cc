@@ -63,7 +63,10 @@ TEST(AddedTokens, SingleWordNeedsBoundaries) {
   EXPECT_EQ(shown(matcher, "\u00E9cat"), "(\u00E9cat)");
   EXPECT_EQ(shown(matcher, "cat_"), "(cat_)");
   EXPECT_EQ(shown(matcher, "catcat cat"), "(catcat )[1:cat]");
-  EXPECT_EQ(shown(matcher, "\xFF" "cat\xFF"), "(\xFF)[1:cat](\xFF)");
+  EXPECT_EQ(shown(matcher,
+                  "\xFF"
+                  "cat\xFF"),
+            "(\xFF)[1:cat](\xFF)");
 }
 
 TEST(AddedTokens, MatchesAcrossInvalidBytes) {

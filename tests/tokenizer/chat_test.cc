@@ -112,8 +112,8 @@ TEST(Chat, RendersTheIdsOfHuggingFace) {
         });
       };
       // Added tokens come from the template alone, whatever the contents say.
-      const auto token_parts = std::count_if(
-          parts->begin(), parts->end(), [](const PromptPart& part) { return part.is_token; });
+      const auto token_parts = std::count_if(parts->begin(), parts->end(),
+                                             [](const PromptPart& part) { return part.is_token; });
       EXPECT_EQ(added_in(ids), token_parts) << conversation.text;
       if (conversation.ids.empty()) continue;
       EXPECT_EQ(ids, conversation.ids) << conversation.text;
@@ -125,7 +125,7 @@ TEST(Chat, RendersTheIdsOfHuggingFace) {
 
 // What a chat appends turn by turn is what rendering the whole conversation at once gives.
 TEST(Chat, ContinuationsAddUpToTheWholeConversation) {
-  const Messages whole = {{ChatRole::kSystem, "Be brief."}, {ChatRole::kUser, "Hello, who?"},
+  const Messages whole = {{ChatRole::kSystem, "Be brief."},    {ChatRole::kUser, "Hello, who?"},
                           {ChatRole::kAssistant, "A helper."}, {ChatRole::kUser, "\nWhy? "},
                           {ChatRole::kAssistant, ""},          {ChatRole::kUser, "Bye"}};
   for (const Family& family : families()) {
@@ -141,15 +141,14 @@ TEST(Chat, ContinuationsAddUpToTheWholeConversation) {
         Ids cache = ids_of_parts(
             *tokenizer, render_chat(chat, all.first(first_user + 1), GenerationPrompt::kAssistant));
         for (size_t user = first_user + 2; user < messages.size(); user += 2) {
-          const Ids answer =
-              ids_of(*tokenizer, messages[user - 1].content, SpecialTokens::kAsText);
+          const Ids answer = ids_of(*tokenizer, messages[user - 1].content, SpecialTokens::kAsText);
           cache.insert(cache.end(), answer.begin(), answer.end());
           if (end == TurnEnd::kIncluded) {
-            cache.push_back(tokenizer->id_of(
-                chat.family == ChatFamily::kPhi4Mini ? "<|end|>" : "<|im_end|>"));
+            cache.push_back(
+                tokenizer->id_of(chat.family == ChatFamily::kPhi4Mini ? "<|end|>" : "<|im_end|>"));
           }
-          const Ids next = ids_of_parts(
-              *tokenizer, render_chat_continuation(chat, end, all.subspan(user, 1)));
+          const Ids next =
+              ids_of_parts(*tokenizer, render_chat_continuation(chat, end, all.subspan(user, 1)));
           cache.insert(cache.end(), next.begin(), next.end());
           EXPECT_EQ(cache, ids_of_parts(*tokenizer, render_chat(chat, all.first(user + 1),
                                                                 GenerationPrompt::kAssistant)))
@@ -226,8 +225,8 @@ TEST(ChatTemplate, RefusesWhatItDoesNotKnow) {
   const std::string reasoning =
       "<|im_start|>system<|im_sep|>You are Phi, a language model trained by Microsoft to help "
       "users.<|im_end|>";
-  for (const std::string& source : {std::string(), std::string("[INST]"), phi3, phi3_escaped,
-                                    other_default, reasoning}) {
+  for (const std::string& source :
+       {std::string(), std::string("[INST]"), phi3, phi3_escaped, other_default, reasoning}) {
     const auto chat = detect_chat_template(source);
     ASSERT_FALSE(chat.ok()) << source;
     EXPECT_EQ(chat.status().code(), StatusCode::kUnsupported);

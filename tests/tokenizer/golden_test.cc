@@ -117,7 +117,8 @@ void compare_with_goldens(const Tokenizer& tokenizer, const std::string& name) {
 void expect_no_smuggling(const Tokenizer& tokenizer) {
   std::string all;
   for (const AddedToken& token : tokenizer.added_tokens()) {
-    for (const std::string& text : {token.content, "a" + token.content + "b", token.content + " "}) {
+    for (const std::string& text :
+         {token.content, "a" + token.content + "b", token.content + " "}) {
       for (const int32_t id : ids_of(tokenizer, text, SpecialTokens::kAsText)) {
         ASSERT_EQ(tokenizer.token_kind(id), TokenKind::kNormal) << text;
       }
@@ -250,8 +251,10 @@ TEST(Golden, PublishedVectors) {
       {"phi-4", "today\n ", {31213, 198, 220}},
       {"phi-4", "today\n \n", {31213, 27907}},
       {"phi-4", "today\n  \n", {31213, 14211}},
-      {"phi-4", " \u0085"
-                "0", {220, 126, 227, 15}},
+      {"phi-4",
+       " \u0085"
+       "0",
+       {220, 126, 227, 15}},
       {"phi-4", "👍", {9468, 239, 235}},
       {"mimo", " 100+ languages", {220, 16, 15, 15, 10, 15459}},
       {"mimo", "世界，你好！", {99489, 3837, 108386, 6313}},

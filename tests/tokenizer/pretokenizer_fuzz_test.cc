@@ -83,13 +83,11 @@ std::vector<uint32_t> common_code_points() {
     Oracle oracle;
     uint8_t kind;
   };
-  const ClassOracle oracles[] = {{Oracle(R"(\s)"), kSpace},
-                                 {Oracle(R"([\p{Lu}\p{Lt}])"), kUpper},
-                                 {Oracle(R"(\p{Ll})"), kLower},
-                                 {Oracle(R"([\p{Lm}\p{Lo}])"), kOtherLetter},
-                                 {Oracle(R"(\p{M})"), kMark},
-                                 {Oracle(R"(\p{N})"), kNumber},
-                                 {Oracle(R"(.)"), kOther}};
+  const ClassOracle oracles[] = {
+      {Oracle(R"(\s)"), kSpace},     {Oracle(R"([\p{Lu}\p{Lt}])"), kUpper},
+      {Oracle(R"(\p{Ll})"), kLower}, {Oracle(R"([\p{Lm}\p{Lo}])"), kOtherLetter},
+      {Oracle(R"(\p{M})"), kMark},   {Oracle(R"(\p{N})"), kNumber},
+      {Oracle(R"(.)"), kOther}};
   std::vector<uint32_t> points;
   for (uint32_t value = 0; value < 0x110000; ++value) {
     if (value >= 0xD800 && value < 0xE000) continue;
@@ -105,9 +103,10 @@ std::vector<uint32_t> common_code_points() {
 }
 
 constexpr uint32_t kCritical[] = {
-    '\'', '\'', 's', 'S',    0x17F,  't', 'l', 'L', 'r', 'e',    'v',   'D',    'a',   'B',
-    0x1C5, 0x2B0, 0x4E2D, 0x301, 0x903, '1', 0x663, 0xBD, 0x2163, ' ', ' ', '\n', '\r', '\t',
-    0x85,  0xA0,  0x3000, 0x2028, '/',  '.', '-',   0x200D, 0x1F600, 0x130, 0xDF, 0x212A, 0};
+    '\'',   '\'', 's',    'S',     0x17F, 't',    'l',    'L',   'r',    'e',    'v',
+    'D',    'a',  'B',    0x1C5,   0x2B0, 0x4E2D, 0x301,  0x903, '1',    0x663,  0xBD,
+    0x2163, ' ',  ' ',    '\n',    '\r',  '\t',   0x85,   0xA0,  0x3000, 0x2028, '/',
+    '.',    '-',  0x200D, 0x1F600, 0x130, 0xDF,   0x212A, 0};
 
 uint64_t seed_of_run() {
   const char* text = std::getenv("MIDGE_TEST_SEED");

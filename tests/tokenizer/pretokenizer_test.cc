@@ -30,8 +30,7 @@ Pieces split(Pretokenizer pretokenizer, std::string_view text) {
 }
 
 // The splits of a regular expression engine, see the table of specification examples.
-constexpr std::string_view kExample =
-    "ABCdef abcDEF don't DON'T 2024  x\n \ny e\u0301+a a/b//\n";
+constexpr std::string_view kExample = "ABCdef abcDEF don't DON'T 2024  x\n \ny e\u0301+a a/b//\n";
 
 TEST(Pretokenizer, SplitsTheExampleAsPhi4) {
   EXPECT_EQ(split(kPhi4, kExample),
@@ -46,9 +45,10 @@ TEST(Pretokenizer, SplitsTheExampleAsPhi4Mini) {
 }
 
 TEST(Pretokenizer, SplitsTheExampleAsMimo) {
-  EXPECT_EQ(split(kMimo, kExample),
-            (Pieces{"ABCdef", " abcDEF", " don", "'t", " DON", "'T", " ", "2", "0", "2", "4", " ",
-                    " x", "\n \n", "y", " e", "\u0301+", "a", " a", "/b", "//\n"}));
+  EXPECT_EQ(
+      split(kMimo, kExample),
+      (Pieces{"ABCdef", " abcDEF", " don",  "'t", " DON", "'T",      " ", "2",  "0",  "2",   "4",
+              " ",      " x",      "\n \n", "y",  " e",   "\u0301+", "a", " a", "/b", "//\n"}));
 }
 
 TEST(Pretokenizer, WhiteSpaceAtTheEnd) {
@@ -69,8 +69,7 @@ TEST(Pretokenizer, SlashesFollowSymbolsInO200k) {
 
 TEST(Pretokenizer, LongSIsAnSWhereThePatternFoldsCase) {
   EXPECT_EQ(split(kPhi4, "it'\u017Fa"), (Pieces{"it", "'\u017F", "a"}));
-  EXPECT_EQ(split({PretokenizerPattern::kCl100k, false}, "it'\u017Fa"),
-            (Pieces{"it", "'\u017Fa"}));
+  EXPECT_EQ(split({PretokenizerPattern::kCl100k, false}, "it'\u017Fa"), (Pieces{"it", "'\u017Fa"}));
   EXPECT_EQ(split(kPhi4Mini, "it'\u017Fa"), (Pieces{"it'\u017F", "a"}));
 }
 
@@ -79,13 +78,18 @@ TEST(Pretokenizer, InvalidBytesAreSymbols) {
     EXPECT_EQ(split(pretokenizer, "a\xFF\x80 b"), (Pieces{"a", "\xFF\x80", " b"}));
     EXPECT_EQ(split(pretokenizer, "\xE4\xB8"), (Pieces{"\xE4\xB8"}));
     EXPECT_EQ(split(pretokenizer, " \xFF\n"), (Pieces{" \xFF\n"}));
-    EXPECT_EQ(split(pretokenizer, "\xFF" "a"), (Pieces{"\xFF" "a"}));  // leads a word
+    EXPECT_EQ(split(pretokenizer,
+                    "\xFF"
+                    "a"),
+              (Pieces{"\xFF"
+                      "a"}));  // leads a word
   }
 }
 
 TEST(Pretokenizer, TakesLinearTime) {
-  const std::string text_parts[] = {"A", "a", " ", "\n", " \n", "\u0301", "\u4E2D", "\u0301A", "'",
-                                    "'s", "/", "-\n", "1", "\xFF", "\u0301AA\u4E2D"};
+  const std::string text_parts[] = {"A",      "a",      " ",       "\n",   " \n",
+                                    "\u0301", "\u4E2D", "\u0301A", "'",    "'s",
+                                    "/",      "-\n",    "1",       "\xFF", "\u0301AA\u4E2D"};
   for (const std::string& part : text_parts) {
     std::string text;
     while (text.size() < 1000000) text += part;

@@ -19,19 +19,17 @@ std::string alphabet(std::string_view bytes);
 /// stands in the document as it is.
 struct SmallJson {
   std::string normalizer = "null";
-  std::string pattern =
-      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|)"
-      R"( ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
+  std::string pattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|)"
+                        R"( ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
   std::string behavior = R"("behavior":"Isolated","invert":false)";
   std::string byte_level = R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":false})";
   std::string post_processor = "null";
   std::string decoder = R"({"type":"ByteLevel"})";
-  std::string added =
-      R"({"id":300,"content":"<|end|>","special":true},)"
-      R"({"id":301,"content":"<tool>","special":false,"normalized":false})";
+  std::string added = R"({"id":300,"content":"<|end|>","special":true},)"
+                      R"({"id":301,"content":"<tool>","special":false,"normalized":false})";
   std::string model_type = R"("BPE")";
-  std::string model_extra;             ///< members, each with a comma at the end
-  std::string vocabulary_extra;        ///< members, each with a comma before
+  std::string model_extra;       ///< members, each with a comma at the end
+  std::string vocabulary_extra;  ///< members, each with a comma before
   std::string merges = R"("h e","l l","he ll",["hell","o"])";
 };
 

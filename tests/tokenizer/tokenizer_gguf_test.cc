@@ -1,9 +1,11 @@
 #include "engine/tokenizer/tokenizer_gguf.h"
 
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "test_vocabulary.h"
 
@@ -37,7 +39,8 @@ class GgufWriter {
   }
 
   Result<GgufFile> open() const {
-    const std::string path = testing::TempDir() + "/midge_tokenizer_gguf_test.gguf";
+    const std::string path =
+        testing::TempDir() + "/tokenizer_gguf_test_" + std::to_string(::getpid()) + ".gguf";
     std::string file = "GGUF";
     const auto put = [&file](auto value) {
       file.append(reinterpret_cast<const char*>(&value), sizeof(value));
@@ -47,7 +50,9 @@ class GgufWriter {
     put(count_);
     file += bytes_;
     std::ofstream(path, std::ios::binary) << file;
-    return GgufFile::open(path, FileAccess::kCopy);
+    auto opened = GgufFile::open(path, FileAccess::kCopy);
+    std::remove(path.c_str());
+    return opened;
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "test_vocabulary.h"
 
@@ -78,8 +79,7 @@ TEST(TokenizerJson, RefusesOtherKindsByName) {
   parts.normalizer = R"({"type":"Lowercase"})";
   expect(parts, "t.json: normalizer is 'Lowercase', expected none or 'NFC'");
   parts = {};
-  parts.normalizer =
-      R"({"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]})";
+  parts.normalizer = R"({"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]})";
   expect(parts, "t.json: normalizer is 'Sequence', expected none or 'NFC'");
   parts = {};
   parts.behavior = R"("behavior":"MergedWithPrevious","invert":false)";
@@ -170,10 +170,8 @@ TEST(TokenizerJson, RefusesBadMerges) {
   const StatusCode invalid = StatusCode::kInvalidFile;
   expect(R"("he")", invalid, "t.json: merge 0 'he' is not two parts");
   expect(R"("h e l")", invalid, "t.json: merge 0 'h e l' is not two parts");
-  expect(R"(["h"])", invalid,
-         "t.json: merge 0 is neither a string nor an array of two strings");
-  expect(R"(["h",1])", invalid,
-         "t.json: merge 0 is neither a string nor an array of two strings");
+  expect(R"(["h"])", invalid, "t.json: merge 0 is neither a string nor an array of two strings");
+  expect(R"(["h",1])", invalid, "t.json: merge 0 is neither a string nor an array of two strings");
   expect("7", invalid, "t.json: merge 0 is neither a string nor an array of two strings");
   expect(R"("h e","xy z")", invalid,
          "t.json: merge 1 'xy z': a part of it is not in the vocabulary");
@@ -194,7 +192,8 @@ TEST(TokenizerJson, RefusesMergesThatMakeAddedTokens) {
 
 TEST(TokenizerJson, RefusesDamagedFiles) {
   const std::string whole = small_json();
-  for (const size_t length : {size_t{0}, size_t{1}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
+  for (const size_t length :
+       {size_t{0}, size_t{1}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
     EXPECT_EQ(parse_text(whole.substr(0, length)).code(), StatusCode::kInvalidFile) << length;
   }
   for (const char* text : {"[]", "null", "{}", "\"x\"", "{\"model\":1}", "\xFF\xFE"}) {
@@ -222,9 +221,8 @@ TEST(TokenizerJson, ReadsTheConfig) {
 }
 
 TEST(TokenizerJson, ReadsTemplateLists) {
-  const auto tokenizer =
-      parse_small({}, R"({"chat_template":[{"name":"tool_use","template":"a"},)"
-                      R"({"name":"default","template":"b"}]})");
+  const auto tokenizer = parse_small({}, R"({"chat_template":[{"name":"tool_use","template":"a"},)"
+                                         R"({"name":"default","template":"b"}]})");
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   EXPECT_EQ(tokenizer->chat_template(), "b");
   EXPECT_EQ(parse_small({}, R"({"chat_template":"b"})", "c")->chat_template(), "c");
@@ -242,8 +240,8 @@ TEST(TokenizerJson, RefusesBadConfigs) {
 }
 
 TEST(TokenizerJson, LoadsDirectories) {
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / "midge_tokenizer_json_test";
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) /
+                                       ("tokenizer_json_test_" + std::to_string(::getpid()));
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const Status missing = load_tokenizer_json(folder.string()).status();

@@ -47,8 +47,8 @@ TEST(Unicode, HoldsBackOnlyWhatCanBecomeValid) {
   EXPECT_EQ(complete_utf8_length("a\xF0\x9F\x98"), 1U);
   EXPECT_EQ(complete_utf8_length("a\xE4\xB8"), 1U);
   EXPECT_EQ(complete_utf8_length("a\xC3"), 1U);
-  EXPECT_EQ(complete_utf8_length("a\xED\xA0"), 3U);      // can only become a surrogate
-  EXPECT_EQ(complete_utf8_length("a\xC0"), 2U);          // starts nothing
+  EXPECT_EQ(complete_utf8_length("a\xED\xA0"), 3U);  // can only become a surrogate
+  EXPECT_EQ(complete_utf8_length("a\xC0"), 2U);      // starts nothing
   EXPECT_EQ(complete_utf8_length("\x80\x80\x80\x80"), 4U);
 }
 
@@ -71,11 +71,10 @@ TEST(Unicode, ClassesAreThoseOfTheCategories) {
 
 TEST(Unicode, SpaceIsThePropertyWhiteSpace) {
   for (uint32_t value = 0; value < 0x110000; ++value) {
-    const bool white_space = (value >= 0x9 && value <= 0xD) || value == 0x20 || value == 0x85 ||
-                             value == 0xA0 || value == 0x1680 ||
-                             (value >= 0x2000 && value <= 0x200A) || value == 0x2028 ||
-                             value == 0x2029 || value == 0x202F || value == 0x205F ||
-                             value == 0x3000;
+    const bool white_space =
+        (value >= 0x9 && value <= 0xD) || value == 0x20 || value == 0x85 || value == 0xA0 ||
+        value == 0x1680 || (value >= 0x2000 && value <= 0x200A) || value == 0x2028 ||
+        value == 0x2029 || value == 0x202F || value == 0x205F || value == 0x3000;
     ASSERT_EQ(char_class(value) == kSpace, white_space) << value;
   }
 }
@@ -89,11 +88,15 @@ TEST(Unicode, NfcComposes) {
   EXPECT_EQ(nfc("\u212B"), "\u00C5");                  // a singleton
   EXPECT_EQ(nfc("\u0958"), "\u0915\u093C");            // excluded from composition
   EXPECT_EQ(nfc("\u1100\u1161\u11A8"), "\uAC01");      // Hangul
-  EXPECT_EQ(nfc("a\u0301\u0323b"), "\u1EA1\u0301" "b");  // reordered, then composed
+  EXPECT_EQ(nfc("a\u0301\u0323b"),
+            "\u1EA1\u0301"
+            "b");  // reordered, then composed
 }
 
 TEST(Unicode, NfcLeavesInvalidBytesAlone) {
-  EXPECT_EQ(nfc("e\xCC\x81\xFF" "e\xCC\x81"), "é\xFFé");
+  EXPECT_EQ(nfc("e\xCC\x81\xFF"
+                "e\xCC\x81"),
+            "é\xFFé");
   EXPECT_EQ(nfc("e\xCC"), "e\xCC");
   EXPECT_EQ(nfc("e\xFF\xCC\x81"), "e\xFF\xCC\x81");  // the mark has no base
   EXPECT_EQ(nfc("\xCC\x81"), "\xCC\x81");
