@@ -1,5 +1,7 @@
 #include "engine/tokenizer/tokenizer_json.h"
 
+#include <charconv>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/core/mapped_file.h"
@@ -113,24 +115,26 @@ Status check_byte_level(const JsonObject& root, const char* key, bool required) 
   return Status();
 }
 
+Status read_added_token(const JsonObject& object, int64_t id, AddedToken* token) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view content, object.string("content"));
+  MIDGE_ASSIGN_OR_RETURN(token->special, object.boolean_or("special", false));
+  MIDGE_ASSIGN_OR_RETURN(token->single_word, object.boolean_or("single_word", false));
+  MIDGE_ASSIGN_OR_RETURN(token->lstrip, object.boolean_or("lstrip", false));
+  MIDGE_ASSIGN_OR_RETURN(token->rstrip, object.boolean_or("rstrip", false));
+  MIDGE_ASSIGN_OR_RETURN(token->normalized, object.boolean_or("normalized", !token->special));
+  token->id = static_cast<int32_t>(id);
+  token->content = content;
+  return Status();
+}
+
 Status read_added(const JsonObject& root, std::vector<AddedToken>* added) {
   if (!root.has("added_tokens")) return Status();
   MIDGE_ASSIGN_OR_RETURN(const auto array, root.array("added_tokens"));
-  size_t index = 0;
   for (const element value : array) {
-    const std::string place = format_string("added_tokens[%zu]", index++);
+    const std::string place = format_string("added_tokens[%zu]", added->size());
     MIDGE_ASSIGN_OR_RETURN(const JsonObject object, as_object(root, place, value));
-    AddedToken token;
     MIDGE_ASSIGN_OR_RETURN(const int64_t id, object.integer("id", 0, kVocabularySizeMax - 1));
-    MIDGE_ASSIGN_OR_RETURN(const std::string_view content, object.string("content"));
-    MIDGE_ASSIGN_OR_RETURN(token.special, object.boolean_or("special", false));
-    MIDGE_ASSIGN_OR_RETURN(token.single_word, object.boolean_or("single_word", false));
-    MIDGE_ASSIGN_OR_RETURN(token.lstrip, object.boolean_or("lstrip", false));
-    MIDGE_ASSIGN_OR_RETURN(token.rstrip, object.boolean_or("rstrip", false));
-    MIDGE_ASSIGN_OR_RETURN(token.normalized, object.boolean_or("normalized", !token.special));
-    token.id = static_cast<int32_t>(id);
-    token.content = content;
-    added->push_back(std::move(token));
+    MIDGE_RETURN_IF_ERROR(read_added_token(object, id, &added->emplace_back()));
   }
   return Status();
 }
@@ -202,6 +206,43 @@ Status read_model(const JsonObject& root, TokenizerDefinition* definition) {
   return Status();
 }
 
+// Added tokens of tokenizer_config.json: their flags replace those of tokenizer.json, and tokens
+// that are only here are added, as Hugging Face's transformers does.
+Status read_config_added(const JsonObject& config, std::vector<AddedToken>* added) {
+  constexpr std::string_view kKey = "added_tokens_decoder";
+  if (!config.has(kKey)) return Status();
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject decoder, config.object(kKey));
+  std::unordered_map<int32_t, size_t> index_by_id;
+  for (size_t i = 0; i < added->size(); ++i) index_by_id[(*added)[i].id] = i;
+  for (const auto member : decoder.members()) {
+    const std::string place = "added_tokens_decoder " + printable(member.key);
+    MIDGE_ASSIGN_OR_RETURN(const JsonObject object, as_object(config, place, member.value));
+    int64_t id = -1;
+    const char* end = member.key.data() + member.key.size();
+    const auto parsed = std::from_chars(member.key.data(), end, id);
+    if (parsed.ec != std::errc() || parsed.ptr != end || id < 0 || id >= kVocabularySizeMax) {
+      return make_status(StatusCode::kInvalidFile, "%s: %s is not an id in 0..%lld",
+                         config.name().c_str(), place.c_str(),
+                         static_cast<long long>(kVocabularySizeMax - 1));
+    }
+    AddedToken token;
+    MIDGE_RETURN_IF_ERROR(read_added_token(object, id, &token));
+    const auto [known, is_new] = index_by_id.try_emplace(token.id, added->size());
+    if (is_new) {
+      added->push_back(std::move(token));
+      continue;
+    }
+    AddedToken& other = (*added)[known->second];
+    if (other.content != token.content) {
+      return make_status(StatusCode::kInvalidFile, "%s: %s is '%s', but '%s' in tokenizer.json",
+                         config.name().c_str(), place.c_str(), printable(token.content).c_str(),
+                         printable(other.content).c_str());
+    }
+    other = std::move(token);
+  }
+  return Status();
+}
+
 // Id of a token that tokenizer_config.json names by null, a string, or an object with its content.
 Status read_config_token(const JsonObject& config, std::string_view key,
                          const TokenizerDefinition& definition, int32_t* id) {
@@ -244,6 +285,7 @@ Status read_config(const std::string& name, std::string_view text,
                    TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject config, document.root());
+  MIDGE_RETURN_IF_ERROR(read_config_added(config, &definition->added));
   MIDGE_RETURN_IF_ERROR(read_config_token(config, "bos_token", *definition, &definition->bos_id));
   MIDGE_RETURN_IF_ERROR(read_config_token(config, "eos_token", *definition, &definition->eos_id));
   MIDGE_ASSIGN_OR_RETURN(definition->chat_template, read_config_template(config));

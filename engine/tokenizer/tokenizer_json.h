@@ -14,10 +14,11 @@ namespace midge {
 inline constexpr uint64_t kTokenizerJsonBytesMax = uint64_t{64} << 20;
 inline constexpr uint64_t kTokenizerConfigBytesMax = uint64_t{16} << 20;
 
-/// Loads `directory`/tokenizer.json and, where they exist, tokenizer_config.json (bos, eos, chat
-/// template) and chat_template.jinja (the template, which then comes first).
-/// See docs/formats/tokenizers.md for what is accepted. Errors: not_found (no tokenizer.json),
-/// io_error, invalid_file (damaged), unsupported (another kind of tokenizer, named).
+/// Loads `directory`/tokenizer.json and, where they exist, tokenizer_config.json (flags of
+/// added tokens, bos, eos, chat template) and chat_template.jinja (the template, which then comes
+/// first). See docs/formats/tokenizers.md for what is accepted. Errors: not_found (no
+/// tokenizer.json), io_error, invalid_file (damaged), unsupported (another kind of tokenizer,
+/// named).
 Result<Tokenizer> load_tokenizer_json(const std::string& directory);
 
 /// The same for texts in memory. `name` and `config_name` stand in messages; an empty `config`

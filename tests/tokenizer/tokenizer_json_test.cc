@@ -228,7 +228,26 @@ TEST(TokenizerJson, ReadsTemplateLists) {
   EXPECT_EQ(parse_small({}, R"({"chat_template":"b"})", "c")->chat_template(), "c");
 }
 
+TEST(TokenizerJson, ConfigReplacesFlagsOfAddedTokens) {
+  EXPECT_EQ(ids_of(*parse_small(), "<|end|> he"), (Ids{300, ' ', 256}));
+  const auto tokenizer = parse_small(
+      {}, R"({"added_tokens_decoder":{"300":{"content":"<|end|>","special":true,"rstrip":true},)"
+          R"("302":{"content":"<new>","special":true}},"eos_token":"<new>"})");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(ids_of(*tokenizer, "<|end|> he<new>"), (Ids{300, 256, 302}));
+  EXPECT_EQ(tokenizer->eos_id(), 302);
+}
+
 TEST(TokenizerJson, RefusesBadConfigs) {
+  EXPECT_EQ(refusal({}, StatusCode::kInvalidFile,
+                    R"({"added_tokens_decoder":{"300":{"content":"<other>"}}})"),
+            "c.json: added_tokens_decoder 300 is '<other>', but '<|end|>' in tokenizer.json");
+  for (const char* key : {"", "x", "-1", "3 ", "4194304", "99999999999999999999"}) {
+    const std::string config =
+        std::string(R"({"added_tokens_decoder":{")") + key + R"(":{"content":"<a>"}}})";
+    EXPECT_EQ(refusal({}, StatusCode::kInvalidFile, config),
+              std::string("c.json: added_tokens_decoder ") + key + " is not an id in 0..4194303");
+  }
   EXPECT_EQ(refusal({}, StatusCode::kInvalidFile, R"({"eos_token":"<none>"})"),
             "c.json: 'eos_token' is '<none>', which is not in the vocabulary");
   EXPECT_EQ(refusal({}, StatusCode::kInvalidFile, R"({"eos_token":7})"),
