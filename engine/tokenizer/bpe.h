@@ -10,6 +10,9 @@
 
 namespace midge {
 
+/// Longest list of merges; about ten times the largest one in use.
+inline constexpr size_t kMergesMax = size_t{1} << 21;
+
 struct Merge {
   int32_t left = 0;
   int32_t right = 0;

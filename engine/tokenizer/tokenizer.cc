@@ -13,8 +13,16 @@ Status with_name(const TokenizerDefinition& definition, const Status& status) {
   return Status(status.code(), definition.name + ": " + status.message());
 }
 
-// Checks that do not need the vocabulary: ids and contents of the added tokens.
-Status check_added(const TokenizerDefinition& definition) {
+// Checks that do not need the vocabulary: sizes, and contents of the added tokens.
+Status check_limits(const TokenizerDefinition& definition) {
+  if (definition.vocabulary.size() > static_cast<size_t>(kVocabularySizeMax)) {
+    return make_status(StatusCode::kInvalidFile, "%zu tokens, the limit is %lld",
+                       definition.vocabulary.size(), static_cast<long long>(kVocabularySizeMax));
+  }
+  if (definition.merges.size() > kMergesMax) {
+    return make_status(StatusCode::kInvalidFile, "%zu merges, the limit is %zu",
+                       definition.merges.size(), kMergesMax);
+  }
   if (definition.added.size() > kAddedTokensMax) {
     return make_status(StatusCode::kInvalidFile, "%zu added tokens, the limit is %zu",
                        definition.added.size(), kAddedTokensMax);
@@ -72,7 +80,7 @@ Result<Tokenizer> Tokenizer::create(const TokenizerDefinition& definition) {
 }
 
 Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
-  MIDGE_RETURN_IF_ERROR(check_added(definition));
+  MIDGE_RETURN_IF_ERROR(check_limits(definition));
   MIDGE_ASSIGN_OR_RETURN(const int32_t highest, highest_id(definition));
   vocabulary_ = Vocabulary(static_cast<size_t>(highest + 1));
 

@@ -72,6 +72,10 @@ Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
 // Elements are "a b"; the byte-level alphabet has no space of its own.
 Status read_merges(const GgufFile& file, TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const auto merges, file.string_array("tokenizer.ggml.merges"));
+  if (merges.size() > kMergesMax) {
+    return make_status(StatusCode::kInvalidFile, "%s: %zu merges, the limit is %zu",
+                       file.path().c_str(), merges.size(), kMergesMax);
+  }
   definition->merges.reserve(merges.size());
   for (const std::string_view merge : merges) {
     const size_t space = merge.find(' ');

@@ -1,5 +1,6 @@
 #include "engine/tokenizer/tokenizer_json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <unordered_map>
 #include <vector>
@@ -142,8 +143,9 @@ Status read_added(const JsonObject& root, std::vector<AddedToken>* added) {
 Status read_vocabulary(const JsonObject& root, const JsonObject& model,
                        std::vector<TokenizerDefinition::Entry>* vocabulary) {
   MIDGE_ASSIGN_OR_RETURN(const JsonObject object, model.object("vocab"));
-  vocabulary->reserve(object.members().size());
+  vocabulary->reserve(std::min(object.members().size(), static_cast<size_t>(kVocabularySizeMax)));
   for (const auto member : object.members()) {
+    if (vocabulary->size() > static_cast<size_t>(kVocabularySizeMax)) break;  // `create` refuses it
     int64_t id = 0;
     const bool is_integer = member.value.get_int64().get(id) == simdjson::SUCCESS;
     if (!is_integer || id < 0 || id >= kVocabularySizeMax) {
@@ -197,8 +199,9 @@ Status read_model(const JsonObject& root, TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(definition->ignore_merges, model.boolean_or("ignore_merges", false));
   MIDGE_RETURN_IF_ERROR(read_vocabulary(root, model, &definition->vocabulary));
   MIDGE_ASSIGN_OR_RETURN(const auto merges, model.array("merges"));
-  definition->merges.reserve(merges.size());
+  definition->merges.reserve(std::min(merges.size(), kMergesMax));
   for (const element value : merges) {
+    if (definition->merges.size() > kMergesMax) break;  // which `create` refuses
     std::pair<std::string_view, std::string_view> merge;
     MIDGE_RETURN_IF_ERROR(read_merge(root, definition->merges.size(), value, &merge));
     definition->merges.push_back(merge);

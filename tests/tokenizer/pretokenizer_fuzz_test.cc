@@ -128,7 +128,7 @@ TEST(PretokenizerFuzz, EqualsPcre2) {
     pretokenizers.push_back(*known);
   }
   const auto below = [&random](size_t limit) { return random() % limit; };
-  constexpr int kStrings = 60000;
+  constexpr int kStrings = 30000;
   for (int i = 0; i < kStrings; ++i) {
     std::string text;
     const size_t length = 1 + below(14);

@@ -92,7 +92,7 @@ TEST(Pretokenizer, TakesLinearTime) {
                                     "/",      "-\n",    "1",       "\xFF", "\u0301AA\u4E2D"};
   for (const std::string& part : text_parts) {
     std::string text;
-    while (text.size() < 1000000) text += part;
+    while (text.size() < 300000) text += part;
     for (const Pretokenizer pretokenizer : {kPhi4, kPhi4Mini, kMimo}) {
       for (const char* tail : {"", "a", " ", "-"}) {
         const auto start = std::chrono::steady_clock::now();
@@ -101,7 +101,7 @@ TEST(Pretokenizer, TakesLinearTime) {
           begin = pretoken_end(pretokenizer, whole, begin);
         }
         const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-        EXPECT_LT(elapsed.count(), 5.0) << part << tail;  // tens of milliseconds
+        EXPECT_LT(elapsed.count(), 5.0) << part << tail;  // milliseconds; quadratic time: minutes
       }
     }
   }

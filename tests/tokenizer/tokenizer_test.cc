@@ -162,6 +162,27 @@ TEST(Tokenizer, AMillionEqualLettersInTwoSeconds) {
   }
 }
 
+TEST(Tokenizer, LimitsHaveNames) {
+  TokenizerDefinition definition;
+  definition.name = "t";
+  definition.merges.resize(kMergesMax + 1);
+  EXPECT_EQ(Tokenizer::create(definition).status().message(),
+            "t: 2097153 merges, the limit is 2097152");
+  definition.merges.clear();
+  definition.vocabulary.resize(static_cast<size_t>(kVocabularySizeMax) + 1);
+  EXPECT_EQ(Tokenizer::create(definition).status().message(),
+            "t: 4194305 tokens, the limit is 4194304");
+  definition.vocabulary.clear();
+  definition.added.resize(kAddedTokensMax + 1);
+  EXPECT_EQ(Tokenizer::create(definition).status().message(),
+            "t: 65537 added tokens, the limit is 65536");
+  definition.added.resize(2);
+  definition.added[0].content = std::string(kAddedTokensBytesMax, 'x');
+  definition.added[1].content = "y";
+  EXPECT_EQ(Tokenizer::create(definition).status().message(),
+            "t: added tokens have more than 4194304 bytes together");
+}
+
 TEST(Tokenizer, ServesThreads) {
   const Tokenizer tokenizer = small();
   const std::string text = "hello hell <|end|> e\u0301 hello";

@@ -109,7 +109,7 @@ TEST(Unicode, NfcOfAMillionMarksIsNotQuadratic) {
   const std::string composed = nfc(text);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   EXPECT_EQ(composed.size(), text.size() - 1);  // the first U+0301 joins the a
-  EXPECT_LT(elapsed.count(), 20.0);             // milliseconds; quadratic time would be minutes
+  EXPECT_LT(elapsed.count(), 20.0);             // milliseconds; quadratic time: minutes
 }
 
 TEST(Unicode, WordCharacters) {
