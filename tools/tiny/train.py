@@ -42,7 +42,7 @@ class Stage(NamedTuple):
 # names. tiny-phi, deeper and with a tied head, needs twice as many steps for that.
 _FIRST = Stage("first", 1, TRAIN_SEED, 800, 4096, 3e-3)
 _SECOND = Stage("second", 2, TRAIN_SEED + 2, 1100, 2048, 2e-3)
-_THIRD = Stage("third", 2, TRAIN_SEED + 3, 1000, 2048, 2e-3)
+_THIRD = Stage("third", 2, TRAIN_SEED + 3, 600, 2048, 2e-3)
 MAIN_STAGES = {"phi": (_FIRST, _SECOND, _THIRD), "mimo": (_FIRST, _SECOND)}
 MTP_STAGE = Stage("mtp", 1, TRAIN_SEED + 1, 200, 4096, 3e-3)
 # Sequence lengths, in turn. tiny-phi's go past its original length of 256 in two steps of five, so
