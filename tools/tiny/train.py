@@ -39,7 +39,7 @@ class Stage(NamedTuple):
 
 
 # The smaller batches after the first stage and their mix of documents are for sums and for copying
-# names. tiny-phi, deeper and with a tied head, needs twice as many steps for that.
+# names. tiny-phi, deeper and with a tied head, needs more steps for that.
 _FIRST = Stage("first", 1, TRAIN_SEED, 800, 4096, 3e-3)
 _SECOND = Stage("second", 2, TRAIN_SEED + 2, 1100, 2048, 2e-3)
 _THIRD = Stage("third", 2, TRAIN_SEED + 3, 600, 2048, 2e-3)
