@@ -29,8 +29,10 @@ inline float exp_f32(float x) {
   p = p * r + 1.0f / 24.0f;
   p = p * r + 1.0f / 6.0f;
   p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
+  // Not Horner to the end: the small terms are added to r first, so that only one rounding is
+  // relative to 1.
+  p = p * (r * r) + r;
+  p = p + 1.0f;
   // 2^n in two factors, because n = 128 has no f32 of its own.
   const int32_t exponent = std::bit_cast<int32_t>(shifted) - std::bit_cast<int32_t>(kRound);
   const int32_t half = exponent >> 1;

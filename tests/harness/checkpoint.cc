@@ -83,7 +83,8 @@ std::string SafetensorsWriter::bytes(size_t padding) const {
     if (header.size() > 1) header += ",";
     header += "\"" + entry.name + "\":{\"dtype\":\"" + entry.dtype + "\",\"shape\":[";
     for (size_t i = 0; i < entry.shape.size(); ++i) {
-      header += (i == 0 ? "" : ",") + std::to_string(entry.shape[i]);
+      if (i > 0) header += ',';
+      header += std::to_string(entry.shape[i]);
     }
     header += "],\"data_offsets\":[" + std::to_string(buffer.size()) + ",";
     buffer += entry.bytes;

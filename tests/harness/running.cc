@@ -8,7 +8,7 @@
 
 namespace midge::test {
 
-void open(const Setup& setup, Running* out) {
+void open(const RunSetup& setup, Running* out) {
   auto model = open_model(setup.path);
   MIDGE_ASSERT_OK(model);
   out->model = std::move(*model);

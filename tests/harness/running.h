@@ -11,7 +11,7 @@
 
 namespace midge::test {
 
-struct Setup {
+struct RunSetup {
   std::string path;
   SessionOptions session = {};
   int threads = 2;
@@ -25,7 +25,7 @@ struct Running {
 };
 
 /// Opens everything; a failure is a fatal test failure.
-void open(const Setup& setup, Running* out);
+void open(const RunSetup& setup, Running* out);
 
 /// Options with a type of KV cache and rope mode.
 SessionOptions with(Encoding kv_type, RopeMode rope = RopeMode::kAuto);

@@ -1,97 +1,45 @@
 // Logits, hidden states and greedy continuations against Hugging Face transformers in float32.
 #include <algorithm>
-#include <cmath>
 
 #include <gtest/gtest.h>
 
-#include "engine/session/session.h"
-#include "models/registry.h"
 #include "tests/harness/golden.h"
+#include "tests/harness/running.h"
 
 namespace midge {
 namespace {
 
+using test::all_rows;
 using test::GoldenFile;
+using test::open;
+using test::relative_error;
+using test::Running;
+using test::RunSetup;
+using test::step_logits;
+using test::with;
 
-// The bound is 1e-3 of the logit range; transformers in f64 differs from its own f32 by
-// 2.3e-6, and midge with f32 keys and values was measured at 4e-6 at most.
-constexpr float kBoundF32 = 5e-5f;
-// f16 rounds keys and values to 2^-12; measured at 1.5e-4 at most.
-constexpr float kBoundF16 = 1e-3f;
+// The aim is 1e-3 of the logit range. transformers in f64 differs from its own f32 by 2.3e-6, and
+// midge with f32 keys and values by 4.2e-6 at most. (f16 keys and values move the logits of these
+// sharp random models by up to 3e-3: that path is held to the reference with the same rounding, in
+// reference_test.cc, and to the greedy continuations here.)
+constexpr float kBound = 5e-5f;
 
-struct Running {
-  std::unique_ptr<Model> model;
-  std::unique_ptr<Executor> executor;
-  std::unique_ptr<Session> session;
-};
-
-struct Setup {
-  std::string path;
-  SessionOptions session;
-  int threads = 2;
-};
-
-void open(const Setup& setup, Running* out) {
-  auto model = open_model(setup.path);
-  MIDGE_ASSERT_OK(model);
-  out->model = std::move(*model);
-  ExecutorOptions options;
-  options.threads = setup.threads;
-  auto executor = Executor::create(*out->model, options);
-  MIDGE_ASSERT_OK(executor);
-  out->executor = std::move(*executor);
-  auto session = Session::create(*out->executor, setup.session);
-  MIDGE_ASSERT_OK(session);
-  out->session = std::move(*session);
-}
-
-SessionOptions with(Encoding kv_type, RopeMode rope = RopeMode::kAuto) {
-  SessionOptions options;
-  options.kv_type = kv_type;
-  options.rope = rope;
-  return options;
-}
-
-std::vector<int32_t> all_rows(size_t count) {
-  std::vector<int32_t> rows(count);
-  for (size_t i = 0; i < count; ++i) rows[i] = static_cast<int32_t>(i);
-  return rows;
-}
-
-// Largest difference as a fraction of the range of `expected`.
-float relative_error(std::span<const float> expected, std::span<const float> found) {
-  EXPECT_EQ(expected.size(), found.size());
-  const auto [low, high] = std::minmax_element(expected.begin(), expected.end());
-  float worst = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const float difference = std::fabs(expected[i] - found[i]);
-    // Not std::max: a NaN must not be lost.
-    if (!(difference <= worst)) worst = difference;
-  }
-  return worst / (*high - *low);
-}
-
-void expect_logits(const Setup& setup, const GoldenFile& golden, const std::string& tokens_name,
-                   const std::string& logits_name, float bound) {
+void expect_logits(const RunSetup& setup, const GoldenFile& golden, const std::string& tokens_name,
+                   const std::string& logits_name) {
   Running run;
   open(setup, &run);
   if (::testing::Test::HasFatalFailure()) return;
   const std::vector<int32_t> tokens = golden.i32(tokens_name);
   const std::vector<float> expected = golden.f32(logits_name);
-  std::vector<float> logits(expected.size());
-  const std::vector<int32_t> rows = all_rows(tokens.size());
-  StepOutputs outputs;
-  outputs.logits_rows = rows;
-  outputs.logits = logits.data();
-  MIDGE_ASSERT_OK(run.session->step(tokens, outputs));
+  const std::vector<float> logits = step_logits(*run.session, tokens);
   const float error = relative_error(expected, logits);
-  EXPECT_LE(error, bound) << setup.path << " " << logits_name;
-  std::printf("[ parity   ] %s %s: error/bound %.3g of range / %.3g\n", setup.path.c_str(),
-              logits_name.c_str(), static_cast<double>(error), static_cast<double>(bound));
+  EXPECT_LE(error, kBound) << setup.path << " " << logits_name;
+  std::printf("[ parity   ] %s: error %.2g of the range, allowed %.2g\n", logits_name.c_str(),
+              static_cast<double>(error), static_cast<double>(kBound));
 }
 
 // Greedy continuation, one token at a time.
-void expect_greedy(const Setup& setup, const GoldenFile& golden, const std::string& name) {
+void expect_greedy(const RunSetup& setup, const GoldenFile& golden, const std::string& name) {
   Running run;
   open(setup, &run);
   if (::testing::Test::HasFatalFailure()) return;
@@ -138,10 +86,7 @@ TEST_P(Parity, LogitsOfEveryRow) {
   for (const int length : GetParam().lengths) {
     const std::string suffix = std::to_string(length);
     const std::string path = model_path(GetParam().name);
-    expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix, "logits." + suffix,
-                  kBoundF32);
-    expect_logits({path, with(Encoding::kF16)}, golden, "tokens." + suffix, "logits." + suffix,
-                  kBoundF16);
+    expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix, "logits." + suffix);
   }
 }
 
@@ -161,9 +106,9 @@ TEST_P(Parity, HiddenStates) {
     outputs.hidden = hidden.data();
     outputs.hidden_normed = normed.data();
     MIDGE_ASSERT_OK(run.session->step(golden.i32("tokens." + suffix), outputs));
-    EXPECT_LE(relative_error(expected, hidden), kBoundF32) << suffix;
+    EXPECT_LE(relative_error(expected, hidden), kBound) << suffix;
     if (golden.has("hidden_normed." + suffix)) {
-      EXPECT_LE(relative_error(golden.f32("hidden_normed." + suffix), normed), kBoundF32);
+      EXPECT_LE(relative_error(golden.f32("hidden_normed." + suffix), normed), kBound);
       ++normed_lengths;
     }
   }
@@ -188,9 +133,9 @@ INSTANTIATE_TEST_SUITE_P(Models, Parity, ::testing::ValuesIn(kCases), [](const a
 TEST(ParityRope, ForcedRegimes) {
   const GoldenFile golden("golden/models/phi4-mini/expected.safetensors");
   expect_logits({model_path("phi4-mini"), with(Encoding::kF32, RopeMode::kLong)}, golden,
-                "forced_long.tokens.40", "forced_long.logits.40", kBoundF32);
+                "forced_long.tokens.40", "forced_long.logits.40");
   expect_logits({model_path("phi4-mini"), with(Encoding::kF32, RopeMode::kShort)}, golden,
-                "forced_short.tokens.72", "forced_short.logits.72", kBoundF32);
+                "forced_short.tokens.72", "forced_short.logits.72");
 }
 
 struct GgufCase {
@@ -212,31 +157,23 @@ TEST(ParityGguf, LogitsOfEveryRow) {
     const std::string path = test::data_path(std::string("golden/gguf/") + c.file + ".gguf");
     if (c.model != nullptr) {
       const GoldenFile golden(std::string("golden/models/") + c.model + "/expected.safetensors");
-      expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix, "logits." + suffix,
-                    kBoundF32);
+      expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix,
+                    "logits." + suffix);
     } else {
       const GoldenFile golden("golden/gguf/expected.safetensors");
       std::string name = c.file;
       if (name == "phi4-mini-q4_0-v2") name = "phi4-mini-q4_0";
       expect_logits({path, with(Encoding::kF32)}, golden, name + ".tokens." + suffix,
-                    name + ".logits." + suffix, kBoundF32);
+                    name + ".logits." + suffix);
     }
   }
 }
 
-std::vector<float> logits_of(const Setup& setup, std::span<const int32_t> tokens) {
+std::vector<float> logits_of(const RunSetup& setup, std::span<const int32_t> tokens) {
   Running run;
   open(setup, &run);
   if (::testing::Test::HasFatalFailure()) return {};
-  std::vector<float> logits(tokens.size() *
-                            static_cast<size_t>(run.model->config().vocab_size));
-  const std::vector<int32_t> rows = all_rows(tokens.size());
-  StepOutputs outputs;
-  outputs.logits_rows = rows;
-  outputs.logits = logits.data();
-  const Status status = run.session->step(tokens, outputs);
-  EXPECT_TRUE(status.ok()) << status.message();
-  return logits;
+  return step_logits(*run.session, tokens);
 }
 
 TEST(ParityGguf, SameWeightsGiveTheSameBits) {
@@ -258,25 +195,13 @@ TEST(Parity, XnnpackPath) {
     const GoldenFile golden(std::string("golden/models/") + name + "/expected.safetensors");
     const std::string suffix = golden.has("tokens.100") ? "100" : "65";
     Running run;
-    auto model = open_model(model_path(name));
-    MIDGE_ASSERT_OK(model);
-    ExecutorOptions options;
-    options.threads = 2;
-    options.float_path = FloatPath::kXnnpack;
-    auto executor = Executor::create(**model, options);
-    MIDGE_ASSERT_OK(executor);
-    EXPECT_GT((*executor)->packed_bytes(), 0);
-    auto session = Session::create(**executor, with(Encoding::kF32));
-    MIDGE_ASSERT_OK(session);
+    open({model_path(name), with(Encoding::kF32), 2, FloatPath::kXnnpack}, &run);
+    if (HasFatalFailure()) return;
+    EXPECT_GT(run.executor->packed_bytes(), 0);
     const std::vector<float> expected = golden.f32("logits." + suffix);
-    const std::vector<int32_t> tokens = golden.i32("tokens." + suffix);
-    std::vector<float> logits(expected.size());
-    const std::vector<int32_t> rows = all_rows(tokens.size());
-    StepOutputs outputs;
-    outputs.logits_rows = rows;
-    outputs.logits = logits.data();
-    MIDGE_ASSERT_OK((*session)->step(tokens, outputs));
-    EXPECT_LE(relative_error(expected, logits), kBoundF32) << name;
+    const std::vector<float> logits =
+        step_logits(*run.session, golden.i32("tokens." + suffix));
+    EXPECT_LE(relative_error(expected, logits), kBound) << name;
   }
 }
 
@@ -305,7 +230,7 @@ TEST(ParityMtp, LogitsOfEveryRow) {
     (std::string(c.hidden) == "prenorm" ? read.hidden : read.hidden_normed) = hidden.data();
     MIDGE_ASSERT_OK(run.session->step(tokens, read));
     EXPECT_LE(relative_error(golden.f32(std::string("mtp.hidden_in.") + c.hidden), hidden),
-              kBoundF32);
+              kBound);
     const std::span<const int32_t> next = std::span(tokens).subspan(1);
     std::vector<float> logits(expected.size());
     const std::vector<int32_t> rows = all_rows(next.size());
@@ -321,9 +246,9 @@ TEST(ParityMtp, LogitsOfEveryRow) {
     MIDGE_ASSERT_OK(run.session->mtp_step(next.subspan(half), hidden.data() + half * hidden_size,
                                           c.mask_first, outputs));
     const float error = relative_error(expected, logits);
-    EXPECT_LE(error, kBoundF32) << c.logits;
-    std::printf("[ parity   ] mtp %s: error/bound %.3g / %.3g\n", c.logits,
-                static_cast<double>(error), static_cast<double>(kBoundF32));
+    EXPECT_LE(error, kBound) << c.logits;
+    std::printf("[ parity   ] mtp %s: error %.2g of the range, allowed %.2g\n", c.logits,
+                static_cast<double>(error), static_cast<double>(kBound));
   }
 }
 

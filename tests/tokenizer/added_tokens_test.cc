@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/core/status.h"
+
 namespace midge {
 namespace {
 
@@ -17,9 +19,10 @@ std::string shown(const AddedTokenMatcher& matcher, std::string_view text) {
   std::string out;
   for (const TextSegment& segment : matcher.split(text)) {
     if (segment.id < 0) {
-      out += "(" + std::string(segment.text) + ")";
+      out += format_string("(%.*s)", static_cast<int>(segment.text.size()), segment.text.data());
     } else {
-      out += "[" + std::to_string(segment.id) + ":" + std::string(segment.text) + "]";
+      out += format_string("[%d:%.*s]", segment.id, static_cast<int>(segment.text.size()),
+                           segment.text.data());
     }
   }
   return out;

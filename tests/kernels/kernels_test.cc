@@ -1,0 +1,275 @@
+// Every registered kernel against f64 arithmetic, on strided rectangles with guarded surroundings.
+#include <cmath>
+#include <cstring>
+#include <regex>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "engine/session/random.h"
+#include "kernels/half.h"
+#include "kernels/kernels.h"
+
+namespace midge {
+namespace {
+
+constexpr uint64_t kSeed = 20240607;
+constexpr float kCanary = 1.2345678e30f;
+
+float uniform(uint64_t stream, uint64_t i) {
+  return static_cast<float>(uniform_at(kSeed + stream, i) * 2 - 1);
+}
+
+std::vector<float> random_floats(size_t count, uint64_t stream, float scale = 1) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = uniform(stream, i) * scale;
+  return values;
+}
+
+// Random rows in an encoding: random bits, with scales that keep the values in a sane range.
+std::vector<uint16_t> random_rows(Encoding encoding, int64_t n, int64_t stride, int64_t k,
+                                  uint64_t stream) {
+  const EncodingInfo& info = encoding_info(encoding);
+  std::vector<uint16_t> rows(static_cast<size_t>(n * stride + 1) / 2);
+  auto* bytes = reinterpret_cast<uint8_t*>(rows.data());
+  for (int64_t i = 0; i < n; ++i) {
+    uint8_t* row = bytes + i * stride;
+    for (int64_t b = 0; b < k / info.block_elements; ++b) {
+      uint8_t* block = row + b * info.block_bytes;
+      const uint64_t at = static_cast<uint64_t>((i * k + b) * 64);
+      const float value = uniform(stream, at);
+      const uint32_t bits = std::bit_cast<uint32_t>(value);
+      switch (encoding) {
+        case Encoding::kF32: std::memcpy(block, &value, 4); break;
+        case Encoding::kBF16: {
+          const auto high = static_cast<uint16_t>(bits >> 16);
+          std::memcpy(block, &high, 2);
+          break;
+        }
+        default: {
+          const uint16_t scale = f32_to_f16(encoding == Encoding::kF16 ? value : value * 0.1f);
+          std::memcpy(block, &scale, 2);
+          for (int j = 2; j < info.block_bytes; ++j) {
+            block[j] = static_cast<uint8_t>(
+                uniform_at(kSeed + stream + 1, at + static_cast<uint64_t>(j)) * 256);
+          }
+        }
+      }
+    }
+  }
+  return rows;
+}
+
+std::vector<float> decode(Encoding encoding, const uint8_t* row, int64_t k) {
+  std::vector<float> values(static_cast<size_t>(k));
+  const DequantizeArgs args = {k, row, values.data()};
+  const KernelInfo* kernel = select_kernel(Op::kDequantize, encoding, IsaLevels());
+  reinterpret_cast<DequantizeFunction>(kernel->function)(&args);
+  return values;
+}
+
+void check_gemm(const KernelInfo& kernel, int64_t m, int64_t n, int64_t k, bool with_bias) {
+  SCOPED_TRACE(::testing::Message() << kernel.name << " m=" << m << " n=" << n << " k=" << k
+                                    << " seed=" << kSeed);
+  const int64_t lhs_columns = k + 3;
+  const int64_t out_columns = n + 5;
+  const int64_t rhs_stride = encoded_row_bytes(kernel.encoding, k) + 6;
+  const std::vector<float> lhs = random_floats(static_cast<size_t>(m * lhs_columns), 1, 3);
+  const std::vector<uint16_t> rhs = random_rows(kernel.encoding, n, rhs_stride, k, 2);
+  const std::vector<float> bias = random_floats(static_cast<size_t>(n), 9);
+  std::vector<float> out(static_cast<size_t>(m * out_columns), kCanary);
+  const std::vector<float> lhs_before = lhs;
+  const std::vector<uint16_t> rhs_before = rhs;
+  const GemmArgs args = {m, n, k, lhs.data(), lhs_columns * 4, rhs.data(), rhs_stride,
+                         with_bias ? bias.data() : nullptr, out.data(), out_columns * 4};
+  reinterpret_cast<GemmFunction>(kernel.function)(&args);
+  EXPECT_EQ(lhs, lhs_before);
+  EXPECT_EQ(rhs, rhs_before);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < out_columns; ++j) {
+      const float found = out[static_cast<size_t>(i * out_columns + j)];
+      if (j >= n) {
+        EXPECT_EQ(found, kCanary) << i << " " << j;
+        continue;
+      }
+      const auto* row = reinterpret_cast<const uint8_t*>(rhs.data()) + j * rhs_stride;
+      const std::vector<float> w = decode(kernel.encoding, row, k);
+      double sum = with_bias ? bias[static_cast<size_t>(j)] : 0.0;
+      double magnitude = std::fabs(sum);
+      for (int64_t c = 0; c < k; ++c) {
+        const double product =
+            double{lhs[static_cast<size_t>(i * lhs_columns + c)]} * w[static_cast<size_t>(c)];
+        sum += product;
+        magnitude += std::fabs(product);
+      }
+      // k / 16 + 5 roundings on the way of each product, the product's own included.
+      const double bound = (static_cast<double>(k) / 16 + 6) * 0x1p-24 * magnitude;
+      EXPECT_LE(std::fabs(found - sum), bound) << i << " " << j;
+    }
+  }
+}
+
+TEST(Kernels, Gemm) {
+  for (const KernelInfo& kernel : all_kernels()) {
+    if (kernel.op != Op::kGemm) continue;
+    const int64_t block = encoding_info(kernel.encoding).block_elements;
+    for (const int64_t m : {1, 2, 7, 8, 9, 17}) {
+      for (const int64_t n : {1, 5, 33}) {
+        for (const int64_t k : {int64_t{1}, int64_t{15}, int64_t{32}, int64_t{96}, int64_t{511},
+                                int64_t{544}}) {
+          if (k % block == 0) check_gemm(kernel, m, n, k, n == 5);
+        }
+      }
+    }
+  }
+}
+
+TEST(Kernels, Rmsnorm) {
+  for (const int64_t n : {1, 16, 31, 192}) {
+    const std::vector<float> in = random_floats(static_cast<size_t>(2 * n), 3, 10);
+    const std::vector<float> weight = random_floats(static_cast<size_t>(n), 4);
+    std::vector<float> out(in.size() + 1, kCanary);
+    const RmsnormArgs args = {2, n, in.data(), n * 4, weight.data(), 1e-5f, out.data(), n * 4};
+    rmsnorm_f32_f32_generic(&args);
+    EXPECT_EQ(out.back(), kCanary);
+    for (int64_t i = 0; i < 2; ++i) {
+      double squares = 0;
+      for (int64_t j = 0; j < n; ++j) {
+        const double x = in[static_cast<size_t>(i * n + j)];
+        squares += x * x;
+      }
+      const double scale = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
+      for (int64_t j = 0; j < n; ++j) {
+        const auto at = static_cast<size_t>(i * n + j);
+        const double expected = in[at] * scale * weight[static_cast<size_t>(j)];
+        EXPECT_NEAR(out[at], expected, std::fabs(expected) * 2e-6) << n << " " << i << " " << j;
+      }
+    }
+  }
+}
+
+TEST(Kernels, RopeRotatesHalvesAndLeavesTheRest) {
+  const int64_t head_dim = 10;
+  const int64_t width = 6;
+  std::vector<float> x = random_floats(2 * head_dim, 5);
+  const std::vector<float> before = x;
+  const std::vector<float> cos = {0.5f, -0.25f, 1.0f};
+  const std::vector<float> sin = {0.125f, 2.0f, 0.0f};
+  const RopeArgs args = {2, head_dim * 4, width, cos.data(), sin.data(), x.data()};
+  rope_f32_f32_generic(&args);
+  for (size_t h = 0; h < 2; ++h) {
+    const float* a = before.data() + h * head_dim;
+    const float* b = x.data() + h * head_dim;
+    for (size_t j = 0; j < 3; ++j) {
+      EXPECT_FLOAT_EQ(b[j], a[j] * cos[j] - a[j + 3] * sin[j]);
+      EXPECT_FLOAT_EQ(b[j + 3], a[j + 3] * cos[j] + a[j] * sin[j]);
+    }
+    for (size_t j = width; j < head_dim; ++j) EXPECT_EQ(b[j], a[j]);
+  }
+}
+
+TEST(Kernels, SiluMul) {
+  const std::vector<float> gate = {0.0f, 1.0f, -1.0f, 20.0f, -20.0f, 200.0f, -200.0f, 1e-20f};
+  const std::vector<float> up = {3.0f, 2.0f, 2.0f, 1.0f, 1.0f, 2.0f, 2.0f, 1.0f};
+  std::vector<float> out(gate.size());
+  const SiluMulArgs args = {static_cast<int64_t>(gate.size()), gate.data(), up.data(), out.data()};
+  silu_mul_f32_f32_generic(&args);
+  for (size_t i = 0; i < gate.size(); ++i) {
+    const double z = gate[i];
+    const double expected = z / (1 + std::exp(-z)) * up[i];
+    // Below the smallest normal f32, 0 is right.
+    EXPECT_NEAR(out[i], expected, std::fabs(expected) * 4e-7 + 0x1p-126) << i;
+  }
+}
+
+template <typename Args>
+std::vector<float> run_attention(void (*function)(const Args*), const void* k, const void* v,
+                                 int64_t stride, const std::vector<float>& q, int64_t length) {
+  std::vector<float> scores(static_cast<size_t>(length));
+  std::vector<float> out(q.size() + 1, kCanary);
+  const AttnArgs args = {length, static_cast<int64_t>(q.size()), q.data(),      k,
+                         stride, v, stride, 0.3f, scores.data(), out.data()};
+  function(&args);
+  EXPECT_EQ(out.back(), kCanary);
+  out.pop_back();
+  return out;
+}
+
+TEST(Kernels, Attention) {
+  for (const int64_t d : {2, 16, 33, 300}) {
+    for (const int64_t length : {1, 2, 65}) {
+      const std::vector<float> q = random_floats(static_cast<size_t>(d), 6, 4);
+      const size_t count = static_cast<size_t>(length * (d + 2));
+      std::vector<float> k = random_floats(count, 7, 2);
+      std::vector<float> v = random_floats(count, 8, 2);
+      std::vector<uint16_t> k16(count);
+      std::vector<uint16_t> v16(count);
+      const auto n = static_cast<int64_t>(count);
+      const ConvertArgs convert_k = {n, k.data(), k16.data()};
+      const ConvertArgs convert_v = {n, v.data(), v16.data()};
+      convert_f16_f32_generic(&convert_k);
+      convert_f16_f32_generic(&convert_v);
+      for (size_t i = 0; i < count; ++i) {
+        k[i] = f16_to_f32(k16[i]);
+        v[i] = f16_to_f32(v16[i]);
+      }
+      const auto found =
+          run_attention(&attn_f32_f32_f32_generic, k.data(), v.data(), (d + 2) * 4, q, length);
+      const auto found16 =
+          run_attention(&attn_f32_f32_f16_generic, k16.data(), v16.data(), (d + 2) * 2, q, length);
+      EXPECT_EQ(found, found16);
+      std::vector<double> weights;
+      double total = 0;
+      for (int64_t t = 0; t < length; ++t) {
+        double score = 0;
+        for (int64_t e = 0; e < d; ++e) {
+          score += double{q[static_cast<size_t>(e)]} * k[static_cast<size_t>(t * (d + 2) + e)];
+        }
+        weights.push_back(std::exp(score * 0.3f));
+        total += weights.back();
+      }
+      for (int64_t e = 0; e < d; ++e) {
+        double expected = 0;
+        for (int64_t t = 0; t < length; ++t) {
+          expected += weights[static_cast<size_t>(t)] / total *
+                      v[static_cast<size_t>(t * (d + 2) + e)];
+        }
+        EXPECT_NEAR(found[static_cast<size_t>(e)], expected, 2e-4) << d << " " << length;
+      }
+    }
+  }
+}
+
+TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
+  // docs/architecture.md, "Kernel names".
+  const std::string type = "(f32|f16|bf16|q4b32|q8b32)";
+  const std::regex grammar("(gemm|dequantize|attn|convert|rmsnorm|rope|silu_mul|add)(_" + type +
+                           "){1,3}(_[0-9]+x[0-9]+)?_generic");
+  std::set<std::string> names;
+  for (const KernelInfo& kernel : all_kernels()) {
+    EXPECT_TRUE(std::regex_match(kernel.name, grammar)) << kernel.name;
+    EXPECT_TRUE(names.insert(kernel.name).second) << kernel.name;
+    const std::string op = op_name(kernel.op);
+    EXPECT_EQ(std::string(kernel.name).substr(0, op.size()), op);
+    const std::string level = isa_level_name(kernel.level);
+    EXPECT_EQ(std::string(kernel.name).substr(std::strlen(kernel.name) - level.size()), level);
+  }
+}
+
+TEST(Registry, SelectsByName) {
+  const auto selected = [](Op op, Encoding encoding) {
+    const KernelInfo* kernel = select_kernel(op, encoding, IsaLevels());
+    return std::string(kernel == nullptr ? "none" : kernel->name);
+  };
+  EXPECT_EQ(selected(Op::kGemm, Encoding::kQ4B32), "gemm_f32_f32_q4b32_1x1_generic");
+  EXPECT_EQ(selected(Op::kAttn, Encoding::kF16), "attn_f32_f32_f16_generic");
+  EXPECT_EQ(selected(Op::kAttn, Encoding::kQ8B32), "none");
+  // Every operation has a portable kernel for everything the loader accepts.
+  for (int i = 0; i < kEncodingCount; ++i) {
+    EXPECT_NE(selected(Op::kGemm, static_cast<Encoding>(i)), "none");
+    EXPECT_NE(selected(Op::kDequantize, static_cast<Encoding>(i)), "none");
+  }
+}
+
+}  // namespace
+}  // namespace midge

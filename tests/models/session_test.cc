@@ -1,0 +1,253 @@
+// What a session promises: results that depend on the tokens alone, errors that change nothing,
+// steps that take no memory.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include <gtest/gtest.h>
+
+#include "models/registry.h"
+#include "tests/harness/checkpoint.h"
+#include "tests/harness/running.h"
+
+namespace {
+
+// Counts every allocation of the program while it is on.
+std::atomic<bool> g_counting{false};
+std::atomic<int64_t> g_allocations{0};
+
+void* counted_allocation(std::size_t size) {
+  if (g_counting.load()) g_allocations.fetch_add(1);
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return counted_allocation(size); }
+void* operator new[](std::size_t size) { return counted_allocation(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace midge {
+namespace {
+
+using test::Running;
+using test::RunSetup;
+using test::step_logits;
+
+std::string golden_model(const char* name) {
+  return test::data_path(std::string("golden/models/") + name);
+}
+
+// Logits of every row when the tokens are fed in pieces of `piece`.
+std::vector<float> in_pieces(Session& session, std::span<const int32_t> tokens, size_t piece) {
+  std::vector<float> all;
+  for (size_t start = 0; start < tokens.size(); start += piece) {
+    const std::vector<float> some =
+        step_logits(session, tokens.subspan(start, std::min(piece, tokens.size() - start)));
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+TEST(Session, BitsDoNotDependOnPiecesBatchRowsOrThreads) {
+  for (const char* name : {"phi4", "mimo", "qwen2"}) {
+    std::vector<float> expected;
+    std::vector<int32_t> tokens;
+    for (const int threads : {1, 2, 5}) {
+      for (const int64_t batch_rows : {1, 7, 128}) {
+        RunSetup setup = {golden_model(name), {}, threads};
+        setup.session.batch_rows = batch_rows;
+        Running run;
+        test::open(setup, &run);
+        if (HasFatalFailure()) return;
+        tokens = test::random_tokens(45, run.model->config().vocab_size);
+        const std::vector<float> whole = step_logits(*run.session, tokens);
+        if (expected.empty()) expected = whole;
+        EXPECT_EQ(expected, whole) << name << " " << threads << " " << batch_rows;
+        for (const size_t piece : {size_t{1}, size_t{8}, size_t{44}}) {
+          MIDGE_ASSERT_OK(run.session->truncate(0));
+          EXPECT_EQ(expected, in_pieces(*run.session, tokens, piece)) << name << " " << piece;
+        }
+      }
+    }
+  }
+}
+
+TEST(Session, TruncationForgets) {
+  Running run;
+  test::open({golden_model("phi4-mini")}, &run);
+  if (HasFatalFailure()) return;
+  const int64_t vocab_size = run.model->config().vocab_size;
+  const std::vector<int32_t> tokens = test::random_tokens(30, vocab_size, 1);
+  const std::vector<int32_t> others = test::random_tokens(30, vocab_size, 2);
+  step_logits(*run.session, std::span(tokens).first(20));
+  const std::vector<float> expected = step_logits(*run.session, std::span(tokens).subspan(20));
+  MIDGE_ASSERT_OK(run.session->truncate(20));
+  step_logits(*run.session, others);
+  MIDGE_ASSERT_OK(run.session->truncate(20));
+  EXPECT_EQ(run.session->length(), 20);
+  EXPECT_EQ(step_logits(*run.session, std::span(tokens).subspan(20)), expected);
+  EXPECT_EQ(run.session->truncate(51).code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(run.session->truncate(-1).code(), StatusCode::kOutOfRange);
+}
+
+// The original context of this model is 64 tokens.
+TEST(Session, LongropeIsAFunctionOfTheTokens) {
+  Running run;
+  test::open({golden_model("phi4-mini")}, &run);
+  if (HasFatalFailure()) return;
+  const std::vector<int32_t> tokens = test::random_tokens(80, run.model->config().vocab_size);
+  const std::span<const int32_t> all(tokens);
+  const std::vector<float> short_logits = step_logits(*run.session, all.first(60));
+  // Across the border token by token, then back to below it and once more.
+  for (size_t i = 60; i < 70; ++i) step_logits(*run.session, all.subspan(i, 1));
+  const std::vector<float> crossed = step_logits(*run.session, all.subspan(70, 10));
+  MIDGE_ASSERT_OK(run.session->truncate(0));
+  EXPECT_EQ(step_logits(*run.session, all.first(60)), short_logits);
+  MIDGE_ASSERT_OK(run.session->truncate(50));
+  const std::vector<float> long_logits = step_logits(*run.session, all.subspan(50, 30));
+  EXPECT_TRUE(std::equal(crossed.begin(), crossed.end(), long_logits.end() - crossed.size()));
+  // The same sequence at once.
+  MIDGE_ASSERT_OK(run.session->truncate(0));
+  const std::vector<float> whole = step_logits(*run.session, all);
+  EXPECT_TRUE(std::equal(crossed.begin(), crossed.end(), whole.end() - crossed.size()));
+}
+
+TEST(Session, ErrorsChangeNothing) {
+  RunSetup setup = {golden_model("phi4")};
+  setup.session.context_length = 20;
+  Running run;
+  test::open(setup, &run);
+  if (HasFatalFailure()) return;
+  const int64_t vocab_size = run.model->config().vocab_size;
+  const std::vector<int32_t> tokens = test::random_tokens(21, vocab_size);
+  const std::span<const int32_t> all(tokens);
+  step_logits(*run.session, all.first(10));
+  const std::vector<float> expected = step_logits(*run.session, all.subspan(10, 2));
+  MIDGE_ASSERT_OK(run.session->truncate(10));
+
+  EXPECT_EQ(run.session->step(all.first(11), {}).code(), StatusCode::kContextFull);
+  EXPECT_EQ(run.session->step({}, {}).code(), StatusCode::kOutOfRange);
+  for (const int32_t bad : {-1, static_cast<int32_t>(vocab_size), INT32_MAX, INT32_MIN}) {
+    EXPECT_EQ(run.session->step({&bad, 1}, {}).code(), StatusCode::kOutOfRange);
+  }
+  std::vector<float> logits(static_cast<size_t>(2 * vocab_size));
+  const std::vector<std::vector<int32_t>> bad_rows = {{2}, {-1}, {1, 0}, {0, 0}};
+  for (const std::vector<int32_t>& rows : bad_rows) {
+    StepOutputs outputs;
+    outputs.logits_rows = rows;
+    outputs.logits = logits.data();
+    EXPECT_EQ(run.session->step(all.first(2), outputs).code(), StatusCode::kOutOfRange);
+  }
+  std::atomic<bool> cancel{true};
+  run.session->set_cancel_flag(&cancel);
+  EXPECT_EQ(run.session->step(all.first(2), {}).code(), StatusCode::kCancelled);
+  run.session->set_cancel_flag(nullptr);
+  EXPECT_EQ(run.session->mtp_step(all.first(1), logits.data(), true, {}).code(),
+            StatusCode::kUnsupported);
+
+  EXPECT_EQ(run.session->length(), 10);
+  EXPECT_EQ(step_logits(*run.session, all.subspan(10, 2)), expected);
+}
+
+TEST(Session, CreationRefusesImpossibleOptions) {
+  auto model = open_model(golden_model("phi4"));
+  MIDGE_ASSERT_OK(model);
+  auto executor = Executor::create(**model, {});
+  MIDGE_ASSERT_OK(executor);
+  const auto code = [&](auto change) {
+    SessionOptions options;
+    change(options);
+    return Session::create(**executor, options).status().code();
+  };
+  const int64_t context = (*model)->config().context_length;
+  EXPECT_EQ(code([](SessionOptions&) {}), StatusCode::kOk);
+  EXPECT_EQ(code([&](SessionOptions& o) { o.context_length = context + 1; }),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](SessionOptions& o) { o.context_length = -1; }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](SessionOptions& o) { o.batch_rows = 0; }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](SessionOptions& o) { o.kv_type = Encoding::kQ8B32; }),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](SessionOptions& o) { o.mtp = true; }), StatusCode::kUnsupported);
+  ExecutorOptions too_many;
+  too_many.threads = 1000;
+  EXPECT_EQ(Executor::create(**model, too_many).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(Session, OnlyTheRowsAskedFor) {
+  RunSetup setup = {golden_model("mimo")};
+  setup.session.batch_rows = 8;
+  Running run;
+  test::open(setup, &run);
+  if (HasFatalFailure()) return;
+  const auto vocab = static_cast<size_t>(run.model->config().vocab_size);
+  const auto hidden_size = static_cast<size_t>(run.model->config().hidden_size);
+  const std::vector<int32_t> tokens =
+      test::random_tokens(30, run.model->config().vocab_size);
+  const std::vector<float> all = step_logits(*run.session, tokens);
+  MIDGE_ASSERT_OK(run.session->truncate(0));
+  const std::vector<int32_t> rows = {0, 7, 8, 9, 23, 29};
+  std::vector<float> logits(rows.size() * vocab);
+  std::vector<float> normed(tokens.size() * hidden_size);
+  StepOutputs outputs;
+  outputs.logits_rows = rows;
+  outputs.logits = logits.data();
+  outputs.hidden_normed = normed.data();
+  MIDGE_ASSERT_OK(run.session->step(tokens, outputs));
+  std::vector<float> projected(vocab);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<size_t>(rows[i]);
+    const auto expected = std::span(all).subspan(row * vocab, vocab);
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), logits.begin() + i * vocab)) << row;
+    run.session->project(normed.data() + row * hidden_size, 1, projected.data());
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), projected.begin())) << row;
+  }
+}
+
+TEST(Session, StepsAllocateNothing) {
+  RunSetup setup = {golden_model("phi4-mini")};
+  setup.session.batch_rows = 16;
+  Running run;
+  test::open(setup, &run);
+  if (HasFatalFailure()) return;
+  const std::vector<int32_t> tokens = test::random_tokens(90, run.model->config().vocab_size);
+  std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
+  const int32_t row = 0;
+  StepOutputs outputs;
+  outputs.logits_rows = {&row, 1};
+  outputs.logits = logits.data();
+  g_allocations = 0;
+  g_counting = true;
+  // A prompt, then decoding across the border of the rope regimes.
+  Status status = run.session->step(std::span(tokens).first(50), outputs);
+  for (size_t i = 50; i < tokens.size() && status.ok(); ++i) {
+    status = run.session->step(std::span(tokens).subspan(i, 1), outputs);
+  }
+  g_counting = false;
+  MIDGE_ASSERT_OK(status);
+  EXPECT_EQ(g_allocations.load(), 0);
+}
+
+TEST(Session, TensorsOnOddAddressesAreRead) {
+  // One more space in the header moves every tensor by one byte.
+  test::CheckpointShape shape;
+  std::vector<std::vector<float>> logits;
+  for (const size_t padding : {size_t{0}, size_t{1}}) {
+    const test::TempDir dir;
+    dir.write("config.json", test::checkpoint_config(shape));
+    dir.write("model.safetensors", test::checkpoint_tensors(shape, 3).bytes(padding));
+    Running run;
+    test::open({dir.path()}, &run);
+    if (HasFatalFailure()) return;
+    logits.push_back(step_logits(*run.session, test::random_tokens(9, shape.vocab)));
+  }
+  EXPECT_EQ(logits[0], logits[1]);
+}
+
+}  // namespace
+}  // namespace midge
