@@ -21,8 +21,6 @@ endfunction()
 
 midge_find_library(pthreadpool pthreadpool.h pthreadpool)
 target_link_libraries(midge_pthreadpool INTERFACE Threads::Threads)
-midge_find_library(cpuinfo cpuinfo.h cpuinfo clog)
-target_link_libraries(midge_cpuinfo INTERFACE Threads::Threads)
 midge_find_library(utf8proc utf8proc.h utf8proc)
 midge_find_library(simdjson simdjson.h simdjson)
 if(MIDGE_WITH_XNNPACK)

@@ -65,16 +65,16 @@ class DecoderPass {
 
   void embed_tokens(float* out) const { embed(context_, w_.embedding, batch_.tokens, out); }
 
-  // cos and sin of every row.
+  // cos and sin of every row: a few thousandths of a pass, so not worth waking anybody.
   void prepare_rope() const {
     const std::vector<double>& frequencies = s_.frequencies_[static_cast<int>(batch_.regime)];
     const int64_t half = c_.rope.width / 2;
     for (const Segment& segment : batch_.segments) {
-      context_.team->for_each(static_cast<size_t>(segment.rows), [&](size_t i) {
-        const int64_t row = segment.first_row + static_cast<int64_t>(i);
-        rope_row(c_.rope, frequencies, segment.position + static_cast<int64_t>(i),
-                 s_.cos_ + row * half, s_.sin_ + row * half);
-      });
+      for (int64_t i = 0; i < segment.rows; ++i) {
+        const int64_t row = segment.first_row + i;
+        rope_row(c_.rope, frequencies, segment.position + i, s_.cos_ + row * half,
+                 s_.sin_ + row * half);
+      }
     }
   }
 

@@ -8,11 +8,26 @@
 namespace midge {
 namespace {
 
-// Weight rows per task of a linear layer: small enough that the last tasks of a 3072-row matrix
-// balance, large enough that claiming one costs nothing beside computing it.
-constexpr int64_t kLinearRowsPerTask = 32;
-// Elements per task of an element-wise operation.
+// Waking a worker costs up to 80 us on a virtual machine, so a task must be worth about 20 us: this
+// many multiply-adds, or elements of an operation that only passes over them. What is less than one
+// task is computed by the caller alone.
+constexpr int64_t kMacsPerTask = 65536;
 constexpr int64_t kElementsPerTask = 16384;
+// Weight rows per task at least: few enough that the last tasks of a 3072-row matrix balance.
+constexpr int64_t kLinearRowsPerTask = 32;
+
+// Calls body(first, count) for consecutive pieces of 0..items-1, of `piece` items each but for the
+// last, in parallel.
+template <typename Body>
+void for_pieces(const OpContext& context, int64_t items, int64_t piece, const Body& body) {
+  context.team->for_each(static_cast<size_t>(ceil_div(items, piece)), [&](size_t task) {
+    const int64_t first = static_cast<int64_t>(task) * piece;
+    body(first, std::min(piece, items - first));
+  });
+}
+
+// Rows of `columns` elements that make a task.
+int64_t rows_per_task(int64_t columns) { return ceil_div(kElementsPerTask, columns); }
 
 // The segment that row `row` of the batch belongs to; segments cover the batch in order.
 const Segment& segment_of(std::span<const Segment> segments, int64_t row) {
@@ -44,10 +59,8 @@ void linear(const OpContext& context, const WeightMatrix& w, const float* bias, 
     return;
   }
   const GemmFunction gemm = context.kernels->gemm[static_cast<int>(w.encoding)];
-  const int64_t tasks = ceil_div(w.n, kLinearRowsPerTask);
-  context.team->for_each(static_cast<size_t>(tasks), [&](size_t task) {
-    const int64_t first = static_cast<int64_t>(task) * kLinearRowsPerTask;
-    const int64_t count = std::min(kLinearRowsPerTask, w.n - first);
+  const int64_t piece = std::max(kLinearRowsPerTask, ceil_div(kMacsPerTask, m * w.k));
+  for_pieces(context, w.n, piece, [&](int64_t first, int64_t count) {
     const WeightMatrix part = w.rows(first, count);
     const GemmArgs args = {m,
                            count,
@@ -67,19 +80,22 @@ void embed(const OpContext& context, const WeightMatrix& table, std::span<const 
            float* out) {
   const DequantizeFunction dequantize =
       context.kernels->dequantize[static_cast<int>(table.encoding)];
-  context.team->for_each(tokens.size(), [&](size_t i) {
-    const WeightMatrix row = table.rows(tokens[i], 1);
-    const DequantizeArgs args = {table.k, row.data, out + static_cast<int64_t>(i) * table.k};
-    dequantize(&args);
+  const auto m = static_cast<int64_t>(tokens.size());
+  for_pieces(context, m, rows_per_task(table.k), [&](int64_t first, int64_t count) {
+    for (int64_t i = first; i < first + count; ++i) {
+      const WeightMatrix row = table.rows(tokens[static_cast<size_t>(i)], 1);
+      const DequantizeArgs args = {table.k, row.data, out + i * table.k};
+      dequantize(&args);
+    }
   });
 }
 
 void rmsnorm(const OpContext& context, const float* x, const float* weight, float epsilon,
              int64_t m, int64_t n, float* out) {
-  context.team->for_each(static_cast<size_t>(m), [&](size_t task) {
-    const auto i = static_cast<int64_t>(task);
-    const auto stride = n * static_cast<int64_t>(sizeof(float));
-    const RmsnormArgs args = {1, n, x + i * n, stride, weight, epsilon, out + i * n, stride};
+  const auto stride = n * static_cast<int64_t>(sizeof(float));
+  for_pieces(context, m, rows_per_task(n), [&](int64_t first, int64_t count) {
+    const RmsnormArgs args = {count,   n,       x + first * n,   stride, weight,
+                              epsilon, out + first * n, stride};
     context.kernels->rmsnorm(&args);
   });
 }
@@ -89,8 +105,8 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
                     const float* cos, const float* sin, float* q, float* k, const float* v) {
   const int64_t d = shape.head_dim;
   const auto head_bytes = d * static_cast<int64_t>(sizeof(float));
-  context.team->for_each(static_cast<size_t>(row_count(segments)), [&](size_t task) {
-    const auto row = static_cast<int64_t>(task);
+  const int64_t columns = (shape.heads + 2 * shape.kv_heads) * d;
+  const auto run_row = [&](int64_t row) {
     const Segment& segment = segment_of(segments, row);
     const int64_t position = segment.position + row - segment.first_row;
     float* k_row = k + row * shape.kv_heads * d;
@@ -110,7 +126,11 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
       convert(&k_args);
       convert(&v_args);
     }
-  });
+  };
+  for_pieces(context, row_count(segments), rows_per_task(columns),
+             [&](int64_t first, int64_t count) {
+               for (int64_t row = first; row < first + count; ++row) run_row(row);
+             });
 }
 
 void attention(const OpContext& context, const AttentionShape& shape,
@@ -121,7 +141,12 @@ void attention(const OpContext& context, const AttentionShape& shape,
   // The scale is rounded once, as a constant of the model.
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(d));
   const int64_t items = row_count(segments) * shape.heads;
-  const int64_t slots = std::min<int64_t>(items, context.team->thread_count());
+  int64_t macs = 0;
+  for (const Segment& segment : segments) {
+    macs += segment.rows * (segment.position + segment.rows) * shape.heads * d * 2;
+  }
+  const int64_t slots = std::min({items, int64_t{context.team->thread_count()},
+                                  ceil_div(macs, kMacsPerTask)});
   // One task per scratch slot. A slot takes every slots-th item, which spreads the short and the
   // long rows of a causal prompt evenly.
   context.team->for_each(static_cast<size_t>(slots), [&](size_t slot) {
@@ -152,19 +177,15 @@ void attention(const OpContext& context, const AttentionShape& shape,
 
 void silu_mul(const OpContext& context, const float* gate, const float* up, int64_t count,
               float* out) {
-  context.team->for_each(static_cast<size_t>(ceil_div(count, kElementsPerTask)), [&](size_t task) {
-    const int64_t first = static_cast<int64_t>(task) * kElementsPerTask;
-    const SiluMulArgs args = {std::min(kElementsPerTask, count - first), gate + first, up + first,
-                              out + first};
+  for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {
+    const SiluMulArgs args = {n, gate + first, up + first, out + first};
     context.kernels->silu_mul(&args);
   });
 }
 
 void add_to(const OpContext& context, float* x, const float* y, int64_t count) {
-  context.team->for_each(static_cast<size_t>(ceil_div(count, kElementsPerTask)), [&](size_t task) {
-    const int64_t first = static_cast<int64_t>(task) * kElementsPerTask;
-    const AddArgs args = {std::min(kElementsPerTask, count - first), x + first, y + first,
-                          x + first};
+  for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {
+    const AddArgs args = {n, x + first, y + first, x + first};
     context.kernels->add(&args);
   });
 }

@@ -1,4 +1,4 @@
-// The error of exp_f32, over every 64th f32 of its range.
+// The error of exp_f32 over its range.
 #include <cmath>
 #include <limits>
 
@@ -9,11 +9,17 @@
 namespace midge::generic {
 namespace {
 
+#ifdef MIDGE_EMULATED
+constexpr uint32_t kStep = 1024;
+#else
+constexpr uint32_t kStep = 64;
+#endif
+
 TEST(Exp, WithinOneUlp) {
   double worst = 0;
   float worst_input = 0;
   for (const uint32_t sign : {0u, 0x80000000u}) {
-    for (uint32_t bits = 0; bits < 0x42B80000u; bits += 64) {
+    for (uint32_t bits = 0; bits < 0x42B80000u; bits += kStep) {
       const float x = std::bit_cast<float>(bits | sign);
       if (x < -87.33654f || x > 88.72283f) break;
       const double expected = std::exp(static_cast<double>(x));

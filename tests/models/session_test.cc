@@ -58,7 +58,8 @@ TEST(Session, BitsDoNotDependOnPiecesBatchRowsOrThreads) {
   for (const char* name : {"phi4", "mimo", "qwen2"}) {
     std::vector<float> expected;
     std::vector<int32_t> tokens;
-    for (const int threads : {1, 2, 5}) {
+    // No more threads than a small board has cores: waiting threads spin.
+    for (const int threads : {1, 2}) {
       for (const int64_t batch_rows : {1, 7, 128}) {
         RunSetup setup = {golden_model(name), {}, threads};
         setup.session.batch_rows = batch_rows;

@@ -7,8 +7,8 @@ Definition: the whole file is encoded as plain text without special tokens; its 
 consecutive windows of W tokens (the last one is shorter, and dropped if it has fewer than 2); each
 window is run alone from position 0 and scores its tokens 1..W-1. The perplexity is exp(sum of the
 negative log likelihoods / number of scored tokens). Padding rows of the vocabulary take part in the
-softmax. The output is a list of {"window", "tokens", "scored", "nll_sum", "perplexity"}, one entry
-per window size.
+softmax. The output is a list of {"window", "tokens", "scored", "nll_sum", "perplexity",
+"window_nll"}, one entry per window size; window_nll is nll_sum taken apart by window.
 """
 
 import argparse
@@ -27,21 +27,23 @@ WINDOWS = (256, 512)
 
 def perplexity(model, ids, window):
     """One entry of the output for a list of ids."""
-    nll_sum, scored = 0.0, 0
+    window_nll, scored = [], 0
     with torch.no_grad():
         for start in range(0, len(ids), window):
             piece = torch.tensor(ids[start : start + window])
             if len(piece) < 2:
                 break
             logits = model(input_ids=piece[None], use_cache=False).logits[0, :-1].double()
-            nll_sum += F.cross_entropy(logits, piece[1:], reduction="sum").item()
+            window_nll.append(F.cross_entropy(logits, piece[1:], reduction="sum").item())
             scored += len(piece) - 1
+    nll_sum = sum(window_nll)
     return {
         "window": window,
         "tokens": len(ids),
         "scored": scored,
         "nll_sum": round(nll_sum, 6),
         "perplexity": round(math.exp(nll_sum / scored), 6),
+        "window_nll": [round(nll, 6) for nll in window_nll],
     }
 
 
