@@ -54,8 +54,7 @@ class Conversation {
     messages.push_back({ChatRole::kUser, message});
     std::vector<PromptPart> parts;
     if (started_) {
-      MIDGE_ASSIGN_OR_RETURN(parts,
-                             render_chat_continuation(chat_, TurnEnd::kMissing, messages));
+      MIDGE_ASSIGN_OR_RETURN(parts, render_chat_continuation(chat_, TurnEnd::kMissing, messages));
     } else {
       MIDGE_ASSIGN_OR_RETURN(parts, render_chat(chat_, messages, GenerationPrompt::kAssistant));
     }

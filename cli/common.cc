@@ -1,7 +1,7 @@
 #include "cli/common.h"
 
-#include <chrono>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 
@@ -128,9 +128,8 @@ Result<LoadedModel> load_model(const RunOptions& options) {
   MIDGE_ASSIGN_OR_RETURN(loaded.path, model_path(options));
   ProgressBar bar("loading");
   bar.update(0, 100);
-  MIDGE_ASSIGN_OR_RETURN(
-      loaded.model,
-      open_model(loaded.path, options.no_mmap ? FileAccess::kCopy : FileAccess::kMap));
+  MIDGE_ASSIGN_OR_RETURN(loaded.model, open_model(loaded.path, options.no_mmap ? FileAccess::kCopy
+                                                                               : FileAccess::kMap));
   MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(loaded.path));
   if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
     return make_status(StatusCode::kModelMismatch,
@@ -142,9 +141,9 @@ Result<LoadedModel> load_model(const RunOptions& options) {
   executor.threads = options.threads;
   if (options.float_path == "xnnpack") executor.float_path = FloatPath::kXnnpack;
   MIDGE_ASSIGN_OR_RETURN(
-      loaded.executor,
-      Executor::create(*loaded.model, executor,
-                       [&](int64_t done, int64_t total) { bar.update(done, total); }));
+      loaded.executor, Executor::create(*loaded.model, executor, [&](int64_t done, int64_t total) {
+        bar.update(done, total);
+      }));
   const SessionOptions session = session_options(options);
   MIDGE_ASSIGN_OR_RETURN(loaded.session, Session::create(*loaded.executor, session));
   for (const std::string& warning : loaded.model->warnings()) {

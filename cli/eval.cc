@@ -30,12 +30,11 @@ Status eval_command(const Options& options) {
   Result<PerplexityResult> result = PerplexityResult();
   {
     ProgressBar bar("evaluating");
-    result = measure_perplexity(*loaded.session, tokens, options.window,
-                                [&](const PerplexityResult& so_far) {
-                                  bar.update(so_far.windows * options.window,
-                                             static_cast<int64_t>(tokens.size()));
-                                  return !interrupted();
-                                });
+    result = measure_perplexity(
+        *loaded.session, tokens, options.window, [&](const PerplexityResult& so_far) {
+          bar.update(so_far.windows * options.window, static_cast<int64_t>(tokens.size()));
+          return !interrupted();
+        });
   }
   MIDGE_RETURN_IF_ERROR(result.status());
   if (options.run.json) {

@@ -54,15 +54,14 @@ void print_text(const Model& model, const Result<Tokenizer>& tokenizer, bool ten
   std::printf("family       %s\n", c.family.c_str());
   std::printf("layers       %lld%s\n", ll(c.layer_count),
               c.mtp_layer_count > 0 ? " and one MTP layer" : "");
-  std::printf("hidden       %lld, intermediate %lld\n", ll(c.hidden_size),
-              ll(c.intermediate_size));
+  std::printf("hidden       %lld, intermediate %lld\n", ll(c.hidden_size), ll(c.intermediate_size));
   std::printf("heads        %lld, KV heads %lld, head size %lld%s\n", ll(c.head_count),
               ll(c.kv_head_count), ll(c.head_dim), c.qkv_bias ? ", biases on q, k, v" : "");
   std::printf("rope         theta %g, %lld of %lld elements", static_cast<double>(c.rope.theta),
               ll(c.rope.width), ll(c.head_dim));
   if (c.rope.has_regimes()) {
-    std::printf(", longrope beyond %lld tokens, attention factor %.6f",
-                ll(c.rope.original_context), static_cast<double>(c.rope.attention_factor));
+    std::printf(", longrope beyond %lld tokens, attention factor %.6f", ll(c.rope.original_context),
+                static_cast<double>(c.rope.attention_factor));
   }
   std::printf("\ncontext      %lld tokens", ll(c.context_length));
   if (c.sliding_window > 0) std::printf(", sliding window %lld", ll(c.sliding_window));
@@ -72,7 +71,8 @@ void print_text(const Model& model, const Result<Tokenizer>& tokenizer, bool ten
   std::printf("end ids     ");
   for (const int32_t id : c.eos_ids) std::printf(" %d", id);
   std::printf("\nparameters   %lld", ll(model.parameter_count()));
-  if (c.mtp_layer_count > 0) std::printf(" and %lld in the MTP layer", ll(model.mtp_parameter_count()));
+  if (c.mtp_layer_count > 0)
+    std::printf(" and %lld in the MTP layer", ll(model.mtp_parameter_count()));
   std::printf("\nfiles        %.3f MB\n", static_cast<double>(model.source().file_bytes()) * 1e-6);
   std::printf("per token    %.3f MB of weights, %lld bytes of f16 KV\n",
               static_cast<double>(bytes_per_token(model)) * 1e-6,

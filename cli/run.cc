@@ -38,9 +38,8 @@ Status run_command(const Options& options) {
     }
     return !interrupted();
   };
-  MIDGE_ASSIGN_OR_RETURN(
-      const GenerateResult result,
-      generate(*loaded.session, *loaded.tokenizer, tokens, generate_options, show));
+  MIDGE_ASSIGN_OR_RETURN(const GenerateResult result, generate(*loaded.session, *loaded.tokenizer,
+                                                               tokens, generate_options, show));
   if (options.run.json) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.run").member("version", int64_t{1});

@@ -44,9 +44,8 @@ void ProgressBar::update(int64_t done, int64_t total) {
   if (last_draw_ms_ >= 0 && now - last_draw_ms_ < kDrawIntervalMs) return;
   last_draw_ms_ = now;
   const auto filled = static_cast<int>(std::clamp<int64_t>(done * kBarWidth / total, 0, kBarWidth));
-  const std::string bar =
-      std::string(static_cast<size_t>(filled), '#') +
-      std::string(static_cast<size_t>(kBarWidth - filled), '.');
+  const std::string bar = std::string(static_cast<size_t>(filled), '#') +
+                          std::string(static_cast<size_t>(kBarWidth - filled), '.');
   std::fprintf(stderr, "\r\033[K%s [%s] %3lld %%", label_.c_str(), bar.c_str(),
                static_cast<long long>(done * 100 / total));
   std::fflush(stderr);

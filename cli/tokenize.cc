@@ -67,7 +67,8 @@ void add_tokenize_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
   add_model_option(*command, options->run);
-  auto* text = command->add_option("-p,--text", options->text, "The text; '-' reads standard input");
+  auto* text =
+      command->add_option("-p,--text", options->text, "The text; '-' reads standard input");
   auto* decode = command->add_option("-d,--decode", options->decode, "Ids to turn into text");
   command->add_flag("--special", options->special, "Recognise special tokens in the text");
   command->add_flag("--ids-only", options->ids_only, "Print ids on one line");

@@ -17,8 +17,8 @@ enum class Encoding : uint8_t {
 inline constexpr int kEncodingCount = 5;
 
 struct EncodingInfo {
-  const char* name;     ///< as in kernel names: "q4b32"
-  int block_elements;   ///< weights per block
+  const char* name;    ///< as in kernel names: "q4b32"
+  int block_elements;  ///< weights per block
   int block_bytes;
 };
 

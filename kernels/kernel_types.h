@@ -16,10 +16,10 @@ namespace midge {
 struct GemmArgs {
   int64_t m;
   int64_t n;
-  int64_t k;               // a multiple of the encoding's block
+  int64_t k;  // a multiple of the encoding's block
   const float* lhs;
   int64_t lhs_stride;
-  const void* rhs;         // aligned to 2 bytes
+  const void* rhs;  // aligned to 2 bytes
   int64_t rhs_stride;
   const float* bias;
   float* out;
@@ -29,8 +29,8 @@ using GemmFunction = void (*)(const GemmArgs*);
 
 /// out[k] = the weights of one row, as f32.
 struct DequantizeArgs {
-  int64_t k;               // a multiple of the encoding's block
-  const void* row;         // aligned to 2 bytes
+  int64_t k;        // a multiple of the encoding's block
+  const void* row;  // aligned to 2 bytes
   float* out;
 };
 using DequantizeFunction = void (*)(const DequantizeArgs*);
@@ -54,9 +54,9 @@ using RmsnormFunction = void (*)(const RmsnormArgs*);
 struct RopeArgs {
   int64_t heads;
   int64_t head_stride;
-  int64_t width;           // even
-  const float* cos;        // [width / 2]
-  const float* sin;        // [width / 2]
+  int64_t width;     // even
+  const float* cos;  // [width / 2]
+  const float* sin;  // [width / 2]
   float* x;
 };
 using RopeFunction = void (*)(const RopeArgs*);
@@ -64,7 +64,7 @@ using RopeFunction = void (*)(const RopeArgs*);
 /// out[head_dim] = softmax(scale * q . K^T) * V over `length` cached tokens, for one query head.
 /// q and out: f32 [head_dim]. K and V: `length` rows of head_dim in the type of the kernel's name.
 struct AttnArgs {
-  int64_t length;          // at least 1
+  int64_t length;  // at least 1
   int64_t head_dim;
   const float* q;
   const void* k;
@@ -72,7 +72,7 @@ struct AttnArgs {
   const void* v;
   int64_t v_stride;
   float scale;
-  float* scores;           // scratch [length]
+  float* scores;  // scratch [length]
   float* out;
 };
 using AttnFunction = void (*)(const AttnArgs*);

@@ -23,7 +23,14 @@ struct IsaLevels {
 };
 
 enum class Op : uint8_t {
-  kGemm, kDequantize, kAttn, kConvert, kRmsnorm, kRope, kSiluMul, kAdd,
+  kGemm,
+  kDequantize,
+  kAttn,
+  kConvert,
+  kRmsnorm,
+  kRope,
+  kSiluMul,
+  kAdd,
 };
 
 /// "gemm", "silu_mul" ... as in kernel names.

@@ -18,8 +18,7 @@ Status read_eos(const JsonObject& object, std::vector<int32_t>* ids) {
   if (!object.has("eos_token_id")) return Status();
   const Result<simdjson::dom::array> list = object.array("eos_token_id");
   if (!list.ok()) {
-    MIDGE_ASSIGN_OR_RETURN(const int64_t id,
-                           object.integer("eos_token_id", 0, kVocabSizeMax - 1));
+    MIDGE_ASSIGN_OR_RETURN(const int64_t id, object.integer("eos_token_id", 0, kVocabSizeMax - 1));
     add_eos(ids, id);
     return Status();
   }
@@ -73,8 +72,7 @@ Status read_rope_scaling(const JsonObject& root, const JsonObject& rope, ModelCo
   MIDGE_RETURN_IF_ERROR(read_factors(rope, "long_factor", &config->rope.long_factors));
   const char* key = "original_max_position_embeddings";
   const JsonObject& holder = rope.has(key) ? rope : root;
-  MIDGE_ASSIGN_OR_RETURN(config->rope.original_context,
-                         holder.integer(key, 1, kContextLengthMax));
+  MIDGE_ASSIGN_OR_RETURN(config->rope.original_context, holder.integer(key, 1, kContextLengthMax));
   MIDGE_ASSIGN_OR_RETURN(
       const double factor,
       rope.number_or("attention_factor", longrope_attention_factor(config->context_length,
@@ -98,14 +96,12 @@ Status read_rope(const JsonObject& root, ModelConfig* config) {
     MIDGE_RETURN_IF_ERROR(read_rope_scaling(root, rope, config));
   }
   if (!(partial > 0 && partial <= 1)) {
-    return make_status(StatusCode::kInvalidFile,
-                       "%s: partial_rotary_factor is %g, expected 0..1", root.name().c_str(),
-                       partial);
+    return make_status(StatusCode::kInvalidFile, "%s: partial_rotary_factor is %g, expected 0..1",
+                       root.name().c_str(), partial);
   }
   config->rope.theta = static_cast<float>(theta);
   // transformers truncates the product.
-  config->rope.width =
-      static_cast<int64_t>(static_cast<double>(config->head_dim) * partial);
+  config->rope.width = static_cast<int64_t>(static_cast<double>(config->head_dim) * partial);
   return Status();
 }
 
@@ -126,16 +122,16 @@ Status read_hugging_face_config(const WeightSource& source, ModelConfig* config)
   MIDGE_ASSIGN_OR_RETURN(c.intermediate_size,
                          root.integer("intermediate_size", 1, kIntermediateSizeMax));
   MIDGE_ASSIGN_OR_RETURN(c.head_count, root.integer("num_attention_heads", 1, kHeadCountMax));
-  MIDGE_ASSIGN_OR_RETURN(c.kv_head_count, root.integer_or("num_key_value_heads", 1, kHeadCountMax,
-                                                          c.head_count));
+  MIDGE_ASSIGN_OR_RETURN(c.kv_head_count,
+                         root.integer_or("num_key_value_heads", 1, kHeadCountMax, c.head_count));
   if (!root.has("head_dim") && c.hidden_size % c.head_count != 0) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: hidden_size %lld, expected a multiple of the %lld heads",
                        root.name().c_str(), static_cast<long long>(c.hidden_size),
                        static_cast<long long>(c.head_count));
   }
-  MIDGE_ASSIGN_OR_RETURN(
-      c.head_dim, root.integer_or("head_dim", 1, kHeadDimMax, c.hidden_size / c.head_count));
+  MIDGE_ASSIGN_OR_RETURN(c.head_dim,
+                         root.integer_or("head_dim", 1, kHeadDimMax, c.hidden_size / c.head_count));
   MIDGE_ASSIGN_OR_RETURN(c.vocab_size, root.integer("vocab_size", 1, kVocabSizeMax));
   MIDGE_ASSIGN_OR_RETURN(c.context_length,
                          root.integer("max_position_embeddings", 1, kContextLengthMax));
@@ -165,11 +161,9 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
   MIDGE_ASSIGN_OR_RETURN(c.layer_count, gguf.integer(key("block_count"), 1, kLayerCountMax));
   MIDGE_ASSIGN_OR_RETURN(c.intermediate_size,
                          gguf.integer(key("feed_forward_length"), 1, kIntermediateSizeMax));
-  MIDGE_ASSIGN_OR_RETURN(c.head_count,
-                         gguf.integer(key("attention.head_count"), 1, kHeadCountMax));
-  MIDGE_ASSIGN_OR_RETURN(
-      c.kv_head_count,
-      gguf.integer_or(key("attention.head_count_kv"), 1, kHeadCountMax, c.head_count));
+  MIDGE_ASSIGN_OR_RETURN(c.head_count, gguf.integer(key("attention.head_count"), 1, kHeadCountMax));
+  MIDGE_ASSIGN_OR_RETURN(c.kv_head_count, gguf.integer_or(key("attention.head_count_kv"), 1,
+                                                          kHeadCountMax, c.head_count));
   if (!gguf.has(key("attention.key_length")) && c.hidden_size % c.head_count != 0) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: embedding_length %lld, expected a multiple of the %lld heads",
@@ -178,9 +172,8 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
   }
   MIDGE_ASSIGN_OR_RETURN(c.head_dim, gguf.integer_or(key("attention.key_length"), 1, kHeadDimMax,
                                                      c.hidden_size / c.head_count));
-  MIDGE_ASSIGN_OR_RETURN(
-      const int64_t value_length,
-      gguf.integer_or(key("attention.value_length"), 1, kHeadDimMax, c.head_dim));
+  MIDGE_ASSIGN_OR_RETURN(const int64_t value_length, gguf.integer_or(key("attention.value_length"),
+                                                                     1, kHeadDimMax, c.head_dim));
   if (value_length != c.head_dim) {
     return make_status(StatusCode::kUnsupported, "%s: values of %lld, expected %lld like the keys",
                        gguf.path().c_str(), static_cast<long long>(value_length),
@@ -193,8 +186,8 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
   c.rms_epsilon = static_cast<float>(epsilon);
   MIDGE_ASSIGN_OR_RETURN(const double theta, gguf.number_or(key("rope.freq_base"), 10000.0));
   c.rope.theta = static_cast<float>(theta);
-  MIDGE_ASSIGN_OR_RETURN(
-      c.rope.width, gguf.integer_or(key("rope.dimension_count"), 1, kHeadDimMax, c.head_dim));
+  MIDGE_ASSIGN_OR_RETURN(c.rope.width,
+                         gguf.integer_or(key("rope.dimension_count"), 1, kHeadDimMax, c.head_dim));
   const SourceTensor* table = source.find("token_embd.weight");
   if (table == nullptr || table->shape.size() != 2) {
     return make_status(StatusCode::kModelMismatch,
@@ -202,9 +195,8 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
                        gguf.path().c_str());
   }
   // The table is the truth; the optional key only repeats it.
-  MIDGE_ASSIGN_OR_RETURN(
-      c.vocab_size,
-      gguf.integer_or(key("vocab_size"), 1, kVocabSizeMax, table->shape[0]));
+  MIDGE_ASSIGN_OR_RETURN(c.vocab_size,
+                         gguf.integer_or(key("vocab_size"), 1, kVocabSizeMax, table->shape[0]));
   c.tied_head = source.find("output.weight") == nullptr;
   for (const char* name : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                            "tokenizer.ggml.eom_token_id"}) {

@@ -45,29 +45,29 @@ class DecoderScratch {
   int64_t rows_max_ = 0;
   int64_t scores_stride_ = 0;
   std::vector<double> frequencies_[2];  // by regime
-  float* x_ = nullptr;       // [rows, hidden]
-  float* normed_ = nullptr;  // [rows, 2 * hidden]
-  float* q_ = nullptr;       // [rows, heads * head_dim]
-  float* k_ = nullptr;       // [rows, kv_heads * head_dim]
-  float* v_ = nullptr;       // [rows, kv_heads * head_dim]
-  float* attn_ = nullptr;    // [rows, heads * head_dim]
-  float* gate_ = nullptr;    // [rows, intermediate]
-  float* up_ = nullptr;      // [rows, intermediate]
-  float* cos_ = nullptr;     // [rows, rope.width / 2]
-  float* sin_ = nullptr;     // [rows, rope.width / 2]
-  float* scores_ = nullptr;  // [threads, length]
+  float* x_ = nullptr;                  // [rows, hidden]
+  float* normed_ = nullptr;             // [rows, 2 * hidden]
+  float* q_ = nullptr;                  // [rows, heads * head_dim]
+  float* k_ = nullptr;                  // [rows, kv_heads * head_dim]
+  float* v_ = nullptr;                  // [rows, kv_heads * head_dim]
+  float* attn_ = nullptr;               // [rows, heads * head_dim]
+  float* gate_ = nullptr;               // [rows, intermediate]
+  float* up_ = nullptr;                 // [rows, intermediate]
+  float* cos_ = nullptr;                // [rows, rope.width / 2]
+  float* sin_ = nullptr;                // [rows, rope.width / 2]
+  float* scores_ = nullptr;             // [threads, length]
 };
 
 /// Runs the batch: x = embedding; per layer x += attention(norm(x)), x += mlp(norm(x)); then final
-/// norm and head for the rows asked for. Stores keys and values of every row. The caller has checked
-/// ids, rows and room in the caches. Allocates nothing.
+/// norm and head for the rows asked for. Stores keys and values of every row. The caller has
+/// checked ids, rows and room in the caches. Allocates nothing.
 void decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
                      const DecoderOutputs& outputs, DecoderScratch& scratch);
 
 /// Runs the model's MTP layer. Row i belongs to the sequence token at its position: hidden[i] is
 /// the model's hidden state there ([m, hidden_size], before the final norm unless the caller
-/// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after the
-/// last of the caches. Outputs are those of the MTP layer: `hidden` before its final norm.
+/// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after
+/// the last of the caches. Outputs are those of the MTP layer: `hidden` before its final norm.
 /// mask_first: the embedding counts as zero at position 0, as in vLLM's implementation.
 void mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
                  const float* hidden, bool mask_first, const DecoderOutputs& outputs,

@@ -14,8 +14,8 @@ Status read_hugging_face(ModelLoader& loader) {
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, loader.source().config()->root());
   MIDGE_ASSIGN_OR_RETURN(const bool windowed, root.boolean_or("use_sliding_window", false));
   if (windowed) {
-    return make_status(StatusCode::kUnsupported,
-                       "%s: use_sliding_window is true, expected false", root.name().c_str());
+    return make_status(StatusCode::kUnsupported, "%s: use_sliding_window is true, expected false",
+                       root.name().c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(config.qkv_bias, root.boolean_or("attention_bias", true));
   MIDGE_ASSIGN_OR_RETURN(const int64_t mtp_layers,

@@ -5,12 +5,12 @@ namespace {
 
 int64_t layer_parameters(const LayerWeights& layer) {
   int64_t count = 0;
-  for (const WeightMatrix* w : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up,
-                                &layer.down}) {
+  for (const WeightMatrix* w :
+       {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
     count += w->n * w->k;
   }
-  for (const auto& vector : {layer.attn_norm, layer.q_bias, layer.k_bias, layer.v_bias,
-                             layer.mlp_norm}) {
+  for (const auto& vector :
+       {layer.attn_norm, layer.q_bias, layer.k_bias, layer.v_bias, layer.mlp_norm}) {
     count += static_cast<int64_t>(vector.size());
   }
   return count;

@@ -1,8 +1,9 @@
 // A loaded model: what the runtime needs to know, and the weights in place.
 //
-// All families here are one kind of network, a pre-norm decoder: grouped-query attention with rotary
-// positions and a SwiGLU MLP. What differs between them (biases, fused files, partial rotary,
-// longrope, a tied head, an MTP layer) is data in these structs, filled by the family's file.
+// All families here are one kind of network, a pre-norm decoder: grouped-query attention with
+// rotary positions and a SwiGLU MLP. What differs between them (biases, fused files, partial
+// rotary, longrope, a tied head, an MTP layer) is data in these structs, filled by the family's
+// file.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ namespace midge {
 /// Rotary embedding. Frequency j is 1 / (factor[j] * theta^(2j / width)); cos and sin are scaled by
 /// attention_factor. All numbers are kept as the f32 values that files hold.
 struct RopeConfig {
-  int64_t width = 0;                 ///< rotated elements of a head, even
+  int64_t width = 0;  ///< rotated elements of a head, even
   float theta = 0;
   float attention_factor = 1;
   std::vector<float> short_factors;  ///< [width / 2], or empty: all ones
@@ -32,26 +33,24 @@ struct RopeConfig {
 
 /// Hyperparameters, as checked against the tensors.
 struct ModelConfig {
-  std::string family;                ///< "phi3", "mimo", "qwen2"
+  std::string family;  ///< "phi3", "mimo", "qwen2"
   int64_t hidden_size = 0;
   int64_t layer_count = 0;
   int64_t intermediate_size = 0;
   int64_t head_count = 0;
   int64_t kv_head_count = 0;
   int64_t head_dim = 0;
-  int64_t vocab_size = 0;            ///< rows of the embedding table; tokens may be fewer
+  int64_t vocab_size = 0;  ///< rows of the embedding table; tokens may be fewer
   float rms_epsilon = 0;
   RopeConfig rope;
   int64_t context_length = 0;
-  int64_t sliding_window = 0;        ///< keys a query sees, itself included; 0: all
+  int64_t sliding_window = 0;  ///< keys a query sees, itself included; 0: all
   bool qkv_bias = false;
   bool tied_head = false;
-  int64_t mtp_layer_count = 0;       ///< 0 or 1
-  std::vector<int32_t> eos_ids;      ///< from every place the files name one; unique
+  int64_t mtp_layer_count = 0;   ///< 0 or 1
+  std::vector<int32_t> eos_ids;  ///< from every place the files name one; unique
 
-  AttentionShape attention() const {
-    return {head_count, kv_head_count, head_dim, sliding_window};
-  }
+  AttentionShape attention() const { return {head_count, kv_head_count, head_dim, sliding_window}; }
 };
 
 /// One decoder layer. Vectors are f32.
@@ -63,11 +62,11 @@ struct LayerWeights {
   std::span<const float> q_bias;     // empty without
   std::span<const float> k_bias;
   std::span<const float> v_bias;
-  WeightMatrix o;                    // [hidden_size, head_count * head_dim]
-  std::span<const float> mlp_norm;   // [hidden_size]
-  WeightMatrix gate;                 // [intermediate_size, hidden_size]
-  WeightMatrix up;                   // [intermediate_size, hidden_size]
-  WeightMatrix down;                 // [hidden_size, intermediate_size]
+  WeightMatrix o;                   // [hidden_size, head_count * head_dim]
+  std::span<const float> mlp_norm;  // [hidden_size]
+  WeightMatrix gate;                // [intermediate_size, hidden_size]
+  WeightMatrix up;                  // [intermediate_size, hidden_size]
+  WeightMatrix down;                // [hidden_size, intermediate_size]
 };
 
 /// A multi-token-prediction layer: from the hidden state of token i and token i + 1, a guess of
@@ -77,11 +76,11 @@ struct MtpWeights {
   std::span<const float> hidden_norm;  // [hidden_size]
   WeightMatrix input_proj;             // [hidden_size, 2 * hidden_size], hidden state first
   LayerWeights layer;
-  std::span<const float> final_norm;   // [hidden_size]
+  std::span<const float> final_norm;  // [hidden_size]
 };
 
 struct ModelWeights {
-  WeightMatrix embedding;             // [vocab_size, hidden_size]
+  WeightMatrix embedding;  // [vocab_size, hidden_size]
   std::vector<LayerWeights> layers;
   std::span<const float> final_norm;  // [hidden_size]
   WeightMatrix head;                  // [vocab_size, hidden_size]; the embedding if tied

@@ -26,16 +26,15 @@ struct DecoderNames {
 };
 
 constexpr DecoderNames kHuggingFaceNames = {
-    "model.embed_tokens", "model.norm",        "lm_head",
-    "input_layernorm",    "self_attn.q_proj",  "self_attn.k_proj",
-    "self_attn.v_proj",   "self_attn.qkv_proj", "self_attn.o_proj",
-    "post_attention_layernorm", "mlp.gate_proj", "mlp.up_proj",
-    "mlp.gate_up_proj",   "mlp.down_proj"};
+    "model.embed_tokens",       "model.norm",         "lm_head",
+    "input_layernorm",          "self_attn.q_proj",   "self_attn.k_proj",
+    "self_attn.v_proj",         "self_attn.qkv_proj", "self_attn.o_proj",
+    "post_attention_layernorm", "mlp.gate_proj",      "mlp.up_proj",
+    "mlp.gate_up_proj",         "mlp.down_proj"};
 
 constexpr DecoderNames kGgufNames = {
-    "token_embd", "output_norm", "output",      "attn_norm", "attn_q",
-    "attn_k",     "attn_v",      "attn_qkv",    "attn_output", "ffn_norm",
-    "ffn_gate",   "ffn_up",      "ffn_up",      "ffn_down"};
+    "token_embd", "output_norm", "output",   "attn_norm", "attn_q", "attn_k", "attn_v",
+    "attn_qkv",   "attn_output", "ffn_norm", "ffn_gate",  "ffn_up", "ffn_up", "ffn_down"};
 
 const DecoderNames& names_of(SourceKind kind) {
   return kind == SourceKind::kGguf ? kGgufNames : kHuggingFaceNames;
@@ -48,8 +47,8 @@ Status check_range(const std::string& path, const char* what, int64_t value, int
                    int64_t max) {
   if (value >= min && value <= max) return Status();
   return make_status(StatusCode::kModelMismatch, "%s: %s is %lld, expected %lld..%lld",
-                     path.c_str(), what, static_cast<long long>(value),
-                     static_cast<long long>(min), static_cast<long long>(max));
+                     path.c_str(), what, static_cast<long long>(value), static_cast<long long>(min),
+                     static_cast<long long>(max));
 }
 
 }  // namespace
@@ -165,8 +164,7 @@ Status ModelLoader::check_config() const {
     if (!factors->empty() && static_cast<int64_t>(factors->size()) != c.rope.width / 2) {
       return make_status(StatusCode::kModelMismatch,
                          "%s: %zu rope factors, expected %lld (half the rotary width)",
-                         path.c_str(), factors->size(),
-                         static_cast<long long>(c.rope.width / 2));
+                         path.c_str(), factors->size(), static_cast<long long>(c.rope.width / 2));
     }
     for (const float factor : *factors) {
       if (!(factor > 0) || !std::isfinite(factor)) {
@@ -177,8 +175,8 @@ Status ModelLoader::check_config() const {
     }
   }
   if (c.rope.has_regimes()) {
-    MIDGE_RETURN_IF_ERROR(check_range(path, "original context length", c.rope.original_context, 1,
-                                      c.context_length));
+    MIDGE_RETURN_IF_ERROR(
+        check_range(path, "original context length", c.rope.original_context, 1, c.context_length));
   }
   for (const int32_t id : c.eos_ids) {
     MIDGE_RETURN_IF_ERROR(check_range(path, "end-of-sequence id", id, 0, c.vocab_size - 1));
@@ -235,8 +233,7 @@ Status ModelLoader::bind_decoder(const DecoderLayout& layout) {
       matrix(weight(names.embedding), c.vocab_size, c.hidden_size, &weights.embedding));
   const bool gguf = source().kind() == SourceKind::kGguf;
   for (int64_t i = 0; i < c.layer_count; ++i) {
-    const std::string prefix =
-        (gguf ? "blk." : "model.layers.") + std::to_string(i) + ".";
+    const std::string prefix = (gguf ? "blk." : "model.layers.") + std::to_string(i) + ".";
     LayerWeights layer;
     MIDGE_RETURN_IF_ERROR(bind_layer(prefix, layout, &layer));
     weights.layers.push_back(layer);

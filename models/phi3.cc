@@ -22,14 +22,13 @@ Status read_rope_factors(ModelLoader& loader) {
   rope.long_factors.assign(factors.begin(), factors.end());
   MIDGE_RETURN_IF_ERROR(loader.vector("rope_factors_short.weight", rope.width / 2, &factors));
   rope.short_factors.assign(factors.begin(), factors.end());
-  MIDGE_ASSIGN_OR_RETURN(rope.original_context,
-                         gguf.integer("phi3.rope.scaling.original_context_length", 1,
-                                      kContextLengthMax));
   MIDGE_ASSIGN_OR_RETURN(
-      const double factor,
-      gguf.number_or("phi3.rope.scaling.attn_factor",
-                     longrope_attention_factor(loader.config().context_length,
-                                               rope.original_context)));
+      rope.original_context,
+      gguf.integer("phi3.rope.scaling.original_context_length", 1, kContextLengthMax));
+  MIDGE_ASSIGN_OR_RETURN(const double factor,
+                         gguf.number_or("phi3.rope.scaling.attn_factor",
+                                        longrope_attention_factor(loader.config().context_length,
+                                                                  rope.original_context)));
   rope.attention_factor = static_cast<float>(factor);
   return Status();
 }
@@ -47,8 +46,7 @@ Status read_config(ModelLoader& loader) {
   }
   MIDGE_RETURN_IF_ERROR(read_hugging_face_config(source, &config));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, source.config()->root());
-  MIDGE_ASSIGN_OR_RETURN(config.sliding_window,
-                         root.integer_or("sliding_window", 0, INT64_MAX, 0));
+  MIDGE_ASSIGN_OR_RETURN(config.sliding_window, root.integer_or("sliding_window", 0, INT64_MAX, 0));
   for (const char* key : {"attention_bias", "mlp_bias", "lm_head_bias"}) {
     MIDGE_ASSIGN_OR_RETURN(const bool present, root.boolean_or(key, false));
     if (present) {

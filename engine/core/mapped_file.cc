@@ -136,8 +136,7 @@ Result<std::string> read_small_file(const std::string& path, uint64_t bytes_max)
                        static_cast<unsigned long long>(bytes_max));
   }
   std::string text(size, '\0');
-  MIDGE_RETURN_IF_ERROR(
-      read_all(fd.get(), path, reinterpret_cast<uint8_t*>(text.data()), size));
+  MIDGE_RETURN_IF_ERROR(read_all(fd.get(), path, reinterpret_cast<uint8_t*>(text.data()), size));
   return text;
 }
 

@@ -14,17 +14,17 @@ namespace midge {
 /// command line program.
 enum class StatusCode : int {
   kOk = 0,
-  kInternal = 1,            ///< an invariant of midge itself failed
-  kInvalidArgument = 2,     ///< the caller's option or argument is wrong
-  kNotFound = 3,            ///< a file or directory does not exist
-  kIoError = 4,             ///< the operating system refused to open, map, read or write
-  kInvalidFile = 5,         ///< a file is damaged, truncated or not what it claims to be
-  kUnsupported = 6,         ///< well formed, but outside of what midge runs
-  kModelMismatch = 7,       ///< tensors and config of a model contradict each other
-  kOutOfMemory = 8,         ///< memory could not be reserved
-  kOutOfRange = 9,          ///< token id, row or position outside of its range
-  kContextFull = 10,        ///< the sequence has no room for the tokens; nothing changed
-  kCancelled = 11,          ///< stopped on request
+  kInternal = 1,         ///< an invariant of midge itself failed
+  kInvalidArgument = 2,  ///< the caller's option or argument is wrong
+  kNotFound = 3,         ///< a file or directory does not exist
+  kIoError = 4,          ///< the operating system refused to open, map, read or write
+  kInvalidFile = 5,      ///< a file is damaged, truncated or not what it claims to be
+  kUnsupported = 6,      ///< well formed, but outside of what midge runs
+  kModelMismatch = 7,    ///< tensors and config of a model contradict each other
+  kOutOfMemory = 8,      ///< memory could not be reserved
+  kOutOfRange = 9,       ///< token id, row or position outside of its range
+  kContextFull = 10,     ///< the sequence has no room for the tokens; nothing changed
+  kCancelled = 11,       ///< stopped on request
 };
 
 /// Short stable name of a code, for example "invalid_file". Static storage.
@@ -50,7 +50,7 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                 // NOLINT: implicit on purpose
+  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit on purpose
   Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }  // NOLINT
 
   bool ok() const { return status_.ok(); }
@@ -89,10 +89,10 @@ std::string printable(std::string_view text, size_t length_max = 80);
 #define MIDGE_CONCAT(a, b) MIDGE_CONCAT_INNER(a, b)
 
 /// Returns from the current function with the status of `expression` unless it is ok.
-#define MIDGE_RETURN_IF_ERROR(expression)                     \
-  do {                                                        \
-    ::midge::Status midge_status_ = (expression);             \
-    if (!midge_status_.ok()) return midge_status_;            \
+#define MIDGE_RETURN_IF_ERROR(expression)          \
+  do {                                             \
+    ::midge::Status midge_status_ = (expression);  \
+    if (!midge_status_.ok()) return midge_status_; \
   } while (0)
 
 /// Evaluates a Result; returns its status on error, else moves the value into `target`, which may

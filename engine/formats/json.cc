@@ -35,8 +35,8 @@ bool JsonObject::has(std::string_view key) const {
 Status JsonObject::wrong(std::string_view key, const char* expected) const {
   simdjson::dom::element element;
   if (object_.at_key(key).get(element) != simdjson::SUCCESS) {
-    return make_status(StatusCode::kInvalidFile, "%s: '%s' is missing, expected %s",
-                       name_->c_str(), printable(key).c_str(), expected);
+    return make_status(StatusCode::kInvalidFile, "%s: '%s' is missing, expected %s", name_->c_str(),
+                       printable(key).c_str(), expected);
   }
   return make_status(StatusCode::kInvalidFile, "%s: '%s' is %s, expected %s", name_->c_str(),
                      printable(key).c_str(), json_type_name(element), expected);
@@ -112,8 +112,7 @@ Result<bool> JsonObject::boolean_or(std::string_view key, bool other) const {
   return boolean(key);
 }
 
-Result<std::string_view> JsonObject::string_or(std::string_view key,
-                                               std::string_view other) const {
+Result<std::string_view> JsonObject::string_or(std::string_view key, std::string_view other) const {
   if (!has(key)) return other;
   return string(key);
 }

@@ -21,22 +21,17 @@ struct TypeRow {
 
 // ggml type ids (ggml.h, enum ggml_type).
 constexpr TypeRow kGgufTypes[] = {
-    {0, "F32", Encoding::kF32},      {1, "F16", Encoding::kF16},
-    {2, "Q4_0", Encoding::kQ4B32},   {3, "Q4_1", std::nullopt},
-    {6, "Q5_0", std::nullopt},       {7, "Q5_1", std::nullopt},
-    {8, "Q8_0", Encoding::kQ8B32},   {9, "Q8_1", std::nullopt},
-    {10, "Q2_K", std::nullopt},      {11, "Q3_K", std::nullopt},
-    {12, "Q4_K", std::nullopt},      {13, "Q5_K", std::nullopt},
-    {14, "Q6_K", std::nullopt},      {15, "Q8_K", std::nullopt},
-    {16, "IQ2_XXS", std::nullopt},   {17, "IQ2_XS", std::nullopt},
-    {18, "IQ3_XXS", std::nullopt},   {19, "IQ1_S", std::nullopt},
-    {20, "IQ4_NL", std::nullopt},    {21, "IQ3_S", std::nullopt},
-    {22, "IQ2_S", std::nullopt},     {23, "IQ4_XS", std::nullopt},
-    {24, "I8", std::nullopt},        {25, "I16", std::nullopt},
-    {26, "I32", std::nullopt},       {27, "I64", std::nullopt},
-    {28, "F64", std::nullopt},       {29, "IQ1_M", std::nullopt},
-    {30, "BF16", Encoding::kBF16},   {34, "TQ1_0", std::nullopt},
-    {35, "TQ2_0", std::nullopt},     {39, "MXFP4", std::nullopt},
+    {0, "F32", Encoding::kF32},    {1, "F16", Encoding::kF16},    {2, "Q4_0", Encoding::kQ4B32},
+    {3, "Q4_1", std::nullopt},     {6, "Q5_0", std::nullopt},     {7, "Q5_1", std::nullopt},
+    {8, "Q8_0", Encoding::kQ8B32}, {9, "Q8_1", std::nullopt},     {10, "Q2_K", std::nullopt},
+    {11, "Q3_K", std::nullopt},    {12, "Q4_K", std::nullopt},    {13, "Q5_K", std::nullopt},
+    {14, "Q6_K", std::nullopt},    {15, "Q8_K", std::nullopt},    {16, "IQ2_XXS", std::nullopt},
+    {17, "IQ2_XS", std::nullopt},  {18, "IQ3_XXS", std::nullopt}, {19, "IQ1_S", std::nullopt},
+    {20, "IQ4_NL", std::nullopt},  {21, "IQ3_S", std::nullopt},   {22, "IQ2_S", std::nullopt},
+    {23, "IQ4_XS", std::nullopt},  {24, "I8", std::nullopt},      {25, "I16", std::nullopt},
+    {26, "I32", std::nullopt},     {27, "I64", std::nullopt},     {28, "F64", std::nullopt},
+    {29, "IQ1_M", std::nullopt},   {30, "BF16", Encoding::kBF16}, {34, "TQ1_0", std::nullopt},
+    {35, "TQ2_0", std::nullopt},   {39, "MXFP4", std::nullopt},
 };
 
 const TypeRow* find_gguf_type(uint32_t id) {
@@ -112,11 +107,10 @@ Status refuse_overlaps(const std::vector<SourceTensor>& tensors) {
             [](const SourceTensor* a, const SourceTensor* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < sorted.size(); ++i) {
     if (sorted[i - 1]->offset + sorted[i - 1]->bytes > sorted[i]->offset) {
-      return make_status(StatusCode::kInvalidFile,
-                         "%s: tensors '%s' and '%s' overlap at offset %llu",
-                         sorted[i]->path->c_str(), printable(sorted[i - 1]->name).c_str(),
-                         printable(sorted[i]->name).c_str(),
-                         static_cast<unsigned long long>(sorted[i]->offset));
+      return make_status(
+          StatusCode::kInvalidFile, "%s: tensors '%s' and '%s' overlap at offset %llu",
+          sorted[i]->path->c_str(), printable(sorted[i - 1]->name).c_str(),
+          printable(sorted[i]->name).c_str(), static_cast<unsigned long long>(sorted[i]->offset));
     }
   }
   return Status();
@@ -194,10 +188,9 @@ Status WeightSource::open_sharded(const std::string& index_path, FileAccess acce
   for (const auto member : map.members()) {
     std::string_view file;
     if (member.value.get_string().get(file) != simdjson::SUCCESS || !is_plain_file_name(file)) {
-      return make_status(StatusCode::kInvalidFile,
-                         "%s: weight_map entry '%s' is '%s', expected a plain file name",
-                         index_path.c_str(), printable(member.key).c_str(),
-                         printable(file).c_str());
+      return make_status(
+          StatusCode::kInvalidFile, "%s: weight_map entry '%s' is '%s', expected a plain file name",
+          index_path.c_str(), printable(member.key).c_str(), printable(file).c_str());
     }
     if (!shard_of.emplace(member.key, file).second) {
       return make_status(StatusCode::kInvalidFile, "%s: weight_map entry '%s' is there twice",
@@ -223,9 +216,8 @@ Status WeightSource::open_sharded(const std::string& index_path, FileAccess acce
     shard_of.erase(entry);
   }
   if (!shard_of.empty()) {
-    return make_status(StatusCode::kInvalidFile,
-                       "%s: tensor '%s' is not in its shard %s", index_path.c_str(),
-                       printable(shard_of.begin()->first).c_str(),
+    return make_status(StatusCode::kInvalidFile, "%s: tensor '%s' is not in its shard %s",
+                       index_path.c_str(), printable(shard_of.begin()->first).c_str(),
                        printable(shard_of.begin()->second).c_str());
   }
   return Status();
@@ -257,8 +249,8 @@ Status WeightSource::index_tensors() {
     const auto [entry, added] = index_.emplace(tensors_[i].name, i);
     if (!added) {
       return make_status(StatusCode::kInvalidFile, "tensor '%s' is in %s and again in %s",
-                         printable(tensors_[i].name).c_str(),
-                         tensors_[entry->second].path->c_str(), tensors_[i].path->c_str());
+                         printable(tensors_[i].name).c_str(), tensors_[entry->second].path->c_str(),
+                         tensors_[i].path->c_str());
     }
   }
   return Status();

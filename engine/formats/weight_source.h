@@ -20,9 +20,9 @@ namespace midge {
 /// One tensor of a weight file.
 struct SourceTensor {
   std::string name;
-  std::string type_name;              ///< as the file calls it: "BF16", "Q4_0"
-  std::optional<Encoding> encoding;   ///< absent for types that midge does not compute with
-  std::vector<int64_t> shape;         ///< row-major: [rows, columns] for matrices
+  std::string type_name;             ///< as the file calls it: "BF16", "Q4_0"
+  std::optional<Encoding> encoding;  ///< absent for types that midge does not compute with
+  std::vector<int64_t> shape;        ///< row-major: [rows, columns] for matrices
   const uint8_t* data = nullptr;
   uint64_t bytes = 0;
   const std::string* path = nullptr;  ///< file it lies in

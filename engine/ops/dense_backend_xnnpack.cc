@@ -38,8 +38,8 @@ class XnnpackBackend final : public DenseBackend {
     const auto n = static_cast<size_t>(w.n);
     const auto k = static_cast<size_t>(w.k);
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    const xnn_status status = xnn_create_fully_connected_nc_f32(
-        k, n, k, n, dense.data(), nullptr, -kInfinity, kInfinity, 0, &op);
+    const xnn_status status = xnn_create_fully_connected_nc_f32(k, n, k, n, dense.data(), nullptr,
+                                                                -kInfinity, kInfinity, 0, &op);
     if (status != xnn_status_success) {
       return make_status(StatusCode::kOutOfMemory,
                          "XNNPACK cannot pack a matrix of %zu x %zu (its status %d)", n, k,

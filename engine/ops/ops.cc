@@ -94,8 +94,8 @@ void rmsnorm(const OpContext& context, const float* x, const float* weight, floa
              int64_t m, int64_t n, float* out) {
   const auto stride = n * static_cast<int64_t>(sizeof(float));
   for_pieces(context, m, rows_per_task(n), [&](int64_t first, int64_t count) {
-    const RmsnormArgs args = {count,   n,       x + first * n,   stride, weight,
-                              epsilon, out + first * n, stride};
+    const RmsnormArgs args = {count,  n,       x + first * n,   stride,
+                              weight, epsilon, out + first * n, stride};
     context.kernels->rmsnorm(&args);
   });
 }
@@ -111,8 +111,12 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
     const int64_t position = segment.position + row - segment.first_row;
     float* k_row = k + row * shape.kv_heads * d;
     const float* v_row = v + row * shape.kv_heads * d;
-    RopeArgs rope = {shape.heads,           head_bytes,           width, cos + row * width / 2,
-                     sin + row * width / 2, q + row * shape.heads * d};
+    RopeArgs rope = {shape.heads,
+                     head_bytes,
+                     width,
+                     cos + row * width / 2,
+                     sin + row * width / 2,
+                     q + row * shape.heads * d};
     context.kernels->rope(&rope);
     rope.heads = shape.kv_heads;
     rope.x = k_row;
@@ -145,8 +149,8 @@ void attention(const OpContext& context, const AttentionShape& shape,
   for (const Segment& segment : segments) {
     macs += segment.rows * (segment.position + segment.rows) * shape.heads * d * 2;
   }
-  const int64_t slots = std::min({items, int64_t{context.team->thread_count()},
-                                  ceil_div(macs, kMacsPerTask)});
+  const int64_t slots =
+      std::min({items, int64_t{context.team->thread_count()}, ceil_div(macs, kMacsPerTask)});
   // One task per scratch slot. A slot takes every slots-th item, which spreads the short and the
   // long rows of a causal prompt evenly.
   context.team->for_each(static_cast<size_t>(slots), [&](size_t slot) {
@@ -155,8 +159,7 @@ void attention(const OpContext& context, const AttentionShape& shape,
       const int64_t head = item % shape.heads;
       const Segment& segment = segment_of(segments, row);
       const int64_t visible = segment.position + row - segment.first_row + 1;
-      const int64_t length =
-          shape.window > 0 && visible > shape.window ? shape.window : visible;
+      const int64_t length = shape.window > 0 && visible > shape.window ? shape.window : visible;
       const int64_t offset = layer * segment.kv.layer_stride +
                              head / group * segment.kv.head_stride +
                              (visible - length) * segment.kv.token_stride;

@@ -18,10 +18,10 @@ class DenseBackend;
 /// The weights of a linear layer or an embedding table: n rows of k, in place in their file.
 struct WeightMatrix {
   Encoding encoding = Encoding::kF32;
-  int64_t n = 0;            ///< rows: output features, or tokens
-  int64_t k = 0;            ///< columns: input features
+  int64_t n = 0;  ///< rows: output features, or tokens
+  int64_t k = 0;  ///< columns: input features
   const void* data = nullptr;
-  int64_t row_stride = 0;   ///< bytes
+  int64_t row_stride = 0;  ///< bytes
 
   /// Rows first..first+count-1 of the same matrix.
   WeightMatrix rows(int64_t first, int64_t count) const;
@@ -42,7 +42,7 @@ struct KvView {
   Encoding type = Encoding::kF16;  ///< kF16 or kF32
   uint8_t* k = nullptr;
   uint8_t* v = nullptr;
-  int64_t layer_stride = 0;        ///< bytes
+  int64_t layer_stride = 0;  ///< bytes
   int64_t head_stride = 0;
   int64_t token_stride = 0;
 };
@@ -51,16 +51,16 @@ struct KvView {
 struct Segment {
   int64_t first_row = 0;
   int64_t rows = 0;
-  int64_t position = 0;            ///< of the first row
+  int64_t position = 0;  ///< of the first row
   KvView kv;
 };
 
 /// Head counts of an attention layer.
 struct AttentionShape {
   int64_t heads = 0;
-  int64_t kv_heads = 0;            ///< divides heads
+  int64_t kv_heads = 0;  ///< divides heads
   int64_t head_dim = 0;
-  int64_t window = 0;              ///< keys visible to a query, itself included; 0: all
+  int64_t window = 0;  ///< keys visible to a query, itself included; 0: all
 };
 
 /// out[m, w.n] = x[m, w.k] * w^T (+ bias[w.n] unless null).

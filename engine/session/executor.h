@@ -17,7 +17,7 @@ enum class FloatPath {
 };
 
 struct ExecutorOptions {
-  int threads = 0;                             ///< 1..256; 0: one per core of this process
+  int threads = 0;  ///< 1..256; 0: one per core of this process
   FloatPath float_path = FloatPath::kKernels;
 };
 

@@ -93,8 +93,8 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
                        static_cast<long long>(options.tokens_max));
   }
   const int64_t vocab_size = session.model().config().vocab_size;
-  MIDGE_ASSIGN_OR_RETURN(
-      Sampler sampler, Sampler::create(options.sampler, allowed_tokens(tokenizer, vocab_size)));
+  MIDGE_ASSIGN_OR_RETURN(Sampler sampler,
+                         Sampler::create(options.sampler, allowed_tokens(tokenizer, vocab_size)));
   std::vector<float> logits(static_cast<size_t>(vocab_size));
   GenerateResult result;
   // Room for everything the loop produces, so that the loop itself takes no memory for tokens.
@@ -119,13 +119,11 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
   auto first_token = first_logits;
   for (;;) {
     GeneratedToken generated;
-    generated.token =
-        sampler.sample(logits.data(), static_cast<uint64_t>(session.length()));
+    generated.token = sampler.sample(logits.data(), static_cast<uint64_t>(session.length()));
     if (options.sampler.logprobs > 0) {
       TokenLogprob chosen = {generated.token, 0};
       generated.alternatives.resize(static_cast<size_t>(options.sampler.logprobs));
-      const int32_t count =
-          sampler.logprobs(logits.data(), &chosen, generated.alternatives);
+      const int32_t count = sampler.logprobs(logits.data(), &chosen, generated.alternatives);
       generated.alternatives.resize(static_cast<size_t>(count));
       generated.logprob = chosen.logprob;
     }

@@ -27,8 +27,8 @@ const char* finish_reason_name(FinishReason reason);
 
 struct GeneratedToken {
   int32_t token = 0;
-  float logprob = 0;                        ///< set if options.sampler.logprobs > 0
-  std::vector<TokenLogprob> alternatives;   ///< options.sampler.logprobs best
+  float logprob = 0;                       ///< set if options.sampler.logprobs > 0
+  std::vector<TokenLogprob> alternatives;  ///< options.sampler.logprobs best
 };
 
 /// What a call of generate() did.
@@ -37,8 +37,8 @@ struct GenerateResult {
   std::vector<GeneratedToken> tokens;  ///< the stop token included
   std::string text;                    ///< what was shown
   int64_t prompt_tokens = 0;
-  double prompt_seconds = 0;           ///< from the call to the first logits
-  double decode_seconds = 0;           ///< from the first to the last token
+  double prompt_seconds = 0;  ///< from the call to the first logits
+  double decode_seconds = 0;  ///< from the first to the last token
   /// Tokens after the first per second of decode_seconds; 0 if there are none.
   double decode_tokens_per_second() const;
   double prompt_tokens_per_second() const;

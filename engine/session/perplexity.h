@@ -9,11 +9,11 @@
 namespace midge {
 
 struct PerplexityResult {
-  int64_t tokens = 0;    ///< of the text
-  int64_t scored = 0;    ///< tokens that had a prediction
+  int64_t tokens = 0;  ///< of the text
+  int64_t scored = 0;  ///< tokens that had a prediction
   int64_t windows = 0;
-  double nll_sum = 0;    ///< natural logarithm
-  double perplexity = 0; ///< exp(nll_sum / scored)
+  double nll_sum = 0;     ///< natural logarithm
+  double perplexity = 0;  ///< exp(nll_sum / scored)
 };
 
 /// Cuts `tokens` into consecutive windows of `window` tokens, the last one shorter (left out if it

@@ -37,8 +37,8 @@ Result<Sampler> Sampler::create(const SamplerOptions& options, std::vector<uint8
                               options.presence_penalty, "a number"));
   MIDGE_RETURN_IF_ERROR(check(finite(options.frequency_penalty), "frequency penalty",
                               options.frequency_penalty, "a number"));
-  MIDGE_RETURN_IF_ERROR(check(options.logprobs >= 0 && options.logprobs <= kLogprobsMax,
-                              "logprobs", options.logprobs, "0..32"));
+  MIDGE_RETURN_IF_ERROR(check(options.logprobs >= 0 && options.logprobs <= kLogprobsMax, "logprobs",
+                              options.logprobs, "0..32"));
   for (const auto& [id, bias] : options.logit_bias) {
     MIDGE_RETURN_IF_ERROR(check(id >= 0 && static_cast<size_t>(id) < allowed.size(),
                                 "token id of a logit bias", id, "an id of the vocabulary"));
@@ -192,8 +192,8 @@ int32_t Sampler::logprobs(const float* logits, TokenLogprob* chosen,
     return static_cast<float>(static_cast<double>(logit - maximum) - std::log(total));
   };
   chosen->logprob = logprob(processed_[static_cast<size_t>(chosen->token)]);
-  const size_t count = order_best(
-      std::min(alternatives.size(), static_cast<size_t>(options_.logprobs)));
+  const size_t count =
+      order_best(std::min(alternatives.size(), static_cast<size_t>(options_.logprobs)));
   for (size_t i = 0; i < count; ++i) {
     alternatives[i] = {candidates_[i].id, logprob(candidates_[i].logit)};
   }

@@ -24,7 +24,7 @@ struct SamplerOptions {
   float frequency_penalty = 0.0f;   ///< subtracted per occurrence in the output
   std::vector<std::pair<int32_t, float>> logit_bias;  ///< added; -infinity bans
   uint64_t seed = 0;
-  int32_t logprobs = 0;             ///< alternatives reported per token, 0..kLogprobsMax
+  int32_t logprobs = 0;  ///< alternatives reported per token, 0..kLogprobsMax
 };
 
 inline constexpr int32_t kLogprobsMax = 32;
@@ -62,8 +62,7 @@ class Sampler {
 
   /// Fills `chosen` and the options.logprobs best alternatives from raw logits [vocab_size].
   /// Returns the number of alternatives written. Allocates nothing.
-  int32_t logprobs(const float* logits, TokenLogprob* chosen,
-                   std::span<TokenLogprob> alternatives);
+  int32_t logprobs(const float* logits, TokenLogprob* chosen, std::span<TokenLogprob> alternatives);
 
  private:
   Sampler() = default;

@@ -38,12 +38,11 @@ Result<std::unique_ptr<Session>> Session::create(Executor& executor,
   options.batch_rows = std::min(options.batch_rows, options.context_length);
 
   std::unique_ptr<Session> session(new Session(executor, options));
-  MIDGE_ASSIGN_OR_RETURN(session->kv_, KvCache::create(config, options.kv_type,
-                                                       options.context_length, options.mtp));
   MIDGE_ASSIGN_OR_RETURN(
-      session->scratch_,
-      DecoderScratch::create(executor.model(), options.batch_rows, options.context_length,
-                             executor.thread_count()));
+      session->kv_, KvCache::create(config, options.kv_type, options.context_length, options.mtp));
+  MIDGE_ASSIGN_OR_RETURN(session->scratch_,
+                         DecoderScratch::create(executor.model(), options.batch_rows,
+                                                options.context_length, executor.thread_count()));
   session->tokens_.reserve(static_cast<size_t>(options.context_length));
   session->rows_of_pass_.resize(static_cast<size_t>(options.batch_rows));
   return session;
@@ -73,8 +72,7 @@ Status Session::check_step(std::span<const int32_t> tokens, const StepOutputs& o
   for (const int32_t row : outputs.logits_rows) {
     if (row <= previous || row >= static_cast<int64_t>(tokens.size())) {
       return make_status(StatusCode::kOutOfRange,
-                         "logits of row %d, expected ascending rows below %zu", row,
-                         tokens.size());
+                         "logits of row %d, expected ascending rows below %zu", row, tokens.size());
     }
     previous = row;
   }
@@ -137,9 +135,8 @@ Status Session::run_pending(int64_t first, const StepOutputs& outputs) {
     const int64_t limit = start < first ? first : length();
     const int64_t end = std::min(limit, start + options_.batch_rows);
     const Segment segment = {0, end - start, start, kv_.view()};
-    const Batch batch = {{tokens_.data() + start, static_cast<size_t>(end - start)},
-                         {&segment, 1},
-                         regime_};
+    const Batch batch = {
+        {tokens_.data() + start, static_cast<size_t>(end - start)}, {&segment, 1}, regime_};
     decoder_forward(model(), executor_.context(), batch,
                     outputs_of_pass(outputs, first, start, end, &next_logits), scratch_);
     kv_length_ = end;
@@ -162,8 +159,8 @@ void Session::project(const float* hidden_normed, int64_t rows, float* logits) {
   linear(executor_.context(), model().weights().head, nullptr, hidden_normed, rows, logits);
 }
 
-Status Session::mtp_step(std::span<const int32_t> next_tokens, const float* hidden,
-                         bool mask_first, const StepOutputs& outputs) {
+Status Session::mtp_step(std::span<const int32_t> next_tokens, const float* hidden, bool mask_first,
+                         const StepOutputs& outputs) {
   if (!options_.mtp) {
     return make_status(StatusCode::kUnsupported, "the session was created without MTP");
   }
@@ -180,10 +177,10 @@ Status Session::mtp_step(std::span<const int32_t> next_tokens, const float* hidd
     if (cancelled()) return make_status(StatusCode::kCancelled, "cancelled");
     const int64_t end = std::min(last, start + options_.batch_rows);
     const Segment segment = {0, end - start, start, kv_.view()};
-    const Batch batch = {next_tokens.subspan(static_cast<size_t>(start - first),
-                                             static_cast<size_t>(end - start)),
-                         {&segment, 1},
-                         regime_};
+    const Batch batch = {
+        next_tokens.subspan(static_cast<size_t>(start - first), static_cast<size_t>(end - start)),
+        {&segment, 1},
+        regime_};
     mtp_forward(model(), executor_.context(), batch,
                 hidden + (start - first) * model().config().hidden_size, mask_first,
                 outputs_of_pass(outputs, first, start, end, &next_logits), scratch_);

@@ -24,7 +24,7 @@ struct SessionOptions {
   int64_t batch_rows = 128;           ///< rows of one pass through the layers, 1..4096
   Encoding kv_type = Encoding::kF16;  ///< kF16 or kF32
   RopeMode rope = RopeMode::kAuto;
-  bool mtp = false;                   ///< reserve the MTP layer's cache
+  bool mtp = false;  ///< reserve the MTP layer's cache
 };
 
 /// What a step is asked for beside reading its tokens. Rows count the tokens of the step.
@@ -45,8 +45,7 @@ struct StepOutputs {
 class Session {
  public:
   /// executor and its model outlive the session. Errors: invalid_argument, out_of_memory.
-  static Result<std::unique_ptr<Session>> create(Executor& executor,
-                                                 const SessionOptions& options);
+  static Result<std::unique_ptr<Session>> create(Executor& executor, const SessionOptions& options);
 
   /// Appends tokens [n], n >= 1, and computes what `outputs` asks for.
   /// Errors, with the sequence unchanged: out_of_range (ids, rows), context_full, cancelled.
@@ -58,8 +57,8 @@ class Session {
   /// Runs the MTP layer for n positions that follow those of the previous mtp_step (or 0): hidden
   /// [n, hidden_size] are the model's hidden states there, next_tokens [n] the tokens after them.
   /// mask_first: see mtp_forward. Rows of `outputs` count the positions of this call.
-  /// Errors, nothing changed: unsupported (no MTP layer), out_of_range (ids, rows, or positions past
-  /// the tokens of the sequence), cancelled.
+  /// Errors, nothing changed: unsupported (no MTP layer), out_of_range (ids, rows, or positions
+  /// past the tokens of the sequence), cancelled.
   Status mtp_step(std::span<const int32_t> next_tokens, const float* hidden, bool mask_first,
                   const StepOutputs& outputs);
 

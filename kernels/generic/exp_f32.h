@@ -2,7 +2,8 @@
 //
 // exp(x) = 2^n * exp(r), n = round(x / ln 2), r = x - n * ln 2 in two steps (Cody and Waite, 1980),
 // exp(r) by its Taylor series up to r^7: |r| <= ln 2 / 2 leaves a term of 5e-9.
-// Largest error found over all f32 in [-87.3, 88.7]: 1.0 ulp (tests/kernels/exp_test.cc).
+// Largest error found over every 64th f32 from -87.3 to 88.7: 0.985 ulp
+// (tests/kernels/exp_test.cc).
 #pragma once
 
 #include <bit>

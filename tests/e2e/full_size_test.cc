@@ -25,9 +25,8 @@ int64_t status_bytes(const std::string& field) {
 
 TEST(FullSize, DecodesWithinItsMemory) {
   const char* given = std::getenv("MIDGE_FULL_SIZE_MODEL");
-  const std::string path = given != nullptr
-                               ? given
-                               : std::string(MIDGE_SOURCE_DIR) + "/build/phi4-mini-q4_0.gguf";
+  const std::string path =
+      given != nullptr ? given : std::string(MIDGE_SOURCE_DIR) + "/build/phi4-mini-q4_0.gguf";
   if (!is_regular_file(path)) {
     GTEST_SKIP() << path << " is absent; write it with tools/synth_gguf.py phi4-mini q4_0";
   }

@@ -59,8 +59,8 @@ TEST_P(Bundled, TellsAStory) {
   options.tokens_max = 120;
   std::string shown;
   const auto result =
-      generate(*loaded.run.session, *loaded.tokenizer, encode(*loaded.tokenizer, "Once upon a time"),
-               options, [&](std::string_view text) {
+      generate(*loaded.run.session, *loaded.tokenizer,
+               encode(*loaded.tokenizer, "Once upon a time"), options, [&](std::string_view text) {
                  shown += text;
                  return true;
                });
@@ -152,8 +152,7 @@ TEST_P(Bundled, AnswersAndEndsItsTurn) {
   const auto stops = stop_ids(*loaded.tokenizer, loaded.run.model->config().eos_ids);
   MIDGE_ASSERT_OK(stops);
   options.stop_ids = *stops;
-  const auto result =
-      generate(*loaded.run.session, *loaded.tokenizer, prompt, options, nullptr);
+  const auto result = generate(*loaded.run.session, *loaded.tokenizer, prompt, options, nullptr);
   MIDGE_ASSERT_OK(result);
   EXPECT_EQ(result->reason, FinishReason::kStopToken) << result->text;
   EXPECT_NE(result->text.find("12"), std::string::npos) << result->text;
@@ -165,12 +164,14 @@ constexpr size_t kPerplexityWindows = 2;  // the whole text takes minutes there
 constexpr size_t kPerplexityWindows = SIZE_MAX;
 #endif
 
-// transformers' own perplexity on the held-out text (tools/tiny/perplexity.py): 0.1 % for the whole,
-// and for every window, whose sums of some 50 nats are compared within 0.1 nat.
+// transformers' own perplexity on the held-out text (tools/tiny/perplexity.py): 0.1 % for the
+// whole, and for every window, whose sums of some 50 nats are compared within 0.1 nat.
 TEST_P(Bundled, PerplexityLikeTransformers) {
-  const auto document =
-      JsonDocument::parse("golden", "{\"cases\":" + test::read_bytes(test::data_path(
-                                        std::string("perplexity/") + GetParam() + ".json")) + "}");
+  const auto document = JsonDocument::parse(
+      "golden",
+      "{\"cases\":" +
+          test::read_bytes(test::data_path(std::string("perplexity/") + GetParam() + ".json")) +
+          "}");
   MIDGE_ASSERT_OK(document);
   Loaded loaded;
   load(GetParam(), {}, &loaded);

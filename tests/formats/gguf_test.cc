@@ -98,8 +98,7 @@ TEST(Gguf, TensorsAreInRowMajorShapes) {
   writer.tensor("matrix", {32, 3}, 2, 0).tensor("vector", {2}, 0, 64);
   writer.pad(32).raw(std::string(64, 'q')).raw(std::string(8, 'v'));
   const test::TempDir dir;
-  const auto source =
-      WeightSource::open(dir.write("x.gguf", writer.bytes()), FileAccess::kMap);
+  const auto source = WeightSource::open(dir.write("x.gguf", writer.bytes()), FileAccess::kMap);
   MIDGE_ASSERT_OK(source);
   const SourceTensor* matrix = (*source)->find("matrix");
   ASSERT_NE(matrix, nullptr);
@@ -134,18 +133,47 @@ TEST(Gguf, RefusesDamage) {
       {GgufWriter().header(3, 0, 1).number<uint64_t>(UINT64_MAX - 3).bytes(), invalid, "key of"},
       {GgufWriter().header(3, 0, 1).text("k").number<uint32_t>(13).bytes(), invalid,
        "expected 0..12"},
-      {GgufWriter().header(3, 0, 1).key("k", GgufType::kArray).number<uint32_t>(4)
-           .number<uint64_t>(huge / 2 + 1).bytes(), invalid, "64 bits"},
-      {GgufWriter().header(3, 0, 1).key("k", GgufType::kArray).number<uint32_t>(8)
-           .number<uint64_t>(1000).bytes(), invalid, "array of 1000 strings"},
-      {GgufWriter().header(3, 0, 1).key("k", GgufType::kArray).number<uint32_t>(9)
-           .number<uint64_t>(1).bytes(), invalid, "nested array"},
-      {GgufWriter().header(3, 0, 2).key("k", GgufType::kU8).number<uint8_t>(1)
-           .key("k", GgufType::kU8).number<uint8_t>(1).bytes(), invalid, "twice"},
-      {GgufWriter().header(3, 0, 1).key("general.alignment", GgufType::kU32).number<uint32_t>(0)
-           .bytes(), invalid, "expected 1.."},
-      {GgufWriter().header(3, 0, 1).key("general.alignment", GgufType::kU32).number<uint32_t>(24)
-           .bytes(), invalid, "power of two"},
+      {GgufWriter()
+           .header(3, 0, 1)
+           .key("k", GgufType::kArray)
+           .number<uint32_t>(4)
+           .number<uint64_t>(huge / 2 + 1)
+           .bytes(),
+       invalid, "64 bits"},
+      {GgufWriter()
+           .header(3, 0, 1)
+           .key("k", GgufType::kArray)
+           .number<uint32_t>(8)
+           .number<uint64_t>(1000)
+           .bytes(),
+       invalid, "array of 1000 strings"},
+      {GgufWriter()
+           .header(3, 0, 1)
+           .key("k", GgufType::kArray)
+           .number<uint32_t>(9)
+           .number<uint64_t>(1)
+           .bytes(),
+       invalid, "nested array"},
+      {GgufWriter()
+           .header(3, 0, 2)
+           .key("k", GgufType::kU8)
+           .number<uint8_t>(1)
+           .key("k", GgufType::kU8)
+           .number<uint8_t>(1)
+           .bytes(),
+       invalid, "twice"},
+      {GgufWriter()
+           .header(3, 0, 1)
+           .key("general.alignment", GgufType::kU32)
+           .number<uint32_t>(0)
+           .bytes(),
+       invalid, "expected 1.."},
+      {GgufWriter()
+           .header(3, 0, 1)
+           .key("general.alignment", GgufType::kU32)
+           .number<uint32_t>(24)
+           .bytes(),
+       invalid, "power of two"},
       {with_tensor({}, 0, 0), invalid, "0 dimensions"},
       {with_tensor({1, 1, 1, 1, 1}, 0, 0), invalid, "5 dimensions"},
       {with_tensor({0}, 0, 0), invalid, "expected at least 1"},
@@ -156,10 +184,22 @@ TEST(Gguf, RefusesDamage) {
       {with_tensor({17}, 0, 0), invalid, "does not fit in the file"},
       {with_tensor({16}, 0, 32), invalid, "does not fit in the file"},
       {with_tensor({33}, 2, 0), invalid, "multiple of 32"},
-      {GgufWriter().header(3, 2, 0).tensor("a", {16}, 0, 0).tensor("a", {16}, 0, 64).pad(32)
-           .raw(std::string(128, 'd')).bytes(), invalid, "twice"},
-      {GgufWriter().header(3, 2, 0).tensor("a", {16}, 0, 0).tensor("b", {16}, 0, 32).pad(32)
-           .raw(std::string(128, 'd')).bytes(), invalid, "overlap"},
+      {GgufWriter()
+           .header(3, 2, 0)
+           .tensor("a", {16}, 0, 0)
+           .tensor("a", {16}, 0, 64)
+           .pad(32)
+           .raw(std::string(128, 'd'))
+           .bytes(),
+       invalid, "twice"},
+      {GgufWriter()
+           .header(3, 2, 0)
+           .tensor("a", {16}, 0, 0)
+           .tensor("b", {16}, 0, 32)
+           .pad(32)
+           .raw(std::string(128, 'd'))
+           .bytes(),
+       invalid, "overlap"},
   };
   for (const Bad& b : bad) {
     const Status status = open(b.bytes);
@@ -175,7 +215,8 @@ TEST(Gguf, EveryTruncationIsRefused) {
   // Every length through the header, then every 97th.
   for (size_t length = 0; length < bytes.size(); length += length < 4000 ? 1 : 97) {
     const StatusCode code = open(bytes.substr(0, length)).code();
-    EXPECT_TRUE(code == StatusCode::kInvalidFile || (length < 4 && code == StatusCode::kUnsupported))
+    EXPECT_TRUE(code == StatusCode::kInvalidFile ||
+                (length < 4 && code == StatusCode::kUnsupported))
         << length;
   }
 }

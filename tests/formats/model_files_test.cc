@@ -107,8 +107,8 @@ TEST(ModelFiles, AbsurdConfigsAreRefused) {
            Change{"\"eos_token_id\":1", "\"eos_token_id\":\"x\"", "'eos_token_id' is a string"},
            Change{"\"max_position_embeddings\":256", "\"max_position_embeddings\":1e30",
                   "is a fraction"},
-           Change{"\"rope_theta\":10000.0",
-                  "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}", "rope scaling"},
+           Change{"\"rope_theta\":10000.0", "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}",
+                  "rope scaling"},
            Change{"\"rope_theta\":10000.0",
                   "\"original_max_position_embeddings\":64,\"rope_scaling\":{\"type\":\"longrope\","
                   "\"short_factor\":[1,1],\"long_factor\":[1,2]}",

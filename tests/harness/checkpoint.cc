@@ -18,8 +18,7 @@ std::string random_f32(int64_t count, double mean, double deviation, uint64_t se
                                   {static_cast<uint32_t>(seed), 0});
     double sum = -2.0;
     for (const uint32_t word : words) sum += word * 0x1p-32;
-    values[static_cast<size_t>(i)] =
-        static_cast<float>(mean + deviation * sum * std::sqrt(3.0));
+    values[static_cast<size_t>(i)] = static_cast<float>(mean + deviation * sum * std::sqrt(3.0));
   }
   std::string bytes(values.size() * sizeof(float), '\0');
   std::memcpy(bytes.data(), values.data(), bytes.size());
@@ -109,8 +108,8 @@ std::string checkpoint_config(const CheckpointShape& s) {
       s.model_type.c_str(), static_cast<long long>(s.hidden), static_cast<long long>(s.layers),
       static_cast<long long>(s.intermediate), static_cast<long long>(s.heads),
       static_cast<long long>(s.kv_heads), static_cast<long long>(s.head_dim),
-      static_cast<long long>(s.vocab), static_cast<long long>(s.context),
-      s.tied ? "true" : "false", window.c_str(), s.model_type == "mimo" ? 1 : 0);
+      static_cast<long long>(s.vocab), static_cast<long long>(s.context), s.tied ? "true" : "false",
+      window.c_str(), s.model_type == "mimo" ? 1 : 0);
 }
 
 SafetensorsWriter checkpoint_tensors(const CheckpointShape& s, uint64_t seed) {

@@ -69,8 +69,8 @@ std::vector<float> decode(Encoding encoding, const uint8_t* row, int64_t k) {
 }
 
 void check_gemm(const KernelInfo& kernel, int64_t m, int64_t n, int64_t k, bool with_bias) {
-  SCOPED_TRACE(::testing::Message() << kernel.name << " m=" << m << " n=" << n << " k=" << k
-                                    << " seed=" << kSeed);
+  SCOPED_TRACE(::testing::Message()
+               << kernel.name << " m=" << m << " n=" << n << " k=" << k << " seed=" << kSeed);
   const int64_t lhs_columns = k + 3;
   const int64_t out_columns = n + 5;
   const int64_t rhs_stride = encoded_row_bytes(kernel.encoding, k) + 6;
@@ -80,8 +80,16 @@ void check_gemm(const KernelInfo& kernel, int64_t m, int64_t n, int64_t k, bool 
   std::vector<float> out(static_cast<size_t>(m * out_columns), kCanary);
   const std::vector<float> lhs_before = lhs;
   const std::vector<uint16_t> rhs_before = rhs;
-  const GemmArgs args = {m, n, k, lhs.data(), lhs_columns * 4, rhs.data(), rhs_stride,
-                         with_bias ? bias.data() : nullptr, out.data(), out_columns * 4};
+  const GemmArgs args = {m,
+                         n,
+                         k,
+                         lhs.data(),
+                         lhs_columns * 4,
+                         rhs.data(),
+                         rhs_stride,
+                         with_bias ? bias.data() : nullptr,
+                         out.data(),
+                         out_columns * 4};
   reinterpret_cast<GemmFunction>(kernel.function)(&args);
   EXPECT_EQ(lhs, lhs_before);
   EXPECT_EQ(rhs, rhs_before);
@@ -115,8 +123,8 @@ TEST(Kernels, Gemm) {
     const int64_t block = encoding_info(kernel.encoding).block_elements;
     for (const int64_t m : {1, 2, 7, 8, 9, 17}) {
       for (const int64_t n : {1, 5, 33}) {
-        for (const int64_t k : {int64_t{1}, int64_t{15}, int64_t{32}, int64_t{96}, int64_t{511},
-                                int64_t{544}}) {
+        for (const int64_t k :
+             {int64_t{1}, int64_t{15}, int64_t{32}, int64_t{96}, int64_t{511}, int64_t{544}}) {
           if (k % block == 0) check_gemm(kernel, m, n, k, n == 5);
         }
       }
@@ -187,8 +195,11 @@ std::vector<float> run_attention(void (*function)(const Args*), const void* k, c
                                  int64_t stride, const std::vector<float>& q, int64_t length) {
   std::vector<float> scores(static_cast<size_t>(length));
   std::vector<float> out(q.size() + 1, kCanary);
-  const AttnArgs args = {length, static_cast<int64_t>(q.size()), q.data(),      k,
-                         stride, v, stride, 0.3f, scores.data(), out.data()};
+  const AttnArgs args = {length,        static_cast<int64_t>(q.size()),
+                         q.data(),      k,
+                         stride,        v,
+                         stride,        0.3f,
+                         scores.data(), out.data()};
   function(&args);
   EXPECT_EQ(out.back(), kCanary);
   out.pop_back();
@@ -231,8 +242,8 @@ TEST(Kernels, Attention) {
       for (int64_t e = 0; e < d; ++e) {
         double expected = 0;
         for (int64_t t = 0; t < length; ++t) {
-          expected += weights[static_cast<size_t>(t)] / total *
-                      v[static_cast<size_t>(t * (d + 2) + e)];
+          expected +=
+              weights[static_cast<size_t>(t)] / total * v[static_cast<size_t>(t * (d + 2) + e)];
         }
         EXPECT_NEAR(found[static_cast<size_t>(e)], expected, 2e-4) << d << " " << length;
       }

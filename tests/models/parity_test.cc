@@ -74,9 +74,7 @@ const Case kCases[] = {
     {"qwen2", {100}, {"greedy"}},
 };
 
-std::string model_path(const std::string& name) {
-  return test::data_path("golden/models/" + name);
-}
+std::string model_path(const std::string& name) { return test::data_path("golden/models/" + name); }
 
 class Parity : public ::testing::TestWithParam<Case> {};
 
@@ -157,8 +155,7 @@ TEST(ParityGguf, LogitsOfEveryRow) {
     const std::string path = test::data_path(std::string("golden/gguf/") + c.file + ".gguf");
     if (c.model != nullptr) {
       const GoldenFile golden(std::string("golden/models/") + c.model + "/expected.safetensors");
-      expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix,
-                    "logits." + suffix);
+      expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix, "logits." + suffix);
     } else {
       const GoldenFile golden("golden/gguf/expected.safetensors");
       std::string name = c.file;
@@ -199,8 +196,7 @@ TEST(Parity, XnnpackPath) {
     if (HasFatalFailure()) return;
     EXPECT_GT(run.executor->packed_bytes(), 0);
     const std::vector<float> expected = golden.f32("logits." + suffix);
-    const std::vector<float> logits =
-        step_logits(*run.session, golden.i32("tokens." + suffix));
+    const std::vector<float> logits = step_logits(*run.session, golden.i32("tokens." + suffix));
     EXPECT_LE(relative_error(expected, logits), kBound) << name;
   }
 }
@@ -213,10 +209,10 @@ struct MtpCase {
 
 TEST(ParityMtp, LogitsOfEveryRow) {
   const GoldenFile golden("golden/models/mimo/expected.safetensors");
-  for (const MtpCase& c : {MtpCase{"prenorm", "prenorm_masked", true},
-                           MtpCase{"prenorm", "prenorm_unmasked", false},
-                           MtpCase{"postnorm", "postnorm_masked", true},
-                           MtpCase{"postnorm", "postnorm_unmasked", false}}) {
+  for (const MtpCase& c :
+       {MtpCase{"prenorm", "prenorm_masked", true}, MtpCase{"prenorm", "prenorm_unmasked", false},
+        MtpCase{"postnorm", "postnorm_masked", true},
+        MtpCase{"postnorm", "postnorm_unmasked", false}}) {
     Running run;
     SessionOptions options = with(Encoding::kF32);
     options.mtp = true;
@@ -229,8 +225,7 @@ TEST(ParityMtp, LogitsOfEveryRow) {
     StepOutputs read;
     (std::string(c.hidden) == "prenorm" ? read.hidden : read.hidden_normed) = hidden.data();
     MIDGE_ASSERT_OK(run.session->step(tokens, read));
-    EXPECT_LE(relative_error(golden.f32(std::string("mtp.hidden_in.") + c.hidden), hidden),
-              kBound);
+    EXPECT_LE(relative_error(golden.f32(std::string("mtp.hidden_in.") + c.hidden), hidden), kBound);
     const std::span<const int32_t> next = std::span(tokens).subspan(1);
     std::vector<float> logits(expected.size());
     const std::vector<int32_t> rows = all_rows(next.size());
@@ -239,8 +234,7 @@ TEST(ParityMtp, LogitsOfEveryRow) {
     StepOutputs outputs;
     outputs.logits_rows = std::span(rows).first(half);
     outputs.logits = logits.data();
-    MIDGE_ASSERT_OK(
-        run.session->mtp_step(next.first(half), hidden.data(), c.mask_first, outputs));
+    MIDGE_ASSERT_OK(run.session->mtp_step(next.first(half), hidden.data(), c.mask_first, outputs));
     outputs.logits_rows = std::span(rows).first(next.size() - half);
     outputs.logits = logits.data() + half * static_cast<size_t>(run.model->config().vocab_size);
     MIDGE_ASSERT_OK(run.session->mtp_step(next.subspan(half), hidden.data() + half * hidden_size,

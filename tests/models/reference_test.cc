@@ -28,8 +28,8 @@ void expect_like_reference(const std::string& path, int64_t length, Encoding kv_
       test::random_tokens(static_cast<size_t>(length), model.config().vocab_size);
   reference::Options options;
   options.round_kv_to_f16 = kv_type == Encoding::kF16;
-  options.long_rope = model.config().rope.has_regimes() &&
-                      length > model.config().rope.original_context;
+  options.long_rope =
+      model.config().rope.has_regimes() && length > model.config().rope.original_context;
   const reference::Output expected = reference::forward(model, tokens, options);
   const float error =
       test::relative_error(expected.logits.values, test::step_logits(*run.session, tokens));
@@ -89,8 +89,7 @@ TEST(Reference, Mtp) {
   const std::span<const int32_t> seen = std::span(tokens).first(20);
   const std::span<const int32_t> next = std::span(tokens).subspan(1);
   const reference::Output output = reference::forward(*run.model, seen, {});
-  const reference::Rows expected =
-      reference::mtp_logits(*run.model, output.hidden, next, true, {});
+  const reference::Rows expected = reference::mtp_logits(*run.model, output.hidden, next, true, {});
   std::vector<float> hidden(output.hidden.values.size());
   StepOutputs read;
   read.hidden = hidden.data();

@@ -188,8 +188,7 @@ TEST(Session, OnlyTheRowsAskedFor) {
   if (HasFatalFailure()) return;
   const auto vocab = static_cast<size_t>(run.model->config().vocab_size);
   const auto hidden_size = static_cast<size_t>(run.model->config().hidden_size);
-  const std::vector<int32_t> tokens =
-      test::random_tokens(30, run.model->config().vocab_size);
+  const std::vector<int32_t> tokens = test::random_tokens(30, run.model->config().vocab_size);
   const std::vector<float> all = step_logits(*run.session, tokens);
   MIDGE_ASSERT_OK(run.session->truncate(0));
   const std::vector<int32_t> rows = {0, 7, 8, 9, 23, 29};

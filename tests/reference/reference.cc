@@ -25,7 +25,8 @@ Rows linear(const Rows& x, const WeightMatrix& w, std::span<const float> bias) {
     const std::vector<float> weights = weight_row(w, j);
     for (int64_t i = 0; i < x.count(); ++i) {
       double sum = bias.empty() ? 0.0 : bias[static_cast<size_t>(j)];
-      for (int64_t c = 0; c < w.k; ++c) sum += double{x.row(i)[c]} * weights[static_cast<size_t>(c)];
+      for (int64_t c = 0; c < w.k; ++c)
+        sum += double{x.row(i)[c]} * weights[static_cast<size_t>(c)];
       y.row(i)[j] = static_cast<float>(sum);
     }
   }

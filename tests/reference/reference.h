@@ -25,7 +25,7 @@ struct Rows {
 };
 
 struct Options {
-  bool long_rope = false;     ///< which factors of a longrope model
+  bool long_rope = false;        ///< which factors of a longrope model
   bool round_kv_to_f16 = false;  ///< keys and values as an f16 cache keeps them
 };
 

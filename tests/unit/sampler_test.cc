@@ -43,8 +43,7 @@ SamplerOptions options_of(const JsonObject& parameters) {
 }
 
 TEST(Sampler, ProcessesLikeTransformers) {
-  const auto document =
-      JsonDocument::load(test::data_path("golden/sampling/cases.json"), 16 << 20);
+  const auto document = JsonDocument::load(test::data_path("golden/sampling/cases.json"), 16 << 20);
   MIDGE_ASSERT_OK(document);
   const test::GoldenFile golden("golden/sampling/expected.safetensors");
   const JsonObject root = document->root().value();
@@ -144,10 +143,10 @@ TEST(Sampler, DependsOnSeedAndPositionOnly) {
 TEST(Sampler, SurvivesEveryKindOfLogits) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<std::vector<float>> inputs = {
-      {nan, nan, nan, nan},          {-kInfinity, -kInfinity, -kInfinity, -kInfinity},
-      {kInfinity, 0, kInfinity, 0},  {nan, 1, kInfinity, -kInfinity},
-      {3e38f, -3e38f, 3e38f, 0},     {0, 0, 0, 0},
-      {nan, -kInfinity, nan, 5},     {1e-45f, -1e-45f, 0, -0.0f}};
+      {nan, nan, nan, nan},         {-kInfinity, -kInfinity, -kInfinity, -kInfinity},
+      {kInfinity, 0, kInfinity, 0}, {nan, 1, kInfinity, -kInfinity},
+      {3e38f, -3e38f, 3e38f, 0},    {0, 0, 0, 0},
+      {nan, -kInfinity, nan, 5},    {1e-45f, -1e-45f, 0, -0.0f}};
   for (const float temperature : {0.0f, 1e-6f, 1.0f, 1e6f}) {
     SamplerOptions options;
     options.temperature = temperature;

@@ -13,8 +13,8 @@ namespace {
 // Limits far above any real file; they bound the memory that a hostile one can ask for.
 constexpr uint64_t kTensorCountMax = 1u << 16;
 constexpr uint64_t kMetadataCountMax = 1u << 16;
-constexpr uint64_t kKeyBytesMax = 65535;         // ggml docs/gguf.md
-constexpr uint64_t kTensorNameBytesMax = 63;     // ggml: GGML_MAX_NAME with its terminator
+constexpr uint64_t kKeyBytesMax = 65535;      // ggml docs/gguf.md
+constexpr uint64_t kTensorNameBytesMax = 63;  // ggml: GGML_MAX_NAME with its terminator
 constexpr uint64_t kAlignmentMax = 1u << 20;
 constexpr uint64_t kAlignmentDefault = 32;
 
@@ -87,11 +87,10 @@ class Cursor {
  private:
   Status need(uint64_t bytes, const char* what) const {
     if (bytes <= left()) return Status();
-    return make_status(StatusCode::kInvalidFile,
-                       "%s: offset %llu: %s needs %llu bytes, the file has %llu left",
-                       file_.path().c_str(), static_cast<unsigned long long>(offset_), what,
-                       static_cast<unsigned long long>(bytes),
-                       static_cast<unsigned long long>(left()));
+    return make_status(
+        StatusCode::kInvalidFile, "%s: offset %llu: %s needs %llu bytes, the file has %llu left",
+        file_.path().c_str(), static_cast<unsigned long long>(offset_), what,
+        static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(left()));
   }
 
   const MappedFile& file_;
@@ -205,7 +204,7 @@ bool as_integer(const GgufValue& value, int64_t* out) {
 }  // namespace
 
 const char* gguf_type_name(GgufType type) {
-  static constexpr const char* kNames[] = {"u8",   "i8",   "u16",    "i16",   "u32", "i32", "f32",
+  static constexpr const char* kNames[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                            "bool", "string", "array", "u64", "i64", "f64"};
   return kNames[static_cast<uint32_t>(type)];
 }
@@ -280,8 +279,7 @@ Result<GgufFile> GgufFile::parse(MappedFile mapped) {
                        static_cast<long long>(alignment));
   }
   gguf.alignment_ = static_cast<uint64_t>(alignment);
-  const uint64_t data_start =
-      (cursor.offset() + gguf.alignment_ - 1) & ~(gguf.alignment_ - 1);
+  const uint64_t data_start = (cursor.offset() + gguf.alignment_ - 1) & ~(gguf.alignment_ - 1);
   for (GgufTensor& tensor : gguf.tensors_) {
     uint64_t offset = 0;
     if (tensor.offset % gguf.alignment_ != 0 || !checked_add(data_start, tensor.offset, &offset) ||

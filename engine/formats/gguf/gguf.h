@@ -13,26 +13,37 @@
 namespace midge {
 
 enum class GgufType : uint32_t {
-  kU8 = 0, kI8 = 1, kU16 = 2, kI16 = 3, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7,
-  kString = 8, kArray = 9, kU64 = 10, kI64 = 11, kF64 = 12,
+  kU8 = 0,
+  kI8 = 1,
+  kU16 = 2,
+  kI16 = 3,
+  kU32 = 4,
+  kI32 = 5,
+  kF32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kU64 = 10,
+  kI64 = 11,
+  kF64 = 12,
 };
 
 /// One metadata value, pointing into the file.
 struct GgufValue {
-  GgufType type = GgufType::kU8;           ///< kArray: see element_type
-  GgufType element_type = GgufType::kU8;   ///< of an array
-  uint64_t count = 1;                      ///< elements of an array
-  const uint8_t* data = nullptr;           ///< first byte of the value or of the first element
-  uint64_t bytes = 0;                      ///< bytes of all elements, already checked
+  GgufType type = GgufType::kU8;          ///< kArray: see element_type
+  GgufType element_type = GgufType::kU8;  ///< of an array
+  uint64_t count = 1;                     ///< elements of an array
+  const uint8_t* data = nullptr;          ///< first byte of the value or of the first element
+  uint64_t bytes = 0;                     ///< bytes of all elements, already checked
 };
 
 /// One tensor of the directory.
 struct GgufTensor {
   std::string_view name;
-  uint32_t type = 0;               ///< ggml type id
-  uint32_t dims = 0;               ///< 1..4
-  uint64_t ne[4] = {1, 1, 1, 1};   ///< ne[0] is contiguous
-  uint64_t offset = 0;             ///< from the start of the file
+  uint32_t type = 0;              ///< ggml type id
+  uint32_t dims = 0;              ///< 1..4
+  uint64_t ne[4] = {1, 1, 1, 1};  ///< ne[0] is contiguous
+  uint64_t offset = 0;            ///< from the start of the file
 };
 
 /// A parsed GGUF file. Immutable after open; views point into the file it owns.

@@ -22,12 +22,12 @@ uint64_t dtype_bits(std::string_view dtype) {
     std::string_view name;
     uint64_t bits;
   };
-  static constexpr Row kRows[] = {
-      {"BOOL", 8},    {"U8", 8},       {"I8", 8},           {"F8_E5M2", 8}, {"F8_E4M3", 8},
-      {"F8_E8M0", 8}, {"I16", 16},     {"U16", 16},         {"F16", 16},    {"BF16", 16},
-      {"I32", 32},    {"U32", 32},     {"F32", 32},         {"C64", 64},    {"F64", 64},
-      {"I64", 64},    {"U64", 64},     {"F8_E4M3FNUZ", 8},  {"F4", 4},      {"F6_E2M3", 6},
-      {"F6_E3M2", 6}, {"F8_E5M2FNUZ", 8}};
+  static constexpr Row kRows[] = {{"BOOL", 8},    {"U8", 8},          {"I8", 8},   {"F8_E5M2", 8},
+                                  {"F8_E4M3", 8}, {"F8_E8M0", 8},     {"I16", 16}, {"U16", 16},
+                                  {"F16", 16},    {"BF16", 16},       {"I32", 32}, {"U32", 32},
+                                  {"F32", 32},    {"C64", 64},        {"F64", 64}, {"I64", 64},
+                                  {"U64", 64},    {"F8_E4M3FNUZ", 8}, {"F4", 4},   {"F6_E2M3", 6},
+                                  {"F6_E3M2", 6}, {"F8_E5M2FNUZ", 8}};
   for (const Row& row : kRows) {
     if (row.name == dtype) return row.bits;
   }
@@ -43,15 +43,13 @@ Status read_u64_array(const JsonObject& entry, std::string_view key, size_t coun
   for (const simdjson::dom::element element : array) {
     uint64_t value = 0;
     if (element.get_uint64().get(value) != simdjson::SUCCESS) {
-      return make_status(StatusCode::kInvalidFile,
-                         "%s: tensor '%s': %s holds %s, expected unsigned integers",
-                         entry.name().c_str(), tensor.c_str(), std::string(key).c_str(),
-                         json_type_name(element));
+      return make_status(
+          StatusCode::kInvalidFile, "%s: tensor '%s': %s holds %s, expected unsigned integers",
+          entry.name().c_str(), tensor.c_str(), std::string(key).c_str(), json_type_name(element));
     }
     if (out->size() == count_max) {
-      return make_status(StatusCode::kInvalidFile,
-                         "%s: tensor '%s': %s has more than %zu entries", entry.name().c_str(),
-                         tensor.c_str(), std::string(key).c_str(), count_max);
+      return make_status(StatusCode::kInvalidFile, "%s: tensor '%s': %s has more than %zu entries",
+                         entry.name().c_str(), tensor.c_str(), std::string(key).c_str(), count_max);
     }
     out->push_back(value);
   }
@@ -192,8 +190,7 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped) {
     simdjson::dom::object entry;
     if (member.value.get_object().get(entry) != simdjson::SUCCESS) {
       return make_status(StatusCode::kInvalidFile, "%s: tensor '%s' is %s, expected an object",
-                         path.c_str(), printable(member.key).c_str(),
-                         json_type_name(member.value));
+                         path.c_str(), printable(member.key).c_str(), json_type_name(member.value));
     }
     MIDGE_RETURN_IF_ERROR(read_entry(path, JsonObject(entry, &root.name()), buffer_start,
                                      size - buffer_start, &tensor));

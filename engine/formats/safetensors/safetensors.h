@@ -13,9 +13,9 @@ namespace midge {
 /// One tensor of the header.
 struct SafetensorsTensor {
   std::string name;
-  std::string dtype;             ///< as written: "F32", "BF16", ...
-  std::vector<uint64_t> shape;   ///< row-major; empty for a scalar
-  uint64_t offset = 0;           ///< from the start of the file
+  std::string dtype;            ///< as written: "F32", "BF16", ...
+  std::vector<uint64_t> shape;  ///< row-major; empty for a scalar
+  uint64_t offset = 0;          ///< from the start of the file
   uint64_t bytes = 0;
 };
 

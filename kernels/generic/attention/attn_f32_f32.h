@@ -1,8 +1,8 @@
 // softmax(scale * q . K^T) * V for one query head: the specification of attention.
 //
 // Template parameter: a decoder of decode_block.h, for the type of K and V.
-// Scores are sums in f32 as ordered by dot.h. The softmax subtracts the maximum, adds the weights in
-// position order and divides once at the end; the output adds weight * V in position order.
+// Scores are sums in f32 as ordered by dot.h. The softmax subtracts the maximum, adds the weights
+// in position order and divides once at the end; the output adds weight * V in position order.
 #pragma once
 
 #include <cstdint>

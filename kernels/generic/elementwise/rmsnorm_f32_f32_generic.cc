@@ -8,8 +8,7 @@ void midge::rmsnorm_f32_f32_generic(const RmsnormArgs* args) {
   for (int64_t i = 0; i < args->m; ++i) {
     const auto* in = reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->in) +
                                                     i * args->in_stride);
-    auto* out = reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) +
-                                         i * args->out_stride);
+    auto* out = reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) + i * args->out_stride);
     float sums[generic::kLanes] = {};
     generic::dot_accumulate(in, in, args->n, sums);
     const float mean = generic::dot_finish(sums) / static_cast<float>(args->n);
