@@ -1,36 +1,11 @@
-// What a session promises: results that depend on the tokens alone, errors that change nothing,
-// steps that take no memory.
+// What a session promises: results that depend on the tokens alone, errors that change nothing.
 #include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include <gtest/gtest.h>
 
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/running.h"
-
-namespace {
-
-// Counts every allocation of the program while it is on.
-std::atomic<bool> g_counting{false};
-std::atomic<int64_t> g_allocations{0};
-
-void* counted_allocation(std::size_t size) {
-  if (g_counting.load()) g_allocations.fetch_add(1);
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return counted_allocation(size); }
-void* operator new[](std::size_t size) { return counted_allocation(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace midge {
 namespace {
@@ -207,30 +182,6 @@ TEST(Session, OnlyTheRowsAskedFor) {
     run.session->project(normed.data() + row * hidden_size, 1, projected.data());
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), projected.begin())) << row;
   }
-}
-
-TEST(Session, StepsAllocateNothing) {
-  RunSetup setup = {golden_model("phi4-mini")};
-  setup.session.batch_rows = 16;
-  Running run;
-  test::open(setup, &run);
-  if (HasFatalFailure()) return;
-  const std::vector<int32_t> tokens = test::random_tokens(90, run.model->config().vocab_size);
-  std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
-  const int32_t row = 0;
-  StepOutputs outputs;
-  outputs.logits_rows = {&row, 1};
-  outputs.logits = logits.data();
-  g_allocations = 0;
-  g_counting = true;
-  // A prompt, then decoding across the border of the rope regimes.
-  Status status = run.session->step(std::span(tokens).first(50), outputs);
-  for (size_t i = 50; i < tokens.size() && status.ok(); ++i) {
-    status = run.session->step(std::span(tokens).subspan(i, 1), outputs);
-  }
-  g_counting = false;
-  MIDGE_ASSERT_OK(status);
-  EXPECT_EQ(g_allocations.load(), 0);
 }
 
 TEST(Session, TensorsOnOddAddressesAreRead) {

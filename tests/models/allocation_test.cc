@@ -1,0 +1,97 @@
+// Steps take no memory: malloc itself is counted, so that C libraries are included.
+//
+// glibc only, and not under sanitizers, which bring a malloc of their own.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <gtest/gtest.h>
+
+#include "tests/harness/running.h"
+
+extern "C" {
+void* __libc_malloc(size_t size);
+void* __libc_calloc(size_t count, size_t size);
+void* __libc_realloc(void* memory, size_t size);
+void* __libc_memalign(size_t alignment, size_t size);
+}
+
+namespace {
+
+std::atomic<bool> g_counting{false};
+std::atomic<int64_t> g_allocations{0};
+
+void count() {
+  if (g_counting.load()) g_allocations.fetch_add(1);
+}
+
+}  // namespace
+
+extern "C" {
+void* malloc(size_t size) {
+  count();
+  return __libc_malloc(size);
+}
+void* calloc(size_t items, size_t size) {
+  count();
+  return __libc_calloc(items, size);
+}
+void* realloc(void* memory, size_t size) {
+  count();
+  return __libc_realloc(memory, size);
+}
+void* aligned_alloc(size_t alignment, size_t size) {
+  count();
+  return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** memory, size_t alignment, size_t size) {
+  count();
+  *memory = __libc_memalign(alignment, size);
+  return *memory == nullptr ? 12 : 0;
+}
+}
+
+namespace midge {
+namespace {
+
+TEST(Allocation, TheCounterCounts) {
+  g_allocations = 0;
+  g_counting = true;
+  auto* made = new std::vector<int>(1000);
+  g_counting = false;
+  EXPECT_EQ(g_allocations.load(), 2);
+  delete made;
+}
+
+void expect_no_allocations(const test::RunSetup& setup) {
+  test::Running run;
+  test::open(setup, &run);
+  if (::testing::Test::HasFatalFailure()) return;
+  const std::vector<int32_t> tokens = test::random_tokens(90, run.model->config().vocab_size);
+  std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
+  const int32_t row = 0;
+  StepOutputs outputs;
+  outputs.logits_rows = {&row, 1};
+  outputs.logits = logits.data();
+  g_allocations = 0;
+  g_counting = true;
+  // A prompt, then decoding across the border of the rope regimes.
+  Status status = run.session->step(std::span(tokens).first(50), outputs);
+  for (size_t i = 50; i < tokens.size() && status.ok(); ++i) {
+    status = run.session->step(std::span(tokens).subspan(i, 1), outputs);
+  }
+  g_counting = false;
+  MIDGE_ASSERT_OK(status);
+  EXPECT_EQ(g_allocations.load(), 0);
+}
+
+TEST(Allocation, StepsAllocateNothing) {
+  test::RunSetup setup = {test::data_path("golden/models/phi4-mini")};
+  setup.session.batch_rows = 16;
+  expect_no_allocations(setup);
+  setup.path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo";
+  expect_no_allocations(setup);
+}
+
+}  // namespace
+}  // namespace midge
