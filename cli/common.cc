@@ -149,6 +149,10 @@ Result<LoadedModel> load_model(const RunOptions& options) {
   for (const std::string& warning : loaded.model->warnings()) {
     std::fprintf(stderr, "midge: warning: %s: %s\n", loaded.path.c_str(), warning.c_str());
   }
+  if (loaded.executor->packed_bytes() > 0) {
+    std::fprintf(stderr, "packed float weights: %.1f MB of memory\n",
+                 static_cast<double>(loaded.executor->packed_bytes()) * 1e-6);
+  }
   loaded.load_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;
@@ -181,6 +185,14 @@ void report_speed(const GenerateResult& result) {
                static_cast<long long>(result.prompt_tokens), result.prompt_tokens_per_second(),
                result.tokens.size(), result.decode_tokens_per_second(),
                finish_reason_name(result.reason));
+}
+
+void write_memory(JsonWriter& json, const LoadedModel& loaded) {
+  json.begin_object("memory");
+  json.member("file_bytes", static_cast<int64_t>(loaded.model->source().file_bytes()));
+  json.member("kv_bytes", loaded.session->kv_bytes());
+  json.member("scratch_bytes", loaded.session->scratch_bytes());
+  json.member("packed_bytes", loaded.executor->packed_bytes()).end_object();
 }
 
 void write_result(JsonWriter& json, const GenerateResult& result) {

@@ -74,6 +74,9 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
 /// "prompt 12 tokens, 340 tok/s; output 200 tokens, 85.1 tok/s (stop_token)" on stderr.
 void report_speed(const GenerateResult& result);
 
+/// Member "memory": bytes of the mapped files and of what was taken beside them.
+void write_memory(JsonWriter& json, const LoadedModel& loaded);
+
 /// Members "reason", "text", "tokens" ... of a finished generation.
 void write_result(JsonWriter& json, const GenerateResult& result);
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "engine/core/status.h"
-#include "engine/tokenizer/unicode.h"
+#include "engine/core/utf8.h"
 
 namespace midge {
 

@@ -46,6 +46,7 @@ Status run_command(const Options& options) {
     json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
     json.member("prompt", prompt);
     write_result(json, result);
+    write_memory(json, loaded);
     json.member("load_seconds", loaded.load_seconds).end_object();
     print_json(json);
   } else {

@@ -255,9 +255,8 @@ TEST(Kernels, Attention) {
 TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   // docs/architecture.md, "Kernel names".
   const std::string type = "(f32|f16|bf16|q4b32|q8b32)";
-  const std::string grammar =
-      "^(gemm|dequantize|attn|convert|rmsnorm|rope|silu_mul|add)(_" + type +
-      "){1,3}(_[0-9]+x[0-9]+)?_generic$";
+  const std::string grammar = "^(gemm|dequantize|attn|convert|rmsnorm|rope|silu_mul|add)(_" + type +
+                              "){1,3}(_[0-9]+x[0-9]+)?_generic$";
   regex_t compiled;
   ASSERT_EQ(::regcomp(&compiled, grammar.c_str(), REG_EXTENDED | REG_NOSUB), 0);
   EXPECT_NE(::regexec(&compiled, "gemm_f32_f32_q5_1x1_generic", 0, nullptr, 0), 0);
