@@ -11,10 +11,16 @@ enum class Encoding : uint8_t {
   kF32,
   kF16,
   kBF16,
-  kQ4B32,  ///< 32 weights: f16 scale, 16 bytes of nibbles; w = scale * (q - 8). GGUF's Q4_0
-  kQ8B32,  ///< 32 weights: f16 scale, 32 int8; w = scale * q. GGUF's Q8_0
+  kQ4B32,       ///< scale * (q - 8), one f16 scale per 32. GGUF's Q4_0
+  kQ4B32M,      ///< scale * q + minimum, f16 each per 32. Q4_1
+  kQ5B32,       ///< scale * (q - 16), one f16 scale per 32. Q5_0
+  kQ5B32M,      ///< scale * q + minimum, f16 each per 32. Q5_1
+  kQ8B32,       ///< scale * q, one f16 scale per 32. Q8_0
+  kQ4B32MS256,  ///< 6-bit scale and minimum per 32, f16 factors of both per 256. Q4_K
+  kQ5B32MS256,  ///< the same with 5 bits. Q5_K
+  kQ6B16S256,   ///< 8-bit scale per 16, one f16 factor per 256. Q6_K
 };
-inline constexpr int kEncodingCount = 5;
+inline constexpr int kEncodingCount = 11;
 
 struct EncodingInfo {
   const char* name;    ///< as in kernel names: "q4b32"
@@ -24,7 +30,17 @@ struct EncodingInfo {
 
 namespace encoding_internal {
 inline constexpr EncodingInfo kTable[kEncodingCount] = {
-    {"f32", 1, 4}, {"f16", 1, 2}, {"bf16", 1, 2}, {"q4b32", 32, 18}, {"q8b32", 32, 34},
+    {"f32", 1, 4},
+    {"f16", 1, 2},
+    {"bf16", 1, 2},
+    {"q4b32", 32, 18},
+    {"q4b32m", 32, 20},
+    {"q5b32", 32, 22},
+    {"q5b32m", 32, 24},
+    {"q8b32", 32, 34},
+    {"q4b32ms256", 256, 144},
+    {"q5b32ms256", 256, 176},
+    {"q6b16s256", 256, 210},
 };
 }  // namespace encoding_internal
 
@@ -38,18 +54,75 @@ inline constexpr int64_t encoded_row_bytes(Encoding encoding, int64_t k) {
   return k / info.block_elements * info.block_bytes;
 }
 
-/// q4b32 as in a file. Byte j holds weight j in its low and weight j + 16 in its high nibble.
+// Blocks as they lie in files. Scales are f16. In every block of 32, byte j of `nibbles` holds
+// weight j in its low and weight j + 16 in its high nibble, and bit j of `high_bits` the fifth bit
+// of weight j.
+
 struct BlockQ4B32 {
-  uint16_t scale;  // f16
+  uint16_t scale;
   uint8_t nibbles[16];
 };
 static_assert(sizeof(BlockQ4B32) == 18 && alignof(BlockQ4B32) == 2);
 
-/// q8b32 as in a file.
+struct BlockQ4B32M {
+  uint16_t scale;
+  uint16_t minimum;
+  uint8_t nibbles[16];
+};
+static_assert(sizeof(BlockQ4B32M) == 20 && alignof(BlockQ4B32M) == 2);
+
+struct BlockQ5B32 {
+  uint16_t scale;
+  uint8_t high_bits[4];
+  uint8_t nibbles[16];
+};
+static_assert(sizeof(BlockQ5B32) == 22 && alignof(BlockQ5B32) == 2);
+
+struct BlockQ5B32M {
+  uint16_t scale;
+  uint16_t minimum;
+  uint8_t high_bits[4];
+  uint8_t nibbles[16];
+};
+static_assert(sizeof(BlockQ5B32M) == 24 && alignof(BlockQ5B32M) == 2);
+
 struct BlockQ8B32 {
-  uint16_t scale;  // f16
+  uint16_t scale;
   int8_t values[32];
 };
 static_assert(sizeof(BlockQ8B32) == 34 && alignof(BlockQ8B32) == 2);
+
+/// Eight sub-blocks of 32. `packed_scales` holds eight 6-bit scales and eight 6-bit minimums
+/// (sub_scale_and_minimum in generic/decode_block.h takes them apart). Byte l of the 32 nibble
+/// bytes of a pair holds weight l of the even sub-block in its low, of the odd one in its high
+/// nibble.
+struct BlockQ4B32MS256 {
+  uint16_t scale;
+  uint16_t minimum;
+  uint8_t packed_scales[12];
+  uint8_t nibbles[128];
+};
+static_assert(sizeof(BlockQ4B32MS256) == 144 && alignof(BlockQ4B32MS256) == 2);
+
+/// As above; bit s of high_bits[l] is the fifth bit of weight l of sub-block s.
+struct BlockQ5B32MS256 {
+  uint16_t scale;
+  uint16_t minimum;
+  uint8_t packed_scales[12];
+  uint8_t high_bits[32];
+  uint8_t nibbles[128];
+};
+static_assert(sizeof(BlockQ5B32MS256) == 176 && alignof(BlockQ5B32MS256) == 2);
+
+/// Two halves of 128 weights, each of four quarters of 32. In a half, weight l of quarter 0 and 2
+/// has its low bits in byte l of 64, of quarter 1 and 3 in byte l + 32 (quarters 0, 1 the low,
+/// 2, 3 the high nibble); bits 2 * quarter of high_bits[l] are its two upper bits.
+struct BlockQ6B16S256 {
+  uint8_t low_bits[128];
+  uint8_t high_bits[64];
+  int8_t scales[16];
+  uint16_t scale;
+};
+static_assert(sizeof(BlockQ6B16S256) == 210 && alignof(BlockQ6B16S256) == 2);
 
 }  // namespace midge

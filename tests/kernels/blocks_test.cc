@@ -37,12 +37,15 @@ TEST_P(Blocks, DecodeLikeTheGgufPackage) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Encodings, Blocks,
-                         ::testing::Values(BlockCase{"q4_0", Encoding::kQ4B32},
-                                           BlockCase{"q8_0", Encoding::kQ8B32},
-                                           BlockCase{"f16", Encoding::kF16},
-                                           BlockCase{"bf16", Encoding::kBF16}),
-                         [](const auto& c) { return std::string(c.param.file); });
+INSTANTIATE_TEST_SUITE_P(
+    Encodings, Blocks,
+    ::testing::Values(BlockCase{"q4_0", Encoding::kQ4B32}, BlockCase{"q4_1", Encoding::kQ4B32M},
+                      BlockCase{"q5_0", Encoding::kQ5B32}, BlockCase{"q5_1", Encoding::kQ5B32M},
+                      BlockCase{"q8_0", Encoding::kQ8B32}, BlockCase{"q4_k", Encoding::kQ4B32MS256},
+                      BlockCase{"q5_k", Encoding::kQ5B32MS256},
+                      BlockCase{"q6_k", Encoding::kQ6B16S256}, BlockCase{"f16", Encoding::kF16},
+                      BlockCase{"bf16", Encoding::kBF16}),
+    [](const auto& c) { return std::string(c.param.file); });
 
 TEST(Half, EveryF16SurvivesTheRoundTrip) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {

@@ -27,34 +27,45 @@ std::vector<float> random_floats(size_t count, uint64_t stream, float scale = 1)
   return values;
 }
 
-// Random rows in an encoding: random bits, with scales that keep the values in a sane range.
+// Byte offsets of the f16 numbers of a block; a sane scale there keeps the weights in range.
+std::vector<int> f16_offsets(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kF32:
+    case Encoding::kBF16: return {};
+    case Encoding::kF16:
+    case Encoding::kQ4B32:
+    case Encoding::kQ5B32:
+    case Encoding::kQ8B32: return {0};
+    case Encoding::kQ4B32M:
+    case Encoding::kQ5B32M:
+    case Encoding::kQ4B32MS256:
+    case Encoding::kQ5B32MS256: return {0, 2};
+    case Encoding::kQ6B16S256: return {208};
+  }
+  return {};
+}
+
+// Random rows in an encoding: random bits but for the scales, and for floats.
 std::vector<uint16_t> random_rows(Encoding encoding, int64_t n, int64_t stride, int64_t k,
                                   uint64_t stream) {
   const EncodingInfo& info = encoding_info(encoding);
   std::vector<uint16_t> rows(static_cast<size_t>(n * stride + 1) / 2);
   auto* bytes = reinterpret_cast<uint8_t*>(rows.data());
+  for (int64_t i = 0; i < n * stride; ++i) {
+    bytes[i] = static_cast<uint8_t>(uniform_at(kSeed + stream + 1, static_cast<uint64_t>(i)) * 256);
+  }
   for (int64_t i = 0; i < n; ++i) {
-    uint8_t* row = bytes + i * stride;
     for (int64_t b = 0; b < k / info.block_elements; ++b) {
-      uint8_t* block = row + b * info.block_bytes;
-      const uint64_t at = static_cast<uint64_t>((i * k + b) * 64);
-      const float value = uniform(stream, at);
-      const uint32_t bits = std::bit_cast<uint32_t>(value);
-      switch (encoding) {
-        case Encoding::kF32: std::memcpy(block, &value, 4); break;
-        case Encoding::kBF16: {
-          const auto high = static_cast<uint16_t>(bits >> 16);
-          std::memcpy(block, &high, 2);
-          break;
-        }
-        default: {
-          const uint16_t scale = f32_to_f16(encoding == Encoding::kF16 ? value : value * 0.1f);
-          std::memcpy(block, &scale, 2);
-          for (int j = 2; j < info.block_bytes; ++j) {
-            block[j] = static_cast<uint8_t>(
-                uniform_at(kSeed + stream + 1, at + static_cast<uint64_t>(j)) * 256);
-          }
-        }
+      uint8_t* block = bytes + i * stride + b * info.block_bytes;
+      const float value = uniform(stream, static_cast<uint64_t>(i * k + b));
+      if (encoding == Encoding::kF32) std::memcpy(block, &value, 4);
+      if (encoding == Encoding::kBF16) {
+        const auto high = static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+        std::memcpy(block, &high, 2);
+      }
+      for (const int offset : f16_offsets(encoding)) {
+        const uint16_t scale = f32_to_f16(encoding == Encoding::kF16 ? value : value * 0.1f);
+        std::memcpy(block + offset, &scale, 2);
       }
     }
   }
@@ -254,7 +265,7 @@ TEST(Kernels, Attention) {
 
 TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   // docs/architecture.md, "Kernel names".
-  const std::string type = "(f32|f16|bf16|q4b32|q8b32)";
+  const std::string type = "(f32|f16|bf16|q4b32m?|q5b32m?|q8b32|q[45]b32ms256|q6b16s256)";
   const std::string grammar = "^(gemm|dequantize|attn|convert|rmsnorm|rope|silu_mul|add)(_" + type +
                               "){1,3}(_[0-9]+x[0-9]+)?_generic$";
   regex_t compiled;
