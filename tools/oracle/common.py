@@ -13,7 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file as save_numpy
 from transformers import (
-    GenerationConfig, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM)
+    GenerationConfig, LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config,
+    Qwen2ForCausalLM)
 from transformers.utils import logging
 
 torch.set_num_threads(1)
@@ -61,6 +62,8 @@ def model_class(config_dict):
     """(model class, config object) of transformers for a config.json; mimo is computed as qwen2."""
     if config_dict["model_type"] == "phi3":
         return Phi3ForCausalLM, Phi3Config.from_dict(dict(config_dict))
+    if config_dict["model_type"] == "llama":
+        return LlamaForCausalLM, LlamaConfig.from_dict(dict(config_dict))
     fields = {k: v for k, v in config_dict.items() if k not in ("model_type", "architectures")}
     return Qwen2ForCausalLM, Qwen2Config.from_dict(fields)
 

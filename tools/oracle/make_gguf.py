@@ -4,8 +4,9 @@
     python3 tools/oracle/make_gguf.py --out tests/data/golden
 
 Needs models/ in the output folder (make_models.py). The F32 files hold the checkpoints' weights
-unchanged, so models/<case>/expected.safetensors applies. The other types lose precision: their
-expected logits come from transformers running on the weights as the gguf package decodes them.
+unchanged (llama: q and k rows reordered), so models/<case>/expected.safetensors applies. The other
+types lose precision: their expected logits come from transformers running on the weights as the
+gguf package decodes them.
 """
 import argparse
 import json
@@ -27,8 +28,10 @@ QUANTISED = {
     "phi4-mini-q4_0": ("phi4-mini", Type.Q4_0, 65),
     "phi4-f16": ("phi4", Type.F16, 100),
     "phi4-bf16": ("phi4", Type.BF16, 100),
+    "llama-q4_0": ("llama", Type.Q4_0, 100),
 }
-F32_CASES = ("phi4-mini", "phi4", "mimo")
+F32_CASES = ("phi4-mini", "phi4", "mimo", "llama", "phi3-window")
+ARCHITECTURES = {"phi3": "phi3", "llama": "llama", "mimo": "qwen2"}  # by model_type
 FILE_TYPES = {
     Type.F32: LlamaFileType.ALL_F32,
     Type.F16: LlamaFileType.MOSTLY_F16,
@@ -66,6 +69,20 @@ def gguf_name(name):
     return f"blk.{layer}.{LAYER_NAMES[module]}.{kind}"
 
 
+def rotary_order(config, name):
+    """Row order of a tensor in the GGUF file, or None where it is the checkpoint's.
+
+    Arch llama rotates neighbouring rows, not the halves of a head: within a head of q and k, new
+    row 2j + b is old row b * head_dim / 2 + j. The other architectures keep the halves.
+    """
+    heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
+    module = name.split(".")[-2]
+    if config["model_type"] != "llama" or module not in heads:
+        return None
+    rows = np.arange(heads[module] * config["head_dim"])
+    return rows.reshape(heads[module], 2, -1).transpose(0, 2, 1).ravel()
+
+
 def read_case(out, case):
     """(config dictionary, tensors in float32 without the MTP layer) of a checkpoint."""
     directory = os.path.join(out, "models", case)
@@ -94,6 +111,8 @@ def add_keys(writer, config, matrix_type):
     if "head_dim" in config:
         writer.add_key_length(config["head_dim"])
         writer.add_value_length(config["head_dim"])
+    if config["model_type"] == "llama":
+        writer.add_rope_dimension_count(config["head_dim"])
     if config["model_type"] != "phi3":
         return
     head_dim = config["hidden_size"] // config["num_attention_heads"]
@@ -109,12 +128,14 @@ def add_keys(writer, config, matrix_type):
 def write_gguf(path, config, tensors, matrix_type):
     """One file: matrices in matrix_type, norms, biases and rope factors in F32."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    writer = GGUFWriter(path, "phi3" if config["model_type"] == "phi3" else "qwen2")
+    writer = GGUFWriter(path, ARCHITECTURES[config["model_type"]])
     add_keys(writer, config, matrix_type)
     for which in ("long", "short") if config["rope_scaling"] else ():
         factors = np.asarray(config["rope_scaling"][which + "_factor"], dtype=np.float32)
         writer.add_tensor(f"rope_factors_{which}.weight", factors)
     for name, value in tensors.items():
+        order = rotary_order(config, name)
+        value = value if order is None else value[order]
         if value.ndim == 1 or matrix_type == Type.F32:
             writer.add_tensor(gguf_name(name), value)
         else:
@@ -138,10 +159,14 @@ def read_gguf(path):
 def model_of_gguf(out, case, path):
     """transformers' model of a checkpoint with every weight replaced by the GGUF file's."""
     model = common.load_model(os.path.join(out, "models", case))
+    config = read_case(out, case)[0]
     stored, used = read_gguf(path), set()
     for name, parameter in model.named_parameters():  # a tied head is listed once
         used.add(gguf_name(name))
-        parameter.copy_(torch.from_numpy(stored[gguf_name(name)].copy()))
+        value, order = stored[gguf_name(name)].copy(), rotary_order(config, name)
+        if order is not None:
+            value[order] = stored[gguf_name(name)]
+        parameter.copy_(torch.from_numpy(value))
     left = {name for name in stored if name not in used and not name.startswith("rope_factors")}
     assert not left, left
     return model

@@ -16,7 +16,7 @@ from safetensors.torch import save_file as save_torch
 
 import common
 from mimo_mtp import MimoMtp, mtp_shapes
-from tiny_configs import CASES
+from tiny_configs import CASES, active_window
 
 MTP_LENGTH = 100
 FORCED = (("long", 40), ("short", 72))
@@ -153,15 +153,21 @@ def make_case(case, out):
             expected[f"forced_{which}.logits.{length}"] = common.forward(forced, tokens)[0]
         check_regimes(model, directory, expected)
 
-    common.save_expected(os.path.join(directory, "expected.safetensors"), expected)
-    common.save_json(os.path.join(directory, "facts.json"), {
+    facts = {
         "case": case.name,
         "lengths": case.lengths,
         "logits_range": {str(n): round(float(r), 4) for n, r in zip(case.lengths, ranges)},
         "greedy": {name: {"prompt_tokens": case.prompts[name], "new_tokens":
                           common.GREEDY_TOKEN_COUNT, "lead_min": round(leads[name], 5)}
                    for name in case.prompts},
-    })
+    }
+    window = active_window(case.config)
+    if window:
+        check_window(directory, expected, case.lengths, window)
+        facts["sliding_window"] = window
+        facts["visibility"] = "query i sees key j when 0 <= i - j < sliding_window"
+    common.save_expected(os.path.join(directory, "expected.safetensors"), expected)
+    common.save_json(os.path.join(directory, "facts.json"), facts)
     print(f"{case.name}: logit range {min(ranges):.1f}..{max(ranges):.1f}, smallest greedy lead "
           + ", ".join(f"{n} {v:.4f}" for n, v in leads.items()))
 
@@ -182,6 +188,29 @@ def check_regimes(model, directory, expected):
     del kept.config.original_max_position_embeddings
     tokens = common.greedy_generate(kept, prompt)[0]
     assert not np.array_equal(tokens, expected["greedy_cross.tokens"]), "mixed cache"
+
+
+def check_window(directory, expected, lengths, window):
+    """The goldens must show that the window is applied and where exactly it cuts.
+
+    Without it, the first `window` rows must stay the same (query window - 1 still sees key 0)
+    and every later one must differ (query window no longer does).
+    """
+
+    def remove(config):
+        config["sliding_window"] = None
+
+    full = common.load_model(directory, remove)
+    for length in lengths:
+        logits = expected[f"logits.{length}"]
+        share = np.abs(common.forward(full, expected[f"tokens.{length}"])[0] - logits).max(-1)
+        share /= np.ptp(logits)
+        assert (share[:window] <= 1e-6).all(), (length, share)
+        assert (share[window:] > 0.01).all(), (length, share)
+    tokens = common.greedy_generate(full, expected["greedy.prompt"])[0]
+    crossing = window - len(expected["greedy.prompt"])
+    assert 0 < crossing and np.array_equal(tokens[:crossing], expected["greedy.tokens"][:crossing])
+    assert not np.array_equal(tokens, expected["greedy.tokens"])
 
 
 def main():

@@ -187,6 +187,81 @@ QWEN2 = {
     "vocab_size": 300,
 }
 
+# Phi-4 as it is re-uploaded under Llama's names: q/k/v and gate/up apart, the window key gone.
+# Every width is a multiple of 32, so that Q4_0 blocks fit.
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 250,
+    "eos_token_id": 252,
+    "head_dim": 8,
+    "hidden_act": "silu",
+    "hidden_size": 64,
+    "initializer_range": 0.02,
+    "intermediate_size": 96,
+    "max_position_embeddings": 512,
+    "mlp_bias": False,
+    "model_type": "llama",
+    "num_attention_heads": 8,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "original_max_position_embeddings": 512,
+    "pad_token_id": 255,
+    "pretraining_tp": 1,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": None,
+    "rope_theta": 250000,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.47.1",
+    "use_cache": True,
+    "vocab_size": 256,
+}
+
+# Phi-3-mini-4k's structure. The window is shorter than the context, so it is active.
+PHI3_WINDOW = {
+    "architectures": ["Phi3ForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 1,
+    "embd_pdrop": 0.0,
+    "eos_token_id": 250,
+    "hidden_act": "silu",
+    "hidden_size": 64,
+    "initializer_range": 0.02,
+    "intermediate_size": 48,
+    "max_position_embeddings": 512,
+    "model_type": "phi3",
+    "num_attention_heads": 4,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 4,
+    "original_max_position_embeddings": 512,
+    "pad_token_id": 250,
+    "resid_pdrop": 0.0,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": None,
+    "rope_theta": 10000.0,
+    "sliding_window": 20,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.40.2",
+    "use_cache": True,
+    "vocab_size": 256,
+}
+
+
+def active_window(config):
+    """Length of the sliding window that cuts attention off in a config.json, 0 if none does.
+
+    mimo and qwen2 carry a length that use_sliding_window switches off; phi4-mini's is longer
+    than its context.
+    """
+    window = config.get("sliding_window") or 0
+    active = config["model_type"] == "phi3" and window < config["max_position_embeddings"]
+    return window if active else 0
+
+
 # With an original length of 64, a continuation of 64 tokens stays short only from one token on:
 # its last pass then sees 64 tokens. From 70 on it is long throughout; from 40 on it crosses.
 CASES = [
@@ -200,4 +275,8 @@ CASES = [
     Case("mimo", MIMO, "bfloat16", 14, [1, 100, 192], {"greedy": 10}, [100],
          generation_config={"bos_token_id": 246, "eos_token_id": 246, "max_new_tokens": 2048}),
     Case("qwen2", QWEN2, "bfloat16", 15, [100], {"greedy": 10}, [100]),
+    Case("llama", LLAMA, "bfloat16", 16, [1, 100], {"greedy": 10}, [100],
+         generation_config={"bos_token_id": 250, "eos_token_id": 252, "pad_token_id": 255}),
+    Case("phi3-window", PHI3_WINDOW, "bfloat16", 17, [19, 20, 21, 60], {"greedy": 10}, [60],
+         generation_config={"bos_token_id": 1, "eos_token_id": [250, 251], "pad_token_id": 250}),
 ]

@@ -4,8 +4,9 @@
     python3 tools/oracle/verify.py --out tests/data/golden
 
 Checked: every expected value is reproduced from the stored files; the GGUF F32 files hold the
-checkpoints' weights and give the same logits; the MTP module's decoder layer equals transformers'
-Qwen2 one; block values, sampling results and the total size are consistent.
+checkpoints' weights and give the same logits; transformers' GGUF loader takes the llama files' row
+order back; the sliding window cuts where facts.json says; the MTP module's decoder layer equals
+transformers' Qwen2 one; block values, sampling results and the total size are consistent.
 """
 import argparse
 import json
@@ -16,14 +17,16 @@ import torch
 from gguf import GGUFReader
 from gguf import GGMLQuantizationType as Type
 from gguf.quants import dequantize
+from transformers.modeling_gguf_pytorch_utils import LlamaTensorProcessor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer, Qwen2RotaryEmbedding
 
 import common
 import make_gguf
+import make_models
 from mimo_mtp import PREFIX, MimoMtp
-from tiny_configs import CASES
+from tiny_configs import CASES, active_window
 
-SIZE_MAX = 6_000_000
+SIZE_MAX = 8_000_000
 # Share of the logit range by which another processor's or library's sums may differ.
 TOLERANCE = 1e-5
 
@@ -52,6 +55,11 @@ def check_case(out, case):
     for name in case.prompts:
         tokens, _ = common.greedy_generate(model, expected[f"{name}.prompt"])
         assert np.array_equal(tokens, expected[f"{name}.tokens"]), (case.name, name)
+    window = active_window(case.config)
+    with open(os.path.join(directory, "facts.json"), encoding="utf-8") as file:
+        assert json.load(file).get("sliding_window", 0) == window, case.name
+    if window:
+        make_models.check_window(directory, expected, case.lengths, window)
 
 
 def check_mtp(out):
@@ -79,21 +87,42 @@ def check_mtp(out):
     assert sum(name.startswith(PREFIX) for name in tensors) == 16
 
 
+def in_checkpoint_order(config, name, stored):
+    """A GGUF tensor with its rows as in the checkpoint; transformers undoes arch llama's order."""
+    if config["model_type"] != "llama":
+        return stored[name]
+    return LlamaTensorProcessor(config).process(stored[name], name).weights
+
+
+def check_keys(folder):
+    """The keys that tell the llama and the sliding-window file from the others."""
+    llama = GGUFReader(os.path.join(folder, "llama-f32.gguf")).fields
+    assert llama["general.architecture"].contents() == "llama"
+    assert llama["llama.rope.dimension_count"].contents() == 8
+    assert llama["llama.rope.freq_base"].contents() == 250000
+    window = GGUFReader(os.path.join(folder, "phi3-window-f32.gguf")).fields
+    assert window["general.architecture"].contents() == "phi3"
+    assert window["phi3.attention.sliding_window"].contents() == 20
+
+
 def check_gguf(out):
     folder = os.path.join(out, "gguf")
+    check_keys(folder)
     expected = common.load_tensors(os.path.join(folder, "expected.safetensors"))
     for case in make_gguf.F32_CASES:
         path = os.path.join(folder, f"{case}-f32.gguf")
-        stored, (_, tensors) = make_gguf.read_gguf(path), make_gguf.read_case(out, case)
+        stored, (config, tensors) = make_gguf.read_gguf(path), make_gguf.read_case(out, case)
         for name, value in tensors.items():
-            assert np.array_equal(stored[make_gguf.gguf_name(name)], value), (case, name)
+            kept = in_checkpoint_order(config, make_gguf.gguf_name(name), stored)
+            assert np.array_equal(kept, value), (case, name)
         source = common.load_tensors(os.path.join(out, "models", case, "expected.safetensors"))
         model = make_gguf.model_of_gguf(out, case, path)
         same = common.load_model(os.path.join(out, "models", case))
-        tokens = source["tokens.100"].numpy()
+        length = max(next(c for c in CASES if c.name == case).lengths)
+        tokens = source[f"tokens.{length}"].numpy()
         logits = common.forward(model, tokens)[0]
         assert np.array_equal(logits, common.forward(same, tokens)[0]), case
-        check_close(f"{case}-f32", logits, source["logits.100"])
+        check_close(f"{case}-f32", logits, source[f"logits.{length}"])
     for name, (case, _, length) in make_gguf.QUANTISED.items():
         model = make_gguf.model_of_gguf(out, case, os.path.join(folder, name + ".gguf"))
         logits = common.forward(model, expected[f"{name}.tokens.{length}"])[0]
