@@ -90,10 +90,11 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--frequency-penalty", sampler.frequency_penalty,
                  "Subtracted per occurrence in the output")
       ->capture_default_str();
-  app.add_option("--logit-bias", options.logit_bias, "ID=NUMBER, added to a token's logit");
-  app.add_option("--stop", options.stop_strings, "Text that ends the output (repeatable)");
-  app.add_option("--logprobs", sampler.logprobs, "Alternatives per token in --json")
-      ->check(CLI::Range(0, kLogprobsMax));
+  app.add_option("--logit-bias", options.logit_bias,
+                 "ID=NUMBER, added to a token's logit (repeatable)")
+      ->allow_extra_args(false);
+  app.add_option("--stop", options.stop_strings, "Text that ends the output (repeatable)")
+      ->allow_extra_args(false);
   app.add_option("--seed", sampler.seed, "Seed of the sampling")->capture_default_str();
 }
 
@@ -116,36 +117,46 @@ Result<std::string> model_path(const RunOptions& options) {
   return bundled_model_path(kBundledModel);
 }
 
-Result<Tokenizer> load_tokenizer(const std::string& path) {
+FileAccess file_access(const RunOptions& options) {
+  return options.no_mmap ? FileAccess::kCopy : FileAccess::kMap;
+}
+
+Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& options) {
   if (is_directory(path)) return load_tokenizer_json(path);
-  MIDGE_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path));
+  MIDGE_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path, file_access(options)));
   return load_tokenizer_gguf(file);
+}
+
+Result<Tokenizer> load_tokenizer(const Model& model) {
+  const GgufFile* gguf = model.source().gguf();
+  return gguf != nullptr ? load_tokenizer_gguf(*gguf) : load_tokenizer_json(model.source().path());
 }
 
 Result<LoadedModel> load_model(const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   LoadedModel loaded;
   MIDGE_ASSIGN_OR_RETURN(loaded.path, model_path(options));
-  ProgressBar bar("loading");
-  bar.update(0, 100);
-  MIDGE_ASSIGN_OR_RETURN(loaded.model, open_model(loaded.path, options.no_mmap ? FileAccess::kCopy
-                                                                               : FileAccess::kMap));
-  MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(loaded.path));
-  if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
-    return make_status(StatusCode::kModelMismatch,
-                       "%s: the tokenizer has ids up to %d, the embedding %lld rows",
-                       loaded.path.c_str(), loaded.tokenizer->vocab_size() - 1,
-                       static_cast<long long>(loaded.model->config().vocab_size));
+  {
+    ProgressBar bar("loading");
+    bar.update(0, 100);
+    MIDGE_ASSIGN_OR_RETURN(loaded.model, open_model(loaded.path, file_access(options)));
+    MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(*loaded.model));
+    if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
+      return make_status(StatusCode::kModelMismatch,
+                         "%s: the tokenizer has ids up to %d, the embedding %lld rows",
+                         loaded.path.c_str(), loaded.tokenizer->vocab_size() - 1,
+                         static_cast<long long>(loaded.model->config().vocab_size));
+    }
+    ExecutorOptions executor;
+    executor.threads = options.threads;
+    if (options.float_path == "xnnpack") executor.float_path = FloatPath::kXnnpack;
+    MIDGE_ASSIGN_OR_RETURN(loaded.executor, Executor::create(*loaded.model, executor,
+                                                             [&](int64_t done, int64_t total) {
+                                                               bar.update(done, total);
+                                                             }));
+    const SessionOptions session = session_options(options);
+    MIDGE_ASSIGN_OR_RETURN(loaded.session, Session::create(*loaded.executor, session));
   }
-  ExecutorOptions executor;
-  executor.threads = options.threads;
-  if (options.float_path == "xnnpack") executor.float_path = FloatPath::kXnnpack;
-  MIDGE_ASSIGN_OR_RETURN(
-      loaded.executor, Executor::create(*loaded.model, executor, [&](int64_t done, int64_t total) {
-        bar.update(done, total);
-      }));
-  const SessionOptions session = session_options(options);
-  MIDGE_ASSIGN_OR_RETURN(loaded.session, Session::create(*loaded.executor, session));
   for (const std::string& warning : loaded.model->warnings()) {
     std::fprintf(stderr, "midge: warning: %s: %s\n", loaded.path.c_str(), warning.c_str());
   }
@@ -189,10 +200,34 @@ void report_speed(const GenerateResult& result) {
 
 void write_memory(JsonWriter& json, const LoadedModel& loaded) {
   json.begin_object("memory");
+  // Mapped and shared, or with --no-mmap a copy of the files.
   json.member("file_bytes", static_cast<int64_t>(loaded.model->source().file_bytes()));
   json.member("kv_bytes", loaded.session->kv_bytes());
   json.member("scratch_bytes", loaded.session->scratch_bytes());
   json.member("packed_bytes", loaded.executor->packed_bytes()).end_object();
+}
+
+void write_sampling(JsonWriter& json, const SamplerOptions& options) {
+  const auto number = [&](const char* name, float value) {
+    json.member(name, static_cast<double>(value));
+  };
+  json.begin_object("sampling");
+  number("temperature", options.temperature);
+  json.member("top_k", int64_t{options.top_k});
+  number("top_p", options.top_p);
+  number("min_p", options.min_p);
+  number("repetition_penalty", options.repetition_penalty);
+  number("presence_penalty", options.presence_penalty);
+  number("frequency_penalty", options.frequency_penalty);
+  // As text: JSON readers lose the low bits of large integers.
+  json.member("seed", std::to_string(options.seed));
+  json.begin_array("logit_bias");
+  for (const auto& [id, bias] : options.logit_bias) {
+    json.begin_object().member("token", int64_t{id});
+    number("bias", bias);
+    json.end_object();
+  }
+  json.end_array().end_object();
 }
 
 void write_result(JsonWriter& json, const GenerateResult& result) {

@@ -58,7 +58,12 @@ Result<std::string> bundled_model_path(const std::string& name);
 Result<std::string> model_path(const RunOptions& options);
 
 /// The tokenizer of a Hugging Face directory or GGUF file, without its weights.
-Result<Tokenizer> load_tokenizer(const std::string& path);
+Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& options);
+/// The tokenizer that belongs to an open model.
+Result<Tokenizer> load_tokenizer(const Model& model);
+
+/// How options ask for files to be read.
+FileAccess file_access(const RunOptions& options);
 
 /// Opens model, tokenizer, executor and session; shows a progress bar on a terminal and prints the
 /// model's warnings to stderr.
@@ -74,8 +79,11 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
 /// "prompt 12 tokens, 340 tok/s; output 200 tokens, 85.1 tok/s (stop_token)" on stderr.
 void report_speed(const GenerateResult& result);
 
-/// Member "memory": bytes of the mapped files and of what was taken beside them.
+/// Member "memory": bytes of the files and of what was taken beside them.
 void write_memory(JsonWriter& json, const LoadedModel& loaded);
+
+/// Member "sampling": every option that decides which token is taken.
+void write_sampling(JsonWriter& json, const SamplerOptions& options);
 
 /// Members "reason", "text", "tokens" ... of a finished generation.
 void write_result(JsonWriter& json, const GenerateResult& result);

@@ -28,15 +28,10 @@ std::map<std::string, TypeTotal> totals_by_type(const WeightSource& source) {
   return totals;
 }
 
-// Bytes of weights that one decoded token reads: every linear layer and the head once.
+// Bytes of weights that one decoded token reads.
 int64_t bytes_per_token(const Model& model) {
   int64_t bytes = 0;
-  const size_t mtp_matrices = model.weights().mtp.size() * 8;
-  const std::vector<WeightMatrix> matrices = model.linear_matrices();
-  for (size_t i = 0; i < matrices.size(); ++i) bytes += matrices[i].bytes();
-  for (size_t i = 0; i < mtp_matrices; ++i) {
-    bytes -= matrices[matrices.size() - 2 - i].bytes();
-  }
+  for (const WeightMatrix& w : model.linear_matrices()) bytes += w.bytes();
   return bytes;
 }
 
@@ -139,11 +134,10 @@ void print_report(const Model& model, const Result<Tokenizer>& tokenizer) {
 
 Status inspect_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
-  MIDGE_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Model> model,
-      open_model(path, options.run.no_mmap ? FileAccess::kCopy : FileAccess::kMap));
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
+                         open_model(path, file_access(options.run)));
   // A file without a vocabulary is worth a look all the same.
-  const Result<Tokenizer> tokenizer = load_tokenizer(path);
+  const Result<Tokenizer> tokenizer = load_tokenizer(*model);
   if (options.run.json) {
     print_report(*model, tokenizer);
   } else {

@@ -1,5 +1,6 @@
 // The midge program. Exit codes are the numbers of StatusCode (engine/core/status.h).
 #include <cstdio>
+#include <new>
 
 #include "cli/common.h"
 
@@ -19,7 +20,17 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(midge::StatusCode::kInvalidArgument);
   }
-  const midge::Status status = command();
+  midge::Status status;
+  try {
+    status = command();
+  } catch (const std::bad_alloc&) {
+    // The library reserves its large buffers with errors as values; this is for small ones.
+    status = midge::Status(midge::StatusCode::kOutOfMemory, "out of memory");
+  }
+  // A full disk shows here, or when an earlier write failed.
+  if (status.ok() && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) {
+    status = midge::Status(midge::StatusCode::kIoError, "standard output cannot be written");
+  }
   if (status.ok()) return 0;
   std::fprintf(stderr, "midge: error: %s\n", status.message().c_str());
   return static_cast<int>(status.code());

@@ -45,6 +45,7 @@ Status run_command(const Options& options) {
     json.begin_object().member("schema", "midge.run").member("version", int64_t{1});
     json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
     json.member("prompt", prompt);
+    write_sampling(json, generate_options.sampler);
     write_result(json, result);
     write_memory(json, loaded);
     json.member("load_seconds", loaded.load_seconds).end_object();
@@ -69,6 +70,10 @@ void add_run_command(CLI::App& app, Command* run) {
   add_sample_options(*command, options->sample);
   command->add_option("-p,--prompt", options->prompt, "The text; '-' reads standard input")
       ->required();
+  command
+      ->add_option("--logprobs", options->sample.sampler.logprobs,
+                   "Alternatives per token in --json")
+      ->check(CLI::Range(0, kLogprobsMax));
   command->add_flag("--json", options->run.json, "Report as JSON on stdout, at the end");
   command->callback([=] { *run = [=] { return run_command(*options); }; });
 }

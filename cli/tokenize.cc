@@ -16,8 +16,15 @@ struct Options {
   bool ids_only = false;
 };
 
-Status print_decoded(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string text, tokenizer.decode(ids));
+Status print_decoded(const Tokenizer& tokenizer, const Options& options) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string text, tokenizer.decode(options.decode));
+  if (options.run.json) {
+    JsonWriter json;
+    json.begin_object().member("schema", "midge.detokenize").member("version", int64_t{1});
+    json.member("text", text).end_object();
+    print_json(json);
+    return Status();
+  }
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fputc('\n', stdout);
   return Status();
@@ -48,8 +55,8 @@ void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
 
 Status tokenize_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
-  MIDGE_ASSIGN_OR_RETURN(const Tokenizer tokenizer, load_tokenizer(path));
-  if (!options.decode.empty()) return print_decoded(tokenizer, options.decode);
+  MIDGE_ASSIGN_OR_RETURN(const Tokenizer tokenizer, load_tokenizer(path, options.run));
+  if (!options.decode.empty()) return print_decoded(tokenizer, options);
   std::string text = options.text;
   if (text == "-") {
     text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
@@ -69,7 +76,10 @@ void add_tokenize_command(CLI::App& app, Command* run) {
   add_model_option(*command, options->run);
   auto* text =
       command->add_option("-p,--text", options->text, "The text; '-' reads standard input");
-  auto* decode = command->add_option("-d,--decode", options->decode, "Ids to turn into text");
+  auto* decode =
+      command->add_option("-d,--decode", options->decode, "Ids to turn into text, as 1,2,3")
+          ->delimiter(',')
+          ->allow_extra_args(false);
   command->add_flag("--special", options->special, "Recognise special tokens in the text");
   command->add_flag("--ids-only", options->ids_only, "Print ids on one line");
   command->add_flag("--json", options->run.json, "Report as JSON");

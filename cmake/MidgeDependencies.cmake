@@ -1,6 +1,5 @@
 # Third-party libraries, as imported targets. docs/dependencies.md says why each is there.
 
-find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 # midge_find_library(NAME header library...): target midge::NAME from a header and libraries, for

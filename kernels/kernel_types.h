@@ -48,13 +48,17 @@ struct RmsnormArgs {
 };
 using RmsnormFunction = void (*)(const RmsnormArgs*);
 
-/// Rotates `heads` vectors of one token in place, in halves: with w = width / 2,
-/// x[j], x[j + w] = x[j] * cos[j] - x[j + w] * sin[j], x[j + w] * cos[j] + x[j] * sin[j].
+/// Rotates `heads` vectors of one token in place. Pair j = 0 .. width / 2 - 1 of a vector is
+/// a = x[j * step], b = x[j * step + partner], and becomes
+/// a * cos[j] - b * sin[j], b * cos[j] + a * sin[j].
+/// In halves ("rotate half"): step 1, partner width / 2. Interleaved: step 2, partner 1.
 /// Elements from `width` on stay as they are.
 struct RopeArgs {
   int64_t heads;
   int64_t head_stride;
-  int64_t width;     // even
+  int64_t width;  // even
+  int64_t step;
+  int64_t partner;
   const float* cos;  // [width / 2]
   const float* sin;  // [width / 2]
   float* x;

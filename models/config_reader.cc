@@ -62,8 +62,9 @@ Status read_rope_scaling(const JsonObject& root, const JsonObject& rope, ModelCo
     MIDGE_ASSIGN_OR_RETURN(type, rope.string_or("type", "default"));
   }
   if (type == "default") return Status();
-  // Early Phi-3 files say "su" or "yarn" and mean longrope.
-  if (type != "longrope" && type != "su" && type != "yarn") {
+  // Early Phi-3 files say "su" or "yarn" and mean longrope, which only the factors tell from YaRN.
+  const bool legacy = (type == "su" || type == "yarn") && rope.has("short_factor");
+  if (type != "longrope" && !legacy) {
     return make_status(StatusCode::kUnsupported,
                        "%s: rope scaling of type '%s', expected 'default' or 'longrope'",
                        rope.name().c_str(), printable(type).c_str());
@@ -148,6 +149,18 @@ Status read_hugging_face_config(const WeightSource& source, ModelConfig* config)
   if (source.generation_config() != nullptr) {
     MIDGE_ASSIGN_OR_RETURN(const JsonObject generation, source.generation_config()->root());
     MIDGE_RETURN_IF_ERROR(read_eos(generation, &c.eos_ids));
+  }
+  return Status();
+}
+
+Status refuse_biases(const WeightSource& source) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, source.config()->root());
+  for (const char* key : {"attention_bias", "mlp_bias", "lm_head_bias"}) {
+    MIDGE_ASSIGN_OR_RETURN(const bool present, root.boolean_or(key, false));
+    if (present) {
+      return make_status(StatusCode::kUnsupported, "%s: '%s' is true, expected false",
+                         root.name().c_str(), key);
+    }
   }
   return Status();
 }

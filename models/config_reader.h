@@ -14,6 +14,9 @@ Status read_hugging_face_config(const WeightSource& source, ModelConfig* config)
 Status read_gguf_config(const WeightSource& source, const std::string& architecture,
                         ModelConfig* config);
 
+/// Refuses a config.json that switches on biases which the family does not have (unsupported).
+Status refuse_biases(const WeightSource& source);
+
 /// sqrt(1 + ln(context / original) / ln(original)), at least 1: the factor of longrope
 /// (Ding et al. 2024, arXiv 2402.13753; as in transformers' rope utilities).
 float longrope_attention_factor(int64_t context, int64_t original);

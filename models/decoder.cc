@@ -89,8 +89,8 @@ class DecoderPass {
     linear(context_, layer.k, bias(layer.k_bias), normed, m_, s_.k_);
     linear(context_, layer.v, bias(layer.v_bias), normed, m_, s_.v_);
     const AttentionShape shape = c_.attention();
-    rope_and_store(context_, shape, batch_.segments, layer_index, c_.rope.width, s_.cos_, s_.sin_,
-                   s_.q_, s_.k_, s_.v_);
+    const RopeRows rope = {c_.rope.width, c_.rope.interleaved, s_.cos_, s_.sin_};
+    rope_and_store(context_, shape, batch_.segments, layer_index, rope, s_.q_, s_.k_, s_.v_);
     attention(context_, shape, batch_.segments, layer_index, s_.q_, s_.scores_, s_.scores_stride_,
               s_.attn_);
     linear(context_, layer.o, nullptr, s_.attn_, m_, normed);
@@ -120,17 +120,20 @@ class DecoderPass {
     linear(context_, w_.head, nullptr, s_.normed_, rows, outputs.logits);
   }
 
-  void forward(const DecoderOutputs& outputs) const {
+  bool forward(const DecoderOutputs& outputs) const {
     embed_tokens(s_.x_);
     prepare_rope();
     for (int64_t i = 0; i < c_.layer_count; ++i) {
+      if (cancelled()) return false;
       run_layer(w_.layers[static_cast<size_t>(i)], i);
     }
     finish(w_.final_norm, outputs);
+    return true;
   }
 
   // x = input_proj * [norm(hidden); norm(embedding of the next token)], then one layer.
-  void forward_mtp(const float* hidden, bool mask_first, const DecoderOutputs& outputs) const {
+  bool forward_mtp(const float* hidden, bool mask_first, const DecoderOutputs& outputs) const {
+    if (cancelled()) return false;
     const MtpWeights& mtp = w_.mtp.front();
     const int64_t h = c_.hidden_size;
     float* embedded = s_.x_;  // [m, hidden]
@@ -151,9 +154,13 @@ class DecoderPass {
     prepare_rope();
     run_layer(mtp.layer, c_.layer_count);
     finish(mtp.final_norm, outputs);
+    return true;
   }
 
  private:
+  bool cancelled() const {
+    return batch_.cancel != nullptr && batch_.cancel->load(std::memory_order_relaxed);
+  }
   static const float* bias(std::span<const float> values) {
     return values.empty() ? nullptr : values.data();
   }
@@ -166,15 +173,15 @@ class DecoderPass {
   const int64_t m_;  // rows
 };
 
-void decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
+bool decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
                      const DecoderOutputs& outputs, DecoderScratch& scratch) {
-  DecoderPass(model, context, batch, scratch).forward(outputs);
+  return DecoderPass(model, context, batch, scratch).forward(outputs);
 }
 
-void mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
+bool mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
                  const float* hidden, bool mask_first, const DecoderOutputs& outputs,
                  DecoderScratch& scratch) {
-  DecoderPass(model, context, batch, scratch).forward_mtp(hidden, mask_first, outputs);
+  return DecoderPass(model, context, batch, scratch).forward_mtp(hidden, mask_first, outputs);
 }
 
 }  // namespace midge

@@ -1,6 +1,7 @@
 // The forward pass of every family: a batch of rows through all layers.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,6 +18,7 @@ struct Batch {
   std::span<const int32_t> tokens;    // [m], ids below vocab_size
   std::span<const Segment> segments;  // cover the rows in order
   RopeRegime regime = RopeRegime::kShort;
+  const std::atomic<bool>* cancel = nullptr;  ///< looked at before every layer; may be null
 };
 
 /// What a pass is asked for beside filling the caches.
@@ -61,16 +63,18 @@ class DecoderScratch {
 /// Runs the batch: x = embedding; per layer x += attention(norm(x)), x += mlp(norm(x)); then final
 /// norm and head for the rows asked for. Stores keys and values of every row. The caller has
 /// checked ids, rows and room in the caches. Allocates nothing.
-void decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
-                     const DecoderOutputs& outputs, DecoderScratch& scratch);
+/// Returns false, with the outputs and the batch's part of the caches undefined, if it was
+/// cancelled.
+[[nodiscard]] bool decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
+                                   const DecoderOutputs& outputs, DecoderScratch& scratch);
 
 /// Runs the model's MTP layer. Row i belongs to the sequence token at its position: hidden[i] is
 /// the model's hidden state there ([m, hidden_size], before the final norm unless the caller
 /// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after
 /// the last of the caches. Outputs are those of the MTP layer: `hidden` before its final norm.
 /// mask_first: the embedding counts as zero at position 0, as in vLLM's implementation.
-void mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
-                 const float* hidden, bool mask_first, const DecoderOutputs& outputs,
-                 DecoderScratch& scratch);
+[[nodiscard]] bool mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
+                               const float* hidden, bool mask_first, const DecoderOutputs& outputs,
+                               DecoderScratch& scratch);
 
 }  // namespace midge

@@ -16,10 +16,6 @@ int64_t layer_parameters(const LayerWeights& layer) {
   return count;
 }
 
-void append_matrices(const LayerWeights& layer, std::vector<WeightMatrix>* out) {
-  out->insert(out->end(), {layer.q, layer.k, layer.v, layer.o, layer.gate, layer.up, layer.down});
-}
-
 }  // namespace
 
 int64_t Model::parameter_count() const {
@@ -41,10 +37,9 @@ int64_t Model::mtp_parameter_count() const {
 
 std::vector<WeightMatrix> Model::linear_matrices() const {
   std::vector<WeightMatrix> matrices;
-  for (const LayerWeights& layer : weights_.layers) append_matrices(layer, &matrices);
-  for (const MtpWeights& mtp : weights_.mtp) {
-    matrices.push_back(mtp.input_proj);
-    append_matrices(mtp.layer, &matrices);
+  for (const LayerWeights& layer : weights_.layers) {
+    matrices.insert(matrices.end(),
+                    {layer.q, layer.k, layer.v, layer.o, layer.gate, layer.up, layer.down});
   }
   matrices.push_back(weights_.head);
   return matrices;

@@ -21,7 +21,8 @@ namespace midge {
 /// Rotary embedding. Frequency j is 1 / (factor[j] * theta^(2j / width)); cos and sin are scaled by
 /// attention_factor. All numbers are kept as the f32 values that files hold.
 struct RopeConfig {
-  int64_t width = 0;  ///< rotated elements of a head, even
+  int64_t width = 0;         ///< rotated elements of a head, even
+  bool interleaved = false;  ///< pairs (2j, 2j + 1) instead of (j, j + width / 2)
   float theta = 0;
   float attention_factor = 1;
   std::vector<float> short_factors;  ///< [width / 2], or empty: all ones
@@ -98,7 +99,7 @@ class Model {
   /// Weights in all matrices and vectors, MTP layers not included / alone.
   int64_t parameter_count() const;
   int64_t mtp_parameter_count() const;
-  /// Every matrix that linear() reads.
+  /// Every matrix that a decoded token passes through: those of the layers and the head.
   std::vector<WeightMatrix> linear_matrices() const;
 
  private:

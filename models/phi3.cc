@@ -47,14 +47,7 @@ Status read_config(ModelLoader& loader) {
   MIDGE_RETURN_IF_ERROR(read_hugging_face_config(source, &config));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, source.config()->root());
   MIDGE_ASSIGN_OR_RETURN(config.sliding_window, root.integer_or("sliding_window", 0, INT64_MAX, 0));
-  for (const char* key : {"attention_bias", "mlp_bias", "lm_head_bias"}) {
-    MIDGE_ASSIGN_OR_RETURN(const bool present, root.boolean_or(key, false));
-    if (present) {
-      return make_status(StatusCode::kUnsupported, "%s: '%s' is true, expected false",
-                         root.name().c_str(), key);
-    }
-  }
-  return Status();
+  return refuse_biases(source);
 }
 
 }  // namespace

@@ -19,5 +19,6 @@ Result<std::unique_ptr<Model>> open_model(const std::string& path,
 Status load_phi3(ModelLoader& loader);
 Status load_mimo(ModelLoader& loader);
 Status load_qwen2(ModelLoader& loader);
+Status load_llama(ModelLoader& loader);
 
 }  // namespace midge

@@ -139,12 +139,6 @@ Status refuse_overlaps(const std::vector<SourceTensor>& tensors) {
 
 }  // namespace
 
-int64_t SourceTensor::elements() const {
-  int64_t product = 1;
-  for (const int64_t dim : shape) product *= dim;
-  return product;
-}
-
 std::string shape_to_string(const std::vector<int64_t>& shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i) {

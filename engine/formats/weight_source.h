@@ -27,8 +27,6 @@ struct SourceTensor {
   uint64_t bytes = 0;
   const std::string* path = nullptr;  ///< file it lies in
   uint64_t offset = 0;                ///< from the start of that file
-
-  int64_t elements() const;
 };
 
 /// "[3072, 8192]"

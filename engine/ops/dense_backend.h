@@ -37,7 +37,7 @@ class DenseBackend {
   /// out[m, w.n] = x[m, w.k] * w^T on `team`; w is held.
   virtual void run(const WorkerTeam& team, const WeightMatrix& w, const float* x, int64_t m,
                    float* out) = 0;
-  /// Anonymous memory of the packed copies.
+  /// Anonymous memory of the packed copies, an upper bound.
   virtual int64_t packed_bytes() const = 0;
 
  protected:

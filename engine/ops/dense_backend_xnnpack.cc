@@ -1,9 +1,9 @@
 #include <limits>
 #include <unordered_map>
-#include <vector>
 
 #include <xnnpack.h>
 
+#include "engine/core/aligned_buffer.h"
 #include "engine/ops/dense_backend.h"
 #include "kernels/half.h"
 
@@ -19,11 +19,18 @@ bool is_dense(Encoding encoding) {
   return encoding == Encoding::kF32 || encoding == Encoding::kF16 || encoding == Encoding::kBF16;
 }
 
+// XNNPACK rounds the rows of a packed matrix up to its tile and adds a bias for each; no f32 tile
+// of it is wider than 32 rows.
+constexpr int64_t kPackedRows = 32;
+
 // The rows of `w` as dense f32.
-std::vector<float> expand(const WeightMatrix& w, const KernelTable& kernels) {
-  std::vector<float> dense(static_cast<size_t>(w.n * w.k));
+Result<AlignedBuffer> expand(const WeightMatrix& w, const KernelTable& kernels) {
+  MIDGE_ASSIGN_OR_RETURN(
+      AlignedBuffer dense,
+      AlignedBuffer::create(w.n * w.k * static_cast<int64_t>(sizeof(float)), "float weights"));
+  auto* out = reinterpret_cast<float*>(dense.data());
   for (int64_t i = 0; i < w.n; ++i) {
-    const DequantizeArgs args = {w.k, w.rows(i, 1).data, dense.data() + i * w.k};
+    const DequantizeArgs args = {w.k, w.rows(i, 1).data, out + i * w.k};
     kernels.dequantize[static_cast<int>(w.encoding)](&args);
   }
   return dense;
@@ -33,20 +40,21 @@ class XnnpackBackend final : public DenseBackend {
  public:
   Status add(const WeightMatrix& w, const KernelTable& kernels) {
     if (!is_dense(w.encoding) || holds(w)) return Status();
-    const std::vector<float> dense = expand(w, kernels);
+    MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer dense, expand(w, kernels));
     xnn_operator_t op = nullptr;
     const auto n = static_cast<size_t>(w.n);
     const auto k = static_cast<size_t>(w.k);
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    const xnn_status status = xnn_create_fully_connected_nc_f32(k, n, k, n, dense.data(), nullptr,
-                                                                -kInfinity, kInfinity, 0, &op);
+    const xnn_status status =
+        xnn_create_fully_connected_nc_f32(k, n, k, n, reinterpret_cast<const float*>(dense.data()),
+                                          nullptr, -kInfinity, kInfinity, 0, &op);
     if (status != xnn_status_success) {
       return make_status(StatusCode::kOutOfMemory,
                          "XNNPACK cannot pack a matrix of %zu x %zu (its status %d)", n, k,
                          static_cast<int>(status));
     }
     operators_.emplace(w.data, Operator(op));
-    packed_bytes_ += w.n * w.k * static_cast<int64_t>(sizeof(float));
+    packed_bytes_ += round_up(w.n, kPackedRows) * (w.k + 1) * static_cast<int64_t>(sizeof(float));
     return Status();
   }
 

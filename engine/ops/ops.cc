@@ -101,9 +101,10 @@ void rmsnorm(const OpContext& context, const float* x, const float* weight, floa
 }
 
 void rope_and_store(const OpContext& context, const AttentionShape& shape,
-                    std::span<const Segment> segments, int64_t layer, int64_t width,
-                    const float* cos, const float* sin, float* q, float* k, const float* v) {
+                    std::span<const Segment> segments, int64_t layer, const RopeRows& rope,
+                    float* q, float* k, const float* v) {
   const int64_t d = shape.head_dim;
+  const int64_t half = rope.width / 2;
   const auto head_bytes = d * static_cast<int64_t>(sizeof(float));
   const int64_t columns = (shape.heads + 2 * shape.kv_heads) * d;
   const auto run_row = [&](int64_t row) {
@@ -111,16 +112,18 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
     const int64_t position = segment.position + row - segment.first_row;
     float* k_row = k + row * shape.kv_heads * d;
     const float* v_row = v + row * shape.kv_heads * d;
-    RopeArgs rope = {shape.heads,
+    RopeArgs args = {shape.heads,
                      head_bytes,
-                     width,
-                     cos + row * width / 2,
-                     sin + row * width / 2,
+                     rope.width,
+                     rope.interleaved ? 2 : 1,
+                     rope.interleaved ? 1 : half,
+                     rope.cos + row * half,
+                     rope.sin + row * half,
                      q + row * shape.heads * d};
-    context.kernels->rope(&rope);
-    rope.heads = shape.kv_heads;
-    rope.x = k_row;
-    context.kernels->rope(&rope);
+    context.kernels->rope(&args);
+    args.heads = shape.kv_heads;
+    args.x = k_row;
+    context.kernels->rope(&args);
     const ConvertFunction convert = context.kernels->convert[static_cast<int>(segment.kv.type)];
     for (int64_t h = 0; h < shape.kv_heads; ++h) {
       const int64_t offset = layer * segment.kv.layer_stride + h * segment.kv.head_stride +

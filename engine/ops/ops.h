@@ -75,12 +75,19 @@ void embed(const OpContext& context, const WeightMatrix& table, std::span<const 
 void rmsnorm(const OpContext& context, const float* x, const float* weight, float epsilon,
              int64_t m, int64_t n, float* out);
 
-/// Rotates q[m, heads * head_dim] and k[m, kv_heads * head_dim] in place over `width` elements of
-/// each head (cos, sin: [m, width / 2]), and stores k and v[m, kv_heads * head_dim] in the caches
-/// of the segments as layer `layer`.
+/// Which elements of a head rotate together, see RopeArgs, and by which angles.
+struct RopeRows {
+  int64_t width = 0;           ///< rotated elements of each head
+  bool interleaved = false;    ///< pairs (2j, 2j + 1) instead of (j, j + width / 2)
+  const float* cos = nullptr;  // [m, width / 2]
+  const float* sin = nullptr;  // [m, width / 2]
+};
+
+/// Rotates q[m, heads * head_dim] and k[m, kv_heads * head_dim] in place, and stores k and
+/// v[m, kv_heads * head_dim] in the caches of the segments as layer `layer`.
 void rope_and_store(const OpContext& context, const AttentionShape& shape,
-                    std::span<const Segment> segments, int64_t layer, int64_t width,
-                    const float* cos, const float* sin, float* q, float* k, const float* v);
+                    std::span<const Segment> segments, int64_t layer, const RopeRows& rope,
+                    float* q, float* k, const float* v);
 
 /// out[m, heads * head_dim] = causal attention of q[m, heads * head_dim] over the cached tokens of
 /// each row's segment, layer `layer`. scores: scratch of thread_count * scores_stride f32, where

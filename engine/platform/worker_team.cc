@@ -1,5 +1,10 @@
 #include "engine/platform/worker_team.h"
 
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include <pthread.h>
 #include <pthreadpool.h>
 #include <sched.h>
 
@@ -15,6 +20,28 @@ int allowed_cores() {
   return CPU_COUNT(&set);
 }
 
+// pthreadpool waits for ever for threads that the system refused to start, so ask first: starts
+// `count` threads that are all alive at once, then lets them go.
+bool can_start_threads(int count) {
+  std::mutex gate;
+  std::unique_lock<std::mutex> closed(gate);
+  std::vector<pthread_t> threads;
+  threads.reserve(static_cast<size_t>(count));
+  const auto wait = [](void* context) -> void* {
+    const std::lock_guard<std::mutex> open(*static_cast<std::mutex*>(context));
+    return nullptr;
+  };
+  bool good = true;
+  for (int i = 0; i < count && good; ++i) {
+    pthread_t thread;
+    good = ::pthread_create(&thread, nullptr, wait, &gate) == 0;
+    if (good) threads.push_back(thread);
+  }
+  closed.unlock();
+  for (const pthread_t thread : threads) ::pthread_join(thread, nullptr);
+  return good;
+}
+
 }  // namespace
 
 void WorkerTeam::Deleter::operator()(pthreadpool* pool) const { pthreadpool_destroy(pool); }
@@ -24,8 +51,9 @@ Result<WorkerTeam> WorkerTeam::create(int threads) {
     return make_status(StatusCode::kInvalidArgument, "%d threads, expected 0..%d", threads,
                        kThreadsMax);
   }
-  pthreadpool* pool =
-      pthreadpool_create(static_cast<size_t>(threads == 0 ? allowed_cores() : threads));
+  if (threads == 0) threads = std::min(allowed_cores(), kThreadsMax);
+  pthreadpool* pool = nullptr;
+  if (can_start_threads(threads - 1)) pool = pthreadpool_create(static_cast<size_t>(threads));
   if (pool == nullptr) {
     return make_status(StatusCode::kOutOfMemory, "cannot start %d worker threads", threads);
   }

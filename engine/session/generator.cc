@@ -95,7 +95,10 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
   const int64_t vocab_size = session.model().config().vocab_size;
   MIDGE_ASSIGN_OR_RETURN(Sampler sampler,
                          Sampler::create(options.sampler, allowed_tokens(tokenizer, vocab_size)));
-  std::vector<float> logits(static_cast<size_t>(vocab_size));
+  MIDGE_ASSIGN_OR_RETURN(
+      const AlignedBuffer buffer,
+      AlignedBuffer::create(vocab_size * static_cast<int64_t>(sizeof(float)), "logits"));
+  auto* logits = reinterpret_cast<float*>(buffer.data());
   GenerateResult result;
   // Room for everything the loop produces, so that the loop itself takes no memory for tokens.
   const int64_t room = session.context_length() - session.length();
@@ -108,7 +111,7 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
   const int32_t last_row = static_cast<int32_t>(prompt.size()) - 1;
   StepOutputs outputs;
   outputs.logits_rows = {&last_row, 1};
-  outputs.logits = logits.data();
+  outputs.logits = logits;
   MIDGE_RETURN_IF_ERROR(session.step(prompt, outputs));
   for (const int32_t token : prompt) sampler.observe_prompt(token);
   const auto first_logits = Clock::now();
@@ -119,11 +122,11 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
   auto first_token = first_logits;
   for (;;) {
     GeneratedToken generated;
-    generated.token = sampler.sample(logits.data(), static_cast<uint64_t>(session.length()));
+    generated.token = sampler.sample(logits, static_cast<uint64_t>(session.length()));
     if (options.sampler.logprobs > 0) {
       TokenLogprob chosen = {generated.token, 0};
       generated.alternatives.resize(static_cast<size_t>(options.sampler.logprobs));
-      const int32_t count = sampler.logprobs(logits.data(), &chosen, generated.alternatives);
+      const int32_t count = sampler.logprobs(logits, &chosen, generated.alternatives);
       generated.alternatives.resize(static_cast<size_t>(count));
       generated.logprob = chosen.logprob;
     }

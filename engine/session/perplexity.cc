@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace midge {
 namespace {
@@ -34,8 +33,15 @@ Result<PerplexityResult> measure_perplexity(
   }
   const ModelConfig& config = session.model().config();
   const auto vocab = static_cast<size_t>(config.vocab_size);
-  std::vector<float> logits(static_cast<size_t>(kRowsPerPiece) * vocab);
-  std::vector<float> hidden(static_cast<size_t>(window * config.hidden_size));
+  constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+  MIDGE_ASSIGN_OR_RETURN(
+      const AlignedBuffer logits_buffer,
+      AlignedBuffer::create(kRowsPerPiece * config.vocab_size * kFloat, "logits"));
+  MIDGE_ASSIGN_OR_RETURN(
+      const AlignedBuffer hidden_buffer,
+      AlignedBuffer::create(window * config.hidden_size * kFloat, "hidden states"));
+  auto* logits = reinterpret_cast<float*>(logits_buffer.data());
+  auto* hidden = reinterpret_cast<float*>(hidden_buffer.data());
   PerplexityResult result;
   result.tokens = static_cast<int64_t>(tokens.size());
   // One step per window: a model with two rope regimes then uses one for all of it, as a single
@@ -45,14 +51,14 @@ Result<PerplexityResult> measure_perplexity(
         tokens.subspan(start, std::min(static_cast<size_t>(window), tokens.size() - start));
     MIDGE_RETURN_IF_ERROR(session.truncate(0));
     StepOutputs outputs;
-    outputs.hidden_normed = hidden.data();
+    outputs.hidden_normed = hidden;
     MIDGE_RETURN_IF_ERROR(session.step(text, outputs));
     const auto scored = static_cast<int64_t>(text.size()) - 1;
     for (int64_t row = 0; row < scored; row += kRowsPerPiece) {
       const int64_t rows = std::min(kRowsPerPiece, scored - row);
-      session.project(hidden.data() + row * config.hidden_size, rows, logits.data());
+      session.project(hidden + row * config.hidden_size, rows, logits);
       for (int64_t i = 0; i < rows; ++i) {
-        result.nll_sum += negative_log_likelihood({logits.data() + i * config.vocab_size, vocab},
+        result.nll_sum += negative_log_likelihood({logits + i * config.vocab_size, vocab},
                                                   text[static_cast<size_t>(row + i + 1)]);
       }
     }

@@ -71,6 +71,9 @@ int32_t Sampler::sample(const float* logits, uint64_t position) {
   apply_allowed(logits);
   apply_penalties();
   if (options_.temperature == 0.0f) return best();
+  // So cold that the division overflows: nothing but the best token has a chance.
+  const int32_t top = best();
+  if (std::isinf(processed_[static_cast<size_t>(top)] / options_.temperature)) return top;
   for (float& logit : processed_) logit /= options_.temperature;
   if (options_.top_k > 0) keep_top_k();
   if (options_.top_p < 1.0f) keep_top_p();

@@ -55,10 +55,6 @@ RopeRegime Session::regime_for(int64_t length) const {
   return length > rope.original_context ? RopeRegime::kLong : RopeRegime::kShort;
 }
 
-bool Session::cancelled() const {
-  return cancel_ != nullptr && cancel_->load(std::memory_order_relaxed);
-}
-
 Status Session::check_step(std::span<const int32_t> tokens, const StepOutputs& outputs) const {
   if (tokens.empty()) return make_status(StatusCode::kOutOfRange, "a step of no tokens");
   const int64_t vocab_size = model().config().vocab_size;
@@ -67,6 +63,9 @@ Status Session::check_step(std::span<const int32_t> tokens, const StepOutputs& o
       return make_status(StatusCode::kOutOfRange, "token id %d, expected 0..%lld", token,
                          static_cast<long long>(vocab_size - 1));
     }
+  }
+  if (!outputs.logits_rows.empty() && outputs.logits == nullptr) {
+    return make_status(StatusCode::kInvalidArgument, "logits are asked for without a place");
   }
   int64_t previous = -1;
   for (const int32_t row : outputs.logits_rows) {
@@ -93,6 +92,7 @@ Status Session::step(std::span<const int32_t> tokens, const StepOutputs& outputs
   if (regime != regime_) {
     regime_ = regime;
     kv_length_ = 0;
+    mtp_length_ = 0;
   }
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   Status status = run_pending(first, outputs);
@@ -130,15 +130,18 @@ DecoderOutputs Session::outputs_of_pass(const StepOutputs& outputs, int64_t firs
 Status Session::run_pending(int64_t first, const StepOutputs& outputs) {
   size_t next_logits = 0;
   while (kv_length_ < length()) {
-    if (cancelled()) return make_status(StatusCode::kCancelled, "cancelled");
     const int64_t start = kv_length_;
     const int64_t limit = start < first ? first : length();
     const int64_t end = std::min(limit, start + options_.batch_rows);
     const Segment segment = {0, end - start, start, kv_.view()};
-    const Batch batch = {
-        {tokens_.data() + start, static_cast<size_t>(end - start)}, {&segment, 1}, regime_};
-    decoder_forward(model(), executor_.context(), batch,
-                    outputs_of_pass(outputs, first, start, end, &next_logits), scratch_);
+    const Batch batch = {{tokens_.data() + start, static_cast<size_t>(end - start)},
+                         {&segment, 1},
+                         regime_,
+                         cancel_};
+    if (!decoder_forward(model(), executor_.context(), batch,
+                         outputs_of_pass(outputs, first, start, end, &next_logits), scratch_)) {
+      return make_status(StatusCode::kCancelled, "cancelled");
+    }
     kv_length_ = end;
   }
   return Status();
@@ -149,9 +152,12 @@ Status Session::truncate(int64_t new_length) {
     return make_status(StatusCode::kOutOfRange, "truncation to %lld tokens, expected 0..%lld",
                        static_cast<long long>(new_length), static_cast<long long>(length()));
   }
+  if (new_length < length()) {
+    // The MTP layer's row of the last token that stays was made with the token after it.
+    mtp_length_ = std::min(mtp_length_, std::max<int64_t>(new_length - 1, 0));
+  }
   tokens_.resize(static_cast<size_t>(new_length));
   kv_length_ = std::min(kv_length_, new_length);
-  mtp_length_ = std::min(mtp_length_, new_length);
   return Status();
 }
 
@@ -165,6 +171,9 @@ Status Session::mtp_step(std::span<const int32_t> next_tokens, const float* hidd
     return make_status(StatusCode::kUnsupported, "the session was created without MTP");
   }
   MIDGE_RETURN_IF_ERROR(check_step(next_tokens, outputs));
+  if (hidden == nullptr) {
+    return make_status(StatusCode::kInvalidArgument, "MTP positions without hidden states");
+  }
   const int64_t first = mtp_length_;
   const int64_t last = first + static_cast<int64_t>(next_tokens.size());
   if (last > length()) {
@@ -174,16 +183,18 @@ Status Session::mtp_step(std::span<const int32_t> next_tokens, const float* hidd
   }
   size_t next_logits = 0;
   for (int64_t start = first; start < last;) {
-    if (cancelled()) return make_status(StatusCode::kCancelled, "cancelled");
     const int64_t end = std::min(last, start + options_.batch_rows);
     const Segment segment = {0, end - start, start, kv_.view()};
     const Batch batch = {
         next_tokens.subspan(static_cast<size_t>(start - first), static_cast<size_t>(end - start)),
         {&segment, 1},
-        regime_};
-    mtp_forward(model(), executor_.context(), batch,
-                hidden + (start - first) * model().config().hidden_size, mask_first,
-                outputs_of_pass(outputs, first, start, end, &next_logits), scratch_);
+        regime_,
+        cancel_};
+    if (!mtp_forward(model(), executor_.context(), batch,
+                     hidden + (start - first) * model().config().hidden_size, mask_first,
+                     outputs_of_pass(outputs, first, start, end, &next_logits), scratch_)) {
+      return make_status(StatusCode::kCancelled, "cancelled");
+    }
     start = end;
   }
   mtp_length_ = last;

@@ -51,7 +51,8 @@ class Session {
   /// Errors, with the sequence unchanged: out_of_range (ids, rows), context_full, cancelled.
   Status step(std::span<const int32_t> tokens, const StepOutputs& outputs);
 
-  /// Drops all tokens from `length` on. Errors: out_of_range (length > length()).
+  /// Drops all tokens from `length` on, and with them the MTP positions that saw a dropped token
+  /// (mtp_length() falls to length - 1 at most). Errors: out_of_range (length > length()).
   Status truncate(int64_t length);
 
   /// Runs the MTP layer for n positions that follow those of the previous mtp_step (or 0): hidden
@@ -77,8 +78,8 @@ class Session {
   int64_t kv_bytes() const { return kv_.bytes(); }
   int64_t scratch_bytes() const { return scratch_.bytes(); }
 
-  /// A flag that ends the running and later steps with `cancelled` between two passes while it is
-  /// set; may be set from a signal handler or another thread. Null: none. Outlives the session.
+  /// A flag that ends the running and later steps with `cancelled` before the next layer while it
+  /// is set; may be set from a signal handler or another thread. Null: none. Outlives the session.
   void set_cancel_flag(const std::atomic<bool>* flag) { cancel_ = flag; }
 
  private:
@@ -87,7 +88,6 @@ class Session {
 
   RopeRegime regime_for(int64_t length) const;
   Status check_step(std::span<const int32_t> tokens, const StepOutputs& outputs) const;
-  bool cancelled() const;
   // Runs tokens_ from kv_length_ to the end; outputs count rows from `first`.
   Status run_pending(int64_t first, const StepOutputs& outputs);
 

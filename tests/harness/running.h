@@ -39,7 +39,8 @@ std::vector<int32_t> random_tokens(size_t count, int64_t vocab_size, uint64_t se
 /// Feeds `tokens` in one step; returns the logits of every row, [tokens, vocab_size].
 std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens);
 
-/// Largest difference as a fraction of the range of `expected`; NaN if one is NaN.
+/// Largest difference as a fraction of the range of `expected`; NaN if one is NaN or the
+/// sizes differ.
 float relative_error(std::span<const float> expected, std::span<const float> found);
 
 }  // namespace midge::test

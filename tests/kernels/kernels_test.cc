@@ -144,14 +144,27 @@ TEST(Kernels, Gemm) {
   }
 }
 
-TEST(Kernels, Rmsnorm) {
+// Calls body(kernel, function) for every registered kernel of an operation.
+template <typename Function, typename Body>
+void for_kernels(Op op, const Body& body) {
+  int kernels = 0;
+  for (const KernelInfo& kernel : all_kernels()) {
+    if (kernel.op != op) continue;
+    SCOPED_TRACE(kernel.name);
+    body(kernel, reinterpret_cast<Function>(kernel.function));
+    ++kernels;
+  }
+  EXPECT_GT(kernels, 0);
+}
+
+void check_rmsnorm(RmsnormFunction rmsnorm) {
   for (const int64_t n : {1, 16, 31, 192}) {
     const std::vector<float> in = random_floats(static_cast<size_t>(2 * n), 3, 10);
     const std::vector<float> weight = random_floats(static_cast<size_t>(n), 4);
-    std::vector<float> out(in.size() + 1, kCanary);
-    const RmsnormArgs args = {2, n, in.data(), n * 4, weight.data(), 1e-5f, out.data(), n * 4};
-    rmsnorm_f32_f32_generic(&args);
-    EXPECT_EQ(out.back(), kCanary);
+    std::vector<float> out(static_cast<size_t>(2 * (n + 3)), kCanary);
+    const RmsnormArgs args = {2,     n,          in.data(),  n * 4, weight.data(),
+                              1e-5f, out.data(), (n + 3) * 4};
+    rmsnorm(&args);
     for (int64_t i = 0; i < 2; ++i) {
       double squares = 0;
       for (int64_t j = 0; j < n; ++j) {
@@ -162,38 +175,58 @@ TEST(Kernels, Rmsnorm) {
       for (int64_t j = 0; j < n; ++j) {
         const auto at = static_cast<size_t>(i * n + j);
         const double expected = in[at] * scale * weight[static_cast<size_t>(j)];
-        EXPECT_NEAR(out[at], expected, std::fabs(expected) * 2e-6) << n << " " << i << " " << j;
+        EXPECT_NEAR(out[static_cast<size_t>(i * (n + 3) + j)], expected, std::fabs(expected) * 2e-6)
+            << n << " " << i << " " << j;
+      }
+      for (int64_t j = n; j < n + 3; ++j) {
+        EXPECT_EQ(out[static_cast<size_t>(i * (n + 3) + j)], kCanary);
       }
     }
   }
 }
 
-TEST(Kernels, RopeRotatesHalvesAndLeavesTheRest) {
+TEST(Kernels, Rmsnorm) {
+  for_kernels<RmsnormFunction>(
+      Op::kRmsnorm, [](const KernelInfo&, RmsnormFunction rmsnorm) { check_rmsnorm(rmsnorm); });
+}
+
+void check_rope(RopeFunction rope) {
   const int64_t head_dim = 10;
   const int64_t width = 6;
-  std::vector<float> x = random_floats(2 * head_dim, 5);
-  const std::vector<float> before = x;
   const std::vector<float> cos = {0.5f, -0.25f, 1.0f};
   const std::vector<float> sin = {0.125f, 2.0f, 0.0f};
-  const RopeArgs args = {2, head_dim * 4, width, cos.data(), sin.data(), x.data()};
-  rope_f32_f32_generic(&args);
-  for (size_t h = 0; h < 2; ++h) {
-    const float* a = before.data() + h * head_dim;
-    const float* b = x.data() + h * head_dim;
-    for (size_t j = 0; j < 3; ++j) {
-      EXPECT_FLOAT_EQ(b[j], a[j] * cos[j] - a[j + 3] * sin[j]);
-      EXPECT_FLOAT_EQ(b[j + 3], a[j + 3] * cos[j] + a[j] * sin[j]);
+  for (const bool interleaved : {false, true}) {
+    std::vector<float> x = random_floats(2 * head_dim, 5);
+    const std::vector<float> before = x;
+    const int64_t step = interleaved ? 2 : 1;
+    const int64_t partner = interleaved ? 1 : 3;
+    const RopeArgs args = {2, head_dim * 4, width, step, partner, cos.data(), sin.data(), x.data()};
+    rope(&args);
+    for (size_t h = 0; h < 2; ++h) {
+      const float* a = before.data() + h * head_dim;
+      const float* b = x.data() + h * head_dim;
+      for (size_t j = 0; j < 3; ++j) {
+        const size_t first = interleaved ? 2 * j : j;
+        const size_t second = interleaved ? 2 * j + 1 : j + 3;
+        EXPECT_FLOAT_EQ(b[first], a[first] * cos[j] - a[second] * sin[j]);
+        EXPECT_FLOAT_EQ(b[second], a[second] * cos[j] + a[first] * sin[j]);
+      }
+      for (size_t j = width; j < head_dim; ++j) EXPECT_EQ(b[j], a[j]);
     }
-    for (size_t j = width; j < head_dim; ++j) EXPECT_EQ(b[j], a[j]);
   }
 }
 
-TEST(Kernels, SiluMul) {
+TEST(Kernels, RopeRotatesPairsAndLeavesTheRest) {
+  for_kernels<RopeFunction>(Op::kRope,
+                            [](const KernelInfo&, RopeFunction rope) { check_rope(rope); });
+}
+
+void check_silu_mul(SiluMulFunction silu_mul) {
   const std::vector<float> gate = {0.0f, 1.0f, -1.0f, 20.0f, -20.0f, 200.0f, -200.0f, 1e-20f};
   const std::vector<float> up = {3.0f, 2.0f, 2.0f, 1.0f, 1.0f, 2.0f, 2.0f, 1.0f};
   std::vector<float> out(gate.size());
   const SiluMulArgs args = {static_cast<int64_t>(gate.size()), gate.data(), up.data(), out.data()};
-  silu_mul_f32_f32_generic(&args);
+  silu_mul(&args);
   for (size_t i = 0; i < gate.size(); ++i) {
     const double z = gate[i];
     const double expected = z / (1 + std::exp(-z)) * up[i];
@@ -202,8 +235,45 @@ TEST(Kernels, SiluMul) {
   }
 }
 
-template <typename Args>
-std::vector<float> run_attention(void (*function)(const Args*), const void* k, const void* v,
+TEST(Kernels, SiluMul) {
+  for_kernels<SiluMulFunction>(
+      Op::kSiluMul, [](const KernelInfo&, SiluMulFunction silu_mul) { check_silu_mul(silu_mul); });
+}
+
+TEST(Kernels, Add) {
+  for_kernels<AddFunction>(Op::kAdd, [](const KernelInfo&, AddFunction add) {
+    for (const int64_t n : {1, 7, 64, 130}) {
+      const std::vector<float> a = random_floats(static_cast<size_t>(n), 10);
+      const std::vector<float> b = random_floats(static_cast<size_t>(n), 11);
+      std::vector<float> out(static_cast<size_t>(n) + 1, kCanary);
+      const AddArgs args = {n, a.data(), b.data(), out.data()};
+      add(&args);
+      for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(out[i], a[i] + b[i]);
+      EXPECT_EQ(out.back(), kCanary);
+    }
+  });
+}
+
+TEST(Kernels, Convert) {
+  const std::vector<float> in = random_floats(131, 12, 70000);
+  for_kernels<ConvertFunction>(
+      Op::kConvert, [&](const KernelInfo& kernel, ConvertFunction convert) {
+        ASSERT_TRUE(kernel.encoding == Encoding::kF32 || kernel.encoding == Encoding::kF16);
+        const bool half = kernel.encoding == Encoding::kF16;
+        std::vector<uint8_t> out(in.size() * 4 + 1, 0xA5);
+        const ConvertArgs args = {static_cast<int64_t>(in.size()), in.data(), out.data()};
+        convert(&args);
+        for (size_t i = 0; i < in.size(); ++i) {
+          const uint16_t expected16 = f32_to_f16(in[i]);
+          EXPECT_EQ(half ? std::memcmp(out.data() + 2 * i, &expected16, 2)
+                         : std::memcmp(out.data() + 4 * i, &in[i], 4),
+                    0);
+        }
+        EXPECT_EQ(out[in.size() * (half ? 2 : 4)], 0xA5);
+      });
+}
+
+std::vector<float> run_attention(AttnFunction function, const void* k, const void* v,
                                  int64_t stride, const std::vector<float>& q, int64_t length) {
   std::vector<float> scores(static_cast<size_t>(length));
   std::vector<float> out(q.size() + 1, kCanary);
@@ -236,11 +306,6 @@ TEST(Kernels, Attention) {
         k[i] = f16_to_f32(k16[i]);
         v[i] = f16_to_f32(v16[i]);
       }
-      const auto found =
-          run_attention(&attn_f32_f32_f32_generic, k.data(), v.data(), (d + 2) * 4, q, length);
-      const auto found16 =
-          run_attention(&attn_f32_f32_f16_generic, k16.data(), v16.data(), (d + 2) * 2, q, length);
-      EXPECT_EQ(found, found16);
       std::vector<double> weights;
       double total = 0;
       for (int64_t t = 0; t < length; ++t) {
@@ -251,14 +316,23 @@ TEST(Kernels, Attention) {
         weights.push_back(std::exp(score * 0.3f));
         total += weights.back();
       }
+      std::vector<double> expected(static_cast<size_t>(d));
       for (int64_t e = 0; e < d; ++e) {
-        double expected = 0;
         for (int64_t t = 0; t < length; ++t) {
-          expected +=
+          expected[static_cast<size_t>(e)] +=
               weights[static_cast<size_t>(t)] / total * v[static_cast<size_t>(t * (d + 2) + e)];
         }
-        EXPECT_NEAR(found[static_cast<size_t>(e)], expected, 2e-4) << d << " " << length;
       }
+      for_kernels<AttnFunction>(Op::kAttn, [&](const KernelInfo& kernel, AttnFunction function) {
+        ASSERT_TRUE(kernel.encoding == Encoding::kF32 || kernel.encoding == Encoding::kF16);
+        const bool half = kernel.encoding == Encoding::kF16;
+        const std::vector<float> found =
+            half ? run_attention(function, k16.data(), v16.data(), (d + 2) * 2, q, length)
+                 : run_attention(function, k.data(), v.data(), (d + 2) * 4, q, length);
+        for (size_t e = 0; e < found.size(); ++e) {
+          EXPECT_NEAR(found[e], expected[e], 2e-4) << d << " " << length;
+        }
+      });
     }
   }
 }

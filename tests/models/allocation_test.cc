@@ -69,6 +69,7 @@ void expect_no_allocations(const test::RunSetup& setup) {
   if (::testing::Test::HasFatalFailure()) return;
   const std::vector<int32_t> tokens = test::random_tokens(90, run.model->config().vocab_size);
   std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
+  const std::vector<float> hidden(20 * static_cast<size_t>(run.model->config().hidden_size), 0.5f);
   const int32_t row = 0;
   StepOutputs outputs;
   outputs.logits_rows = {&row, 1};
@@ -80,6 +81,9 @@ void expect_no_allocations(const test::RunSetup& setup) {
   for (size_t i = 50; i < tokens.size() && status.ok(); ++i) {
     status = run.session->step(std::span(tokens).subspan(i, 1), outputs);
   }
+  if (setup.session.mtp && status.ok()) {
+    status = run.session->mtp_step(std::span(tokens).subspan(1, 20), hidden.data(), true, outputs);
+  }
   g_counting = false;
   MIDGE_ASSERT_OK(status);
   EXPECT_EQ(g_allocations.load(), 0);
@@ -90,6 +94,7 @@ TEST(Allocation, StepsAllocateNothing) {
   setup.session.batch_rows = 16;
   expect_no_allocations(setup);
   setup.path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo";
+  setup.session.mtp = true;
   expect_no_allocations(setup);
 }
 

@@ -72,6 +72,8 @@ const Case kCases[] = {
     {"phi4", {1, 2, 100}, {"greedy"}},
     {"mimo", {1, 100, 192}, {"greedy"}},
     {"qwen2", {100}, {"greedy"}},
+    {"llama", {1, 100}, {"greedy"}},
+    {"phi3-window", {19, 20, 21, 60}, {"greedy"}},
 };
 
 std::string model_path(const std::string& name) { return test::data_path("golden/models/" + name); }
@@ -143,10 +145,17 @@ struct GgufCase {
 };
 
 const GgufCase kGgufCases[] = {
-    {"phi4-mini-f32", "phi4-mini", 192}, {"phi4-f32", "phi4", 100},
-    {"mimo-f32", "mimo", 192},           {"phi4-mini-q8_0", nullptr, 65},
-    {"phi4-mini-q4_0", nullptr, 65},     {"phi4-mini-q4_0-v2", nullptr, 65},
-    {"phi4-f16", nullptr, 100},          {"phi4-bf16", nullptr, 100},
+    {"phi4-mini-f32", "phi4-mini", 192},
+    {"phi4-f32", "phi4", 100},
+    {"mimo-f32", "mimo", 192},
+    {"llama-f32", "llama", 100},
+    {"phi3-window-f32", "phi3-window", 60},
+    {"phi4-mini-q8_0", nullptr, 65},
+    {"phi4-mini-q4_0", nullptr, 65},
+    {"phi4-mini-q4_0-v2", nullptr, 65},
+    {"phi4-f16", nullptr, 100},
+    {"phi4-bf16", nullptr, 100},
+    {"llama-q4_0", nullptr, 100},
 };
 
 TEST(ParityGguf, LogitsOfEveryRow) {

@@ -72,6 +72,51 @@ TEST(Session, TruncationForgets) {
   EXPECT_EQ(run.session->truncate(-1).code(), StatusCode::kOutOfRange);
 }
 
+// A row of the MTP layer knows the token after its own: what truncation drops takes it along.
+TEST(Session, TruncationForgetsInTheMtpLayer) {
+  RunSetup setup = {golden_model("mimo")};
+  setup.session.mtp = true;
+  std::vector<std::vector<float>> results;
+  for (const bool detour : {false, true}) {
+    Running run;
+    test::open(setup, &run);
+    if (HasFatalFailure()) return;
+    Session& session = *run.session;
+    const int64_t vocab_size = run.model->config().vocab_size;
+    const auto hidden_size = static_cast<size_t>(run.model->config().hidden_size);
+    const std::vector<int32_t> tokens = test::random_tokens(12, vocab_size, 1);
+    const std::vector<int32_t> others = test::random_tokens(12, vocab_size, 2);
+    std::vector<float> hidden(12 * hidden_size);
+    // Reads tokens from the session's length on, and all MTP positions they allow.
+    const auto advance = [&](std::span<const int32_t> text) {
+      const auto from = static_cast<size_t>(session.length());
+      StepOutputs outputs;
+      outputs.hidden = hidden.data() + from * hidden_size;
+      EXPECT_TRUE(session.step(text.subspan(from), outputs).ok());
+      const auto first = static_cast<size_t>(session.mtp_length());
+      std::vector<float> logits(static_cast<size_t>(vocab_size));
+      const auto last = static_cast<int32_t>(text.size() - first) - 2;
+      outputs = {};
+      outputs.logits_rows = {&last, 1};
+      outputs.logits = logits.data();
+      EXPECT_TRUE(
+          session
+              .mtp_step(text.subspan(first + 1), hidden.data() + first * hidden_size, true, outputs)
+              .ok());
+      return logits;
+    };
+    if (detour) {
+      std::vector<int32_t> wrong(tokens.begin(), tokens.begin() + 5);
+      wrong.insert(wrong.end(), others.begin(), others.begin() + 5);
+      advance(wrong);
+      MIDGE_ASSERT_OK(session.truncate(5));
+      EXPECT_EQ(session.mtp_length(), 4);
+    }
+    results.push_back(advance(tokens));
+  }
+  EXPECT_EQ(results[0], results[1]);
+}
+
 // The original context of this model is 64 tokens.
 TEST(Session, LongropeIsAFunctionOfTheTokens) {
   Running run;

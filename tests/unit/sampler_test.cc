@@ -171,6 +171,16 @@ TEST(Sampler, SurvivesEveryKindOfLogits) {
   }
 }
 
+TEST(Sampler, ColdIsGreedy) {
+  const std::vector<float> logits = {3, 7, 5, 6.5f};
+  for (const float temperature : {1e-3f, 1e-20f, 1e-38f, 1e-40f, 1e-45f}) {
+    SamplerOptions options;
+    options.temperature = temperature;
+    Sampler sampler = make(options, logits.size());
+    for (uint64_t i = 0; i < 20; ++i) EXPECT_EQ(sampler.sample(logits.data(), i), 1);
+  }
+}
+
 TEST(Sampler, PaddingIsNeverSampled) {
   SamplerOptions options;
   options.temperature = 2;
