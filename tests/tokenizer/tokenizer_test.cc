@@ -1,6 +1,7 @@
 #include "engine/tokenizer/tokenizer.h"
 
-#include <chrono>
+#include <cstdio>
+#include <ctime>
 #include <random>
 #include <thread>
 
@@ -138,13 +139,20 @@ TEST(Tokenizer, BytesSurviveARoundTrip) {
 }
 
 // Each bundled and each real vocabulary that is there.
-TEST(Tokenizer, AMillionEqualLettersInTwoSeconds) {
-  // The promise is for a plain build of a desktop machine; emulators and boards get more.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  constexpr double kSecondsMax = 2.0;
-#else
-  constexpr double kSecondsMax = 30.0;
-#endif
+// CPU seconds of encoding `count` equal letters.
+double encoding_seconds(const Tokenizer& tokenizer, char letter, size_t count) {
+  const std::string text(count, letter);
+  const std::clock_t start = std::clock();
+  const Ids ids = ids_of(tokenizer, text);
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  EXPECT_EQ(*tokenizer.decode(ids), text);
+  return seconds;
+}
+
+// 1 MB of one letter is one piece. The aim is 2 s; a shared machine can only judge the growth: ten
+// times the text takes ten times as long, or a little more, where a quadratic merge takes a
+// hundred.
+TEST(Tokenizer, AMillionEqualLettersIsNotQuadratic) {
   const std::string models = MIDGE_SOURCE_DIR "/assets/models/";
   for (const std::string& directory :
        {models + "tiny-phi", models + "tiny-mimo", vocabulary_directory("phi-4"),
@@ -152,12 +160,10 @@ TEST(Tokenizer, AMillionEqualLettersInTwoSeconds) {
     const auto tokenizer = load_tokenizer_json(directory);
     if (!tokenizer.ok()) continue;
     for (const char letter : {'x', '-'}) {
-      const std::string text(1000000, letter);
-      const auto start = std::chrono::steady_clock::now();
-      const Ids ids = ids_of(*tokenizer, text);
-      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-      EXPECT_LT(elapsed.count(), kSecondsMax) << directory << " '" << letter << "'";
-      EXPECT_EQ(*tokenizer->decode(ids), text);
+      const double tenth = encoding_seconds(*tokenizer, letter, 100000);
+      const double whole = encoding_seconds(*tokenizer, letter, 1000000);
+      EXPECT_LT(whole, 40 * tenth + 0.1) << directory << " '" << letter << "'";
+      std::printf("[ encode   ] 1 MB of '%c': %.2f s\n", letter, whole);
     }
   }
 }
