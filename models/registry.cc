@@ -10,12 +10,12 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {SourceKind::kHuggingFace, "phi3", load_phi3},
-    {SourceKind::kHuggingFace, "mimo", load_mimo},
-    {SourceKind::kHuggingFace, "qwen2", load_qwen2},
-    {SourceKind::kHuggingFace, "llama", load_llama},
-    {SourceKind::kGguf, "phi3", load_phi3},
-    {SourceKind::kGguf, "qwen2", load_qwen2},
+    {SourceKind::kHuggingFace, "phi3", load_phi3},    //
+    {SourceKind::kHuggingFace, "mimo", load_mimo},    //
+    {SourceKind::kHuggingFace, "qwen2", load_qwen2},  //
+    {SourceKind::kHuggingFace, "llama", load_llama},  //
+    {SourceKind::kGguf, "phi3", load_phi3},           //
+    {SourceKind::kGguf, "qwen2", load_qwen2},         //
     {SourceKind::kGguf, "llama", load_llama},
 };
 

@@ -21,38 +21,46 @@ class TextStream {
  public:
   TextStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops,
              const std::function<bool(std::string_view)>& on_text, std::string* text)
-      : decoder_(&tokenizer), matcher_(stops), on_text_(on_text), text_(text) {}
+      : decoder_(&tokenizer), matcher_(stops), on_text_(on_text), text_(text) {
+    piece_.reserve(kPieceBytes);
+    shown_.reserve(kPieceBytes);
+  }
 
   // Sets *stopped if a stop string is complete, *keep_on to false if the reader cancels.
   Status push(int32_t token, bool* stopped, bool* keep_on) {
-    std::string piece;
-    MIDGE_RETURN_IF_ERROR(decoder_.push(token, &piece));
-    std::string shown;
-    *stopped = matcher_.push(piece, &shown);
-    *keep_on = show(shown);
+    piece_.clear();
+    shown_.clear();
+    MIDGE_RETURN_IF_ERROR(decoder_.push(token, &piece_));
+    *stopped = matcher_.push(piece_, &shown_);
+    *keep_on = show();
     return Status();
   }
 
   // Shows what was held back, unless a stop string ended the text.
   void finish() {
-    std::string piece;
-    decoder_.flush(&piece);
-    std::string shown;
-    if (!matcher_.push(piece, &shown)) matcher_.flush(&shown);
-    show(shown);
+    piece_.clear();
+    shown_.clear();
+    decoder_.flush(&piece_);
+    if (!matcher_.push(piece_, &shown_)) matcher_.flush(&shown_);
+    show();
   }
 
  private:
-  bool show(const std::string& shown) {
-    if (shown.empty()) return true;
-    *text_ += shown;
-    return on_text_ == nullptr || on_text_(shown);
+  // Longer than almost every token, so that the strings below keep their memory.
+  static constexpr size_t kPieceBytes = 256;
+
+  bool show() {
+    if (shown_.empty()) return true;
+    *text_ += shown_;
+    return on_text_ == nullptr || on_text_(shown_);
   }
 
   StreamDecoder decoder_;
   StopMatcher matcher_;
   const std::function<bool(std::string_view)>& on_text_;
   std::string* text_;
+  std::string piece_;  // of the current token
+  std::string shown_;
 };
 
 }  // namespace

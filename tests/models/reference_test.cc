@@ -12,11 +12,11 @@ namespace {
 using test::CheckpointShape;
 using test::Running;
 
-// f32 sums against f64 sums through all layers; measured at 4e-6 at most, where the f16 rounding of
-// keys and values, done alike on both sides, sometimes falls to the other neighbour (2^-11 of one
-// element): measured at 3.2e-4.
+// f32 sums against f64 sums through all layers: measured at 1.3e-6 at most. With an f16 cache, done
+// alike on both sides, the last bit of a sum sometimes decides to which neighbour a key or value is
+// rounded (2^-11 of one element): measured at 1.1e-4.
 constexpr float kBoundF32 = 5e-5f;
-constexpr float kBoundF16 = 1e-3f;
+constexpr float kBoundF16 = 5e-4f;
 
 void expect_like_reference(const std::string& path, int64_t length, Encoding kv_type) {
   SCOPED_TRACE(path);
