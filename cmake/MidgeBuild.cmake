@@ -12,7 +12,9 @@ function(midge_compile_options target)
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -ffp-contract=off
     $<$<BOOL:${MIDGE_WERROR}>:-Werror>)
   if(MIDGE_SANITIZE)
-    target_compile_options(${target} PUBLIC -fsanitize=${MIDGE_SANITIZE} -fno-omit-frame-pointer)
+    # Every report ends the program: a printed line would not fail a test.
+    target_compile_options(${target} PUBLIC
+      -fsanitize=${MIDGE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${MIDGE_SANITIZE})
   endif()
 endfunction()

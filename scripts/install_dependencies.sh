@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12 (docs/dependencies.md says why each package is
 # there). Quick and silent to apt when everything is installed already.
-# usage: scripts/install_dependencies.sh [--cross]
+# usage: scripts/install_dependencies.sh [--cross] [--fuzz]
 #   --cross  also the arm64 cross compiler, the emulator and the arm64 sysroot
+#   --fuzz   also the compiler of scripts/fuzz.sh
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,6 +16,7 @@ native_packages=(
 )
 # libc6-dev-arm64-cross is only recommended by the cross compiler; dpkg-dev unpacks source packages.
 cross_packages=(g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user dpkg-dev)
+fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -32,7 +34,8 @@ for argument in "$@"; do
       cross=yes
       packages+=("${cross_packages[@]}")
       ;;
-    *) fail "unknown option $argument; usage: install_dependencies.sh [--cross]" ;;
+    --fuzz) packages+=("${fuzz_packages[@]}") ;;
+    *) fail "unknown option $argument; usage: install_dependencies.sh [--cross] [--fuzz]" ;;
   esac
 done
 

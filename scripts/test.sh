@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
-# emulator as two CPUs. All phases run even when an earlier one failed; the exit code is 1 then.
+# emulator as two CPUs, then each fuzz target for a minute. All phases run even when an earlier one
+# failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N]
 #   --native-only  no cross build and no emulator
 #   --jobs N       N jobs at a time (default: the number of processors)
@@ -67,9 +68,9 @@ build_phases() {
     phase "build $1" quietly "build-$1" cmake --build --preset "$1" --parallel "$jobs"
 }
 
-install_options=(--cross)
-if [ "$native_only" = yes ]; then
-  install_options=()
+install_options=(--fuzz)
+if [ "$native_only" = no ]; then
+  install_options+=(--cross)
 fi
 
 phase "dependencies" scripts/install_dependencies.sh "${install_options[@]}" || true
@@ -81,6 +82,8 @@ if [ "$native_only" = no ] && build_phases arm64-emu; then
     QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu
   done
 fi
+
+phase "fuzz" scripts/fuzz.sh 1 --jobs "$jobs" || true
 
 printf '\n== phases (%d s in all)\n' "$SECONDS"
 printf '%s\n' "${report[@]}"

@@ -1,0 +1,99 @@
+#include "tests/fuzz/exercise.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "engine/session/sampler.h"
+#include "engine/session/session.h"
+
+namespace midge::test {
+namespace {
+
+// More than that takes too long to run a thousand times a second.
+constexpr int64_t kParametersMax = 1 << 20;
+
+void dequantize_row(const WeightMatrix& matrix, int64_t row) {
+  std::vector<float> values(static_cast<size_t>(matrix.k));
+  const DequantizeArgs args = {matrix.k, matrix.rows(row, 1).data, values.data()};
+  make_kernel_table(IsaLevels()).dequantize[static_cast<int>(matrix.encoding)](&args);
+}
+
+}  // namespace
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "violated: %s\n", what);
+  std::abort();
+}
+
+std::vector<std::string_view> split_fields(const uint8_t* data, size_t size, size_t count_max) {
+  std::string_view rest(reinterpret_cast<const char*>(data), size);
+  std::vector<std::string_view> fields;
+  while (fields.size() + 1 < count_max) {
+    const size_t end = rest.find('\0');
+    if (end == std::string_view::npos) break;
+    fields.push_back(rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+  }
+  fields.push_back(rest);
+  return fields;
+}
+
+void exercise_tokenizer(const Tokenizer& tokenizer, std::string_view text) {
+  std::string all(text);
+  for (const AddedToken& token : tokenizer.added_tokens().first(
+           std::min<size_t>(tokenizer.added_tokens().size(), 16))) {
+    all += " " + token.content;
+  }
+  for (const SpecialTokens special : {SpecialTokens::kParse, SpecialTokens::kAsText}) {
+    std::vector<int32_t> ids;
+    require(tokenizer.encode(all, special, &ids).ok(), "any text can be encoded");
+    for (const int32_t id : ids) require(tokenizer.has_token(id), "encoding gives known ids");
+    const Result<std::string> decoded = tokenizer.decode(ids);
+    require(decoded.ok(), "ids of a text can be decoded");
+    require(tokenizer.decode(ids, true).ok(), "ids of a text can be decoded without specials");
+  }
+  for (const int32_t id : {-1, 0, tokenizer.bos_id(), tokenizer.eos_id(), tokenizer.vocab_size()}) {
+    const std::vector<int32_t> one = {id};
+    require(tokenizer.decode(one).ok() == tokenizer.has_token(id), "decode knows the same ids");
+  }
+}
+
+void exercise_model(const Model& model) {
+  const ModelConfig& config = model.config();
+  for (const WeightMatrix& matrix : model.linear_matrices()) {
+    dequantize_row(matrix, 0);
+    dequantize_row(matrix, matrix.n - 1);
+  }
+  if (model.parameter_count() > kParametersMax) return;
+  ExecutorOptions executor_options;
+  executor_options.threads = 1;
+  const auto executor = Executor::create(model, executor_options);
+  require(executor.ok(), "an executor can be made");
+  SessionOptions options;
+  options.context_length = std::min<int64_t>(config.context_length, 4);
+  options.batch_rows = 2;
+  const auto session = Session::create(**executor, options);
+  require(session.ok(), "a session can be made");
+  const std::vector<int32_t> tokens(static_cast<size_t>(std::min<int64_t>(options.context_length, 2)),
+                                    static_cast<int32_t>(config.vocab_size - 1));
+  const std::vector<int32_t> rows = {0};
+  std::vector<float> logits(static_cast<size_t>(config.vocab_size));
+  StepOutputs outputs;
+  outputs.logits_rows = rows;
+  outputs.logits = logits.data();
+  require((*session)->step(tokens, outputs).ok(), "a step can be taken");
+  // Whatever the weights made of it, a token must come out.
+  for (const float temperature : {0.0f, 1.0f}) {
+    SamplerOptions sampling;
+    sampling.temperature = temperature;
+    sampling.top_p = 0.9f;
+    auto sampler = Sampler::create(sampling, std::vector<uint8_t>(logits.size(), 1));
+    require(sampler.ok(), "a sampler can be made");
+    const int32_t token = sampler->sample(logits.data(), 1);
+    require(token >= 0 && token < config.vocab_size, "a sampled token has a row");
+  }
+}
+
+}  // namespace midge::test
