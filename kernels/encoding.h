@@ -19,8 +19,9 @@ enum class Encoding : uint8_t {
   kQ4B32MS256,  ///< 6-bit scale and minimum per 32, f16 factors of both per 256. Q4_K
   kQ5B32MS256,  ///< the same with 5 bits. Q5_K
   kQ6B16S256,   ///< 8-bit scale per 16, one f16 factor per 256. Q6_K
+  kQ4B32S256,   ///< scale * s * (q - 8), 4-bit s per 32, one f16 scale per 256. midge's own
 };
-inline constexpr int kEncodingCount = 11;
+inline constexpr int kEncodingCount = 12;
 
 struct EncodingInfo {
   const char* name;    ///< as in kernel names: "q4b32"
@@ -41,6 +42,7 @@ inline constexpr EncodingInfo kTable[kEncodingCount] = {
     {"q4b32ms256", 256, 144},
     {"q5b32ms256", 256, 176},
     {"q6b16s256", 256, 210},
+    {"q4b32s256", 256, 134},
 };
 }  // namespace encoding_internal
 
@@ -124,5 +126,14 @@ struct BlockQ6B16S256 {
   uint16_t scale;
 };
 static_assert(sizeof(BlockQ6B16S256) == 210 && alignof(BlockQ6B16S256) == 2);
+
+/// Eight sub-blocks of 32. Nibble b of `sub_scales` (low nibble of byte b / 2 for even b) belongs
+/// to sub-block b, whose weights are in nibbles[16 * b .. 16 * b + 15] as in BlockQ4B32.
+struct BlockQ4B32S256 {
+  uint16_t scale;
+  uint8_t sub_scales[4];
+  uint8_t nibbles[128];
+};
+static_assert(sizeof(BlockQ4B32S256) == 134 && alignof(BlockQ4B32S256) == 2);
 
 }  // namespace midge

@@ -8,7 +8,7 @@
 namespace midge {
 
 /// Exact; keeps infinities, NaN (payload shifted) and subnormals.
-inline float f16_to_f32(uint16_t half) {
+static inline float f16_to_f32(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t magnitude = static_cast<uint32_t>(half & 0x7FFFu) << 13;
   // The exponent of f16 is biased by 15, that of f32 by 127: 2^112 moves between them, and the
@@ -19,7 +19,7 @@ inline float f16_to_f32(uint16_t half) {
 }
 
 /// To nearest, ties to even; overflow gives infinity, NaN stays NaN.
-inline uint16_t f32_to_f16(float value) {
+static inline uint16_t f32_to_f16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = (bits >> 16) & 0x8000u;
   const uint32_t magnitude = bits & 0x7FFFFFFFu;
@@ -38,7 +38,7 @@ inline uint16_t f32_to_f16(float value) {
 }
 
 /// Exact.
-inline float bf16_to_f32(uint16_t value) {
+static inline float bf16_to_f32(uint16_t value) {
   return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
 }
 

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/packed.h"
+
 namespace midge {
 
 /// out[m, n] = lhs[m, k] * rhs[n, k]^T (+ bias[n]).
@@ -34,6 +36,92 @@ struct DequantizeArgs {
   float* out;
 };
 using DequantizeFunction = void (*)(const DequantizeArgs*);
+
+// The decode arithmetic of packed weights: activations as int8 with a scale per 32, exact int32
+// sums per block, one f32 multiply-add per block in order of k. Bit for bit the same in every
+// kernel of an encoding, for any number of rows.
+
+/// out[k] = in[k] as LhsBlocks: scale = max |in| / 127 over each 32 columns, value = in * (127 /
+/// max) rounded to nearest even. A block of numbers below kQuantizeMin is zero; a block with an
+/// infinity or a NaN has scale NaN and values 0, which turns the sums that see it into NaN.
+struct QuantizeArgs {
+  int64_t k;
+  const float* in;
+  int32_t zero_point;  // of the weights to come, see PackedInfo
+  LhsBlock* out;       // [lhs_blocks(k)]
+};
+using QuantizeFunction = void (*)(const QuantizeArgs*);
+
+/// Below this (2^-100), 127 / max would overflow.
+inline constexpr float kQuantizeMin = 0x1p-100f;
+
+/// out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend[m, n]), decode arithmetic.
+/// For f16 weights lhs is f32 [m, k] and each sum takes its products in order of k, one fused
+/// multiply-add each.
+struct GemvArgs {
+  int64_t m;  // 1..rows_max of the kernel
+  int64_t n;  // the last tile may be partly used
+  int64_t k;
+  const void* lhs;  // [m] rows of LhsBlock [lhs_blocks(k)], or of f32 [k]
+  int64_t lhs_stride;
+  const void* rhs;        // tiles of packed units, packed_tile_bytes apart; aligned to 64
+  const float* addend;    // null, or f32 added to the finished sums: a bias (stride 0) or a
+  int64_t addend_stride;  // residual, which may be out
+  float* out;
+  int64_t out_stride;
+};
+using GemvFunction = void (*)(const GemvArgs*);
+
+// The prefill arithmetic: weights and activations as int8 with a scale per 256 (kPanelColumns).
+// Bit for bit the same in every kernel of an encoding, for any number of rows.
+
+/// Activations of all rows for gemm_panel. Super-block s holds columns 256s..256s+255 (zeros beyond
+/// k). rows: m rounded up to the level's PanelShape::tokens.
+/// values: [super-blocks][rows / tokens][256 / group][tokens][group] int8, with the tokens and
+/// group of the level's PanelShape. scales, sums: [super-blocks][rows]; sums are those of the
+/// values.
+struct PanelLhs {
+  int8_t* values;
+  float* scales;
+  int32_t* sums;
+  int64_t rows;
+};
+
+/// Rows first..first + m - 1 of a PanelLhs from f32, each 256 columns quantised like a block of
+/// QuantizeArgs. Rows from first + m up to the next multiple of PanelShape::tokens become zeros.
+struct QuantizePanelArgs {
+  int64_t first;  // a multiple of PanelShape::tokens
+  int64_t m;
+  int64_t k;
+  const float* in;  // row `first`
+  int64_t in_stride;
+  PanelLhs out;
+};
+using QuantizePanelFunction = void (*)(const QuantizePanelArgs*);
+
+/// 32 rows x 256 columns of packed weights as an int8 panel: value * scales[row].
+/// kernels/generic/panel.h defines the rounding. Columns beyond k are zeros.
+struct UnpackArgs {
+  int64_t k;        // columns that exist, 1..256
+  const void* rhs;  // the packed units of these columns
+  int8_t* panel;    // [kPanelBytes], aligned to 64, in the order of the level
+  float* scales;    // [32]
+};
+using UnpackFunction = void (*)(const UnpackArgs*);
+
+/// acc[m, 32] += lhs_scales[m] * panel_scales[32] * (lhs[m, 256] * panel[32, 256]^T), one f32
+/// multiply-add per super-block and element; acc starts at 0 if `first`.
+struct GemmPanelArgs {
+  int64_t m;  // a multiple of PanelShape::tokens
+  bool first;
+  const int8_t* lhs;          // one super-block of a PanelLhs, from a multiple of tokens on
+  const float* lhs_scales;    // [m]
+  const int32_t* lhs_sums;    // [m]
+  const int8_t* panel;        // [kPanelBytes], aligned to 64
+  const float* panel_scales;  // [32]
+  float* acc;                 // [m, 32], aligned to 64
+};
+using GemmPanelFunction = void (*)(const GemmPanelArgs*);
 
 /// out[m, n] = in[m, n] / sqrt(mean(in^2 over n) + epsilon) * weight[n]. out may be in.
 struct RmsnormArgs {

@@ -3,33 +3,66 @@
 namespace midge {
 namespace {
 
-#define MIDGE_KERNEL(op, name, encoding, level)                     \
-  KernelInfo{#name, Op::k##op, Encoding::encoding, IsaLevel::level, \
-             reinterpret_cast<void (*)()>(static_cast<op##Function>(&name))},
+#define MIDGE_KERNEL(op, name, encoding, level, rows_max) \
+  KernelInfo{                                             \
+      #name,           Op::k##op, Encoding::encoding,     \
+      IsaLevel::level, rows_max,  reinterpret_cast<void (*)()>(static_cast<op##Function>(&name))},
 const KernelInfo kKernels[] = {
 #include "kernels/kernels.def"
 };
 #undef MIDGE_KERNEL
 
+constexpr const char* kIsaLevelNames[kIsaLevelCount] = {"generic",   "neon", "neon_dot",
+                                                        "neon_i8mm", "avx2", "avx512_vnni"};
+
+constexpr PanelShape kPanelShapes[kIsaLevelCount] = {
+    {1, kPanelColumns},  // generic
+    {1, kPanelColumns},  // neon
+    {12, 4},             // neon_dot: sdot by lane takes 4 columns of 4 tokens from a register
+    {8, 8},              // neon_i8mm: smmla takes 8 columns of 2 tokens
+    {1, kPanelColumns},  // avx2: activations are broadcast from where they lie
+    {1, kPanelColumns},  // avx512_vnni
+};
+
 template <typename Function>
-Function choose(Op op, Encoding encoding, IsaLevels levels) {
-  const KernelInfo* info = select_kernel(op, encoding, levels);
+Function choose(Op op, Encoding encoding, const KernelChoice& choice, int rows = 1) {
+  const KernelInfo* info = select_kernel(op, encoding, choice, rows);
   return info == nullptr ? nullptr : reinterpret_cast<Function>(info->function);
 }
 
 }  // namespace
 
-const char* isa_level_name(IsaLevel level) {
-  switch (level) {
-    case IsaLevel::kGeneric: return "generic";
+const char* isa_level_name(IsaLevel level) { return kIsaLevelNames[static_cast<int>(level)]; }
+
+bool find_isa_level(std::string_view name, IsaLevel* level) {
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    if (name == kIsaLevelNames[i]) {
+      *level = static_cast<IsaLevel>(i);
+      return true;
+    }
   }
-  return "unknown";
+  return false;
+}
+
+IsaLevel IsaLevels::top() const {
+  int level = kIsaLevelCount - 1;
+  while (level > 0 && !has(static_cast<IsaLevel>(level))) --level;
+  return static_cast<IsaLevel>(level);
+}
+
+IsaLevels IsaLevels::up_to(IsaLevel level) const {
+  return {bits & ((2u << static_cast<int>(level)) - 1)};
 }
 
 const char* op_name(Op op) {
   switch (op) {
     case Op::kGemm: return "gemm";
     case Op::kDequantize: return "dequantize";
+    case Op::kQuantize: return "quantize";
+    case Op::kGemv: return "gemv";
+    case Op::kQuantizePanel: return "quantize_panel";
+    case Op::kUnpack: return "unpack";
+    case Op::kGemmPanel: return "gemm_panel";
     case Op::kAttn: return "attn";
     case Op::kConvert: return "convert";
     case Op::kRmsnorm: return "rmsnorm";
@@ -42,30 +75,85 @@ const char* op_name(Op op) {
 
 std::span<const KernelInfo> all_kernels() { return kKernels; }
 
-const KernelInfo* select_kernel(Op op, Encoding encoding, IsaLevels levels) {
+bool matches_glob(std::string_view pattern, std::string_view name) {
+  size_t p = 0;
+  size_t n = 0;
+  size_t star = std::string_view::npos;  // the last * seen, and what it stands for so far
+  size_t star_end = 0;
+  while (n < name.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      star_end = n;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+      ++p;
+      ++n;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      n = ++star_end;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& choice, int rows) {
   const KernelInfo* chosen = nullptr;
+  bool chosen_preferred = false;
   for (const KernelInfo& kernel : kKernels) {
-    if (kernel.op == op && kernel.encoding == encoding && levels.has(kernel.level) &&
-        (chosen == nullptr || kernel.level >= chosen->level)) {
+    if (kernel.op != op || kernel.encoding != encoding || !choice.levels.has(kernel.level) ||
+        (kernel.rows_max != 0 && kernel.rows_max < rows)) {
+      continue;
+    }
+    const bool preferred = !choice.prefer.empty() && matches_glob(choice.prefer, kernel.name);
+    bool better = chosen == nullptr;
+    if (!better && preferred != chosen_preferred) {
+      better = preferred;
+    } else if (!better && kernel.level != chosen->level) {
+      better = kernel.level > chosen->level;
+    } else if (!better) {
+      better = kernel.rows_max <= chosen->rows_max;
+    }
+    if (better) {
       chosen = &kernel;
+      chosen_preferred = preferred;
     }
   }
   return chosen;
 }
 
-KernelTable make_kernel_table(IsaLevels levels) {
+PanelShape panel_shape(IsaLevel level) { return kPanelShapes[static_cast<int>(level)]; }
+
+IsaLevel panel_level(const KernelChoice& choice) {
+  return select_kernel(Op::kGemmPanel, Encoding::kF32, choice)->level;
+}
+
+KernelTable make_kernel_table(const KernelChoice& choice) {
+  // The prefill kernels of a level share orders of bytes, so they are chosen together.
+  const IsaLevel panel = panel_level(choice);
+  KernelChoice of_panel = {IsaLevels{1u << static_cast<int>(panel)}, choice.prefer};
   KernelTable table = {};
+  table.panel = panel_shape(panel);
+  table.quantize_panel =
+      choose<QuantizePanelFunction>(Op::kQuantizePanel, Encoding::kF32, of_panel);
+  table.gemm_panel = choose<GemmPanelFunction>(Op::kGemmPanel, Encoding::kF32, of_panel);
   for (int i = 0; i < kEncodingCount; ++i) {
     const auto encoding = static_cast<Encoding>(i);
-    table.gemm[i] = choose<GemmFunction>(Op::kGemm, encoding, levels);
-    table.dequantize[i] = choose<DequantizeFunction>(Op::kDequantize, encoding, levels);
-    table.attn[i] = choose<AttnFunction>(Op::kAttn, encoding, levels);
-    table.convert[i] = choose<ConvertFunction>(Op::kConvert, encoding, levels);
+    table.gemm[i] = choose<GemmFunction>(Op::kGemm, encoding, choice);
+    table.dequantize[i] = choose<DequantizeFunction>(Op::kDequantize, encoding, choice);
+    table.attn[i] = choose<AttnFunction>(Op::kAttn, encoding, choice);
+    table.convert[i] = choose<ConvertFunction>(Op::kConvert, encoding, choice);
+    table.unpack[i] = choose<UnpackFunction>(Op::kUnpack, encoding, of_panel);
+    for (int rows = 1; rows <= kGemvRowsMax; ++rows) {
+      table.gemv[i][rows] = choose<GemvFunction>(Op::kGemv, encoding, choice, rows);
+    }
   }
-  table.rmsnorm = choose<RmsnormFunction>(Op::kRmsnorm, Encoding::kF32, levels);
-  table.rope = choose<RopeFunction>(Op::kRope, Encoding::kF32, levels);
-  table.silu_mul = choose<SiluMulFunction>(Op::kSiluMul, Encoding::kF32, levels);
-  table.add = choose<AddFunction>(Op::kAdd, Encoding::kF32, levels);
+  table.quantize = choose<QuantizeFunction>(Op::kQuantize, Encoding::kF32, choice);
+  table.rmsnorm = choose<RmsnormFunction>(Op::kRmsnorm, Encoding::kF32, choice);
+  table.rope = choose<RopeFunction>(Op::kRope, Encoding::kF32, choice);
+  table.silu_mul = choose<SiluMulFunction>(Op::kSiluMul, Encoding::kF32, choice);
+  table.add = choose<AddFunction>(Op::kAdd, Encoding::kF32, choice);
   return table;
 }
 

@@ -117,7 +117,7 @@ Status ModelLoader::vector(const std::string& name, int64_t n, std::span<const f
   std::memcpy(aligned.data(), tensor->data, tensor->bytes);
   std::vector<float> values(static_cast<size_t>(n));
   const DequantizeArgs args = {n, aligned.data(), values.data()};
-  make_kernel_table(IsaLevels()).dequantize[static_cast<int>(*tensor->encoding)](&args);
+  make_kernel_table().dequantize[static_cast<int>(*tensor->encoding)](&args);
   model_->vectors_.push_back(std::move(values));
   *out = model_->vectors_.back();
   return Status();

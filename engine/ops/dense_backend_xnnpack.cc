@@ -85,7 +85,7 @@ Result<std::unique_ptr<DenseBackend>> DenseBackend::create(
   if (xnn_initialize(nullptr) != xnn_status_success) {
     return make_status(StatusCode::kUnsupported, "XNNPACK does not run on this machine");
   }
-  const KernelTable kernels = make_kernel_table(IsaLevels());
+  const KernelTable kernels = make_kernel_table();
   auto backend = std::make_unique<XnnpackBackend>();
   for (size_t i = 0; i < matrices.size(); ++i) {
     MIDGE_RETURN_IF_ERROR(backend->add(matrices[i], kernels));

@@ -75,7 +75,7 @@ std::vector<uint16_t> random_rows(Encoding encoding, int64_t n, int64_t stride, 
 std::vector<float> decode(Encoding encoding, const uint8_t* row, int64_t k) {
   std::vector<float> values(static_cast<size_t>(k));
   const DequantizeArgs args = {k, row, values.data()};
-  const KernelInfo* kernel = select_kernel(Op::kDequantize, encoding, IsaLevels());
+  const KernelInfo* kernel = select_kernel(Op::kDequantize, encoding);
   reinterpret_cast<DequantizeFunction>(kernel->function)(&args);
   return values;
 }
@@ -359,7 +359,7 @@ TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
 
 TEST(Registry, SelectsByName) {
   const auto selected = [](Op op, Encoding encoding) {
-    const KernelInfo* kernel = select_kernel(op, encoding, IsaLevels());
+    const KernelInfo* kernel = select_kernel(op, encoding);
     return std::string(kernel == nullptr ? "none" : kernel->name);
   };
   EXPECT_EQ(selected(Op::kGemm, Encoding::kQ4B32), "gemm_f32_f32_q4b32_1x1_generic");

@@ -13,7 +13,7 @@ namespace {
 std::vector<float> weight_row(const WeightMatrix& w, int64_t i) {
   std::vector<float> row(static_cast<size_t>(w.k));
   const DequantizeArgs args = {w.k, w.rows(i, 1).data, row.data()};
-  static const KernelTable kernels = make_kernel_table(IsaLevels());
+  static const KernelTable kernels = make_kernel_table();
   kernels.dequantize[static_cast<int>(w.encoding)](&args);
   return row;
 }

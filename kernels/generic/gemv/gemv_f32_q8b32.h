@@ -1,0 +1,52 @@
+// out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend) for packed weights: the specification of the decode
+// arithmetic.
+//
+// Template parameter: how a packed unit is read,
+//   Unit, kBlocks               the unit and its blocks of 32 columns
+//   scale(unit, block, row)     f32
+//   weight(unit, block, row, i) the integer weight of column i of the block, signed
+//
+// Per block: integer = sum of weight * value, exact; then sum = fma(integer, weight scale * activation
+// scale, sum). The blocks of a row follow each other in order of k.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/generic/packed_units.h"
+#include "kernels/kernel_types.h"
+
+namespace midge::generic {
+
+template <typename Reader>
+void gemv_f32_q8b32(const GemvArgs* args) {
+  using Unit = typename Reader::Unit;
+  constexpr int64_t kBlocks = Reader::kBlocks;
+  const int64_t units = (args->k + 32 * kBlocks - 1) / (32 * kBlocks);
+  for (int64_t i = 0; i < args->m; ++i) {
+    const auto* lhs = reinterpret_cast<const LhsBlock*>(static_cast<const char*>(args->lhs) +
+                                                        i * args->lhs_stride);
+    auto* out = reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) + i * args->out_stride);
+    const auto* addend = reinterpret_cast<const float*>(
+        reinterpret_cast<const char*>(args->addend) + i * args->addend_stride);
+    for (int64_t j = 0; j < args->n; ++j) {
+      const auto* tile = static_cast<const Unit*>(args->rhs) + j / kTileRows * units;
+      const int row = static_cast<int>(j % kTileRows);
+      float sum = 0.0f;
+      for (int64_t b = 0; b < units * kBlocks; ++b) {
+        const Unit& unit = tile[b / kBlocks];
+        const int block = static_cast<int>(b % kBlocks);
+        int32_t integer = 0;
+        for (int c = 0; c < 32; ++c) {
+          integer += Reader::weight(unit, block, row, c) * lhs[b].values[c];
+        }
+        const float scale = Reader::scale(unit, block, row) * lhs[b].scale;
+        sum = std::fmaf(static_cast<float>(integer), scale, sum);
+      }
+      out[j] = args->addend == nullptr ? sum : sum + addend[j];
+    }
+  }
+}
+
+}  // namespace midge::generic

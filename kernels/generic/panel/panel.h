@@ -1,0 +1,73 @@
+// The prefill arithmetic, its specification: int8 panels with a scale per 256 columns.
+//
+// A row of a panel is the packed row with its block scales folded into the integers:
+//   q4b32s256  value = s * (q - 8), exact; scale as stored
+//   q4b32      value = (16 * (q - 8) * multiplier + 2^14) >> 15, multiplier = rint(scale / max *
+//              32496), max the largest |scale| of the 256 columns; scale = max * kQ4Unit. 32496 is
+//              127 / 128 of 2^15 rounded to a multiple of 16: the extremes -8 and 7 become -127
+//              and 111.
+//   q8b32      value = (weight * multiplier + 2^14) >> 15, multiplier = rint(scale / max * 32767);
+//              scale = max * kQ8Unit
+// The shift is the one of pmulhrsw and sqrdmulh. Rounding costs at most half of a 127th of the
+// row's largest weight: as much as int8 activations cost.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/generic/packed_units.h"
+#include "kernels/kernel_types.h"
+
+namespace midge::generic {
+
+inline constexpr float kQ4MultiplierMax = 32496.0f;
+inline constexpr float kQ4Unit = 32768.0f / (16.0f * 32496.0f);
+inline constexpr float kQ8MultiplierMax = 32767.0f;
+inline constexpr float kQ8Unit = 32768.0f / 32767.0f;
+
+/// (a * b + 2^14) >> 15, as pmulhrsw and sqrdmulh round.
+inline int multiply_q15(int a, int b) { return (a * b + 0x4000) >> 15; }
+
+/// The integer of a block whose scale is `scale` where the largest is `max`. One division per row and
+/// 256 columns: factor = multiplier_max / max.
+inline int panel_multiplier(float scale, float factor) {
+  return static_cast<int>(std::nearbyintf(scale * factor));
+}
+
+/// The panel of `Reader`'s unit in plain order: panel[row * 256 + column].
+template <typename Reader>
+void unpack(const UnpackArgs* args) {
+  const auto* units = static_cast<const typename Reader::Unit*>(args->rhs);
+  constexpr int64_t kBlocks = Reader::kBlocks;
+  const int64_t blocks = (args->k + 31) / 32;
+  for (int row = 0; row < kTileRows; ++row) {
+    int8_t* panel = args->panel + row * kPanelColumns;
+    std::fill_n(panel, kPanelColumns, int8_t{0});
+    if constexpr (kBlocks == 8) {
+      args->scales[row] = f16_to_f32(units->scales[row]);
+      for (int c = 0; c < kPanelColumns; ++c) {
+        panel[c] = static_cast<int8_t>(Reader::sub_scale(*units, c / 32, row) *
+                                       Reader::weight(*units, c / 32, row, c % 32));
+      }
+    } else {
+      constexpr bool kIsQ4 = sizeof(typename Reader::Unit) == sizeof(UnitQ4B32);
+      float max = 0.0f;
+      for (int64_t b = 0; b < blocks; ++b) {
+        max = std::max(max, std::fabs(Reader::scale(units[b], 0, row)));
+      }
+      const float factor =
+          max == 0.0f ? 0.0f : (kIsQ4 ? kQ4MultiplierMax : kQ8MultiplierMax) / max;
+      args->scales[row] = max * (kIsQ4 ? kQ4Unit : kQ8Unit);
+      for (int64_t b = 0; b < blocks; ++b) {
+        const int multiplier = panel_multiplier(Reader::scale(units[b], 0, row), factor);
+        for (int c = 0; c < 32; ++c) {
+          const int weight = Reader::weight(units[b], 0, row, c) * (kIsQ4 ? 16 : 1);
+          panel[32 * b + c] = static_cast<int8_t>(multiply_q15(weight, multiplier));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace midge::generic

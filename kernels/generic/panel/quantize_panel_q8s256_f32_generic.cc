@@ -1,0 +1,6 @@
+#include "kernels/generic/panel/quantize_panel.h"
+#include "kernels/kernels.h"
+
+void midge::quantize_panel_q8s256_f32_generic(const QuantizePanelArgs* args) {
+  generic::quantize_panel<1, kPanelColumns>(args);
+}

@@ -1,0 +1,98 @@
+// Packed weights: the one layout that the kernels of every ISA read. docs/formats/packed.md has the
+// pictures.
+//
+// A matrix [n, k] is cut into tiles of 32 rows; a tile is one stream of units in order of k, a unit
+// being 32 rows x kPackedUnitElements. Rows beyond n and columns beyond k are weights of zero. Tiles
+// and units start on cache lines.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/encoding.h"
+
+namespace midge {
+
+/// Rows of a tile. A line of 64 bytes holds 4 columns of 16 rows as int8, or of 32 rows as nibbles:
+/// one 512-bit register, lane = row.
+inline constexpr int64_t kTileRows = 32;
+
+/// 32 columns of `q4b32`: scale[r] * (q - 8).
+/// Line g holds columns 4g..4g+3; byte 4r + i is column 4g + i of row r in its low nibble (q) and of
+/// row r + 16 in its high nibble (q ^ 8, which is q - 8 in two's complement). So the whole byte,
+/// read as int8, is 16 * (q[r + 16] - 8) + q[r]: a dot product of whole bytes less one of the low
+/// nibbles is 16 times the upper row's, without a shift.
+struct UnitQ4B32 {
+  uint16_t scales[32];      // f16, [rows]
+  uint8_t nibbles[8][64];
+};
+static_assert(sizeof(UnitQ4B32) == 9 * 64);
+
+/// 256 columns of `q4b32s256`: scale[r] * s * (q - 8).
+/// Byte r of sub_scales[b] has s of row r in its low and of row r + 16 in its high nibble.
+/// nibbles[b] is as in UnitQ4B32.
+struct UnitQ4B32S256 {
+  uint16_t scales[32];      // f16, [rows]
+  uint8_t sub_scales[8][16];
+  uint8_t nibbles[8][8][64];
+};
+static_assert(sizeof(UnitQ4B32S256) == 67 * 64);
+
+/// 32 columns of `q8b32`: scale[r] * value.
+/// values[g][h]: columns 4g..4g+3 of rows 16h..16h+15, byte 4r + i is column 4g + i of row 16h + r.
+struct UnitQ8B32 {
+  uint16_t scales[32];      // f16, [rows]
+  int8_t values[8][2][64];
+};
+static_assert(sizeof(UnitQ8B32) == 17 * 64);
+
+/// One column of `f16`.
+struct UnitF16 {
+  uint16_t values[32];      // [rows]
+};
+static_assert(sizeof(UnitF16) == 64);
+
+/// What a packed unit of an encoding is; elements 0: the encoding has no packed form.
+struct PackedInfo {
+  int unit_elements;
+  int unit_bytes;
+  /// Subtracted from the unsigned weights that kernels multiply, see LhsBlock::correction.
+  int zero_point;
+};
+
+inline constexpr PackedInfo packed_info(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kQ4B32: return {32, sizeof(UnitQ4B32), 8};
+    case Encoding::kQ4B32S256: return {256, sizeof(UnitQ4B32S256), 8};
+    case Encoding::kQ8B32: return {32, sizeof(UnitQ8B32), 128};
+    case Encoding::kF16: return {1, sizeof(UnitF16), 0};
+    default: return {0, 0, 0};
+  }
+}
+
+/// Bytes of one tile of a matrix with k columns.
+inline constexpr int64_t packed_tile_bytes(Encoding encoding, int64_t k) {
+  const PackedInfo info = packed_info(encoding);
+  return (k + info.unit_elements - 1) / info.unit_elements * info.unit_bytes;
+}
+
+/// 32 activations of one row for the decode kernels: value * scale, |value| <= 127.
+/// correction is -zero_point * sum(values): an accumulator that starts from it and adds products
+/// of *unsigned* weights ends with those of the signed ones.
+struct LhsBlock {
+  float scale;
+  int32_t correction;
+  int8_t values[32];
+};
+static_assert(sizeof(LhsBlock) == 40);
+
+/// Blocks of a quantised row of k activations, the last one filled up with zeros. A whole number
+/// of 256 columns, so that every packed unit has its blocks.
+inline constexpr int64_t lhs_blocks(int64_t k) { return (k + 255) / 256 * 8; }
+
+/// Columns that share a scale in the prefill arithmetic.
+inline constexpr int64_t kPanelColumns = 256;
+/// Bytes of the int8 panel of one tile: 32 rows x 256 columns, in the order that the level's
+/// gemm_panel kernel wants.
+inline constexpr int64_t kPanelBytes = kTileRows * kPanelColumns;
+
+}  // namespace midge
