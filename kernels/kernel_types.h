@@ -47,8 +47,7 @@ using DequantizeFunction = void (*)(const DequantizeArgs*);
 struct QuantizeArgs {
   int64_t k;
   const float* in;
-  int32_t zero_point;  // of the weights to come, see PackedInfo
-  LhsBlock* out;       // [lhs_blocks(k)]
+  LhsBlock* out;  // [lhs_blocks(k)]
 };
 using QuantizeFunction = void (*)(const QuantizeArgs*);
 

@@ -2,8 +2,8 @@
 // pictures.
 //
 // A matrix [n, k] is cut into tiles of 32 rows; a tile is one stream of units in order of k, a unit
-// being 32 rows x kPackedUnitElements. Rows beyond n and columns beyond k are weights of zero. Tiles
-// and units start on cache lines.
+// being 32 rows x kPackedUnitElements. Rows beyond n and columns beyond k are weights of zero.
+// Tiles and units start on cache lines.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ namespace midge {
 inline constexpr int64_t kTileRows = 32;
 
 /// 32 columns of `q4b32`: scale[r] * (q - 8).
-/// Line g holds columns 4g..4g+3; byte 4r + i is column 4g + i of row r in its low nibble (q) and of
-/// row r + 16 in its high nibble (q ^ 8, which is q - 8 in two's complement). So the whole byte,
+/// Line g holds columns 4g..4g+3; byte 4r + i is column 4g + i of row r in its low nibble (q) and
+/// of row r + 16 in its high nibble (q ^ 8, which is q - 8 in two's complement). So the whole byte,
 /// read as int8, is 16 * (q[r + 16] - 8) + q[r]: a dot product of whole bytes less one of the low
 /// nibbles is 16 times the upper row's, without a shift.
 struct UnitQ4B32 {
-  uint16_t scales[32];      // f16, [rows]
+  uint16_t scales[32];  // f16, [rows]
   uint8_t nibbles[8][64];
 };
 static_assert(sizeof(UnitQ4B32) == 9 * 64);
@@ -31,7 +31,7 @@ static_assert(sizeof(UnitQ4B32) == 9 * 64);
 /// Byte r of sub_scales[b] has s of row r in its low and of row r + 16 in its high nibble.
 /// nibbles[b] is as in UnitQ4B32.
 struct UnitQ4B32S256 {
-  uint16_t scales[32];      // f16, [rows]
+  uint16_t scales[32];  // f16, [rows]
   uint8_t sub_scales[8][16];
   uint8_t nibbles[8][8][64];
 };
@@ -40,14 +40,14 @@ static_assert(sizeof(UnitQ4B32S256) == 67 * 64);
 /// 32 columns of `q8b32`: scale[r] * value.
 /// values[g][h]: columns 4g..4g+3 of rows 16h..16h+15, byte 4r + i is column 4g + i of row 16h + r.
 struct UnitQ8B32 {
-  uint16_t scales[32];      // f16, [rows]
+  uint16_t scales[32];  // f16, [rows]
   int8_t values[8][2][64];
 };
 static_assert(sizeof(UnitQ8B32) == 17 * 64);
 
 /// One column of `f16`.
 struct UnitF16 {
-  uint16_t values[32];      // [rows]
+  uint16_t values[32];  // [rows]
 };
 static_assert(sizeof(UnitF16) == 64);
 
@@ -55,17 +55,15 @@ static_assert(sizeof(UnitF16) == 64);
 struct PackedInfo {
   int unit_elements;
   int unit_bytes;
-  /// Subtracted from the unsigned weights that kernels multiply, see LhsBlock::correction.
-  int zero_point;
 };
 
 inline constexpr PackedInfo packed_info(Encoding encoding) {
   switch (encoding) {
-    case Encoding::kQ4B32: return {32, sizeof(UnitQ4B32), 8};
-    case Encoding::kQ4B32S256: return {256, sizeof(UnitQ4B32S256), 8};
-    case Encoding::kQ8B32: return {32, sizeof(UnitQ8B32), 128};
-    case Encoding::kF16: return {1, sizeof(UnitF16), 0};
-    default: return {0, 0, 0};
+    case Encoding::kQ4B32: return {32, sizeof(UnitQ4B32)};
+    case Encoding::kQ4B32S256: return {256, sizeof(UnitQ4B32S256)};
+    case Encoding::kQ8B32: return {32, sizeof(UnitQ8B32)};
+    case Encoding::kF16: return {1, sizeof(UnitF16)};
+    default: return {0, 0};
   }
 }
 
@@ -76,8 +74,9 @@ inline constexpr int64_t packed_tile_bytes(Encoding encoding, int64_t k) {
 }
 
 /// 32 activations of one row for the decode kernels: value * scale, |value| <= 127.
-/// correction is -zero_point * sum(values): an accumulator that starts from it and adds products
-/// of *unsigned* weights ends with those of the signed ones.
+/// correction is -8 * sum(values): an accumulator that starts from it and adds the products of
+/// nibbles q = 0..15 ends with those of q - 8. Kernels that need another multiple of the sum (8-bit
+/// weights made unsigned by adding 128: 16 * correction) derive it.
 struct LhsBlock {
   float scale;
   int32_t correction;

@@ -19,10 +19,8 @@ ChatRole role_of(std::string_view field) {
 }
 
 const Tokenizer& tokenizer(const char* name) {
-  static const Tokenizer phi =
-      *load_tokenizer_json(MIDGE_SOURCE_DIR "/assets/models/tiny-phi");
-  static const Tokenizer mimo =
-      *load_tokenizer_json(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo");
+  static const Tokenizer phi = *load_tokenizer_json(MIDGE_SOURCE_DIR "/assets/models/tiny-phi");
+  static const Tokenizer mimo = *load_tokenizer_json(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo");
   return std::string_view(name) == "phi" ? phi : mimo;
 }
 

@@ -42,8 +42,8 @@ std::vector<std::string_view> split_fields(const uint8_t* data, size_t size, siz
 
 void exercise_tokenizer(const Tokenizer& tokenizer, std::string_view text) {
   std::string all(text);
-  for (const AddedToken& token : tokenizer.added_tokens().first(
-           std::min<size_t>(tokenizer.added_tokens().size(), 16))) {
+  for (const AddedToken& token :
+       tokenizer.added_tokens().first(std::min<size_t>(tokenizer.added_tokens().size(), 16))) {
     all += " " + token.content;
   }
   for (const SpecialTokens special : {SpecialTokens::kParse, SpecialTokens::kAsText}) {
@@ -76,8 +76,9 @@ void exercise_model(const Model& model) {
   options.batch_rows = 2;
   const auto session = Session::create(**executor, options);
   require(session.ok(), "a session can be made");
-  const std::vector<int32_t> tokens(static_cast<size_t>(std::min<int64_t>(options.context_length, 2)),
-                                    static_cast<int32_t>(config.vocab_size - 1));
+  const std::vector<int32_t> tokens(
+      static_cast<size_t>(std::min<int64_t>(options.context_length, 2)),
+      static_cast<int32_t>(config.vocab_size - 1));
   const std::vector<int32_t> rows = {0};
   std::vector<float> logits(static_cast<size_t>(config.vocab_size));
   StepOutputs outputs;

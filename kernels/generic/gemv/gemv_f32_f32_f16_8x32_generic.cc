@@ -7,8 +7,8 @@
 // fused multiply-add each.
 void midge::gemv_f32_f32_f16_8x32_generic(const GemvArgs* args) {
   for (int64_t i = 0; i < args->m; ++i) {
-    const auto* lhs = reinterpret_cast<const float*>(static_cast<const char*>(args->lhs) +
-                                                     i * args->lhs_stride);
+    const auto* lhs =
+        reinterpret_cast<const float*>(static_cast<const char*>(args->lhs) + i * args->lhs_stride);
     auto* out = reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) + i * args->out_stride);
     const auto* addend = reinterpret_cast<const float*>(
         reinterpret_cast<const char*>(args->addend) + i * args->addend_stride);

@@ -1,13 +1,13 @@
-// out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend) for packed weights: the specification of the decode
-// arithmetic.
+// out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend) for packed weights: the specification of the
+// decode arithmetic.
 //
 // Template parameter: how a packed unit is read,
 //   Unit, kBlocks               the unit and its blocks of 32 columns
 //   scale(unit, block, row)     f32
 //   weight(unit, block, row, i) the integer weight of column i of the block, signed
 //
-// Per block: integer = sum of weight * value, exact; then sum = fma(integer, weight scale * activation
-// scale, sum). The blocks of a row follow each other in order of k.
+// Per block: integer = sum of weight * value, exact; then sum = fma(integer, weight scale *
+// activation scale, sum). The blocks of a row follow each other in order of k.
 #pragma once
 
 #include <algorithm>

@@ -29,8 +29,8 @@ inline constexpr float kQ8Unit = 32768.0f / 32767.0f;
 /// (a * b + 2^14) >> 15, as pmulhrsw and sqrdmulh round.
 inline int multiply_q15(int a, int b) { return (a * b + 0x4000) >> 15; }
 
-/// The integer of a block whose scale is `scale` where the largest is `max`. One division per row and
-/// 256 columns: factor = multiplier_max / max.
+/// The integer of a block whose scale is `scale` where the largest is `max`. One division per row
+/// and 256 columns: factor = multiplier_max / max.
 inline int panel_multiplier(float scale, float factor) {
   return static_cast<int>(std::nearbyintf(scale * factor));
 }
@@ -56,8 +56,7 @@ void unpack(const UnpackArgs* args) {
       for (int64_t b = 0; b < blocks; ++b) {
         max = std::max(max, std::fabs(Reader::scale(units[b], 0, row)));
       }
-      const float factor =
-          max == 0.0f ? 0.0f : (kIsQ4 ? kQ4MultiplierMax : kQ8MultiplierMax) / max;
+      const float factor = max == 0.0f ? 0.0f : (kIsQ4 ? kQ4MultiplierMax : kQ8MultiplierMax) / max;
       args->scales[row] = max * (kIsQ4 ? kQ4Unit : kQ8Unit);
       for (int64_t b = 0; b < blocks; ++b) {
         const int multiplier = panel_multiplier(Reader::scale(units[b], 0, row), factor);

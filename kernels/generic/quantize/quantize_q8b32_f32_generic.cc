@@ -9,6 +9,6 @@ void midge::quantize_q8b32_f32_generic(const QuantizeArgs* args) {
     if (count <= 0) continue;
     int32_t sum = 0;
     block.scale = generic::quantize_block(args->in + 32 * b, count, block.values, &sum);
-    block.correction = -args->zero_point * sum;
+    block.correction = -8 * sum;
   }
 }
