@@ -106,6 +106,30 @@ Status read_rope(const JsonObject& root, ModelConfig* config) {
   return Status();
 }
 
+// Position scaling under its key, and under the one that converters used in 2023. A factor of 0 or
+// 1 scales nothing; what else is written would change every angle, so it must not be overlooked.
+Status refuse_gguf_rope_scaling(const WeightSource& source, const std::string& architecture) {
+  const GgufFile& gguf = *source.gguf();
+  const std::string type_key = architecture + ".rope.scaling.type";
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view type, gguf.string_or(type_key, "linear"));
+  const bool longrope = type == "longrope" && source.find("rope_factors_long.weight") != nullptr;
+  if (type == "none" || longrope) return Status();
+  if (type != "linear") {
+    return make_status(StatusCode::kUnsupported,
+                       "%s: '%s' is '%s', expected 'none', 'linear' with factor 1, or 'longrope' "
+                       "with tensor 'rope_factors_long.weight'",
+                       gguf.path().c_str(), type_key.c_str(), printable(type).c_str());
+  }
+  for (const char* name : {".rope.scaling.factor", ".rope.scale_linear"}) {
+    MIDGE_ASSIGN_OR_RETURN(const double factor, gguf.number_or(architecture + name, 1.0));
+    if (factor != 0.0 && factor != 1.0) {
+      return make_status(StatusCode::kUnsupported, "%s: '%s%s' is %g, expected 1",
+                         gguf.path().c_str(), architecture.c_str(), name, factor);
+    }
+  }
+  return Status();
+}
+
 }  // namespace
 
 float longrope_attention_factor(int64_t context, int64_t original) {
@@ -199,6 +223,7 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
   c.rms_epsilon = static_cast<float>(epsilon);
   MIDGE_ASSIGN_OR_RETURN(const double theta, gguf.number_or(key("rope.freq_base"), 10000.0));
   c.rope.theta = static_cast<float>(theta);
+  MIDGE_RETURN_IF_ERROR(refuse_gguf_rope_scaling(source, architecture));
   MIDGE_ASSIGN_OR_RETURN(c.rope.width,
                          gguf.integer_or(key("rope.dimension_count"), 1, kHeadDimMax, c.head_dim));
   const SourceTensor* table = source.find("token_embd.weight");

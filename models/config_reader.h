@@ -10,7 +10,8 @@ namespace midge {
 /// Refuses activations and rope types other than the ones midge computes.
 Status read_hugging_face_config(const WeightSource& source, ModelConfig* config);
 
-/// The same from GGUF metadata `<architecture>.*`.
+/// The same from GGUF metadata `<architecture>.*`. Refuses position scaling other than longrope by
+/// factor tensors (unsupported).
 Status read_gguf_config(const WeightSource& source, const std::string& architecture,
                         ModelConfig* config);
 

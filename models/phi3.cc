@@ -1,5 +1,6 @@
-// Phi-3 family: Phi-4 (14B) and Phi-4-mini. docs/models/phi3.md.
-// Fused qkv and gate_up matrices, no biases; Phi-4-mini: tied head, partial rotary, longrope.
+// Phi-3 family: Phi-4 (14B), Phi-4-mini, and Phi-3 and 3.5 mini and medium. docs/models/phi3.md.
+// Fused qkv and gate_up matrices, no biases; Phi-4-mini: tied head, partial rotary, longrope;
+// Phi-3 of 4k context: a sliding window.
 #include "models/config_reader.h"
 #include "models/registry.h"
 
@@ -33,15 +34,22 @@ Status read_rope_factors(ModelLoader& loader) {
   return Status();
 }
 
+// Converters before July 2024 (llama.cpp's change 8931) wrote no window. Of the models they knew,
+// these two have one that is shorter than their context: Phi-3-mini-4k and Phi-3-medium-4k.
+int64_t unwritten_window(const ModelConfig& config) {
+  const bool layers = config.layer_count == 32 || config.layer_count == 40;
+  return layers && config.context_length == 4096 ? 2047 : 0;
+}
+
 Status read_config(ModelLoader& loader) {
   ModelConfig& config = loader.config();
   const WeightSource& source = loader.source();
   if (source.kind() == SourceKind::kGguf) {
     MIDGE_RETURN_IF_ERROR(read_gguf_config(source, "phi3", &config));
-    // 0 means none here.
-    MIDGE_ASSIGN_OR_RETURN(
-        config.sliding_window,
-        source.gguf()->integer_or("phi3.attention.sliding_window", 0, INT64_MAX, 0));
+    // A written 0 means none.
+    MIDGE_ASSIGN_OR_RETURN(config.sliding_window,
+                           source.gguf()->integer_or("phi3.attention.sliding_window", 0, INT64_MAX,
+                                                     unwritten_window(config)));
     return read_rope_factors(loader);
   }
   MIDGE_RETURN_IF_ERROR(read_hugging_face_config(source, &config));

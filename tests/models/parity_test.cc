@@ -74,6 +74,9 @@ const Case kCases[] = {
     {"qwen2", {100}, {"greedy"}},
     {"llama", {1, 100}, {"greedy"}},
     {"phi3-window", {19, 20, 21, 60}, {"greedy"}},
+    {"phi3-mini", {31, 32, 90}, {"greedy"}},
+    {"phi3.5-mini", {64, 65}, {"greedy_cross"}},
+    {"phi3-medium", {64, 65}, {"greedy_cross"}},
 };
 
 std::string model_path(const std::string& name) { return test::data_path("golden/models/" + name); }
@@ -126,7 +129,7 @@ TEST_P(Parity, GreedyContinuation) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Parity, ::testing::ValuesIn(kCases), [](const auto& c) {
   std::string name = c.param.name;
-  std::replace(name.begin(), name.end(), '-', '_');
+  std::replace_if(name.begin(), name.end(), [](char x) { return x == '-' || x == '.'; }, '_');
   return name;
 });
 

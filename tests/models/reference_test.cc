@@ -63,12 +63,14 @@ TEST(Reference, BundledModels) {
 }
 
 TEST(Reference, OddShapes) {
-  std::vector<CheckpointShape> shapes(5);
+  std::vector<CheckpointShape> shapes(6);
   shapes[0].head_dim = 8;
   shapes[1] = {"phi3", 33, 1, 47, 3, 3, 6, 17, 64, true, 0};
   shapes[2] = {"qwen2", 64, 2, 20, 8, 1, 256, 40, 64, false, 0};
   shapes[3] = {"mimo", 50, 1, 70, 6, 2, 10, 30, 64, false, 0};
   shapes[4].window = 5;
+  // The heads of Phi-3-mini at full size.
+  shapes[5] = {"phi3", 192, 1, 40, 2, 2, 96, 40, 64, false, 11};
   for (const CheckpointShape& shape : shapes) {
     const test::TempDir dir;
     test::write_checkpoint(dir, shape);

@@ -2,6 +2,7 @@
 
 Everything is computed in float32, on one thread, with eager attention, from fixed seeds.
 """
+import copy
 import json
 import os
 import zlib
@@ -61,7 +62,11 @@ def save_json(path, value):
 def model_class(config_dict):
     """(model class, config object) of transformers for a config.json; mimo is computed as qwen2."""
     if config_dict["model_type"] == "phi3":
-        return Phi3ForCausalLM, Phi3Config.from_dict(dict(config_dict))
+        config = copy.deepcopy(config_dict)
+        # transformers renames this type itself, but too late for its own check of the other keys.
+        if (config.get("rope_scaling") or {}).get("type") == "su":
+            config["rope_scaling"]["type"] = "longrope"
+        return Phi3ForCausalLM, Phi3Config.from_dict(config)
     if config_dict["model_type"] == "llama":
         return LlamaForCausalLM, LlamaConfig.from_dict(dict(config_dict))
     fields = {k: v for k, v in config_dict.items() if k not in ("model_type", "architectures")}
@@ -83,6 +88,13 @@ def load_model(directory, config_changes=None):
     )
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     return model.eval()
+
+
+def new_model(config_dict):
+    """The transformers model of a config.json in float32; its weights are for the caller to set."""
+    cls, config = model_class(config_dict)
+    config._attn_implementation = "eager"
+    return cls(config).to(torch.float32).eval()
 
 
 def forward(model, tokens):

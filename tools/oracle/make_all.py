@@ -3,6 +3,8 @@
 
     pip install -r tools/oracle/requirements.txt
     python3 tools/oracle/make_all.py --out tests/data/golden
+
+All but llama_cpp/, which needs an npm package as well: make_llama_cpp.py. That folder is verified.
 """
 import argparse
 import os

@@ -6,7 +6,8 @@
 Needs models/ in the output folder (make_models.py). The F32 files hold the checkpoints' weights
 unchanged (llama: q and k rows reordered), so models/<case>/expected.safetensors applies. The other
 types lose precision: their expected logits come from transformers running on the weights as the
-gguf package decodes them.
+gguf package decodes them. phi3-4k-no-window.gguf lacks the key of the window, as the files of old
+converters do.
 """
 import argparse
 import json
@@ -21,6 +22,8 @@ from gguf import GGUFReader, GGUFWriter, LlamaFileType
 from gguf.quants import dequantize, quantize
 
 import common
+import make_models
+from tiny_configs import PHI3_4K_CASE
 
 # output name -> (checkpoint, type of the matrices, length whose logits are kept)
 QUANTISED = {
@@ -119,7 +122,8 @@ def add_keys(writer, config, matrix_type):
     original = config["original_max_position_embeddings"]
     writer.add_rope_dimension_count(int(head_dim * config.get("partial_rotary_factor", 1.0)))
     writer.add_rope_scaling_orig_ctx_len(original)
-    writer.add_sliding_window(config["sliding_window"] or 0)
+    if "sliding_window" in config:  # old converters wrote no such key
+        writer.add_sliding_window(config["sliding_window"] or 0)
     if config["rope_scaling"]:
         ratio = config["max_position_embeddings"] / original
         writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(ratio) / math.log(original)))
@@ -156,10 +160,9 @@ def read_gguf(path):
     return result
 
 
-def model_of_gguf(out, case, path):
-    """transformers' model of a checkpoint with every weight replaced by the GGUF file's."""
-    model = common.load_model(os.path.join(out, "models", case))
-    config = read_case(out, case)[0]
+def model_of_gguf(config, path):
+    """transformers' float32 model of a config.json with the weights of a GGUF file."""
+    model = common.new_model(config)
     stored, used = read_gguf(path), set()
     for name, parameter in model.named_parameters():  # a tied head is listed once
         used.add(gguf_name(name))
@@ -170,6 +173,23 @@ def model_of_gguf(out, case, path):
     left = {name for name in stored if name not in used and not name.startswith("rope_factors")}
     assert not left, left
     return model
+
+
+def make_no_window(folder, expected):
+    """A file that only its layers and context tell to be Phi-3-mini-4k: the window is 2047."""
+    case, name = PHI3_4K_CASE, "phi3-4k-no-window"
+    tensors = {n: value.numpy() for n, value in make_models.checkpoint(case).items()}
+    path = os.path.join(folder, name + ".gguf")
+    config = {key: value for key, value in case.config.items() if key != "sliding_window"}
+    write_gguf(path, config, tensors, Type.F32)
+    tokens = common.random_tokens(case.seed, "tokens", case.lengths[0], case.config["vocab_size"])
+    logits = common.forward(model_of_gguf(case.config, path), tokens)[0]
+    full = common.forward(model_of_gguf(case.config | {"sliding_window": None}, path), tokens)[0]
+    window = case.config["sliding_window"]
+    share = np.abs(full - logits).max(-1) / np.ptp(logits)
+    assert (share[:window] <= 1e-6).all() and (share[window:] > 1e-3).all(), share[window:]
+    expected[f"{name}.tokens"] = tokens.astype(np.int32)
+    expected[f"{name}.logits"] = logits[window:]
 
 
 def write_version_2(source, target):
@@ -197,7 +217,7 @@ def main():
         config, tensors = read_case(out, case)
         path = os.path.join(folder, name + ".gguf")
         write_gguf(path, config, tensors, matrix_type)
-        model = model_of_gguf(out, case, path)
+        model = model_of_gguf(config, path)
         source = common.load_tensors(os.path.join(out, "models", case, "expected.safetensors"))
         tokens = source[f"tokens.{length}"].numpy()
         logits = common.forward(model, tokens)[0]
@@ -206,6 +226,7 @@ def main():
         original = source[f"logits.{length}"].numpy()
         shift = np.abs(logits - original).max() / np.ptp(original)
         print(f"{name}: logits differ from the unrounded model's by {shift:.2e} of their range")
+    make_no_window(folder, expected)
     common.save_expected(os.path.join(folder, "expected.safetensors"), expected)
     write_version_2(os.path.join(folder, "phi4-mini-q4_0.gguf"),
                     os.path.join(folder, "phi4-mini-q4_0-v2.gguf"))

@@ -250,6 +250,73 @@ PHI3_WINDOW = {
     "vocab_size": 256,
 }
 
+# Phi-3-mini-4k: one KV head per query head, heads of three quarters of a power of two (96), an odd
+# window well inside of the context.
+PHI3_MINI = PHI3_WINDOW | {
+    "hidden_size": 96,
+    "intermediate_size": 64,
+    "max_position_embeddings": 96,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "original_max_position_embeddings": 96,
+    "sliding_window": 31,
+    "eos_token_id": 220,
+    "pad_token_id": 220,
+    "vocab_size": 224,
+}
+
+# Phi-3.5-mini: longrope over the whole head, one factor per pair; a window beyond the context.
+PHI3_5_MINI = PHI3_MINI | {
+    "max_position_embeddings": 2048,
+    "original_max_position_embeddings": 64,
+    "rope_scaling": {
+        "long_factor": [1.08, 1.11, 1.2, 1.95, 3.8, 9.1, 18.9, 31.2, 44.6, 57.7, 62.3, 64.8],
+        "short_factor": [1.0, 1.02, 1.03, 1.1, 1.22, 1.5, 1.75, 2.0, 2.27, 2.6, 2.75, 2.84],
+        "type": "longrope",
+    },
+    "sliding_window": 262144,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.38.1",
+}
+
+# Phi-3-medium-128k: groups of four, KV heads that are no power of two (40 on 10), longrope under
+# its first name.
+PHI3_MEDIUM = PHI3_5_MINI | {
+    "num_attention_heads": 12,
+    "num_hidden_layers": 3,
+    "num_key_value_heads": 3,
+    "rope_scaling": {
+        "long_factor": [1.0, 1.25, 9.5, 50.0],
+        "short_factor": [1.0, 1.01, 1.08, 1.3],
+        "type": "su",
+    },
+    "sliding_window": 2048,
+    "transformers_version": "4.39.3",
+}
+
+# Layers, context and window of the real Phi-3-mini-4k: by the first two a loader recognises it in a
+# GGUF file without a window. All other sizes are as small as can be.
+PHI3_4K = PHI3_WINDOW | {
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "max_position_embeddings": 4096,
+    "num_attention_heads": 1,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 1,
+    "original_max_position_embeddings": 4096,
+    "sliding_window": 2047,
+    "vocab_size": 256,
+}
+
+# Phi-4-mini with every width a multiple of 256, as K-quants need: tied, longrope, partial rotary.
+PHI4_MINI_256 = PHI4_MINI | {
+    "hidden_size": 256,
+    "intermediate_size": 512,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "rope_scaling": PHI3_5_MINI["rope_scaling"] | {"type": "longrope"},
+}
+
 
 def active_window(config):
     """Length of the sliding window that cuts attention off in a config.json, 0 if none does.
@@ -279,4 +346,10 @@ CASES = [
          generation_config={"bos_token_id": 250, "eos_token_id": 252, "pad_token_id": 255}),
     Case("phi3-window", PHI3_WINDOW, "bfloat16", 17, [19, 20, 21, 60], {"greedy": 10}, [60],
          generation_config={"bos_token_id": 1, "eos_token_id": [250, 251], "pad_token_id": 250}),
+    Case("phi3-mini", PHI3_MINI, "bfloat16", 19, [31, 32, 90], {"greedy": 10}, [90]),
+    Case("phi3.5-mini", PHI3_5_MINI, "bfloat16", 18, [64, 65], {"greedy_cross": 40}, [65]),
+    Case("phi3-medium", PHI3_MEDIUM, "bfloat16", 20, [64, 65], {"greedy_cross": 40}, [65]),
 ]
+# These exist as GGUF files only.
+PHI3_4K_CASE = Case("phi3-4k", PHI3_4K, "float32", 23, [2060], {}, [])
+PHI4_MINI_256_CASE = Case("phi4-mini-256", PHI4_MINI_256, "float32", 22, [65], {}, [])

@@ -5,7 +5,8 @@
 
 Checked: every expected value is reproduced from the stored files; the GGUF F32 files hold the
 checkpoints' weights and give the same logits; transformers' GGUF loader takes the llama files' row
-order back; the sliding window cuts where facts.json says; the MTP module's decoder layer equals
+order back; the sliding window cuts where facts.json says; llama.cpp's mixes hold the types they are
+there for; the MTP module's decoder layer equals
 transformers' Qwen2 one; block values, sampling results and the total size are consistent.
 """
 import argparse
@@ -22,11 +23,12 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer, Qwen2Rot
 
 import common
 import make_gguf
+import make_llama_cpp
 import make_models
 from mimo_mtp import PREFIX, MimoMtp
-from tiny_configs import CASES, active_window
+from tiny_configs import CASES, PHI3_4K_CASE, active_window
 
-SIZE_MAX = 8_000_000
+SIZE_MAX = 12_000_000
 # Share of the logit range by which another processor's or library's sums may differ.
 TOLERANCE = 1e-5
 
@@ -95,7 +97,7 @@ def in_checkpoint_order(config, name, stored):
 
 
 def check_keys(folder):
-    """The keys that tell the llama and the sliding-window file from the others."""
+    """The keys that tell the llama and the sliding-window files from the others."""
     llama = GGUFReader(os.path.join(folder, "llama-f32.gguf")).fields
     assert llama["general.architecture"].contents() == "llama"
     assert llama["llama.rope.dimension_count"].contents() == 8
@@ -103,6 +105,10 @@ def check_keys(folder):
     window = GGUFReader(os.path.join(folder, "phi3-window-f32.gguf")).fields
     assert window["general.architecture"].contents() == "phi3"
     assert window["phi3.attention.sliding_window"].contents() == 20
+    old = GGUFReader(os.path.join(folder, "phi3-4k-no-window.gguf")).fields
+    assert old["phi3.block_count"].contents() == 32
+    assert old["phi3.context_length"].contents() == 4096
+    assert not any("sliding_window" in key for key in old)
 
 
 def check_gguf(out):
@@ -116,7 +122,7 @@ def check_gguf(out):
             kept = in_checkpoint_order(config, make_gguf.gguf_name(name), stored)
             assert np.array_equal(kept, value), (case, name)
         source = common.load_tensors(os.path.join(out, "models", case, "expected.safetensors"))
-        model = make_gguf.model_of_gguf(out, case, path)
+        model = make_gguf.model_of_gguf(config, path)
         same = common.load_model(os.path.join(out, "models", case))
         length = max(next(c for c in CASES if c.name == case).lengths)
         tokens = source[f"tokens.{length}"].numpy()
@@ -124,14 +130,34 @@ def check_gguf(out):
         assert np.array_equal(logits, common.forward(same, tokens)[0]), case
         check_close(f"{case}-f32", logits, source[f"logits.{length}"])
     for name, (case, _, length) in make_gguf.QUANTISED.items():
-        model = make_gguf.model_of_gguf(out, case, os.path.join(folder, name + ".gguf"))
+        config = make_gguf.read_case(out, case)[0]
+        model = make_gguf.model_of_gguf(config, os.path.join(folder, name + ".gguf"))
         logits = common.forward(model, expected[f"{name}.tokens.{length}"])[0]
         check_close(name, logits, expected[f"{name}.logits.{length}"])
+    name, config = "phi3-4k-no-window", PHI3_4K_CASE.config
+    model = make_gguf.model_of_gguf(config, os.path.join(folder, name + ".gguf"))
+    logits = common.forward(model, expected[f"{name}.tokens"])[0]
+    check_close(name, logits[config["sliding_window"]:], expected[f"{name}.logits"])
     older = GGUFReader(os.path.join(folder, "phi4-mini-q4_0-v2.gguf"))
     newer = GGUFReader(os.path.join(folder, "phi4-mini-q4_0.gguf"))
     assert older.fields["GGUF.version"].contents() == 2
     for a, b in zip(older.tensors, newer.tensors, strict=True):
         assert a.name == b.name and np.array_equal(a.data, b.data)
+
+
+def check_llama_cpp(out):
+    folder = os.path.join(out, "llama_cpp")
+    stored = common.load_tensors(os.path.join(folder, "expected.safetensors"))
+    types = {}
+    for name in make_llama_cpp.FILES:
+        tokens, logits = make_llama_cpp.expected_of(folder, name)
+        assert np.array_equal(tokens, stored[f"{name}.tokens"]), name
+        check_close(name, logits, stored[f"{name}.logits"])
+        tensors = GGUFReader(os.path.join(folder, name + ".gguf")).tensors
+        types[name] = {tensor.tensor_type for tensor in tensors}
+    assert types["phi4-mini-q4_k_m"] == {Type.F32, Type.Q4_K, Type.Q6_K}
+    assert types["phi4-mini-q5_k_m"] == {Type.F32, Type.Q5_K, Type.Q6_K}
+    assert types["phi4-mini-q4_0"] == {Type.F32, Type.Q4_0, Type.Q6_K}
 
 
 def check_blocks(out):
@@ -171,7 +197,7 @@ def main():
     out = parser.parse_args().out
     for case in CASES:
         check_case(out, case)
-    for check in (check_mtp, check_gguf, check_blocks, check_sampling, check_size):
+    for check in (check_mtp, check_gguf, check_llama_cpp, check_blocks, check_sampling, check_size):
         check(out)
     print("golden data verified")
 
