@@ -34,8 +34,9 @@ Status read_rope_factors(ModelLoader& loader) {
   return Status();
 }
 
-// Converters before July 2024 (llama.cpp's change 8931) wrote no window. Of the models they knew,
-// these two have one that is shorter than their context: Phi-3-mini-4k and Phi-3-medium-4k.
+// Converters before July 2024 (llama.cpp's pull request 8627) wrote no window. Of the models they
+// knew, two have one that is shorter than their context: Phi-3-mini-4k and Phi-3-medium-4k, which
+// llama.cpp recognised by these numbers (8931).
 int64_t unwritten_window(const ModelConfig& config) {
   const bool layers = config.layer_count == 32 || config.layer_count == 40;
   return layers && config.context_length == 4096 ? 2047 : 0;

@@ -64,6 +64,14 @@ std::string without_key(std::string bytes, const std::string& key) {
   return bytes;
 }
 
+// The file with another value of a u32 key.
+std::string with_u32(std::string bytes, const std::string& key, uint32_t value) {
+  const std::string name = text(key) + raw(static_cast<uint32_t>(GgufType::kU32));
+  const size_t at = bytes.find(name);
+  EXPECT_NE(at, std::string::npos) << key;
+  return bytes.replace(at + name.size(), sizeof(value), raw(value));
+}
+
 float error_of_logits(const std::string& path, std::span<const int32_t> tokens,
                       std::span<const float> expected) {
   Running run;
@@ -90,13 +98,16 @@ TEST(GgufVariants, WindowThatNobodyWrote) {
 TEST(GgufVariants, WindowsThatAreNone) {
   const test::TempDir dir;
   const std::string key = "phi3.attention.sliding_window";
+  const std::string unwritten = without_key(gguf_bytes("phi3-window-f32.gguf"), key);
   const std::string zero =
       text(key) + raw(static_cast<uint32_t>(GgufType::kU32)) + raw<uint32_t>(0);
   const std::string files[] = {
       // A written 0 holds, whatever the layers and the context.
       dir.write("zero.gguf", with_entries(gguf_bytes("phi3-4k-no-window.gguf"), {zero})),
-      // No key, and another model than the two that had a window.
-      dir.write("other.gguf", without_key(gguf_bytes("phi3-window-f32.gguf"), key)),
+      // No key, and one of the two numbers that tell the models which had a window.
+      dir.write("layers.gguf", with_u32(unwritten, "phi3.context_length", 4096)),
+      dir.write("context.gguf",
+                with_u32(gguf_bytes("phi3-4k-no-window.gguf"), "phi3.context_length", 4095)),
       // Longer than the context.
       test::data_path("golden/gguf/phi4-mini-f32.gguf"),
   };
@@ -109,9 +120,8 @@ TEST(GgufVariants, WindowsThatAreNone) {
 
 TEST(GgufVariants, AttentionFactorThatNobodyWrote) {
   const test::TempDir dir;
-  const std::string path =
-      dir.write("x.gguf", without_key(gguf_bytes("phi4-mini-f32.gguf"),
-                                      "phi3.rope.scaling.attn_factor"));
+  const std::string path = dir.write(
+      "x.gguf", without_key(gguf_bytes("phi4-mini-f32.gguf"), "phi3.rope.scaling.attn_factor"));
   const GoldenFile golden("golden/models/phi4-mini/expected.safetensors");
   EXPECT_LE(error_of_logits(path, golden.i32("tokens.65"), golden.f32("logits.65")), kBound);
 }
@@ -168,9 +178,9 @@ TEST(GgufVariants, RopeScalingThatMidgeDoesNotCompute) {
 // What llama.cpp chose for the matrices of a Phi-4-mini-shaped model with widths of k * 256: the
 // order is that of kMixTensors. The later of two layers gets more bits in the "M" mixes.
 constexpr const char* kMixTensors[] = {
-    "token_embd.weight",       "blk.0.attn_qkv.weight",    "blk.0.attn_output.weight",
-    "blk.0.ffn_up.weight",     "blk.0.ffn_down.weight",    "blk.1.attn_qkv.weight",
-    "blk.1.attn_output.weight", "blk.1.ffn_up.weight",      "blk.1.ffn_down.weight",
+    "token_embd.weight",        "blk.0.attn_qkv.weight", "blk.0.attn_output.weight",
+    "blk.0.ffn_up.weight",      "blk.0.ffn_down.weight", "blk.1.attn_qkv.weight",
+    "blk.1.attn_output.weight", "blk.1.ffn_up.weight",   "blk.1.ffn_down.weight",
 };
 
 struct Mix {
@@ -179,12 +189,9 @@ struct Mix {
 };
 
 const Mix kMixes[] = {
-    {"phi4-mini-q4_k_m",
-     {"Q6_K", "Q4_K", "Q4_K", "Q4_K", "Q4_K", "Q6_K", "Q4_K", "Q4_K", "Q6_K"}},
-    {"phi4-mini-q5_k_m",
-     {"Q6_K", "Q5_K", "Q5_K", "Q5_K", "Q5_K", "Q6_K", "Q5_K", "Q5_K", "Q6_K"}},
-    {"phi4-mini-q4_0",
-     {"Q6_K", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0"}},
+    {"phi4-mini-q4_k_m", {"Q6_K", "Q4_K", "Q4_K", "Q4_K", "Q4_K", "Q6_K", "Q4_K", "Q4_K", "Q6_K"}},
+    {"phi4-mini-q5_k_m", {"Q6_K", "Q5_K", "Q5_K", "Q5_K", "Q5_K", "Q6_K", "Q5_K", "Q5_K", "Q6_K"}},
+    {"phi4-mini-q4_0", {"Q6_K", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0", "Q4_0"}},
 };
 
 // The tied table serves as head, too: it is read by rows and multiplied with.
