@@ -2,7 +2,7 @@
 # usage: cmake -DSOURCE=<repository> -P check_layers.cmake
 set(kernels kernels)
 set(engine_core engine/core)
-set(engine_platform ${engine_core} engine/platform)
+set(engine_platform ${engine_core} ${kernels} engine/platform)
 set(engine_formats ${engine_core} ${kernels} engine/formats)
 set(engine_tokenizer ${engine_core} engine/formats engine/tokenizer)
 set(engine_ops ${engine_platform} ${kernels} engine/ops)

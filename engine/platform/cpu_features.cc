@@ -1,0 +1,93 @@
+#include "engine/platform/cpu_features.h"
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace midge {
+namespace {
+
+constexpr bool bit(uint64_t word, int index) { return (word >> index & 1) != 0; }
+
+// Linux, arch/arm64/include/uapi/asm/hwcap.h. Spelt out, because the C library's header does not
+// know the later ones everywhere.
+constexpr int kHwcapAsimd = 1;
+constexpr int kHwcapAsimdDp = 20;
+constexpr int kHwcap2I8mm = 13;
+
+// Intel's manual, volume 2A, CPUID.
+constexpr int kLeaf1EcxFma = 12;
+constexpr int kLeaf1EcxOsxsave = 27;
+constexpr int kLeaf1EcxF16c = 29;
+constexpr int kLeaf7EbxAvx2 = 5;
+constexpr int kLeaf7EbxAvx512F = 16;
+constexpr int kLeaf7EbxAvx512Dq = 17;
+constexpr int kLeaf7EbxAvx512Bw = 30;
+constexpr int kLeaf7EbxAvx512Vl = 31;
+constexpr int kLeaf7EcxAvx512Vnni = 11;
+// XCR0: xmm and ymm; mask registers, upper halves of zmm0-15, zmm16-31.
+constexpr uint64_t kXcr0Avx = 0x06;
+constexpr uint64_t kXcr0Avx512 = 0xE6;
+
+#if defined(__x86_64__)
+X86Words read_x86_words() {
+  X86Words words = {};
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0) words.leaf1_ecx = ecx;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
+    words.leaf7_ebx = ebx;
+    words.leaf7_ecx = ecx;
+  }
+  if (bit(words.leaf1_ecx, kLeaf1EcxOsxsave)) {
+    __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    words.xcr0 = uint64_t{edx} << 32 | eax;
+  }
+  return words;
+}
+#endif
+
+}  // namespace
+
+IsaLevels arm64_isa_levels(uint64_t hwcap, uint64_t hwcap2) {
+  IsaLevels levels;
+  if (!bit(hwcap, kHwcapAsimd)) return levels;
+  levels.add(IsaLevel::kNeon);
+  if (!bit(hwcap, kHwcapAsimdDp)) return levels;
+  levels.add(IsaLevel::kNeonDot);
+  if (!bit(hwcap2, kHwcap2I8mm)) return levels;
+  levels.add(IsaLevel::kNeonI8mm);
+  return levels;
+}
+
+IsaLevels x86_64_isa_levels(const X86Words& words) {
+  IsaLevels levels;
+  if ((words.xcr0 & kXcr0Avx) != kXcr0Avx || !bit(words.leaf1_ecx, kLeaf1EcxFma) ||
+      !bit(words.leaf1_ecx, kLeaf1EcxF16c) || !bit(words.leaf7_ebx, kLeaf7EbxAvx2)) {
+    return levels;
+  }
+  levels.add(IsaLevel::kAvx2);
+  if ((words.xcr0 & kXcr0Avx512) != kXcr0Avx512 || !bit(words.leaf7_ebx, kLeaf7EbxAvx512F) ||
+      !bit(words.leaf7_ebx, kLeaf7EbxAvx512Dq) || !bit(words.leaf7_ebx, kLeaf7EbxAvx512Bw) ||
+      !bit(words.leaf7_ebx, kLeaf7EbxAvx512Vl) || !bit(words.leaf7_ecx, kLeaf7EcxAvx512Vnni)) {
+    return levels;
+  }
+  levels.add(IsaLevel::kAvx512Vnni);
+  return levels;
+}
+
+IsaLevels detect_isa_levels() {
+#if defined(__aarch64__) && defined(__linux__)
+  return arm64_isa_levels(::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2));
+#elif defined(__x86_64__)
+  return x86_64_isa_levels(read_x86_words());
+#else
+  return {};
+#endif
+}
+
+}  // namespace midge

@@ -1,0 +1,193 @@
+// The levels of recorded CPUs, and of this one.
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "engine/platform/cpu_features.h"
+
+namespace midge {
+namespace {
+
+std::string names(IsaLevels levels) {
+  std::string text;
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    const auto level = static_cast<IsaLevel>(i);
+    if (!levels.has(level)) continue;
+    if (!text.empty()) text += ' ';
+    text += isa_level_name(level);
+  }
+  return text;
+}
+
+// Names of the bits of AT_HWCAP as in the "Features" line of /proc/cpuinfo, then of AT_HWCAP2
+// (Linux, arch/arm64/kernel/cpuinfo.c).
+constexpr const char* kHwcapNames[] = {
+    "fp",       "asimd",   "evtstrm", "aes",    "pmull",  "sha1",    "sha2",  "crc32",
+    "atomics",  "fphp",    "asimdhp", "cpuid",  "asimdrdm", "jscvt", "fcma",  "lrcpc",
+    "dcpop",    "sha3",    "sm3",     "sm4",    "asimddp", "sha512", "sve",   "asimdfhm",
+    "dit",      "uscat",   "ilrcpc",  "flagm",  "ssbs",   "sb",      "paca",  "pacg"};
+constexpr const char* kHwcap2Names[] = {
+    "dcpodp", "sve2",  "sveaes",  "svepmull", "svebitperm", "svesha3", "svesm4", "flagm2",
+    "frint",  "svei8mm", "svef32mm", "svef64mm", "svebf16", "i8mm",   "bf16",   "dgh",
+    "rng",    "bti",   "mte"};
+
+struct Arm64Words {
+  uint64_t hwcap = 0;
+  uint64_t hwcap2 = 0;
+};
+
+// The words behind a "Features" line. Later features than those named above are left out.
+Arm64Words arm64_words(const std::string& features) {
+  Arm64Words words;
+  std::istringstream stream(features);
+  std::string feature;
+  while (stream >> feature) {
+    for (size_t i = 0; i < std::size(kHwcapNames); ++i) {
+      if (feature == kHwcapNames[i]) words.hwcap |= uint64_t{1} << i;
+    }
+    for (size_t i = 0; i < std::size(kHwcap2Names); ++i) {
+      if (feature == kHwcap2Names[i]) words.hwcap2 |= uint64_t{1} << i;
+    }
+  }
+  return words;
+}
+
+struct Arm64Case {
+  const char* cpu;
+  const char* features;  // of /proc/cpuinfo
+  const char* levels;
+};
+
+constexpr Arm64Case kArm64Cases[] = {
+    {"no Advanced SIMD", "cpuid", "generic"},
+    {"Cortex-A53 (Raspberry Pi 3)", "fp asimd evtstrm crc32 cpuid", "generic neon"},
+    {"Cortex-A72 (Graviton 1)", "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid", "generic neon"},
+    {"Cortex-A76 (Raspberry Pi 5)",
+     "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop "
+     "asimddp",
+     "generic neon neon_dot"},
+    {"Cortex-A55 (RK3568)",
+     "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop "
+     "asimddp",
+     "generic neon neon_dot"},
+    {"Cortex-X1 (Tensor G1)",
+     "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop "
+     "asimddp",
+     "generic neon neon_dot"},
+    {"Neoverse N1 (Graviton 2)",
+     "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop "
+     "asimddp ssbs",
+     "generic neon neon_dot"},
+    {"Cortex-A510 (Snapdragon 8 Gen 1, SVE hidden by the system)",
+     "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma "
+     "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg "
+     "dcpodp flagm2 frint i8mm bf16 bti",
+     "generic neon neon_dot neon_i8mm"},
+    {"Neoverse V1 (Graviton 3)",
+     "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma "
+     "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs paca pacg "
+     "dcpodp svei8mm svebf16 i8mm bf16 dgh rng",
+     "generic neon neon_dot neon_i8mm"},
+    {"Neoverse N2 (Cobalt 100)",
+     "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma "
+     "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm uscat ilrcpc flagm ssbs sb dcpodp sve2 "
+     "sveaes svepmull svebitperm svesha3 svesm4 flagm2 frint svei8mm svebf16 i8mm bf16",
+     "generic neon neon_dot neon_i8mm"},
+};
+
+TEST(CpuFeatures, RecordedArm64) {
+  for (const Arm64Case& c : kArm64Cases) {
+    const Arm64Words words = arm64_words(c.features);
+    EXPECT_EQ(names(arm64_isa_levels(words.hwcap, words.hwcap2)), c.levels) << c.cpu;
+  }
+  // The words themselves, so that the table of names above is not its own witness.
+  EXPECT_EQ(names(arm64_isa_levels(0x887, 0)), "generic neon");                 // Raspberry Pi 3
+  EXPECT_EQ(names(arm64_isa_levels(0x119FFF, 0)), "generic neon neon_dot");     // Graviton 2
+  EXPECT_EQ(arm64_words(kArm64Cases[3].features).hwcap, 0x119FFFu);
+  EXPECT_EQ(names(arm64_isa_levels(0x119FFF, 0x2000)), "generic neon neon_dot neon_i8mm");
+  // i8mm without the dot product, which no core has, is no reason to run neon_i8mm.
+  EXPECT_EQ(names(arm64_isa_levels(0x887, 0x2000)), "generic neon");
+}
+
+struct X86Case {
+  const char* cpu;
+  X86Words words;
+  const char* levels;
+};
+
+constexpr X86Case kX86Cases[] = {
+    {"Nehalem", {0x0098E3BD, 0, 0, 0}, "generic"},
+    {"Ivy Bridge: AVX and F16C, no AVX2", {0x7FBAE3FF, 0x00000281, 0, 0x07}, "generic"},
+    {"Haswell", {0x7FFAFBFF, 0x000027AB, 0, 0x07}, "generic avx2"},
+    {"Zen 2", {0x7ED8320B, 0x219C91A9, 0x00400004, 0x207}, "generic avx2"},
+    {"Alder Lake: AVX-VNNI, no AVX-512",
+     {0x7FFAFBFF, 0x239CA7EB, 0x98C027AC, 0x207},
+     "generic avx2"},
+    {"Skylake-X: AVX-512 without VNNI", {0x7FFEFBFF, 0xD39FFFFB, 0x00000008, 0x2FF}, "generic avx2"},
+    {"Cascade Lake", {0x7FFEFBFF, 0xD39FFFFB, 0x00000808, 0x2FF}, "generic avx2 avx512_vnni"},
+    {"Zen 4", {0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x2E7}, "generic avx2 avx512_vnni"},
+    {"Zen 4, the system saves no zmm", {0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x07}, "generic avx2"},
+    {"Zen 4, the system saves mask registers and lower zmm only",
+     {0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x67},
+     "generic avx2"},
+    {"Zen 4, the system saves no ymm", {0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x03}, "generic"},
+    {"Zen 4, no OSXSAVE", {0x76D8320B, 0xF1BF97A9, 0x00405FCE, 0}, "generic"},
+};
+
+TEST(CpuFeatures, RecordedX86) {
+  for (const X86Case& c : kX86Cases) {
+    EXPECT_EQ(names(x86_64_isa_levels(c.words)), c.levels) << c.cpu;
+  }
+}
+
+// The value of a line "KEY : VALUE" of /proc/cpuinfo; empty without one.
+std::string cpuinfo_line(const std::string& key) {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    const size_t colon = line.find(':');
+    if (colon != std::string::npos && line.rfind(key, 0) == 0) return line.substr(colon + 1) + " ";
+  }
+  return "";
+}
+
+// What detection must find here, from a source that it does not read: the emulated CPU's name, or
+// the kernel's list of features.
+std::string expected_levels() {
+#ifdef MIDGE_EMULATED
+  const char* variable = std::getenv("QEMU_CPU");
+  const std::string cpu = variable == nullptr ? "max" : variable;
+  if (cpu == "cortex-a53" || cpu == "cortex-a72") return "generic neon";
+  if (cpu == "cortex-a76" || cpu == "neoverse-n1") return "generic neon neon_dot";
+  if (cpu.rfind("max", 0) == 0) return "generic neon neon_dot neon_i8mm";
+  return "unknown QEMU_CPU " + cpu;
+#elif defined(__aarch64__)
+  const Arm64Words words = arm64_words(cpuinfo_line("Features"));
+  return names(arm64_isa_levels(words.hwcap, words.hwcap2));
+#elif defined(__x86_64__)
+  const std::string flags = cpuinfo_line("flags");
+  const auto has_all = [&](std::initializer_list<const char*> wanted) {
+    for (const char* flag : wanted) {
+      const std::string word = ' ' + std::string(flag) + ' ';
+      if (flags.find(word) == std::string::npos) return false;
+    }
+    return true;
+  };
+  // Linux clears the flags of registers that it does not save.
+  if (!has_all({"avx2", "fma", "f16c"})) return "generic";
+  if (!has_all({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"})) {
+    return "generic avx2";
+  }
+  return "generic avx2 avx512_vnni";
+#else
+  return "generic";
+#endif
+}
+
+TEST(CpuFeatures, ThisMachine) { EXPECT_EQ(names(detect_isa_levels()), expected_levels()); }
+
+}  // namespace
+}  // namespace midge
