@@ -25,14 +25,14 @@ std::string names(IsaLevels levels) {
 // Names of the bits of AT_HWCAP as in the "Features" line of /proc/cpuinfo, then of AT_HWCAP2
 // (Linux, arch/arm64/kernel/cpuinfo.c).
 constexpr const char* kHwcapNames[] = {
-    "fp",       "asimd",   "evtstrm", "aes",    "pmull",  "sha1",    "sha2",  "crc32",
-    "atomics",  "fphp",    "asimdhp", "cpuid",  "asimdrdm", "jscvt", "fcma",  "lrcpc",
-    "dcpop",    "sha3",    "sm3",     "sm4",    "asimddp", "sha512", "sve",   "asimdfhm",
-    "dit",      "uscat",   "ilrcpc",  "flagm",  "ssbs",   "sb",      "paca",  "pacg"};
-constexpr const char* kHwcap2Names[] = {
-    "dcpodp", "sve2",  "sveaes",  "svepmull", "svebitperm", "svesha3", "svesm4", "flagm2",
-    "frint",  "svei8mm", "svef32mm", "svef64mm", "svebf16", "i8mm",   "bf16",   "dgh",
-    "rng",    "bti",   "mte"};
+    "fp",      "asimd", "evtstrm", "aes",   "pmull",    "sha1",   "sha2", "crc32",
+    "atomics", "fphp",  "asimdhp", "cpuid", "asimdrdm", "jscvt",  "fcma", "lrcpc",
+    "dcpop",   "sha3",  "sm3",     "sm4",   "asimddp",  "sha512", "sve",  "asimdfhm",
+    "dit",     "uscat", "ilrcpc",  "flagm", "ssbs",     "sb",     "paca", "pacg"};
+constexpr const char* kHwcap2Names[] = {"dcpodp",   "sve2",     "sveaes",  "svepmull", "svebitperm",
+                                        "svesha3",  "svesm4",   "flagm2",  "frint",    "svei8mm",
+                                        "svef32mm", "svef64mm", "svebf16", "i8mm",     "bf16",
+                                        "dgh",      "rng",      "bti",     "mte"};
 
 struct Arm64Words {
   uint64_t hwcap = 0;
@@ -104,8 +104,8 @@ TEST(CpuFeatures, RecordedArm64) {
     EXPECT_EQ(names(arm64_isa_levels(words.hwcap, words.hwcap2)), c.levels) << c.cpu;
   }
   // The words themselves, so that the table of names above is not its own witness.
-  EXPECT_EQ(names(arm64_isa_levels(0x887, 0)), "generic neon");                 // Raspberry Pi 3
-  EXPECT_EQ(names(arm64_isa_levels(0x119FFF, 0)), "generic neon neon_dot");     // Graviton 2
+  EXPECT_EQ(names(arm64_isa_levels(0x887, 0)), "generic neon");              // Raspberry Pi 3
+  EXPECT_EQ(names(arm64_isa_levels(0x119FFF, 0)), "generic neon neon_dot");  // Graviton 2
   EXPECT_EQ(arm64_words(kArm64Cases[3].features).hwcap, 0x119FFFu);
   EXPECT_EQ(names(arm64_isa_levels(0x119FFF, 0x2000)), "generic neon neon_dot neon_i8mm");
   // i8mm without the dot product, which no core has, is no reason to run neon_i8mm.
@@ -126,7 +126,9 @@ constexpr X86Case kX86Cases[] = {
     {"Alder Lake: AVX-VNNI, no AVX-512",
      {0x7FFAFBFF, 0x239CA7EB, 0x98C027AC, 0x207},
      "generic avx2"},
-    {"Skylake-X: AVX-512 without VNNI", {0x7FFEFBFF, 0xD39FFFFB, 0x00000008, 0x2FF}, "generic avx2"},
+    {"Skylake-X: AVX-512 without VNNI",
+     {0x7FFEFBFF, 0xD39FFFFB, 0x00000008, 0x2FF},
+     "generic avx2"},
     {"Cascade Lake", {0x7FFEFBFF, 0xD39FFFFB, 0x00000808, 0x2FF}, "generic avx2 avx512_vnni"},
     {"Zen 4", {0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x2E7}, "generic avx2 avx512_vnni"},
     {"Zen 4, the system saves no zmm", {0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x07}, "generic avx2"},
@@ -143,6 +145,7 @@ TEST(CpuFeatures, RecordedX86) {
   }
 }
 
+#ifndef MIDGE_EMULATED
 // The value of a line "KEY : VALUE" of /proc/cpuinfo; empty without one.
 std::string cpuinfo_line(const std::string& key) {
   std::ifstream file("/proc/cpuinfo");
@@ -153,6 +156,7 @@ std::string cpuinfo_line(const std::string& key) {
   }
   return "";
 }
+#endif
 
 // What detection must find here, from a source that it does not read: the emulated CPU's name, or
 // the kernel's list of features.
