@@ -1,10 +1,11 @@
 // midge chat: a conversation over several turns.
 #include <cstdio>
 
+#include "cli/chat_options.h"
 #include "cli/common.h"
 #include "cli/line_editor.h"
 #include "cli/terminal.h"
-#include "engine/tokenizer/chat.h"
+#include "engine/tokenizer/think.h"
 
 namespace midge {
 namespace {
@@ -12,16 +13,19 @@ namespace {
 struct Options {
   RunOptions run;
   SampleOptions sample;
-  std::string template_name;
+  ChatOptions chat;
   std::optional<std::string> system;
 };
 
 /// The conversation and what of it the session has read.
 class Conversation {
  public:
-  Conversation(LoadedModel& loaded, const ChatTemplate& chat, GenerateOptions options,
+  Conversation(LoadedModel& loaded, ChatSetup setup, GenerateOptions options,
                std::optional<std::string> system)
-      : loaded_(loaded), chat_(chat), options_(std::move(options)), system_(std::move(system)) {}
+      : loaded_(loaded),
+        setup_(std::move(setup)),
+        options_(std::move(options)),
+        system_(std::move(system)) {}
 
   void clear() {
     // Truncation to nothing cannot fail.
@@ -31,10 +35,11 @@ class Conversation {
   }
 
   // Sends a message and shows the answer.
-  Result<GenerateResult> send(const std::string& message,
+  Result<GenerateResult> send(const ChatMessage& message,
                               const std::function<bool(std::string_view)>& show) {
     std::vector<int32_t> prompt = unread_;
     MIDGE_RETURN_IF_ERROR(append_turn(message, &prompt));
+    const int64_t answer_begin = loaded_.session->length() + static_cast<int64_t>(prompt.size());
     Result<GenerateResult> result =
         generate(*loaded_.session, *loaded_.tokenizer, prompt, options_, show);
     if (!result.ok()) return result;
@@ -44,52 +49,71 @@ class Conversation {
     // rendering; anything else belongs to the answer.
     const int32_t last = result->tokens.back().token;
     if (result->reason != FinishReason::kStopToken) unread_.push_back(last);
+    if (setup_.drop_think) MIDGE_RETURN_IF_ERROR(forget_thought(*result, answer_begin));
     return result;
   }
 
  private:
-  Status append_turn(const std::string& message, std::vector<int32_t>* prompt) const {
+  // Takes an answer that has a thought back, to be read again without it.
+  Status forget_thought(const GenerateResult& result, int64_t answer_begin) {
+    std::vector<int32_t> answer;
+    for (const GeneratedToken& token : result.tokens) answer.push_back(token.token);
+    if (result.reason == FinishReason::kStopToken) answer.pop_back();
+    MIDGE_ASSIGN_OR_RETURN(std::vector<int32_t> kept, drop_think(*loaded_.tokenizer, answer));
+    if (kept == answer) return Status();
+    unread_ = std::move(kept);
+    return loaded_.session->truncate(answer_begin);
+  }
+
+  Status append_turn(const ChatMessage& message, std::vector<int32_t>* prompt) const {
     std::vector<ChatMessage> messages;
     if (!started_ && system_.has_value()) messages.push_back({ChatRole::kSystem, *system_});
-    messages.push_back({ChatRole::kUser, message});
+    messages.push_back(message);
     std::vector<PromptPart> parts;
     if (started_) {
-      MIDGE_ASSIGN_OR_RETURN(parts, render_chat_continuation(chat_, TurnEnd::kMissing, messages));
+      MIDGE_ASSIGN_OR_RETURN(parts,
+                             render_chat_continuation(setup_.chat, TurnEnd::kMissing, messages));
     } else {
-      MIDGE_ASSIGN_OR_RETURN(parts, render_chat(chat_, messages, GenerationPrompt::kAssistant));
+      MIDGE_ASSIGN_OR_RETURN(
+          parts, render_chat(setup_.chat, messages, GenerationPrompt::kAssistant, setup_.tools));
     }
     return loaded_.tokenizer->encode_parts(parts, prompt);
   }
 
   LoadedModel& loaded_;
-  ChatTemplate chat_;
+  ChatSetup setup_;
   GenerateOptions options_;
   std::optional<std::string> system_;
   std::vector<int32_t> unread_;  // tokens of the last answer that the session has not read
   bool started_ = false;
 };
 
-Result<ChatTemplate> choose_template(const Options& options, const Tokenizer& tokenizer) {
-  if (!options.template_name.empty()) return chat_template_from_name(options.template_name);
-  return detect_chat_template(tokenizer.chat_template());
-}
-
-bool show(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-  return !interrupted();
+// "/tool TEXT" is the result of a tool; any other line is the user's.
+ChatMessage message_of(const std::string& line) {
+  constexpr std::string_view kToolCommand = "/tool ";
+  if (line.starts_with(kToolCommand)) return {ChatRole::kTool, line.substr(kToolCommand.size())};
+  return {ChatRole::kUser, line};
 }
 
 Status chat_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.run));
-  MIDGE_ASSIGN_OR_RETURN(const ChatTemplate chat, choose_template(options, *loaded.tokenizer));
+  MIDGE_ASSIGN_OR_RETURN(ChatSetup setup, set_up_chat(options.chat, *loaded.tokenizer));
+  if (options.system.has_value() && setup.chat.system_rule == SystemRule::kReplaced) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "%s: the chat template takes no system message, found --system",
+                       loaded.path.c_str());
+  }
   MIDGE_ASSIGN_OR_RETURN(GenerateOptions generate_options,
                          make_generate_options(options.sample, loaded));
+  generate_options.special_text = true;
+  const bool hide_think = setup.hide_think;
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
-  Conversation conversation(loaded, chat, std::move(generate_options), options.system);
+  Conversation conversation(loaded, std::move(setup), std::move(generate_options), options.system);
   if (stdin_is_terminal()) {
-    std::fprintf(stderr, "%s. Ctrl-C stops an answer; /clear starts anew; /exit or Ctrl-D ends.\n",
+    std::fprintf(stderr,
+                 "%s. Ctrl-C stops an answer; /clear starts anew; /tool TEXT gives a tool's "
+                 "result; /exit or Ctrl-D ends.\n",
                  loaded.path.c_str());
   }
   const std::unique_ptr<LineEditor> editor = LineEditor::create("> ");
@@ -102,7 +126,10 @@ Status chat_command(const Options& options) {
       conversation.clear();
       continue;
     }
-    const Result<GenerateResult> result = conversation.send(line, show);
+    AnswerPrinter printer(hide_think);
+    const Result<GenerateResult> result = conversation.send(
+        message_of(line), [&](std::string_view text) { return printer.show(text); });
+    printer.finish();
     interrupted() = false;
     std::fputc('\n', stdout);
     std::fflush(stdout);
@@ -123,8 +150,7 @@ void add_chat_command(CLI::App& app, Command* run) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model");
   add_run_options(*command, options->run);
   add_sample_options(*command, options->sample);
-  command->add_option("--template", options->template_name,
-                      "Chat template by name, if the model's own is not recognised");
+  add_chat_options(*command, options->chat);
   command->add_option("--system", options->system, "System message");
   command->callback([=] { *run = [=] { return chat_command(*options); }; });
 }

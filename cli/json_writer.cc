@@ -70,6 +70,12 @@ JsonWriter& JsonWriter::member(std::string_view name, bool value) {
   return *this;
 }
 
+JsonWriter& JsonWriter::member_json(std::string_view name, std::string_view json) {
+  key(name);
+  text_ += json;
+  return *this;
+}
+
 JsonWriter& JsonWriter::element(std::string_view text) {
   separate();
   quote(text);

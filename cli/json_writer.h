@@ -23,6 +23,8 @@ class JsonWriter {
   JsonWriter& member(std::string_view key, int64_t number);
   JsonWriter& member(std::string_view key, double number);
   JsonWriter& member(std::string_view key, bool value);
+  /// A value that is JSON text already.
+  JsonWriter& member_json(std::string_view key, std::string_view json);
   JsonWriter& element(std::string_view text);
   JsonWriter& element(int64_t number);
 

@@ -1,10 +1,14 @@
-// midge run: continues a text.
+// midge run: continues a text, or answers a conversation.
 #include <cstdio>
 #include <iostream>
 #include <iterator>
 
+#include "cli/chat_options.h"
 #include "cli/common.h"
 #include "cli/terminal.h"
+#include "engine/core/mapped_file.h"
+#include "engine/tokenizer/chat_json.h"
+#include "engine/tokenizer/think.h"
 
 namespace midge {
 namespace {
@@ -12,45 +16,101 @@ namespace {
 struct Options {
   RunOptions run;
   SampleOptions sample;
+  ChatOptions chat;
   std::string prompt;
+  std::string messages_path;
 };
 
-Status run_command(const Options& options) {
-  std::string prompt = options.prompt;
-  if (prompt == "-") {
-    prompt.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+/// What the model continues.
+struct Prompt {
+  std::string text;
+  std::vector<int32_t> tokens;
+};
+
+Result<Prompt> text_prompt(const Options& options, const Tokenizer& tokenizer) {
+  Prompt prompt;
+  prompt.text = options.prompt;
+  if (prompt.text == "-") {
+    prompt.text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
   }
+  MIDGE_ASSIGN_OR_RETURN(prompt.tokens, encode_prompt(tokenizer, prompt.text));
+  return prompt;
+}
+
+Result<Prompt> chat_prompt(const Options& options, const ChatSetup& setup,
+                           const Tokenizer& tokenizer) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string text,
+                         read_small_file(options.messages_path, kChatJsonBytesMax));
+  MIDGE_ASSIGN_OR_RETURN(std::vector<ChatMessage> messages,
+                         parse_chat_messages(options.messages_path, text));
+  for (ChatMessage& message : messages) {
+    if (!setup.drop_think || message.role != ChatRole::kAssistant) continue;
+    message.content = std::string(split_think(message.content).answer);
+  }
+  MIDGE_ASSIGN_OR_RETURN(
+      const std::vector<PromptPart> parts,
+      render_chat(setup.chat, messages, GenerationPrompt::kAssistant, setup.tools));
+  Prompt prompt;
+  prompt.text = render_text(parts);
+  MIDGE_RETURN_IF_ERROR(tokenizer.encode_parts(parts, &prompt.tokens));
+  return prompt;
+}
+
+// Members "thought", "answer" and "tool_calls".
+void write_answer(JsonWriter& json, ChatFamily family, const std::string& text) {
+  const ThinkSplit split = split_think(text);
+  const ParsedAnswer answer = parse_tool_calls(family, split.answer);
+  json.member("thought", split.thought).member("answer", answer.content);
+  json.begin_array("tool_calls");
+  for (const ToolCall& call : answer.tool_calls) {
+    json.begin_object().member("name", call.name);
+    json.member_json("arguments", call.arguments).end_object();
+  }
+  json.end_array();
+}
+
+Status run_command(const Options& options) {
+  const bool is_chat = !options.messages_path.empty();
   MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.run));
-  MIDGE_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens,
-                         encode_prompt(*loaded.tokenizer, prompt));
-  if (tokens.empty()) {
+  ChatSetup setup;
+  Prompt prompt;
+  if (is_chat) {
+    MIDGE_ASSIGN_OR_RETURN(setup, set_up_chat(options.chat, *loaded.tokenizer));
+    MIDGE_ASSIGN_OR_RETURN(prompt, chat_prompt(options, setup, *loaded.tokenizer));
+  } else {
+    MIDGE_ASSIGN_OR_RETURN(prompt, text_prompt(options, *loaded.tokenizer));
+  }
+  if (prompt.tokens.empty()) {
     return make_status(StatusCode::kInvalidArgument, "the prompt is empty");
   }
-  MIDGE_ASSIGN_OR_RETURN(const GenerateOptions generate_options,
+  MIDGE_ASSIGN_OR_RETURN(GenerateOptions generate_options,
                          make_generate_options(options.sample, loaded));
+  generate_options.special_text = is_chat;
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
-  if (!options.run.json) std::fwrite(prompt.data(), 1, prompt.size(), stdout);
+  if (!options.run.json && !is_chat) {
+    std::fwrite(prompt.text.data(), 1, prompt.text.size(), stdout);
+  }
+  AnswerPrinter printer(setup.hide_think);
   const auto show = [&](std::string_view text) {
-    if (!options.run.json) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    }
-    return !interrupted();
+    return options.run.json ? !interrupted() : printer.show(text);
   };
-  MIDGE_ASSIGN_OR_RETURN(const GenerateResult result, generate(*loaded.session, *loaded.tokenizer,
-                                                               tokens, generate_options, show));
+  MIDGE_ASSIGN_OR_RETURN(
+      const GenerateResult result,
+      generate(*loaded.session, *loaded.tokenizer, prompt.tokens, generate_options, show));
   if (options.run.json) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.run").member("version", int64_t{1});
     json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
-    json.member("prompt", prompt);
+    json.member("prompt", prompt.text);
     write_sampling(json, generate_options.sampler);
     write_result(json, result);
+    if (is_chat) write_answer(json, setup.chat.family, result.text);
     write_memory(json, loaded);
     json.member("load_seconds", loaded.load_seconds).end_object();
     print_json(json);
   } else {
+    printer.finish();
     std::fputc('\n', stdout);
     std::fflush(stdout);
     report_speed(result);
@@ -65,11 +125,14 @@ Status run_command(const Options& options) {
 
 void add_run_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("run", "Continue a text");
+  CLI::App* command = app.add_subcommand("run", "Continue a text or a conversation");
   add_run_options(*command, options->run);
   add_sample_options(*command, options->sample);
-  command->add_option("-p,--prompt", options->prompt, "The text; '-' reads standard input")
-      ->required();
+  auto* input = command->add_option_group("input")->require_option(1);
+  input->add_option("-p,--prompt", options->prompt, "The text; '-' reads standard input");
+  auto* messages = input->add_option("--messages", options->messages_path,
+                                     "JSON file of a conversation, to answer it");
+  for (CLI::Option* option : add_chat_options(*command, options->chat)) option->needs(messages);
   command
       ->add_option("--logprobs", options->sample.sampler.logprobs,
                    "Alternatives per token in --json")

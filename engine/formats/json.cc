@@ -150,4 +150,13 @@ Result<JsonObject> JsonDocument::root() const {
   return JsonObject(object, &state_->name);
 }
 
+Result<simdjson::dom::array> JsonDocument::root_array() const {
+  simdjson::dom::array array;
+  if (state_->root.get_array().get(array) != simdjson::SUCCESS) {
+    return make_status(StatusCode::kInvalidFile, "%s: is %s, expected an array",
+                       state_->name.c_str(), json_type_name(state_->root));
+  }
+  return array;
+}
+
 }  // namespace midge

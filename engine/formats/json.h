@@ -56,8 +56,9 @@ class JsonDocument {
   /// Reads and parses a file of at most `bytes_max` bytes.
   static Result<JsonDocument> load(const std::string& path, uint64_t bytes_max);
 
-  /// The root, which must be an object. Errors: invalid_file.
+  /// The root, which must be an object, or an array. Errors: invalid_file.
   Result<JsonObject> root() const;
+  Result<simdjson::dom::array> root_array() const;
 
  private:
   JsonDocument() = default;

@@ -19,9 +19,12 @@ double seconds_between(Clock::time_point start, Clock::time_point end) {
 // Output of one call, from token to shown text.
 class TextStream {
  public:
-  TextStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops,
+  TextStream(const Tokenizer& tokenizer, const GenerateOptions& options,
              const std::function<bool(std::string_view)>& on_text, std::string* text)
-      : decoder_(&tokenizer), matcher_(stops), on_text_(on_text), text_(text) {
+      : decoder_(&tokenizer, !options.special_text),
+        matcher_(options.stop_strings),
+        on_text_(on_text),
+        text_(text) {
     piece_.reserve(kPieceBytes);
     shown_.reserve(kPieceBytes);
   }
@@ -112,7 +115,7 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
   const int64_t room = session.context_length() - session.length();
   result.tokens.reserve(static_cast<size_t>(std::clamp<int64_t>(room, 1, options.tokens_max)));
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
-  TextStream stream(tokenizer, options.stop_strings, on_text, &result.text);
+  TextStream stream(tokenizer, options, on_text, &result.text);
 
   for (const int32_t token : session.tokens()) sampler.observe_prompt(token);
   const auto start = Clock::now();

@@ -17,6 +17,7 @@ struct GenerateOptions {
   int64_t tokens_max = 256;               ///< at least 1
   std::vector<int32_t> stop_ids;          ///< end the output; not part of its text
   std::vector<std::string> stop_strings;  ///< end the output; not part of its text
+  bool special_text = false;              ///< special tokens are part of the text
   SamplerOptions sampler;
 };
 

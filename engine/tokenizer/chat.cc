@@ -1,52 +1,64 @@
 #include "engine/tokenizer/chat.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <utility>
+
+#include "engine/tokenizer/chat_json.h"
+#include "engine/tokenizer/chat_texts.h"
 
 namespace midge {
 namespace {
 
-constexpr const char* kNames = "phi4, phi4-mini, mimo";
-
-// Default system texts of ChatML templates in use, longest first where one contains another.
-constexpr std::string_view kDefaultSystems[] = {
-    kMimoDefaultSystem,
-    "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
-};
-
-// Texts by which templates reveal that they do more than write the turns: fixed system messages,
-// thinking sections dropped from the history.
-constexpr std::string_view kReasoningMarkers[] = {
-    "You are Phi, a language model trained by Microsoft",  // Phi-4-reasoning, -plus
-    "Your name is Phi, an AI math expert",                 // Phi-4-mini-reasoning
-    "</think>",
-};
+using Parts = std::vector<PromptPart>;
 
 // Added tokens that end generation wherever they exist.
 constexpr std::string_view kEndTokens[] = {"<|im_end|>", "<|end|>", "<|endoftext|>", "<|eot_id|>",
                                            "<end_of_turn>"};
 
-const char* role_name(ChatRole role) {
-  switch (role) {
-    case ChatRole::kSystem: return "system";
-    case ChatRole::kUser: return "user";
-    case ChatRole::kAssistant: return "assistant";
+// Tags inside of templates' own texts that some vocabularies have as added tokens.
+constexpr std::string_view kInnerTags[] = {"<think>", "</think>", "<tool_call>", "</tool_call>"};
+
+void add_token(Parts* parts, std::string content) { parts->push_back({true, std::move(content)}); }
+
+// Text of a user, a model or a file: never parsed.
+void add_text(Parts* parts, std::string_view text) {
+  if (!text.empty()) parts->push_back({false, std::string(text)});
+}
+
+// The tag of kInnerTags that `text` begins with; empty if there is none.
+std::string_view leading_tag(std::string_view text) {
+  for (const std::string_view tag : kInnerTags) {
+    if (text.starts_with(tag)) return tag;
   }
-  return "user";
+  return {};
 }
 
-void add_token(std::vector<PromptPart>* parts, std::string content) {
-  parts->push_back({true, std::move(content)});
+// Text of the template itself, in which tags are tokens where the vocabulary has them.
+void add_template_text(Parts* parts, std::string_view text) {
+  size_t begin = 0;
+  for (size_t i = text.find('<'); i < text.size(); i = text.find('<', i)) {
+    const std::string_view tag = leading_tag(text.substr(i));
+    if (tag.empty()) {
+      ++i;
+      continue;
+    }
+    add_text(parts, text.substr(begin, i - begin));
+    parts->push_back({true, std::string(tag), true});
+    i += tag.size();
+    begin = i;
+  }
+  add_text(parts, text.substr(begin));
 }
 
-void add_text(std::vector<PromptPart>* parts, std::string text) {
-  if (!text.empty()) parts->push_back({false, std::move(text)});
-}
+bool is_result(ChatRole role) { return role == ChatRole::kTool || role == ChatRole::kToolResponse; }
 
-void open_turn(ChatFamily family, ChatRole role, std::vector<PromptPart>* parts) {
-  const std::string name = role_name(role);
+void open_turn(ChatFamily family, ChatRole role, Parts* parts) {
+  const std::string name = chat_role_name(role);
   switch (family) {
+    case ChatFamily::kPhi3:
+      add_token(parts, "<|" + name + "|>");
+      add_text(parts, "\n");
+      return;
     case ChatFamily::kPhi4:
       add_token(parts, "<|im_start|>");
       add_text(parts, name);
@@ -60,103 +72,178 @@ void open_turn(ChatFamily family, ChatRole role, std::vector<PromptPart>* parts)
   }
 }
 
-const char* turn_end_token(ChatFamily family) {
-  return family == ChatFamily::kPhi4Mini ? "<|end|>" : "<|im_end|>";
+void close_turn(ChatFamily family, TurnEnd end, Parts* parts) {
+  const bool im = family == ChatFamily::kPhi4 || family == ChatFamily::kChatMl;
+  const bool newline = family == ChatFamily::kPhi3 || family == ChatFamily::kChatMl;
+  if (end == TurnEnd::kMissing) add_token(parts, im ? "<|im_end|>" : "<|end|>");
+  if (newline) add_text(parts, "\n");
 }
 
-void close_turn(ChatFamily family, TurnEnd end, std::vector<PromptPart>* parts) {
-  if (end == TurnEnd::kMissing) add_token(parts, turn_end_token(family));
-  if (family == ChatFamily::kChatMl) add_text(parts, "\n");
+// Phi-4-mini: one list of all calls between a pair of tokens.
+void add_calls_phi4_mini(std::span<const ToolCall> calls, Parts* parts) {
+  add_token(parts, "<|tool_call|>");
+  std::string list = "[";
+  for (const ToolCall& call : calls) {
+    if (list.size() > 1) list += ", ";
+    list += "{\"name\": ";
+    list += template_json_string(call.name);
+    list += ", \"arguments\": ";
+    list += call.arguments;
+    list += "}";
+  }
+  add_text(parts, list + "]");
+  add_token(parts, "<|/tool_call|>");
 }
 
-void add_turn(ChatFamily family, ChatRole role, const std::string& content,
-              std::vector<PromptPart>* parts) {
-  open_turn(family, role, parts);
-  add_text(parts, content);
+void add_calls_chatml(std::span<const ToolCall> calls, Parts* parts) {
+  for (const ToolCall& call : calls) {
+    add_template_text(parts, kToolCallHead);
+    add_text(parts, call.name);
+    add_template_text(parts, kToolCallMiddle);
+    add_text(parts, call.arguments);
+    add_template_text(parts, kToolCallTail);
+  }
+}
+
+void add_assistant_calls(ChatFamily family, const ChatMessage& message, Parts* parts) {
+  if (family == ChatFamily::kPhi4Mini) {
+    open_turn(family, message.role, parts);
+    add_text(parts, message.content);
+    add_calls_phi4_mini(message.tool_calls, parts);
+  } else {
+    // The newline after the role belongs to what follows it, and a call begins with one.
+    add_token(parts, "<|im_start|>");
+    add_text(parts, chat_role_name(message.role));
+    if (!message.content.empty()) add_text(parts, "\n" + message.content);
+    add_calls_chatml(message.tool_calls, parts);
+  }
   close_turn(family, TurnEnd::kMissing, parts);
 }
 
-Status check_messages(std::span<const ChatMessage> messages) {
-  if (!messages.empty()) return Status();
-  return make_status(StatusCode::kInvalidArgument, "a conversation needs at least one message");
-}
-
-// Template source without spaces and with one kind of quotes, so that spelling does not matter.
-std::string squeeze(std::string_view source) {
-  std::string squeezed;
-  for (const char c : source) {
-    if (c != ' ') squeezed.push_back(c == '"' ? '\'' : c);
+// ChatML: neighbouring results share one turn of the user.
+void add_result_chatml(const std::string& content, bool first, bool last, Parts* parts) {
+  if (first) {
+    add_token(parts, "<|im_start|>");
+    add_text(parts, "user");
   }
-  return squeezed;
+  add_template_text(parts, kToolResponseHead);
+  add_text(parts, content);
+  add_template_text(parts, kToolResponseTail);
+  if (last) close_turn(ChatFamily::kChatMl, TurnEnd::kMissing, parts);
 }
 
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
+void add_messages(const ChatTemplate& chat, std::span<const ChatMessage> messages, Parts* parts) {
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const ChatMessage& message = messages[i];
+    if (message.role == ChatRole::kSystem) {
+      if (chat.system_rule == SystemRule::kReplaced) continue;
+      if (chat.system_rule == SystemRule::kNonEmpty && message.content.empty()) continue;
+    }
+    if (is_result(message.role) && chat.family == ChatFamily::kChatMl) {
+      const bool first = i == 0 || !is_result(messages[i - 1].role);
+      const bool last = i + 1 == messages.size() || !is_result(messages[i + 1].role);
+      add_result_chatml(message.content, first, last, parts);
+    } else if (!message.tool_calls.empty()) {
+      add_assistant_calls(chat.family, message, parts);
+    } else {
+      open_turn(chat.family, message.role, parts);
+      add_text(parts, message.content);
+      close_turn(chat.family, TurnEnd::kMissing, parts);
+    }
+  }
 }
 
-bool contains_all(std::string_view text, std::initializer_list<std::string_view> parts) {
-  return std::all_of(parts.begin(), parts.end(),
-                     [text](std::string_view part) { return contains(text, part); });
+void add_tools(ChatFamily family, std::span<const ChatTool> tools, Parts* parts) {
+  if (family == ChatFamily::kPhi4Mini) {
+    add_token(parts, "<|tool|>");
+    std::string list = "[";
+    for (const ChatTool& tool : tools) {
+      if (list.size() > 1) list += ", ";
+      list += tool.function;
+    }
+    add_text(parts, list + "]");
+    add_token(parts, "<|/tool|>");
+    return;
+  }
+  add_template_text(parts, kToolsHead);
+  for (const ChatTool& tool : tools) {
+    add_text(parts, "\n");
+    add_text(parts, tool.definition);
+  }
+  add_template_text(parts, kToolsTail);
 }
 
-Status unknown_template(const char* why) {
-  return make_status(StatusCode::kUnsupported,
-                     "chat template %s; choose one by name (known: %s) if it fits the model", why,
-                     kNames);
+// The system turn that begins the conversation. Tools always have one to stand in.
+void add_system_turn(const ChatTemplate& chat, const ChatMessage* system,
+                     std::span<const ChatTool> tools, Parts* parts) {
+  const bool ignored =
+      chat.system_rule == SystemRule::kReplaced ||
+      (chat.system_rule == SystemRule::kNonEmpty && system != nullptr && system->content.empty());
+  if (ignored) system = nullptr;
+  const bool own_text = chat.system_text.has_value() &&
+                        (system == nullptr || chat.system_rule == SystemRule::kAppended);
+  if (!own_text && system == nullptr && tools.empty()) return;
+  open_turn(chat.family, ChatRole::kSystem, parts);
+  if (own_text) add_template_text(parts, *chat.system_text);
+  if (own_text && system != nullptr) add_text(parts, " ");
+  if (system != nullptr) add_text(parts, system->content);
+  if (!tools.empty()) add_tools(chat.family, tools, parts);
+  close_turn(chat.family, TurnEnd::kMissing, parts);
+}
+
+Status check_messages(const ChatTemplate& chat, std::span<const ChatMessage> messages) {
+  if (messages.empty()) {
+    return make_status(StatusCode::kInvalidArgument, "a conversation needs at least one message");
+  }
+  for (const ChatMessage& message : messages) {
+    const char* name = chat_role_name(message.role);
+    if (!message.tool_calls.empty() && message.role != ChatRole::kAssistant) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "a message of role '%s' has tool calls, expected role 'assistant'", name);
+    }
+    if (!chat.has_tools && (is_result(message.role) || !message.tool_calls.empty())) {
+      return make_status(StatusCode::kUnsupported,
+                         "the chat template has no tools; found a message of role '%s'%s", name,
+                         message.tool_calls.empty() ? "" : " with tool calls");
+    }
+    if (message.role == ChatRole::kToolResponse && chat.family == ChatFamily::kChatMl) {
+      return make_status(StatusCode::kUnsupported,
+                         "the chat template has no role '%s', expected 'tool'", name);
+    }
+  }
+  return Status();
 }
 
 }  // namespace
 
-Result<ChatTemplate> chat_template_from_name(std::string_view name) {
-  if (name == "phi4") return ChatTemplate{ChatFamily::kPhi4, std::nullopt};
-  if (name == "phi4-mini") return ChatTemplate{ChatFamily::kPhi4Mini, std::nullopt};
-  if (name == "mimo") return ChatTemplate{ChatFamily::kChatMl, std::string(kMimoDefaultSystem)};
-  return make_status(StatusCode::kUnsupported, "chat template '%s' is not known (known: %s)",
-                     printable(name).c_str(), kNames);
-}
-
-Result<ChatTemplate> detect_chat_template(std::string_view source) {
-  if (source.empty()) return unknown_template("is missing");
-  for (const std::string_view marker : kReasoningMarkers) {
-    if (contains(source, marker)) {
-      return unknown_template("is one of a reasoning variant");
-    }
+const char* chat_role_name(ChatRole role) {
+  switch (role) {
+    case ChatRole::kSystem: return "system";
+    case ChatRole::kUser: return "user";
+    case ChatRole::kAssistant: return "assistant";
+    case ChatRole::kTool: return "tool";
+    case ChatRole::kToolResponse: return "tool_response";
   }
-  if (contains_all(source, {"<|im_start|>", "<|im_sep|>", "<|im_end|>"})) {
-    return ChatTemplate{ChatFamily::kPhi4, std::nullopt};
-  }
-  if (contains_all(source, {"<|im_start|>", "<|im_end|>"})) {
-    for (const std::string_view text : kDefaultSystems) {
-      if (contains(source, text)) return ChatTemplate{ChatFamily::kChatMl, std::string(text)};
-    }
-    // "<|im_start|>system" spelled out without a known text: a default that is not known here.
-    if (contains(source, "<|im_start|>system")) {
-      return unknown_template("is ChatML with an unknown default system message");
-    }
-    return ChatTemplate{ChatFamily::kChatMl, std::nullopt};
-  }
-  // Phi-3 differs from Phi-4-mini only by newlines between these.
-  const std::string squeezed = squeeze(source);
-  if (contains(squeezed, "'<|'+message['role']+'|>'+message['content']+'<|end|>'")) {
-    return ChatTemplate{ChatFamily::kPhi4Mini, std::nullopt};
-  }
-  return unknown_template("is not of a known family");
+  return "user";
 }
 
 Result<std::vector<PromptPart>> render_chat(const ChatTemplate& chat,
                                             std::span<const ChatMessage> messages,
-                                            GenerationPrompt prompt) {
-  MIDGE_RETURN_IF_ERROR(check_messages(messages));
-  std::vector<PromptPart> parts;
-  if (chat.default_system.has_value() && messages[0].role != ChatRole::kSystem) {
-    add_turn(chat.family, ChatRole::kSystem, *chat.default_system, &parts);
+                                            GenerationPrompt prompt,
+                                            std::span<const ChatTool> tools) {
+  MIDGE_RETURN_IF_ERROR(check_messages(chat, messages));
+  if (!tools.empty() && !chat.has_tools) {
+    return make_status(StatusCode::kUnsupported, "the chat template has no tools; %zu are given",
+                       tools.size());
   }
-  for (const ChatMessage& message : messages) {
-    add_turn(chat.family, message.role, message.content, &parts);
-  }
+  Parts parts;
+  if (!chat.start_token.empty()) add_token(&parts, chat.start_token);
+  const bool has_system = messages[0].role == ChatRole::kSystem;
+  add_system_turn(chat, has_system ? &messages[0] : nullptr, tools, &parts);
+  add_messages(chat, messages.subspan(has_system ? 1 : 0), &parts);
   if (prompt == GenerationPrompt::kAssistant) {
     open_turn(chat.family, ChatRole::kAssistant, &parts);
-  } else if (chat.family == ChatFamily::kPhi4Mini) {
+  } else if (chat.family == ChatFamily::kPhi4Mini || chat.family == ChatFamily::kPhi3) {
     add_token(&parts, "<|endoftext|>");
   }
   return parts;
@@ -164,12 +251,10 @@ Result<std::vector<PromptPart>> render_chat(const ChatTemplate& chat,
 
 Result<std::vector<PromptPart>> render_chat_continuation(const ChatTemplate& chat, TurnEnd end,
                                                          std::span<const ChatMessage> messages) {
-  MIDGE_RETURN_IF_ERROR(check_messages(messages));
-  std::vector<PromptPart> parts;
+  MIDGE_RETURN_IF_ERROR(check_messages(chat, messages));
+  Parts parts;
   close_turn(chat.family, end, &parts);
-  for (const ChatMessage& message : messages) {
-    add_turn(chat.family, message.role, message.content, &parts);
-  }
+  add_messages(chat, messages, &parts);
   open_turn(chat.family, ChatRole::kAssistant, &parts);
   return parts;
 }

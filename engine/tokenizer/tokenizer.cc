@@ -220,7 +220,7 @@ Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
                                std::vector<int32_t>* tokens) const {
   size_t bytes = 0;
   for (const PromptPart& part : parts) {
-    if (part.is_token && find_added(part.text) == nullptr) {
+    if (part.is_token && !part.optional && find_added(part.text) == nullptr) {
       return make_status(StatusCode::kNotFound, "the vocabulary has no added token '%s'",
                          printable(part.text).c_str());
     }
@@ -240,11 +240,11 @@ Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
     before = after;
   };
   for (const PromptPart& part : parts) {
-    if (!part.is_token) {
+    const AddedToken* token = part.is_token ? find_added(part.text) : nullptr;
+    if (token == nullptr) {
       text += part.text;
       continue;
     }
-    const AddedToken* token = find_added(part.text);
     flush(token);
     tokens->push_back(token->id);
   }

@@ -30,6 +30,7 @@ enum class SpecialTokens {
 struct PromptPart {
   bool is_token = false;
   std::string text;
+  bool optional = false;  ///< of a token: plain text where the vocabulary does not have it
 };
 
 /// What a tokenizer file contains, before any check. Views live as long as the file's parser.
