@@ -28,16 +28,22 @@ using Pieces = std::vector<std::string_view>;
 // Keys of messages and names of roles.
 constexpr std::string_view kKeys[] = {"role", "content", "system", "user", "assistant"};
 
-const Pieces kPhi3Pieces = {"<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|", "|>", "\n"};
-const Pieces kPhi4Pieces = {"<|im_start|>", "<|im_sep|>", "<|im_end|>"};
-const Pieces kPhi4MiniPieces = {"<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|",
-                                "|>",         "<|tool|>", "<|/tool|>",     "tools"};
-const Pieces kChatMlPieces = {"<|im_start|>",   "<|im_end|>",  "\n",
-                              "tools",          "tool",        "tool_calls",
-                              "function",       "name",        "arguments",
-                              kToolsHead,       kToolsTail,    kToolCallHead,
-                              kToolCallMiddle,  kToolCallTail, kToolResponseHead,
-                              kToolResponseTail};
+constexpr std::string_view kPhi3Pieces[] = {"<|system|>\n", "<|user|>\n", "<|assistant|>\n",
+                                            "<|end|>\n",    "<|",         "|>\n"};
+constexpr std::string_view kPhi4Pieces[] = {"<|im_start|>", "<|im_sep|>", "<|im_end|>"};
+constexpr std::string_view kPhi4MiniPieces[] = {"<|system|>", "<|user|>",  "<|assistant|>",
+                                                "<|end|>",    "<|",        "|>",
+                                                "<|tool|>",   "<|/tool|>", "tools"};
+// Phi-4-mini-reasoning puts a space between its text and a system message.
+constexpr std::string_view kPhi4MiniReasoningPieces[] = {
+    "<|system|>", "<|user|>", "<|assistant|>",          "<|end|>", "<|", "|>", "<|tool|>",
+    "<|/tool|>",  "tools",    kPhi4MiniReasoningSystem, " "};
+constexpr std::string_view kChatMlPieces[] = {"<|im_start|>",   "<|im_end|>\n", "\n",
+                                              "tools",          "tool",         "tool_calls",
+                                              "function",       "name",         "arguments",
+                                              kToolsHead,       kToolsTail,     kToolCallHead,
+                                              kToolCallMiddle,  kToolCallTail,  kToolResponseHead,
+                                              kToolResponseTail};
 
 bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
@@ -66,9 +72,13 @@ std::string_view skip_pieces(std::string_view text, const Pieces& pieces) {
   }
 }
 
-// Refuses a template that can write, or does, anything beyond what its family has.
-Status check_source(const TemplateSource& source, Pieces pieces) {
+// Refuses a template that can write, or does, anything beyond what its family has and, where it is
+// not empty, its own text.
+Status check_source(const TemplateSource& source, std::span<const std::string_view> family,
+                    std::string_view own = {}) {
+  Pieces pieces(family.begin(), family.end());
   pieces.insert(pieces.end(), std::begin(kKeys), std::end(kKeys));
+  pieces.push_back(own);
   for (const std::string& text : source.texts) {
     const std::string_view rest = skip_pieces(text, pieces);
     if (rest.empty()) continue;
@@ -88,7 +98,6 @@ Status check_no_start_token(const TemplateSource& source) {
 
 Result<ChatTemplate> detect_phi4(const TemplateSource& source) {
   ChatTemplate chat = {ChatFamily::kPhi4};
-  Pieces pieces = kPhi4Pieces;
   std::string fixed;
   for (const std::string& text : source.texts) {
     const size_t head = text.find(kPhi4SystemHead);
@@ -103,46 +112,39 @@ Result<ChatTemplate> detect_phi4(const TemplateSource& source) {
     if (contains(source.code, "=='system'")) {
       return unknown_template("has a system message of its own beside the user's");
     }
-    pieces.push_back(fixed);
     chat.system_rule = SystemRule::kReplaced;
     chat.system_text = fixed;
   }
   MIDGE_RETURN_IF_ERROR(check_no_start_token(source));
-  MIDGE_RETURN_IF_ERROR(check_source(source, std::move(pieces)));
+  MIDGE_RETURN_IF_ERROR(check_source(source, kPhi4Pieces, fixed));
   return chat;
 }
 
 Result<ChatTemplate> detect_chatml(const TemplateSource& source) {
   ChatTemplate chat = {ChatFamily::kChatMl};
-  Pieces pieces = kChatMlPieces;
   for (const std::string_view text : kDefaultSystems) {
     if (!contains(source.code, text)) continue;
-    pieces.push_back(text);
     chat.system_text = text;
     break;
   }
   chat.has_tools = contains_all(
       source.code, {kToolsHead, kToolsTail, kToolCallHead, kToolResponseHead, kToolResponseTail});
   MIDGE_RETURN_IF_ERROR(check_no_start_token(source));
-  MIDGE_RETURN_IF_ERROR(check_source(source, std::move(pieces)));
-  if (!contains(source.code, "<|im_end|>\n")) {
-    return unknown_template("is ChatML without newlines between turns");
-  }
+  MIDGE_RETURN_IF_ERROR(check_source(source, kChatMlPieces, chat.system_text.value_or("")));
   return chat;
 }
 
 Result<ChatTemplate> detect_phi4_mini(const TemplateSource& source) {
   ChatTemplate chat = {ChatFamily::kPhi4Mini};
-  Pieces pieces = kPhi4MiniPieces;
-  if (contains(source.code, kPhi4MiniReasoningSystem)) {
-    pieces.push_back(kPhi4MiniReasoningSystem);
-    pieces.push_back(" ");
+  const bool reasoning = contains(source.code, kPhi4MiniReasoningSystem);
+  if (reasoning) {
     chat.system_rule = SystemRule::kAppended;
     chat.system_text = kPhi4MiniReasoningSystem;
   }
   chat.has_tools = contains_all(source.code, {"<|tool|>", "<|/tool|>"});
   MIDGE_RETURN_IF_ERROR(check_no_start_token(source));
-  MIDGE_RETURN_IF_ERROR(check_source(source, std::move(pieces)));
+  MIDGE_RETURN_IF_ERROR(reasoning ? check_source(source, kPhi4MiniReasoningPieces)
+                                  : check_source(source, kPhi4MiniPieces));
   return chat;
 }
 
@@ -194,7 +196,9 @@ Result<ChatTemplate> detect_chat_template(std::string_view text) {
   if (contains_all(source.code, {"<|im_start|>", "<|im_sep|>", "<|im_end|>"})) {
     return detect_phi4(source);
   }
-  if (contains_all(source.code, {"<|im_start|>", "<|im_end|>"})) return detect_chatml(source);
+  if (contains_all(source.code, {"<|im_start|>", "['role']+'\n'+", "['content']+'<|im_end|>\n'"})) {
+    return detect_chatml(source);
+  }
   // Phi-3 differs from Phi-4-mini by newlines after the role and the end only.
   if (contains(source.code, "|>'+message['content']+'<|end|>'")) return detect_phi4_mini(source);
   if (contains(source.code, "|>\n'+message['content']+'<|end|>\n")) return detect_phi3(source);

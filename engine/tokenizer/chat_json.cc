@@ -206,7 +206,8 @@ bool parse_calls_chatml(std::string_view rest, std::vector<ToolCall>* calls) {
     std::string list = "[";
     list += rest.substr(0, end);
     list += ']';
-    if (!add_calls(list, calls)) return false;
+    const size_t count = calls->size();
+    if (!add_calls(list, calls) || calls->size() != count + 1) return false;
     rest.remove_prefix(end);
     take("</tool_call>", &rest);
     skip_space(&rest);
@@ -274,7 +275,7 @@ ParsedAnswer parse_tool_calls(ChatFamily family, std::string_view answer) {
     found = family == ChatFamily::kChatMl ? parse_calls_chatml(rest, &parsed.tool_calls)
                                           : parse_calls_phi4_mini(rest, &parsed.tool_calls);
   }
-  if (!found) return {std::string(answer), {}};
+  if (!found || parsed.tool_calls.empty()) return {std::string(answer), {}};
   const size_t last = answer.substr(0, begin).find_last_not_of(kSpace);
   if (last != std::string_view::npos) parsed.content = answer.substr(0, last + 1);
   return parsed;

@@ -6,6 +6,7 @@
 
 #include "engine/core/mapped_file.h"
 #include "engine/formats/json.h"
+#include "engine/tokenizer/chat_json.h"
 #include "engine/tokenizer/tokenizer_json.h"
 #include "test_vocabulary.h"
 
@@ -17,17 +18,13 @@ using Messages = std::vector<ChatMessage>;
 
 struct Conversation {
   Messages messages;
+  std::vector<ChatTool> tools;
   GenerationPrompt prompt = GenerationPrompt::kNone;
   std::string text;
   Ids ids;  // empty: contents have added tokens in them
 };
 
-ChatRole role_of(std::string_view name) {
-  if (name == "system") return ChatRole::kSystem;
-  return name == "user" ? ChatRole::kUser : ChatRole::kAssistant;
-}
-
-// The conversations of a family that tools/vocab/make_chat_goldens.py rendered with jinja2.
+// The conversations of a family, as tools/vocab/make_chat_goldens.py rendered them.
 std::vector<Conversation> goldens(std::string_view family) {
   std::vector<Conversation> conversations;
   const auto document = JsonDocument::load(MIDGE_TEST_DATA "/tokenizer/chat.json", 1 << 24);
@@ -37,9 +34,14 @@ std::vector<Conversation> goldens(std::string_view family) {
   EXPECT_TRUE(entries.ok());
   for (const simdjson::dom::element entry : *entries) {
     Conversation& conversation = conversations.emplace_back();
-    for (const simdjson::dom::element message : entry["messages"].get_array()) {
-      conversation.messages.push_back({role_of(message.at(0).get_string().value()),
-                                       std::string(message.at(1).get_string().value())});
+    auto messages = parse_chat_messages("golden", template_json(entry["messages"].value()));
+    EXPECT_TRUE(messages.ok()) << messages.status().message();
+    conversation.messages = std::move(*messages);
+    simdjson::dom::element tools;
+    if (entry["tools"].get(tools) == simdjson::SUCCESS) {
+      auto parsed = parse_chat_tools("golden", template_json(tools));
+      EXPECT_TRUE(parsed.ok()) << parsed.status().message();
+      conversation.tools = std::move(*parsed);
     }
     conversation.prompt = entry["generate"].get_bool().value() ? GenerationPrompt::kAssistant
                                                                : GenerationPrompt::kNone;
@@ -55,14 +57,21 @@ std::vector<Conversation> goldens(std::string_view family) {
 }
 
 ChatTemplate named(std::string_view name) {
+  if (name == "phi4-reasoning") {
+    // Has no name: its system text is in the models' files only. This is the goldens' own.
+    return {ChatFamily::kPhi4, SystemRule::kReplaced,
+            "You are Phi, a language model trained by Microsoft to help users. Answer as <think> "
+            "{Thought section} </think> {Solution section}. Now, begin:"};
+  }
   const auto chat = chat_template_from_name(name);
   EXPECT_TRUE(chat.ok()) << chat.status().message();
   return *chat;
 }
 
 std::string text_of(const ChatTemplate& chat, const Messages& messages,
-                    GenerationPrompt prompt = GenerationPrompt::kAssistant) {
-  const auto parts = render_chat(chat, messages, prompt);
+                    GenerationPrompt prompt = GenerationPrompt::kAssistant,
+                    const std::vector<ChatTool>& tools = {}) {
+  const auto parts = render_chat(chat, messages, prompt, tools);
   EXPECT_TRUE(parts.ok()) << parts.status().message();
   return parts.ok() ? render_text(*parts) : "";
 }
@@ -83,15 +92,20 @@ struct Family {
 
 std::vector<Family> families() {
   return {{"phi4", vocabulary_directory("phi-4")},
+          {"phi4-reasoning", vocabulary_directory("phi-4")},
           {"phi4-mini", MIDGE_SOURCE_DIR "/assets/models/tiny-phi"},
+          {"phi4-mini-reasoning", MIDGE_SOURCE_DIR "/assets/models/tiny-phi"},
           {"mimo", MIDGE_SOURCE_DIR "/assets/models/tiny-mimo"}};
 }
 
 TEST(Chat, RendersTheTextOfTheTemplates) {
-  for (const char* name : {"phi4", "phi4-mini", "mimo"}) {
+  for (const char* name :
+       {"phi3", "phi4", "phi4-reasoning", "phi4-mini", "phi4-mini-reasoning", "mimo"}) {
     for (const Conversation& conversation : goldens(name)) {
-      EXPECT_EQ(text_of(named(name), conversation.messages, conversation.prompt),
-                conversation.text);
+      EXPECT_EQ(
+          text_of(named(name), conversation.messages, conversation.prompt, conversation.tools),
+          conversation.text)
+          << name;
     }
   }
 }
@@ -103,8 +117,8 @@ TEST(Chat, RendersTheIdsOfHuggingFace) {
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
     int compared = 0;
     for (const Conversation& conversation : goldens(family.name)) {
-      const auto parts =
-          render_chat(named(family.name), conversation.messages, conversation.prompt);
+      const auto parts = render_chat(named(family.name), conversation.messages, conversation.prompt,
+                                     conversation.tools);
       const Ids ids = ids_of_parts(*tokenizer, parts);
       const auto added_in = [&](const Ids& list) {
         return std::count_if(list.begin(), list.end(), [&](int32_t id) {
@@ -112,8 +126,10 @@ TEST(Chat, RendersTheIdsOfHuggingFace) {
         });
       };
       // Added tokens come from the template alone, whatever the contents say.
-      const auto token_parts = std::count_if(parts->begin(), parts->end(),
-                                             [](const PromptPart& part) { return part.is_token; });
+      const auto token_parts =
+          std::count_if(parts->begin(), parts->end(), [&](const PromptPart& part) {
+            return part.is_token && tokenizer->find_added(part.text) != nullptr;
+          });
       EXPECT_EQ(added_in(ids), token_parts) << conversation.text;
       if (conversation.ids.empty()) continue;
       EXPECT_EQ(ids, conversation.ids) << conversation.text;
@@ -169,8 +185,82 @@ TEST(Chat, SystemTurnOfMimo) {
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
 }
 
+// A tool's result continues a conversation like a message of the user.
+TEST(Chat, ContinuesWithResultsOfTools) {
+  const Messages whole = {{ChatRole::kUser, "Add."},
+                          {ChatRole::kAssistant, "", {{"add", "{\"a\": 1}"}, {"add", "{}"}}},
+                          {ChatRole::kTool, "1"},
+                          {ChatRole::kTool, "2"}};
+  const std::span<const ChatMessage> all = whole;
+  for (const char* name : {"phi4-mini", "mimo"}) {
+    const ChatTemplate chat = named(name);
+    const std::string answered = text_of(chat, {whole[0], whole[1]}, GenerationPrompt::kNone);
+    const auto next = render_chat_continuation(chat, TurnEnd::kIncluded, all.subspan(2));
+    ASSERT_TRUE(next.ok()) << next.status().message();
+    // Up to the end token of the calls' turn, which every rendering has.
+    const std::string end = name == std::string("mimo") ? "<|im_end|>" : "<|end|>";
+    const std::string begin = answered.substr(0, answered.rfind(end) + end.size());
+    EXPECT_EQ(begin + render_text(*next), text_of(chat, whole));
+  }
+}
+
+TEST(Chat, ToolsOfPhi4Mini) {
+  const std::vector<ChatTool> tools = {{"", "{\"name\": \"f\"}"}};
+  EXPECT_EQ(text_of(named("phi4-mini"),
+                    {{ChatRole::kUser, "Hi"},
+                     {ChatRole::kAssistant, "", {{"a\"b", "{}"}}},
+                     {ChatRole::kTool, "1"},
+                     {ChatRole::kToolResponse, "2"}},
+                    GenerationPrompt::kAssistant, tools),
+            "<|system|><|tool|>[{\"name\": \"f\"}]<|/tool|><|end|><|user|>Hi<|end|><|assistant|>"
+            "<|tool_call|>[{\"name\": \"a\\\"b\", \"arguments\": {}}]<|/tool_call|><|end|>"
+            "<|tool|>1<|end|><|tool_response|>2<|end|><|assistant|>");
+}
+
+TEST(Chat, RefusesToolsWhereThereIsNoPlaceForThem) {
+  const ChatMessage user = {ChatRole::kUser, "Hi"};
+  const auto refusal = [](const ChatTemplate& chat, const Messages& messages,
+                          const std::vector<ChatTool>& tools = {}) {
+    return render_chat(chat, messages, GenerationPrompt::kAssistant, tools).status().message();
+  };
+  for (const char* name : {"phi3", "phi4", "phi4-reasoning"}) {
+    EXPECT_EQ(refusal(named(name), {user}, {{"{}", "{}"}}),
+              "the chat template has no tools; 1 are given");
+    EXPECT_EQ(refusal(named(name), {user, {ChatRole::kTool, "1"}}),
+              "the chat template has no tools; found a message of role 'tool'");
+    EXPECT_EQ(
+        refusal(named(name), {user, {ChatRole::kAssistant, "", {{"f", "{}"}}}}),
+        "the chat template has no tools; found a message of role 'assistant' with tool calls");
+  }
+  EXPECT_EQ(refusal(named("mimo"), {user, {ChatRole::kToolResponse, "1"}}),
+            "the chat template has no role 'tool_response', expected 'tool'");
+  EXPECT_EQ(refusal(named("mimo"), {{ChatRole::kUser, "Hi", {{"f", "{}"}}}}),
+            "a message of role 'user' has tool calls, expected role 'assistant'");
+}
+
+// Tags in the template's own text are tokens where the vocabulary has them, and text elsewhere.
+TEST(Chat, OwnTagsAreTokensWhereTheyExist) {
+  SmallJson json;
+  json.added = R"({"id":300,"content":"<|im_start|>","special":true},)"
+               R"({"id":301,"content":"<|im_sep|>","special":true},)"
+               R"({"id":302,"content":"<|im_end|>","special":true},)"
+               R"({"id":303,"content":"<think>","special":false})";
+  const auto tokenizer = parse_small(json);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  const ChatTemplate chat = {ChatFamily::kPhi4, SystemRule::kReplaced, "a<think></think>"};
+  const Messages messages = {{ChatRole::kUser, "<think>"}};
+  const Ids ids =
+      ids_of_parts(*tokenizer, render_chat(chat, messages, GenerationPrompt::kAssistant));
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 303), 1);
+  const auto text = tokenizer->decode(ids);
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(*text,
+            "<|im_start|>system<|im_sep|>a<think></think><|im_end|>"
+            "<|im_start|>user<|im_sep|><think><|im_end|><|im_start|>assistant<|im_sep|>");
+}
+
 TEST(Chat, NeedsMessages) {
-  for (const char* name : {"phi4", "phi4-mini", "mimo"}) {
+  for (const char* name : {"phi3", "phi4", "phi4-mini", "mimo"}) {
     EXPECT_EQ(render_chat(named(name), {}, GenerationPrompt::kAssistant).status().code(),
               StatusCode::kInvalidArgument);
     EXPECT_EQ(render_chat_continuation(named(name), TurnEnd::kMissing, {}).status().code(),
@@ -187,61 +277,6 @@ TEST(Chat, NamesTheAddedTokenThatIsMissing) {
   EXPECT_EQ(tokenizer->encode_parts(*parts, &ids).message(),
             "the vocabulary has no added token '<|im_start|>'");
   EXPECT_TRUE(ids.empty());
-}
-
-TEST(ChatTemplate, DetectsFamilies) {
-  const auto phi4 = detect_chat_template(
-      "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '<|im_sep|>' + m['content'] + "
-      "'<|im_end|>' }}{% endfor %}");
-  ASSERT_TRUE(phi4.ok()) << phi4.status().message();
-  EXPECT_EQ(phi4->family, ChatFamily::kPhi4);
-  const auto mini = detect_chat_template(
-      R"({% for message in messages %}{{ "<|" + message['role'] + "|>" + message['content'] + )"
-      R"("<|end|>" }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %})");
-  ASSERT_TRUE(mini.ok()) << mini.status().message();
-  EXPECT_EQ(mini->family, ChatFamily::kPhi4Mini);
-  const auto mimo = detect_chat_template(
-      "{{- '<|im_start|>system\\nYou are MiMo, an AI assistant developed by Xiaomi.<|im_end|>\\n' "
-      "}}{{ '<|im_start|>' + message.role + '\\n' }}");
-  ASSERT_TRUE(mimo.ok()) << mimo.status().message();
-  EXPECT_EQ(mimo->family, ChatFamily::kChatMl);
-  EXPECT_EQ(mimo->default_system, kMimoDefaultSystem);
-  const auto plain = detect_chat_template(
-      "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + "
-      "'\n'}}{% endfor %}");
-  ASSERT_TRUE(plain.ok()) << plain.status().message();
-  EXPECT_EQ(plain->default_system, std::nullopt);
-}
-
-TEST(ChatTemplate, RefusesWhatItDoesNotKnow) {
-  const std::string phi3 =
-      "{% for message in messages %}{{'<|' + message['role'] + '|>\n' + message['content'] + "
-      "'<|end|>\n'}}{% endfor %}";
-  const std::string phi3_escaped =
-      "{% for message in messages %}{{'<|' + message['role'] + '|>' + '\\n' + message['content'] + "
-      "'<|end|>\\n'}}{% endfor %}";
-  const std::string other_default =
-      "<|im_start|>system\nYou are someone else.<|im_end|>\n{{ '<|im_start|>' }}";
-  const std::string reasoning =
-      "<|im_start|>system<|im_sep|>You are Phi, a language model trained by Microsoft to help "
-      "users.<|im_end|>";
-  for (const std::string& source :
-       {std::string(), std::string("[INST]"), phi3, phi3_escaped, other_default, reasoning}) {
-    const auto chat = detect_chat_template(source);
-    ASSERT_FALSE(chat.ok()) << source;
-    EXPECT_EQ(chat.status().code(), StatusCode::kUnsupported);
-    EXPECT_NE(chat.status().message().find("phi4, phi4-mini, mimo"), std::string::npos);
-  }
-  EXPECT_FALSE(chat_template_from_name("phi3").ok());
-}
-
-TEST(ChatTemplate, DetectsTheBundledModels) {
-  const std::string models = MIDGE_SOURCE_DIR "/assets/models/";
-  const auto phi = load_tokenizer_json(models + "tiny-phi");
-  const auto mimo = load_tokenizer_json(models + "tiny-mimo");
-  ASSERT_TRUE(phi.ok() && mimo.ok());
-  EXPECT_EQ(detect_chat_template(phi->chat_template())->family, ChatFamily::kPhi4Mini);
-  EXPECT_EQ(detect_chat_template(mimo->chat_template())->default_system, kMimoDefaultSystem);
 }
 
 TEST(StopIds, AreTheUnionOfWhatFilesSayAndEndTokens) {
