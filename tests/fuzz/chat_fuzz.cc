@@ -27,13 +27,15 @@ const Tokenizer& tokenizer(const char* name) {
 // No content may turn into an added token: those in the ids are those of the template.
 void check_parts(const Result<std::vector<PromptPart>>& parts) {
   if (!parts.ok()) return;
-  const auto tokens_in_parts = std::count_if(parts->begin(), parts->end(),
-                                             [](const PromptPart& part) { return part.is_token; });
   (void)render_text(*parts);
   for (const char* name : {"phi", "mimo"}) {
     const Tokenizer& chosen = tokenizer(name);
     std::vector<int32_t> ids;
     if (!chosen.encode_parts(*parts, &ids).ok()) continue;
+    const auto tokens_in_parts =
+        std::count_if(parts->begin(), parts->end(), [&](const PromptPart& part) {
+          return part.is_token && chosen.find_added(part.text) != nullptr;
+        });
     const auto added = std::count_if(ids.begin(), ids.end(), [&](int32_t id) {
       return chosen.token_kind(id) != TokenKind::kNormal;
     });
