@@ -16,7 +16,7 @@ constexpr int64_t kParametersMax = 1 << 20;
 void dequantize_row(const WeightMatrix& matrix, int64_t row) {
   std::vector<float> values(static_cast<size_t>(matrix.k));
   const DequantizeArgs args = {matrix.k, matrix.rows(row, 1).data, values.data()};
-  make_kernel_table(IsaLevels()).dequantize[static_cast<int>(matrix.encoding)](&args);
+  make_kernel_table(KernelChoice{}).dequantize[static_cast<int>(matrix.encoding)](&args);
 }
 
 }  // namespace
