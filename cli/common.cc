@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "cli/terminal.h"
 #include "engine/tokenizer/chat.h"
 #include "engine/tokenizer/tokenizer_gguf.h"
 #include "engine/tokenizer/tokenizer_json.h"
@@ -121,9 +120,24 @@ FileAccess file_access(const RunOptions& options) {
   return options.no_mmap ? FileAccess::kCopy : FileAccess::kMap;
 }
 
+CopyProgress CopyProgressBar::callback() {
+  return [this](const std::string& path, uint64_t done, uint64_t total) {
+    if (bar_ == nullptr || path_ != path) {
+      path_ = path;
+      bar_.reset();  // erased before the next one is drawn
+      bar_ = std::make_unique<ProgressBar>(
+          "reading " + std::filesystem::path(path).filename().string(),
+          ProgressBar::Unit::kMegabytes);
+    }
+    bar_->update(static_cast<int64_t>(done), static_cast<int64_t>(total));
+  };
+}
+
 Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& options) {
   if (is_directory(path)) return load_tokenizer_json(path);
-  MIDGE_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path, file_access(options)));
+  CopyProgressBar bar;
+  MIDGE_ASSIGN_OR_RETURN(const GgufFile file,
+                         GgufFile::open(path, file_access(options), bar.callback()));
   return load_tokenizer_gguf(file);
 }
 
@@ -137,9 +151,13 @@ Result<LoadedModel> load_model(const RunOptions& options) {
   LoadedModel loaded;
   MIDGE_ASSIGN_OR_RETURN(loaded.path, model_path(options));
   {
+    CopyProgressBar bar;
+    MIDGE_ASSIGN_OR_RETURN(loaded.model,
+                           open_model(loaded.path, file_access(options), bar.callback()));
+  }
+  {
     ProgressBar bar("loading");
     bar.update(0, 100);
-    MIDGE_ASSIGN_OR_RETURN(loaded.model, open_model(loaded.path, file_access(options)));
     MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(*loaded.model));
     if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
       return make_status(StatusCode::kModelMismatch,

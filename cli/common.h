@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/json_writer.h"
+#include "cli/terminal.h"
 #include "engine/session/generator.h"
 #include "engine/session/session.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -64,6 +65,17 @@ Result<Tokenizer> load_tokenizer(const Model& model);
 
 /// How options ask for files to be read.
 FileAccess file_access(const RunOptions& options);
+
+/// Shows a progress bar for each file that --no-mmap copies, on a terminal.
+class CopyProgressBar {
+ public:
+  /// Valid as long as this object.
+  CopyProgress callback();
+
+ private:
+  std::string path_;  // of the file that bar_ is about
+  std::unique_ptr<ProgressBar> bar_;
+};
 
 /// Opens model, tokenizer, executor and session; shows a progress bar on a terminal and prints the
 /// model's warnings to stderr.

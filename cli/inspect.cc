@@ -68,7 +68,14 @@ void print_text(const Model& model, const Result<Tokenizer>& tokenizer, bool ten
   std::printf("\nparameters   %lld", ll(model.parameter_count()));
   if (c.mtp_layer_count > 0)
     std::printf(" and %lld in the MTP layer", ll(model.mtp_parameter_count()));
-  std::printf("\nfiles        %.3f MB\n", static_cast<double>(model.source().file_bytes()) * 1e-6);
+  const std::vector<SourceFile>& files = model.source().files();
+  std::printf("\nfiles        %zu, %.3f MB\n", files.size(),
+              static_cast<double>(model.source().file_bytes()) * 1e-6);
+  for (const SourceFile& file : files) {
+    if (files.size() == 1) break;
+    std::printf("             %s, %.3f MB\n", file.path.c_str(),
+                static_cast<double>(file.bytes) * 1e-6);
+  }
   std::printf("per token    %.3f MB of weights, %lld bytes of f16 KV\n",
               static_cast<double>(bytes_per_token(model)) * 1e-6,
               ll(c.layer_count * c.kv_head_count * c.head_dim * 4));
@@ -114,6 +121,12 @@ void print_report(const Model& model, const Result<Tokenizer>& tokenizer) {
   json.member("parameter_count", model.parameter_count());
   json.member("mtp_parameter_count", model.mtp_parameter_count());
   json.member("file_bytes", static_cast<int64_t>(model.source().file_bytes()));
+  json.begin_array("files");
+  for (const SourceFile& file : model.source().files()) {
+    json.begin_object().member("path", file.path);
+    json.member("bytes", static_cast<int64_t>(file.bytes)).end_object();
+  }
+  json.end_array();
   json.member("weight_bytes_per_token", bytes_per_token(model));
   json.member("has_tokenizer", tokenizer.ok());
   if (tokenizer.ok()) json.member("token_count", int64_t{tokenizer->token_count()});
@@ -134,8 +147,11 @@ void print_report(const Model& model, const Result<Tokenizer>& tokenizer) {
 
 Status inspect_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
-  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
-                         open_model(path, file_access(options.run)));
+  std::unique_ptr<Model> model;
+  {
+    CopyProgressBar bar;
+    MIDGE_ASSIGN_OR_RETURN(model, open_model(path, file_access(options.run), bar.callback()));
+  }
   // A file without a vocabulary is worth a look all the same.
   const Result<Tokenizer> tokenizer = load_tokenizer(*model);
   if (options.run.json) {

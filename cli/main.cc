@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <new>
 
+#include "cli/bus_error.h"
 #include "cli/common.h"
 
 int main(int argc, char** argv) {
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(midge::StatusCode::kInvalidArgument);
   }
+  midge::report_bus_errors();
   midge::Status status;
   try {
     status = command();

@@ -31,8 +31,8 @@ void on_interrupt(int signal) {
 
 }  // namespace
 
-ProgressBar::ProgressBar(std::string label)
-    : label_(std::move(label)), enabled_(stderr_is_terminal()) {}
+ProgressBar::ProgressBar(std::string label, Unit unit)
+    : label_(std::move(label)), unit_(unit), enabled_(stderr_is_terminal()) {}
 
 ProgressBar::~ProgressBar() {
   if (enabled_ && last_draw_ms_ >= 0) std::fputs("\r\033[K", stderr);
@@ -46,8 +46,13 @@ void ProgressBar::update(int64_t done, int64_t total) {
   const auto filled = static_cast<int>(std::clamp<int64_t>(done * kBarWidth / total, 0, kBarWidth));
   const std::string bar = std::string(static_cast<size_t>(filled), '#') +
                           std::string(static_cast<size_t>(kBarWidth - filled), '.');
-  std::fprintf(stderr, "\r\033[K%s [%s] %3lld %%", label_.c_str(), bar.c_str(),
-               static_cast<long long>(done * 100 / total));
+  std::fprintf(stderr, "\r\033[K%s [%s] ", label_.c_str(), bar.c_str());
+  if (unit_ == Unit::kMegabytes) {
+    std::fprintf(stderr, "%.1f of %.1f MB", static_cast<double>(done) * 1e-6,
+                 static_cast<double>(total) * 1e-6);
+  } else {
+    std::fprintf(stderr, "%3lld %%", static_cast<long long>(done * 100 / total));
+  }
   std::fflush(stderr);
 }
 

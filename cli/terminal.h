@@ -10,8 +10,13 @@ namespace midge {
 /// A progress bar on stderr, drawn only if stderr is a terminal; erased when it is destroyed.
 class ProgressBar {
  public:
+  enum class Unit {
+    kPercent,
+    kMegabytes,  ///< done and total are bytes
+  };
+
   /// label: "loading", for example.
-  explicit ProgressBar(std::string label);
+  explicit ProgressBar(std::string label, Unit unit = Unit::kPercent);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -21,6 +26,7 @@ class ProgressBar {
 
  private:
   std::string label_;
+  Unit unit_;
   bool enabled_;
   int64_t last_draw_ms_ = -1;
 };

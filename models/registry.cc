@@ -32,8 +32,10 @@ Result<std::string> family_name(const WeightSource& source) {
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> open_model(const std::string& path, FileAccess access) {
-  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, WeightSource::open(path, access));
+Result<std::unique_ptr<Model>> open_model(const std::string& path, FileAccess access,
+                                          const CopyProgress& on_copy) {
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source,
+                         WeightSource::open(path, access, on_copy));
   MIDGE_ASSIGN_OR_RETURN(const std::string name, family_name(*source));
   std::string known;
   for (const Family& family : kFamilies) {

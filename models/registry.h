@@ -9,11 +9,12 @@
 namespace midge {
 
 /// Opens, checks and binds the model at `path` (a Hugging Face directory or a GGUF file).
-/// Weights stay in the files (kMap) or in one copy of them (kCopy).
+/// Weights stay in the files (kMap) or in one copy of them (kCopy, whose progress on_copy is told).
 /// Errors: not_found, io_error, invalid_file, unsupported (model type, tensor type, rope type),
 /// model_mismatch (tensors against config).
 Result<std::unique_ptr<Model>> open_model(const std::string& path,
-                                          FileAccess access = FileAccess::kMap);
+                                          FileAccess access = FileAccess::kMap,
+                                          const CopyProgress& on_copy = nullptr);
 
 // The families' loaders: read the config and bind the tensors.
 Status load_phi3(ModelLoader& loader);

@@ -1,5 +1,6 @@
 #include "engine/core/mapped_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -34,10 +35,14 @@ Status open_error(const std::string& path) {
   return make_status(code, "%s: cannot open: %s", path.c_str(), std::strerror(error));
 }
 
-Status read_all(int fd, const std::string& path, uint8_t* out, uint64_t size) {
+// Bytes of one read: a few milliseconds between two reports.
+constexpr uint64_t kReadBytes = uint64_t{16} << 20;
+
+Status read_all(int fd, const std::string& path, const CopyProgress& on_copy, uint8_t* out,
+                uint64_t size) {
   uint64_t done = 0;
   while (done < size) {
-    const ssize_t got = ::read(fd, out + done, size - done);
+    const ssize_t got = ::read(fd, out + done, std::min(kReadBytes, size - done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       return make_status(StatusCode::kIoError, "%s: read failed at offset %llu: %s", path.c_str(),
@@ -49,6 +54,7 @@ Status read_all(int fd, const std::string& path, uint8_t* out, uint64_t size) {
                          static_cast<unsigned long long>(size));
     }
     done += static_cast<uint64_t>(got);
+    if (on_copy) on_copy(path, done, size);
   }
   return Status();
 }
@@ -86,7 +92,8 @@ void MappedFile::close() {
   size_ = 0;
 }
 
-Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access) {
+Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access,
+                                    const CopyProgress& on_copy) {
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return open_error(path);
   struct stat info = {};
@@ -110,14 +117,15 @@ Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access) 
     return file;
   }
   // 64: a cache line, so that a copied file is at least as aligned as any tensor in it asks for.
-  void* start = std::aligned_alloc(64, (size + 63) / 64 * 64);
-  if (start == nullptr) {
+  // No byte more than the file has: a read past its end is one that tools can see.
+  void* start = nullptr;
+  if (::posix_memalign(&start, 64, size) != 0) {
     return make_status(StatusCode::kOutOfMemory, "%s: no memory for a copy of %llu bytes",
                        path.c_str(), static_cast<unsigned long long>(size));
   }
   file.data_ = static_cast<const uint8_t*>(start);
   file.size_ = size;
-  MIDGE_RETURN_IF_ERROR(read_all(fd.get(), path, static_cast<uint8_t*>(start), size));
+  MIDGE_RETURN_IF_ERROR(read_all(fd.get(), path, on_copy, static_cast<uint8_t*>(start), size));
   return file;
 }
 
@@ -136,7 +144,8 @@ Result<std::string> read_small_file(const std::string& path, uint64_t bytes_max)
                        static_cast<unsigned long long>(bytes_max));
   }
   std::string text(size, '\0');
-  MIDGE_RETURN_IF_ERROR(read_all(fd.get(), path, reinterpret_cast<uint8_t*>(text.data()), size));
+  MIDGE_RETURN_IF_ERROR(
+      read_all(fd.get(), path, nullptr, reinterpret_cast<uint8_t*>(text.data()), size));
   return text;
 }
 

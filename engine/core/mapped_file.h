@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "engine/core/status.h"
@@ -14,10 +15,16 @@ enum class FileAccess {
   kCopy,  ///< read into anonymous memory: immune to later changes of the file
 };
 
+/// Told while a file is copied (kCopy): its path, the bytes read so far, and the bytes of the file.
+using CopyProgress = std::function<void(const std::string& path, uint64_t done, uint64_t total)>;
+
 /// The bytes of one regular file. Immutable after open, shareable between threads, movable.
 ///
 /// With kMap, a file that another process truncates while it is mapped raises SIGBUS on access.
-/// The library installs no signal handler for this; use kCopy where files are not trusted to stay.
+/// The library installs no signal handler for this: a program may (cli/bus_error.h is one that
+/// reports the file and exits), or use kCopy where files are not trusted to stay. A file that is
+/// written to while it is mapped changes the numbers that are computed, but reaches no memory that
+/// is not its own: sizes are read once, when the file is opened.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -29,7 +36,8 @@ class MappedFile {
 
   /// Opens `path`. Errors: not_found, io_error (no permission, a directory, map or read failed),
   /// out_of_memory (kCopy). An empty file opens with size 0.
-  static Result<MappedFile> open(const std::string& path, FileAccess access = FileAccess::kMap);
+  static Result<MappedFile> open(const std::string& path, FileAccess access = FileAccess::kMap,
+                                 const CopyProgress& on_copy = nullptr);
 
   const std::string& path() const { return path_; }
   const uint8_t* data() const { return data_; }

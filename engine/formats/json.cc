@@ -7,8 +7,12 @@
 namespace midge {
 namespace {
 
-// Deeper than any real config or tokenizer file; keeps recursion in callers bounded.
-constexpr size_t kDepthMax = 64;
+// An upper bound of what the parser will take: every value follows one of these characters.
+uint64_t parsed_bytes(std::string_view text) {
+  uint64_t values = 1;
+  for (const char c : text) values += c == ',' || c == ':' || c == '[' || c == '{';
+  return values * kJsonValueBytes + 2 * text.size();
+}
 
 }  // namespace
 
@@ -122,7 +126,14 @@ Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text
   document.state_ = std::make_unique<State>();
   State& state = *document.state_;
   state.name = std::move(name);
-  auto error = state.parser.allocate(text.size(), kDepthMax);
+  const uint64_t bytes = parsed_bytes(text);
+  if (bytes > kJsonParsedBytesMax) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: JSON that takes up to %llu bytes when parsed, expected at most %llu",
+                       state.name.c_str(), static_cast<unsigned long long>(bytes),
+                       static_cast<unsigned long long>(kJsonParsedBytesMax));
+  }
+  auto error = state.parser.allocate(text.size(), kJsonDepthMax);
   if (error == simdjson::SUCCESS) {
     // The parser copies the text into a padded buffer of its own.
     error = state.parser.parse(text.data(), text.size(), true).get(state.root);

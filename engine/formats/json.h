@@ -48,10 +48,17 @@ class JsonObject {
   const std::string* name_;
 };
 
+/// Most memory that a document may take while it is parsed: a copy of its text, one of its strings,
+/// and up to kJsonValueBytes for each value, which can be two characters long.
+inline constexpr uint64_t kJsonParsedBytesMax = uint64_t{56} << 20;
+inline constexpr uint64_t kJsonValueBytes = 24;
+/// Deepest nesting; real config and tokenizer files have up to 6 levels.
+inline constexpr size_t kJsonDepthMax = 64;
+
 /// A parsed document that owns its memory. Immutable, movable.
 class JsonDocument {
  public:
-  /// Parses `text`; `name` stands in messages. At most 64 levels deep. Errors: invalid_file.
+  /// Parses `text`; `name` stands in messages. Errors: invalid_file (no JSON, beyond the limits).
   static Result<JsonDocument> parse(std::string name, std::string_view text);
   /// Reads and parses a file of at most `bytes_max` bytes.
   static Result<JsonDocument> load(const std::string& path, uint64_t bytes_max);

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <set>
 
 #include "engine/core/checked_math.h"
+#include "engine/formats/gguf/split.h"
 
 namespace midge {
 namespace {
 
 constexpr uint64_t kConfigBytesMax = 4u << 20;
-constexpr uint64_t kIndexBytesMax = 64u << 20;
+constexpr uint64_t kIndexBytesMax = 16u << 20;
+constexpr size_t kIndexEntriesMax = 1u << 17;
 constexpr size_t kShardCountMax = 4096;
 
 struct TypeRow {
@@ -148,39 +151,51 @@ std::string shape_to_string(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-Result<std::unique_ptr<WeightSource>> WeightSource::open(const std::string& path,
-                                                         FileAccess access) {
+Result<std::unique_ptr<WeightSource>> WeightSource::open(const std::string& path, FileAccess access,
+                                                         const CopyProgress& on_copy) {
   std::unique_ptr<WeightSource> source(new WeightSource());
   source->path_ = path;
+  source->access_ = access;
+  source->on_copy_ = on_copy;
   if (is_directory(path)) {
-    MIDGE_RETURN_IF_ERROR(source->open_directory(access));
+    MIDGE_RETURN_IF_ERROR(source->open_directory());
   } else {
-    MIDGE_RETURN_IF_ERROR(source->open_gguf(access));
+    MIDGE_RETURN_IF_ERROR(source->open_gguf());
   }
   MIDGE_RETURN_IF_ERROR(source->index_tensors());
+  source->on_copy_ = nullptr;
   return source;
 }
 
-Status WeightSource::open_gguf(FileAccess access) {
+uint64_t WeightSource::file_bytes() const {
+  uint64_t bytes = 0;
+  for (const SourceFile& file : files_) bytes += file.bytes;
+  return bytes;
+}
+
+Status WeightSource::open_gguf() {
   kind_ = SourceKind::kGguf;
-  MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path_, access));
+  MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path_, access_, on_copy_));
   if (file.size() < 4 || std::memcmp(file.data(), "GGUF", 4) != 0) {
     return make_status(StatusCode::kUnsupported,
                        "%s: neither a GGUF file nor a directory with config.json and safetensors",
                        path_.c_str());
   }
-  MIDGE_ASSIGN_OR_RETURN(gguf_, GgufFile::parse(std::move(file)));
-  file_bytes_ = gguf_->file().size();
-  tensors_.reserve(gguf_->tensors().size());
-  for (const GgufTensor& info : gguf_->tensors()) {
-    SourceTensor tensor;
-    MIDGE_RETURN_IF_ERROR(make_gguf_tensor(*gguf_, info, &tensor));
-    tensors_.push_back(std::move(tensor));
+  MIDGE_ASSIGN_OR_RETURN(GgufFile first, GgufFile::parse(std::move(file)));
+  MIDGE_ASSIGN_OR_RETURN(gguf_parts_, open_gguf_parts(std::move(first), access_, on_copy_));
+  for (const GgufFile& part : gguf_parts_) {
+    files_.push_back({part.path(), part.file().size()});
+    std::vector<SourceTensor> tensors;
+    for (const GgufTensor& info : part.tensors()) {
+      MIDGE_RETURN_IF_ERROR(make_gguf_tensor(part, info, &tensors.emplace_back()));
+    }
+    MIDGE_RETURN_IF_ERROR(refuse_overlaps(tensors));
+    std::move(tensors.begin(), tensors.end(), std::back_inserter(tensors_));
   }
-  return refuse_overlaps(tensors_);
+  return Status();
 }
 
-Status WeightSource::open_directory(FileAccess access) {
+Status WeightSource::open_directory() {
   kind_ = SourceKind::kHuggingFace;
   MIDGE_ASSIGN_OR_RETURN(config_,
                          JsonDocument::load(join_path(path_, "config.json"), kConfigBytesMax));
@@ -189,11 +204,11 @@ Status WeightSource::open_directory(FileAccess access) {
     MIDGE_ASSIGN_OR_RETURN(generation_config_, JsonDocument::load(generation, kConfigBytesMax));
   }
   const std::string index = join_path(path_, "model.safetensors.index.json");
-  if (is_regular_file(index)) return open_sharded(index, access);
-  return add_shard("model.safetensors", access);
+  if (is_regular_file(index)) return open_sharded(index);
+  return add_shard("model.safetensors");
 }
 
-Status WeightSource::open_sharded(const std::string& index_path, FileAccess access) {
+Status WeightSource::open_sharded(const std::string& index_path) {
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
                          JsonDocument::load(index_path, kIndexBytesMax));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
@@ -207,6 +222,10 @@ Status WeightSource::open_sharded(const std::string& index_path, FileAccess acce
           StatusCode::kInvalidFile, "%s: weight_map entry '%s' is '%s', expected a plain file name",
           index_path.c_str(), printable(member.key).c_str(), printable(file).c_str());
     }
+    if (shard_of.size() == kIndexEntriesMax) {
+      return make_status(StatusCode::kInvalidFile, "%s: weight_map has more than %zu entries",
+                         index_path.c_str(), kIndexEntriesMax);
+    }
     if (!shard_of.emplace(member.key, file).second) {
       return make_status(StatusCode::kInvalidFile, "%s: weight_map entry '%s' is there twice",
                          index_path.c_str(), printable(member.key).c_str());
@@ -217,7 +236,7 @@ Status WeightSource::open_sharded(const std::string& index_path, FileAccess acce
     return make_status(StatusCode::kInvalidFile, "%s: %zu shards, expected 1..%zu",
                        index_path.c_str(), files.size(), kShardCountMax);
   }
-  for (const std::string& file : files) MIDGE_RETURN_IF_ERROR(add_shard(file, access));
+  for (const std::string& file : files) MIDGE_RETURN_IF_ERROR(add_shard(file));
   // Index and shards must tell the same story.
   for (const SourceTensor& tensor : tensors_) {
     const auto entry = shard_of.find(tensor.name);
@@ -238,12 +257,12 @@ Status WeightSource::open_sharded(const std::string& index_path, FileAccess acce
   return Status();
 }
 
-Status WeightSource::add_shard(const std::string& file, FileAccess access) {
+Status WeightSource::add_shard(const std::string& file) {
   MIDGE_ASSIGN_OR_RETURN(SafetensorsFile opened,
-                         SafetensorsFile::open(join_path(path_, file), access));
+                         SafetensorsFile::open(join_path(path_, file), access_, on_copy_));
   shards_.push_back(std::make_unique<SafetensorsFile>(std::move(opened)));
   const SafetensorsFile& shard = *shards_.back();
-  file_bytes_ += shard.file().size();
+  files_.push_back({shard.path(), shard.file().size()});
   for (const SafetensorsTensor& info : shard.tensors()) {
     SourceTensor tensor;
     tensor.name = info.name;

@@ -34,22 +34,31 @@ std::string shape_to_string(const std::vector<int64_t>& shape);
 
 enum class SourceKind { kHuggingFace, kGguf };
 
+/// One of the files that hold the tensors.
+struct SourceFile {
+  std::string path;
+  uint64_t bytes = 0;
+};
+
 /// The files of one model. Immutable after open; owns what its tensors point into.
 class WeightSource {
  public:
-  /// Opens a Hugging Face directory or a GGUF file, by what `path` is. Errors: not_found, io_error,
-  /// invalid_file, unsupported (neither of the two).
-  static Result<std::unique_ptr<WeightSource>> open(const std::string& path, FileAccess access);
+  /// Opens a Hugging Face directory or a GGUF file, by what `path` is; of a split GGUF file its
+  /// first part. Errors: not_found, io_error, invalid_file, unsupported (neither of the two).
+  static Result<std::unique_ptr<WeightSource>> open(const std::string& path, FileAccess access,
+                                                    const CopyProgress& on_copy = nullptr);
 
   SourceKind kind() const { return kind_; }
   const std::string& path() const { return path_; }
   const std::vector<SourceTensor>& tensors() const { return tensors_; }
   const SourceTensor* find(std::string_view name) const;
-  /// Bytes of all files that hold tensors.
-  uint64_t file_bytes() const { return file_bytes_; }
+  /// The files that hold tensors: shards by name, parts in order.
+  const std::vector<SourceFile>& files() const { return files_; }
+  /// Bytes of all of them.
+  uint64_t file_bytes() const;
 
-  /// Of a GGUF file; null otherwise.
-  const GgufFile* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
+  /// Of a GGUF file the part with the metadata; null otherwise.
+  const GgufFile* gguf() const { return gguf_parts_.empty() ? nullptr : &gguf_parts_[0]; }
   /// config.json and generation_config.json of a directory; null where absent.
   const JsonDocument* config() const { return config_ ? &*config_ : nullptr; }
   const JsonDocument* generation_config() const {
@@ -58,16 +67,18 @@ class WeightSource {
 
  private:
   WeightSource() = default;
-  Status open_gguf(FileAccess access);
-  Status open_directory(FileAccess access);
-  Status add_shard(const std::string& file, FileAccess access);
-  Status open_sharded(const std::string& index_path, FileAccess access);
+  Status open_gguf();
+  Status open_directory();
+  Status add_shard(const std::string& file);
+  Status open_sharded(const std::string& index_path);
   Status index_tensors();
 
   SourceKind kind_ = SourceKind::kHuggingFace;
   std::string path_;
-  uint64_t file_bytes_ = 0;
-  std::optional<GgufFile> gguf_;
+  FileAccess access_ = FileAccess::kMap;
+  CopyProgress on_copy_;  // empty after open
+  std::vector<SourceFile> files_;
+  std::vector<GgufFile> gguf_parts_;  // never changed once tensors point into it
   std::optional<JsonDocument> config_;
   std::optional<JsonDocument> generation_config_;
   // On the heap each: tensors point to their paths.

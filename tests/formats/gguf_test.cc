@@ -1,55 +1,16 @@
 #include "engine/formats/gguf/gguf.h"
 
-#include <cstring>
-
 #include <gtest/gtest.h>
 
 #include "engine/formats/weight_source.h"
+#include "tests/harness/gguf_writer.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/temp_dir.h"
 
 namespace midge {
 namespace {
 
-// Little-endian bytes of GGUF files, written field by field.
-class GgufWriter {
- public:
-  template <typename T>
-  GgufWriter& number(T value) {
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
-    return *this;
-  }
-  GgufWriter& text(std::string_view value) {
-    number<uint64_t>(value.size());
-    bytes_ += value;
-    return *this;
-  }
-  GgufWriter& header(uint32_t version, uint64_t tensors, uint64_t entries) {
-    bytes_ += "GGUF";
-    return number(version).number(tensors).number(entries);
-  }
-  GgufWriter& key(std::string_view name, GgufType type) {
-    return text(name).number(static_cast<uint32_t>(type));
-  }
-  GgufWriter& tensor(std::string_view name, std::vector<uint64_t> ne, uint32_t type,
-                     uint64_t offset) {
-    text(name).number(static_cast<uint32_t>(ne.size()));
-    for (const uint64_t dim : ne) number(dim);
-    return number(type).number(offset);
-  }
-  GgufWriter& pad(size_t multiple) {
-    while (bytes_.size() % multiple != 0) bytes_ += '\0';
-    return *this;
-  }
-  GgufWriter& raw(std::string_view data) {
-    bytes_ += data;
-    return *this;
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
+using test::GgufWriter;
 
 Status open(const std::string& bytes) {
   const test::TempDir dir;

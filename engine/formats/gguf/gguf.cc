@@ -209,8 +209,9 @@ const char* gguf_type_name(GgufType type) {
   return kNames[static_cast<uint32_t>(type)];
 }
 
-Result<GgufFile> GgufFile::open(const std::string& path, FileAccess access) {
-  MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path, access));
+Result<GgufFile> GgufFile::open(const std::string& path, FileAccess access,
+                                const CopyProgress& on_copy) {
+  MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path, access, on_copy));
   return parse(std::move(file));
 }
 
@@ -350,6 +351,12 @@ Result<std::string_view> GgufFile::string(std::string_view key) const {
 Result<const GgufValue*> GgufFile::find_array(std::string_view key, const char* expected) const {
   const GgufValue* value = find(key);
   if (value == nullptr || value->type != GgufType::kArray) return wrong(key, expected);
+  if (value->count > kGgufArrayCountMax) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: metadata '%s' has %llu elements, expected at most %llu", path().c_str(),
+                       printable(key).c_str(), static_cast<unsigned long long>(value->count),
+                       static_cast<unsigned long long>(kGgufArrayCountMax));
+  }
   return value;
 }
 
@@ -359,10 +366,17 @@ Result<std::vector<std::string_view>> GgufFile::string_array(std::string_view ke
   std::vector<std::string_view> strings;
   strings.reserve(value->count);
   const uint8_t* at = value->data;
+  uint64_t left = value->bytes;
   for (uint64_t i = 0; i < value->count; ++i) {
-    const auto length = load<uint64_t>(at);
+    const uint64_t length = left < 8 ? 0 : load<uint64_t>(at);
+    // Checked when the file was opened, but a mapped file can be written to since.
+    if (left < 8 || length > left - 8) {
+      return make_status(StatusCode::kInvalidFile, "%s: metadata '%s' changed while in use",
+                         path().c_str(), printable(key).c_str());
+    }
     strings.emplace_back(reinterpret_cast<const char*>(at) + 8, length);
     at += 8 + length;
+    left -= 8 + length;
   }
   return strings;
 }

@@ -28,6 +28,10 @@ enum class GgufType : uint32_t {
   kF64 = 12,
 };
 
+/// Most elements of an array that is read as a whole; the longest lists of merges in use have
+/// 515,000. A string takes 8 bytes of the file at least and more in memory: this bounds the excess.
+inline constexpr uint64_t kGgufArrayCountMax = uint64_t{1} << 19;
+
 /// One metadata value, pointing into the file.
 struct GgufValue {
   GgufType type = GgufType::kU8;          ///< kArray: see element_type
@@ -52,7 +56,8 @@ class GgufFile {
   /// Parses and checks header, metadata and directory: every count, length and offset is inside of
   /// the file. Tensor bytes are checked by who knows their type. Errors: not_found, io_error,
   /// invalid_file, unsupported (version, byte order).
-  static Result<GgufFile> open(const std::string& path, FileAccess access = FileAccess::kMap);
+  static Result<GgufFile> open(const std::string& path, FileAccess access = FileAccess::kMap,
+                               const CopyProgress& on_copy = nullptr);
   /// The same for a file already in memory.
   static Result<GgufFile> parse(MappedFile file);
 
@@ -72,6 +77,7 @@ class GgufFile {
   Result<double> number(std::string_view key) const;
   Result<bool> boolean(std::string_view key) const;
   Result<std::string_view> string(std::string_view key) const;
+  /// Arrays, of at most kGgufArrayCountMax elements.
   Result<std::vector<std::string_view>> string_array(std::string_view key) const;
   Result<std::vector<int32_t>> i32_array(std::string_view key) const;
   Result<std::vector<float>> f32_array(std::string_view key) const;

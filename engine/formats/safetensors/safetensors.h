@@ -24,8 +24,8 @@ class SafetensorsFile {
  public:
   /// Parses and checks the header: the tensors cover the buffer exactly once, sizes agree with
   /// dtype and shape. Errors: not_found, io_error, invalid_file.
-  static Result<SafetensorsFile> open(const std::string& path,
-                                      FileAccess access = FileAccess::kMap);
+  static Result<SafetensorsFile> open(const std::string& path, FileAccess access = FileAccess::kMap,
+                                      const CopyProgress& on_copy = nullptr);
   /// The same for a file already in memory.
   static Result<SafetensorsFile> parse(MappedFile file);
 

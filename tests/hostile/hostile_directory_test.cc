@@ -1,0 +1,236 @@
+// Hostile Hugging Face directories: index and config, one test for each item of
+// docs/hostile-input.md.
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "models/registry.h"
+#include "tests/harness/checkpoint.h"
+#include "tests/harness/golden.h"
+#include "tests/harness/refusal.h"
+
+namespace midge {
+namespace {
+
+using test::expect_refused;
+using test::SafetensorsWriter;
+using test::TempDir;
+
+constexpr StatusCode kInvalid = StatusCode::kInvalidFile;
+constexpr StatusCode kMismatch = StatusCode::kModelMismatch;
+using Parts = std::initializer_list<std::string_view>;
+
+// A directory with shards a (tensors one, two) and b (three), and an index to come.
+class HostileIndex : public testing::Test {
+ protected:
+  HostileIndex() {
+    dir_.write("config.json", test::checkpoint_config({}));
+    SafetensorsWriter a;
+    a.add("one", "F32", {1}, "1234");
+    a.add("two", "F32", {1}, "1234");
+    dir_.write("a.safetensors", a.bytes());
+    SafetensorsWriter b;
+    b.add("three", "F32", {1}, "1234");
+    dir_.write("b.safetensors", b.bytes());
+  }
+
+  void refuse(const std::string& map, StatusCode code, std::string_view file, Parts parts) {
+    const std::string index = "{\"weight_map\":{" + map + "}}";
+    dir_.write("model.safetensors.index.json", index);
+    expect_refused(
+        [&] { return WeightSource::open(dir_.path(), FileAccess::kMap).status(); },
+        index.size() + (1 << 16), code, file, parts);
+  }
+
+  void refuse_name(const std::string& json, std::string_view printed) {
+    refuse("\"one\":\"" + json + "\"", kInvalid, "model.safetensors.index.json: ",
+           {"entry 'one'", printed, "expected a plain file name"});
+  }
+
+  const TempDir dir_;
+};
+
+constexpr const char* kGoodMap =
+    R"("one":"a.safetensors","two":"a.safetensors","three":"b.safetensors")";
+
+TEST_F(HostileIndex, AGoodOneOpens) {
+  dir_.write("model.safetensors.index.json", std::string("{\"weight_map\":{") + kGoodMap + "}}");
+  MIDGE_ASSERT_OK(WeightSource::open(dir_.path(), FileAccess::kMap));
+}
+
+TEST_F(HostileIndex, NameWithSlash) { refuse_name("sub/a.safetensors", "'sub/a.safetensors'"); }
+TEST_F(HostileIndex, NameWithBackslash) { refuse_name("sub\\\\a", "'sub\\x5ca'"); }
+TEST_F(HostileIndex, NameAboveTheDirectory) {
+  refuse_name("..", "'..'");
+  refuse_name("../a.safetensors", "'../a.safetensors'");
+}
+TEST_F(HostileIndex, AbsoluteName) { refuse_name("/etc/passwd", "'/etc/passwd'"); }
+TEST_F(HostileIndex, NameWithNul) { refuse_name("a\\u0000b", "'a\\x00b'"); }
+
+TEST_F(HostileIndex, LinksAreTheUsersOwn) {
+  // The cache of Hugging Face's tools is made of links out of the directory. A link cannot come
+  // with an index: who can make one in the directory can read the file behind it anyway.
+  const TempDir elsewhere;
+  std::filesystem::rename(dir_.file("b.safetensors"), elsewhere.file("blob"));
+  std::filesystem::create_symlink(elsewhere.file("blob"), dir_.file("b.safetensors"));
+  dir_.write("model.safetensors.index.json", std::string("{\"weight_map\":{") + kGoodMap + "}}");
+  MIDGE_ASSERT_OK(WeightSource::open(dir_.path(), FileAccess::kMap));
+}
+
+TEST_F(HostileIndex, MissingShard) {
+  refuse("\"one\":\"gone.safetensors\"", StatusCode::kNotFound, "gone.safetensors: ",
+         {"cannot open"});
+}
+
+TEST_F(HostileIndex, TensorThatItsShardLacks) {
+  refuse(std::string(kGoodMap) + ",\"four\":\"b.safetensors\"", kInvalid,
+         "model.safetensors.index.json: ", {"tensor 'four'", "not in its shard b.safetensors"});
+}
+
+TEST_F(HostileIndex, TensorInTwoShards) {
+  SafetensorsWriter b;
+  b.add("one", "F32", {1}, "1234");
+  b.add("three", "F32", {1}, "1234");
+  dir_.write("b.safetensors", b.bytes());
+  refuse(kGoodMap, kInvalid, "model.safetensors.index.json: ",
+         {"tensor 'one'", "lies in ", "b.safetensors", "the index says nothing of it"});
+}
+
+TEST_F(HostileIndex, MillionsOfEntries) {
+  std::string many = kGoodMap;
+  for (int i = 0; i < 200'000; ++i) many += ",\"" + std::to_string(i) + "\":\"a.safetensors\"";
+  refuse(many, kInvalid, "model.safetensors.index.json: ", {"more than 131072 entries"});
+  for (int i = 0; i < 1'000'000; ++i) many += ",\"" + std::to_string(i) + "\":\"a.safetensors\"";
+  refuse(many, kInvalid, "model.safetensors.index.json: ", {"bytes", "expected at most 16777216"});
+}
+
+TEST_F(HostileIndex, ThousandsOfShards) {
+  std::string many = kGoodMap;
+  for (int i = 0; i < 5000; ++i) many += format_string(",\"t%d\":\"%d.safetensors\"", i, i);
+  refuse(many, kInvalid, "model.safetensors.index.json: ", {"5002 shards", "expected 1..4096"});
+}
+
+// Opens a checkpoint whose config has `from` replaced.
+void refuse_config(const std::string& from, const std::string& to, StatusCode code,
+                   Parts parts) {
+  const TempDir dir;
+  const test::CheckpointShape shape;
+  test::write_checkpoint(dir, shape);
+  std::string config = test::checkpoint_config(shape);
+  const size_t at = config.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  config.replace(at, from.size(), to);
+  dir.write("config.json", config);
+  expect_refused([&] { return open_model(dir.path()).status(); }, 1 << 20, code, dir.path(),
+                 parts);
+}
+
+std::string with_factors(const std::string& short_factors, const std::string& long_factors) {
+  return "\"original_max_position_embeddings\":64,\"rope_scaling\":{\"type\":\"longrope\","
+         "\"short_factor\":[" +
+         short_factors + "],\"long_factor\":[" + long_factors + "]}";
+}
+
+constexpr const char* kHeads = "\"num_attention_heads\":5";
+constexpr const char* kKvHeads = "\"num_key_value_heads\":1";
+constexpr const char* kTheta = "\"rope_theta\":10000.0";
+constexpr const char* kEos = "\"eos_token_id\":1";
+
+TEST(HostileConfig, NoHeads) {
+  refuse_config(kHeads, "\"num_attention_heads\":0", kInvalid,
+                {"config.json", "'num_attention_heads' is 0", "expected 1..1024"});
+}
+TEST(HostileConfig, NoKvHeads) {
+  refuse_config(kKvHeads, "\"num_key_value_heads\":0", kInvalid,
+                {"config.json", "'num_key_value_heads' is 0", "expected 1..1024"});
+}
+TEST(HostileConfig, HeadsThatKvHeadsDoNotDivide) {
+  refuse_config(kKvHeads, "\"num_key_value_heads\":2", kMismatch,
+                {"5 heads", "expected a multiple of the 2 KV heads"});
+}
+TEST(HostileConfig, NegativeValues) {
+  refuse_config("\"hidden_size\":40", "\"hidden_size\":-40", kInvalid,
+                {"config.json", "'hidden_size' is -40", "expected 1..65536"});
+}
+TEST(HostileConfig, ValuesBeyond31Bits) {
+  refuse_config("\"intermediate_size\":56", "\"intermediate_size\":2147483648", kInvalid,
+                {"'intermediate_size' is 2147483648", "expected 1..1048576"});
+  refuse_config("\"intermediate_size\":56", "\"intermediate_size\":18446744073709551615", kInvalid,
+                {"'intermediate_size' is an integer", "expected"});
+}
+TEST(HostileConfig, HiddenSizeThatHeadsDoNotDivide) {
+  refuse_config("\"num_attention_heads\":5,\"num_key_value_heads\":1,\"head_dim\":8",
+                "\"num_attention_heads\":3", kInvalid,
+                {"hidden_size 40", "expected a multiple of the 3 heads"});
+}
+TEST(HostileConfig, VocabularyTimesHidden) {
+  refuse_config("\"vocab_size\":50", "\"vocab_size\":4611686018427387904", kInvalid,
+                {"'vocab_size' is 4611686018427387904", "expected 1..4194304"});
+  refuse_config("\"vocab_size\":50", "\"vocab_size\":4194304", kMismatch,
+                {"embed_tokens.weight' is [50, 40]", "expected [4194304, 40]"});
+}
+TEST(HostileConfig, HugeLayerCount) {
+  refuse_config("\"num_hidden_layers\":2", "\"num_hidden_layers\":1000000000", kInvalid,
+                {"'num_hidden_layers' is 1000000000", "expected 1..1024"});
+  refuse_config("\"num_hidden_layers\":2", "\"num_hidden_layers\":1024", kMismatch,
+                {"tensor 'model.layers.2.", "is missing", "expected [40]"});
+}
+TEST(HostileConfig, EpsilonThatIsNoNumber) {
+  refuse_config("\"rms_norm_eps\":1e-5", "\"rms_norm_eps\":NaN", kInvalid,
+                {"config.json", "not valid JSON"});
+  refuse_config("\"rms_norm_eps\":1e-5", "\"rms_norm_eps\":\"nan\"", kInvalid,
+                {"'rms_norm_eps' is a string", "expected"});
+  refuse_config("\"rms_norm_eps\":1e-5", "\"rms_norm_eps\":-1e-5", kMismatch,
+                {"RMS epsilon is -1e-05", "expected 0..1"});
+}
+TEST(HostileConfig, FactorArraysOfTheWrongLength) {
+  refuse_config(kTheta, with_factors("1,1", "1,2"), kMismatch,
+                {"2 rope factors", "expected 4 (half the rotary width)"});
+  std::string many = "1";
+  for (int i = 0; i < 100'000; ++i) many += ",1";
+  refuse_config(kTheta, with_factors(many, many), kInvalid,
+                {"'short_factor'", "expected at most 512 numbers"});
+  refuse_config(kTheta, with_factors("", "1"), kInvalid, {"'short_factor' is empty"});
+}
+TEST(HostileConfig, FactorsThatAreNotPositive) {
+  for (const char* factor : {"0", "-1"}) {
+    refuse_config(kTheta, with_factors("1,1,1,1", std::string("1,1,1,") + factor), kMismatch,
+                  {"rope factor", factor, "expected positive numbers"});
+  }
+  refuse_config(kTheta, with_factors("1,1,1,1", "1,1,1,1e39"), kMismatch,
+                {"rope factor inf", "expected positive numbers"});
+  refuse_config(kTheta, with_factors("1,1,1,1", "1,1,1,NaN"), kInvalid, {"not valid JSON"});
+}
+TEST(HostileConfig, ThetaThatIsNotPositive) {
+  for (const char* theta : {"0", "-10000"}) {
+    refuse_config(kTheta, std::string("\"rope_theta\":") + theta, kMismatch,
+                  {"rope theta is", theta, "expected at least 1"});
+  }
+}
+TEST(HostileConfig, OddRotaryWidth) {
+  refuse_config("\"head_dim\":8", "\"head_dim\":7", kMismatch,
+                {"rotary width is 7", "expected even"});
+}
+TEST(HostileConfig, RotaryWidthBeyondTheHead) {
+  refuse_config(kTheta, "\"partial_rotary_factor\":1.5", kInvalid,
+                {"partial_rotary_factor is 1.5", "expected 0..1"});
+}
+TEST(HostileConfig, AbsurdContext) {
+  refuse_config("\"max_position_embeddings\":256", "\"max_position_embeddings\":4611686018427387904",
+                kInvalid,
+                {"'max_position_embeddings' is 4611686018427387904", "expected 1..16777216"});
+}
+TEST(HostileConfig, EndIdsOfOddTypes) {
+  refuse_config(kEos, "\"eos_token_id\":{\"a\":1}", kInvalid,
+                {"'eos_token_id' is an object", "expected an integer"});
+  refuse_config(kEos, "\"eos_token_id\":[1,\"x\"]", kInvalid,
+                {"'eos_token_id' holds a string", "expected up to 64 token ids"});
+  refuse_config(kEos, "\"eos_token_id\":4000000000", kInvalid,
+                {"'eos_token_id' is 4000000000", "expected 0..4194303"});
+  std::string many = "\"eos_token_id\":[0";
+  for (int i = 1; i < 100; ++i) many += format_string(",%d", i);
+  refuse_config(kEos, many + "]", kInvalid, {"'eos_token_id'", "up to 64"});
+}
+
+}  // namespace
+}  // namespace midge

@@ -1,0 +1,134 @@
+// Hostile tokenizer.json files, one test for each item of docs/hostile-input.md.
+#include <gtest/gtest.h>
+
+#include "engine/tokenizer/tokenizer_json.h"
+#include "tests/harness/golden.h"
+#include "tests/harness/refusal.h"
+#include "tests/harness/temp_dir.h"
+#include "tests/tokenizer/test_vocabulary.h"
+
+namespace midge {
+namespace {
+
+using test::expect_refused;
+using test::TempDir;
+
+constexpr StatusCode kInvalid = StatusCode::kInvalidFile;
+using Parts = std::initializer_list<std::string_view>;
+
+void refuse_text(const std::string& text, Parts parts, StatusCode code = kInvalid) {
+  const TempDir dir;
+  dir.write("tokenizer.json", text);
+  expect_refused([&] { return load_tokenizer_json(dir.path()).status(); }, text.size(), code,
+                 "tokenizer.json: ", parts);
+}
+
+void refuse(const SmallJson& json, Parts parts, StatusCode code = kInvalid) {
+  refuse_text(small_json(json), parts, code);
+}
+
+SmallJson with_vocabulary(const std::string& extra) {
+  SmallJson json;
+  json.vocabulary_extra = extra;
+  return json;
+}
+
+SmallJson with_added(const std::string& added) {
+  SmallJson json;
+  json.added = added;
+  return json;
+}
+
+TEST(HostileTokenizer, CatastrophicExpression) {
+  SmallJson json;
+  json.pattern = "(a+)+$";
+  refuse(json, {"pre-tokenizer expression '(a+)+$'", "not one of the known ones"},
+         StatusCode::kUnsupported);
+}
+
+TEST(HostileTokenizer, SparseIdsTakeNoMemory) {
+  // Accepted as far as it goes; the file is refused for its last merge.
+  SmallJson json = with_vocabulary(",\"x1\":4194303");
+  json.merges = R"("h e","q z")";
+  refuse(json, {"merge 1 'q z'", "not in the vocabulary"});
+}
+
+TEST(HostileTokenizer, DuplicateIds) {
+  refuse(with_vocabulary(",\"x1\":259"), {"token id 259 is both 'hello' and 'x1'"});
+}
+
+TEST(HostileTokenizer, NegativeIds) {
+  refuse(with_vocabulary(",\"x1\":-1"), {"token 'x1'", "is not an integer in 0..4194303"});
+}
+
+TEST(HostileTokenizer, IdsBeyond31Bits) {
+  for (const char* id : {"2147483648", "4294967296", "18446744073709551615"}) {
+    refuse(with_vocabulary(std::string(",\"x1\":") + id),
+           {"token 'x1'", "is not an integer in 0..4194303"});
+  }
+}
+
+TEST(HostileTokenizer, EmptyAddedToken) {
+  refuse(with_added(R"({"id":300,"content":""})"), {"added token 300 is empty"});
+}
+
+TEST(HostileTokenizer, AddedTokenWithTheIdOfAnother) {
+  refuse(with_added(R"({"id":97,"content":"<a>"})"), {"token id 97 is both '<a>' and 'a'"});
+}
+
+TEST(HostileTokenizer, MergeWithAnUnknownResult) {
+  SmallJson json;
+  json.merges = R"("h l")";
+  refuse(json, {"merge 0 'h l'", "its result is not in the vocabulary"});
+}
+
+TEST(HostileTokenizer, LoneSurrogates) {
+  refuse(with_vocabulary(",\"\\ud800\":260"), {"not valid JSON"});
+}
+
+TEST(HostileTokenizer, BytesThatAreNotUtf8) {
+  refuse(with_vocabulary(",\"\xC3\":260"), {"not valid JSON", "UTF-8"});
+}
+
+TEST(HostileTokenizer, DeepNesting) {
+  refuse_text("{\"a\":" + std::string(1'000'000, '['), {"not valid JSON"});
+}
+
+TEST(HostileTokenizer, LongFiles) {
+  refuse_text(std::string((24 << 20) + 1, ' '), {"25165825 bytes", "expected at most 25165824"});
+  std::string many = "{\"a\":[1";
+  while (many.size() < (20 << 20)) many += ",1";
+  refuse_text(many + "]}", {"takes up to", "when parsed, expected at most 58720256"});
+  refuse_text("{\"a\":\"" + std::string(23 << 20, 'x') + "\"}", {"'pre_tokenizer' is missing"});
+}
+
+TEST(HostileTokenizer, ManyTokens) {
+  // As many as the limit on parsed JSON allows, and wrong at the very end. Word "w123" is "w12"
+  // and "3".
+  std::string extra;
+  SmallJson json;
+  for (int i = 0; i < 430'000; ++i) {
+    const std::string word = "w" + std::to_string(i);
+    const size_t last = word.size() - 1;
+    extra += ",\"" + word + "\":" + std::to_string(1000 + i);
+    json.merges += ",\"" + word.substr(0, last) + " " + word.substr(last) + "\"";
+  }
+  json.vocabulary_extra = extra;
+  json.merges += ",\"w0 ~\"";
+  refuse(json, {"merge 430004 'w0 ~'", "its result is not in the vocabulary"});
+}
+
+TEST(HostileTokenizer, ARealVocabularyWithOneBadMerge) {
+  const std::string path = vocabulary_directory("phi-4-mini") + "/tokenizer.json";
+  if (!is_regular_file(path)) GTEST_SKIP() << path << ' ' << kHowToFetch;
+  std::string text = test::read_bytes(path);
+  // The last merge: two strings before the last three closing brackets.
+  const size_t end = text.rfind('"');
+  text[end - 1] = '\x01';
+  refuse_text(text, {"not valid JSON"});
+  text[end - 1] = '~';
+  refuse_text(text, {"merge ", "not in the vocabulary"});
+}
+
+}  // namespace
+}  // namespace midge
