@@ -162,7 +162,6 @@ Result<std::unique_ptr<WeightSource>> WeightSource::open(const std::string& path
   } else {
     MIDGE_RETURN_IF_ERROR(source->open_gguf());
   }
-  MIDGE_RETURN_IF_ERROR(source->index_tensors());
   source->on_copy_ = nullptr;
   return source;
 }
@@ -192,7 +191,7 @@ Status WeightSource::open_gguf() {
     MIDGE_RETURN_IF_ERROR(refuse_overlaps(tensors));
     std::move(tensors.begin(), tensors.end(), std::back_inserter(tensors_));
   }
-  return Status();
+  return index_tensors();
 }
 
 Status WeightSource::open_directory() {
@@ -205,7 +204,8 @@ Status WeightSource::open_directory() {
   }
   const std::string index = join_path(path_, "model.safetensors.index.json");
   if (is_regular_file(index)) return open_sharded(index);
-  return add_shard("model.safetensors");
+  MIDGE_RETURN_IF_ERROR(add_shard("model.safetensors"));
+  return index_tensors();
 }
 
 Status WeightSource::open_sharded(const std::string& index_path) {
@@ -237,6 +237,7 @@ Status WeightSource::open_sharded(const std::string& index_path) {
                        index_path.c_str(), files.size(), kShardCountMax);
   }
   for (const std::string& file : files) MIDGE_RETURN_IF_ERROR(add_shard(file));
+  MIDGE_RETURN_IF_ERROR(index_tensors());
   // Index and shards must tell the same story.
   for (const SourceTensor& tensor : tensors_) {
     const auto entry = shard_of.find(tensor.name);

@@ -199,8 +199,9 @@ TEST(CliFiles, TokensBeyondTheRowsAreRefused) {
   const int status = program.finish();
   ASSERT_TRUE(WIFEXITED(status)) << program.text();
   EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(StatusCode::kModelMismatch)) << program.text();
-  EXPECT_NE(program.text().find(dir.path() + ": the tokenizer has ids up to 2000000, the embedding"),
-            std::string::npos)
+  EXPECT_NE(
+      program.text().find(dir.path() + ": the tokenizer has ids up to 2000000, the embedding"),
+      std::string::npos)
       << program.text();
 }
 

@@ -56,8 +56,7 @@ class SplitGguf : public testing::Test {
   }
 
   const TempDir dir_;
-  std::vector<Part> parts_ = {
-      {0, 3, 4, {"a"}}, {1, 3, 4, {"b", "c"}}, {2, 3, 4, {"d"}}};
+  std::vector<Part> parts_ = {{0, 3, 4, {"a"}}, {1, 3, 4, {"b", "c"}}, {2, 3, 4, {"d"}}};
 };
 
 TEST_F(SplitGguf, OpensByItsFirstPart) {
@@ -89,8 +88,8 @@ TEST_F(SplitGguf, MissingPart) {
 TEST_F(SplitGguf, RenamedPart) {
   const std::string path = write();
   const std::string renamed = dir_.write("model.gguf", test::read_bytes(path));
-  refuse(renamed, kInvalid, "model.gguf: ",
-         {"part 1 of 3", "expected a name ending in -00001-of-00003.gguf"});
+  refuse(renamed, kInvalid,
+         "model.gguf: ", {"part 1 of 3", "expected a name ending in -00001-of-00003.gguf"});
 }
 
 TEST_F(SplitGguf, WrongNumber) {
@@ -103,14 +102,14 @@ TEST_F(SplitGguf, WrongCount) {
   parts_[1].count = 2;
   refuse(write(), kInvalid, "m-00002-of-00003.gguf: ", {"'split.count' is 2", "expected 3"});
   parts_[0].count = 2000;
-  refuse(write(), kInvalid, "m-00001-of-00003.gguf: ",
-         {"'split.count' is 2000", "expected 0..1024"});
+  refuse(write(), kInvalid,
+         "m-00001-of-00003.gguf: ", {"'split.count' is 2000", "expected 0..1024"});
 }
 
 TEST_F(SplitGguf, WrongTensorCount) {
   parts_[1].tensor_count = 5;
-  refuse(write(), kInvalid, "m-00002-of-00003.gguf: ",
-         {"'split.tensors.count' is 5", "expected 4"});
+  refuse(write(), kInvalid,
+         "m-00002-of-00003.gguf: ", {"'split.tensors.count' is 5", "expected 4"});
   for (Part& part : parts_) part.tensor_count = 5;
   refuse(write(), kInvalid, "m-00001-of-00003.gguf: ",
          {"3 parts have 4 tensors", "expected 5", "'split.tensors.count'"});

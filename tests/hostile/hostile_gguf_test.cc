@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/tokenizer/byte_alphabet.h"
 #include "engine/core/utf8.h"
+#include "engine/tokenizer/byte_alphabet.h"
 #include "engine/tokenizer/chat.h"
 #include "engine/tokenizer/tokenizer_gguf.h"
 #include "models/registry.h"
@@ -122,7 +122,7 @@ TEST(HostileGguf, RowsThatBlocksDoNotDivide) {
 }
 TEST(HostileGguf, RemovedOrUnknownType) {
   for (const uint32_t type : {4u, 5u, 31u, 36u, 77u, 0x80000000u}) {
-    refuse(one_tensor({32}, type, 0), {"tensor 't' has the unknown type " , std::to_string(type)});
+    refuse(one_tensor({32}, type, 0), {"tensor 't' has the unknown type ", std::to_string(type)});
   }
 }
 TEST(HostileGguf, OffsetUnaligned) {
@@ -160,8 +160,8 @@ TEST(HostileGguf, LongArrays) {
         const auto file = GgufFile::open(path);
         return file.ok() ? load_tokenizer_gguf(*file).status() : file.status();
       },
-      writer.bytes().size(), kInvalid, "x.gguf: ",
-      {"'tokenizer.ggml.tokens' has 4000000 elements", "expected at most 524288"});
+      writer.bytes().size(), kInvalid,
+      "x.gguf: ", {"'tokenizer.ggml.tokens' has 4000000 elements", "expected at most 524288"});
 }
 
 // Keys and tensors of a small model, to be damaged.
@@ -195,20 +195,14 @@ struct SmallModel {
       const char* name;
       std::vector<uint64_t> ne;
     };
-    const std::vector<Tensor> tensors = {{"token_embd.weight", embedding},
-                                         {"output_norm.weight", {8}},
-                                         {"blk.0.attn_norm.weight", {8}},
-                                         {"blk.0.ffn_norm.weight", {8}},
-                                         {"blk.0.attn_q.weight", {8, 8}},
-                                         {"blk.0.attn_k.weight", {8, 8}},
-                                         {"blk.0.attn_v.weight", {8, 8}},
-                                         {"blk.0.attn_q.bias", {8}},
-                                         {"blk.0.attn_k.bias", {8}},
-                                         {"blk.0.attn_v.bias", {8}},
-                                         {"blk.0.attn_output.weight", {8, 8}},
-                                         {"blk.0.ffn_gate.weight", {8, 8}},
-                                         {"blk.0.ffn_up.weight", {8, 8}},
-                                         {"blk.0.ffn_down.weight", {8, 8}}};
+    const std::vector<Tensor> tensors = {
+        {"token_embd.weight", embedding},     {"output_norm.weight", {8}},
+        {"blk.0.attn_norm.weight", {8}},      {"blk.0.ffn_norm.weight", {8}},
+        {"blk.0.attn_q.weight", {8, 8}},      {"blk.0.attn_k.weight", {8, 8}},
+        {"blk.0.attn_v.weight", {8, 8}},      {"blk.0.attn_q.bias", {8}},
+        {"blk.0.attn_k.bias", {8}},           {"blk.0.attn_v.bias", {8}},
+        {"blk.0.attn_output.weight", {8, 8}}, {"blk.0.ffn_gate.weight", {8, 8}},
+        {"blk.0.ffn_up.weight", {8, 8}},      {"blk.0.ffn_down.weight", {8, 8}}};
     GgufWriter writer;
     writer.header(3, tensors.size(), 9).entry("general.architecture", architecture);
     integer(writer, "embedding_length", 8);
@@ -253,12 +247,10 @@ TEST(HostileGguf, KeyOfTheWrongType) {
 TEST(HostileGguf, AbsurdArchitectureKeys) {
   SmallModel model;
   model.layers = 4'000'000'000u;
-  refuse_model(model.bytes(), kInvalid,
-               {"'qwen2.block_count' is 4000000000", "expected 1..1024"});
+  refuse_model(model.bytes(), kInvalid, {"'qwen2.block_count' is 4000000000", "expected 1..1024"});
   model = SmallModel();
   model.heads = 0;
-  refuse_model(model.bytes(), kInvalid,
-               {"'qwen2.attention.head_count' is 0", "expected 1..1024"});
+  refuse_model(model.bytes(), kInvalid, {"'qwen2.attention.head_count' is 0", "expected 1..1024"});
   model = SmallModel();
   model.theta = -1;
   refuse_model(model.bytes(), kMismatch, {"rope theta is -1", "expected at least 1"});
@@ -386,8 +378,9 @@ TEST(HostileGguf, VeryLongPieces) {
 }
 TEST(HostileGguf, TemplatesAreNeverRun) {
   SmallVocabulary vocabulary;
-  vocabulary.chat_template = "{% for a in range(999999999) %}{% for b in range(999999999) %}"
-                             "{{ ''.__class__.__mro__ }}{% endfor %}{% endfor %}";
+  vocabulary.chat_template =
+      "{% for a in range(999999999) %}{% for b in range(999999999) %}"
+      "{{ ''.__class__.__mro__ }}{% endfor %}{% endfor %}";
   const auto tokenizer = vocabulary.load();
   MIDGE_ASSERT_OK(tokenizer);
   const Status status = detect_chat_template(tokenizer->chat_template()).status();

@@ -47,7 +47,7 @@ TEST(HostileNumbers, LogitsOfEveryKind) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<std::vector<float>> cases = {
-      {nan, nan, nan, nan},           {infinity, infinity, 0, nan}, {-infinity, -infinity},
+      {nan, nan, nan, nan},           {infinity, infinity, 0, nan},  {-infinity, -infinity},
       {nan, 1, infinity, -infinity},  {3e38f, 3e38f, -3e38f, 3e38f}, {nan},
       {-infinity, nan, -infinity, 0}, {0, -0.0f, 1e-45f, -1e-45f}};
   for (const auto& logits : cases) expect_tokens_in_bounds(logits);
@@ -71,8 +71,8 @@ void run_with(const std::string& tensor, const std::string& bytes) {
   test::Running run;
   test::open({dir.path()}, &run);
   if (testing::Test::HasFatalFailure()) return;
-  expect_tokens_in_bounds(test::step_logits(
-      *run.session, test::random_tokens(5, run.model->config().vocab_size)));
+  expect_tokens_in_bounds(
+      test::step_logits(*run.session, test::random_tokens(5, run.model->config().vocab_size)));
 }
 
 std::string repeated(float value, int count) {
@@ -82,8 +82,8 @@ std::string repeated(float value, int count) {
 }
 
 TEST(HostileNumbers, WeightsThatAreNoNumbers) {
-  for (const float value : {std::numeric_limits<float>::quiet_NaN(),
-                            std::numeric_limits<float>::infinity(), 3e38f}) {
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 3e38f}) {
     for (const char* tensor :
          {"model.embed_tokens.weight", "model.layers.0.self_attn.qkv_proj.weight",
           "model.layers.1.mlp.down_proj.weight", "model.norm.weight", "lm_head.weight"}) {
@@ -112,8 +112,8 @@ TEST(HostileNumbers, ScalesThatAreNoNumbers) {
       test::Running run;
       test::open({dir.write("x.gguf", file)}, &run);
       if (HasFatalFailure()) return;
-      expect_tokens_in_bounds(test::step_logits(
-          *run.session, test::random_tokens(5, run.model->config().vocab_size)));
+      expect_tokens_in_bounds(
+          test::step_logits(*run.session, test::random_tokens(5, run.model->config().vocab_size)));
     }
   }
 }

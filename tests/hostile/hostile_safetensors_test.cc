@@ -162,10 +162,9 @@ TEST(HostileSafetensors, ShapeAgainstTheConfig) {
   test::CheckpointShape other;
   other.vocab = 51;
   dir.write("config.json", test::checkpoint_config(other));
-  expect_refused([&] { return open_model(dir.path()).status(); }, 1 << 20,
-                 StatusCode::kModelMismatch, "model.safetensors: ",
-                 {"'model.embed_tokens.weight' is [50, 40]",
-                  "expected [51, 40]"});
+  expect_refused(
+      [&] { return open_model(dir.path()).status(); }, 1 << 20, StatusCode::kModelMismatch,
+      "model.safetensors: ", {"'model.embed_tokens.weight' is [50, 40]", "expected [51, 40]"});
 }
 
 TEST(HostileSafetensors, TooManyTensors) {

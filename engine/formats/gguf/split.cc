@@ -15,9 +15,10 @@ std::string part_suffix(int64_t index, int64_t count) {
 
 Status wrong_key(const GgufFile& part, const char* key, int64_t found, int64_t expected,
                  const GgufFile& first) {
-  return make_status(StatusCode::kInvalidFile, "%s: metadata '%s' is %lld, expected %lld as %s says",
-                     part.path().c_str(), key, static_cast<long long>(found),
-                     static_cast<long long>(expected), first.path().c_str());
+  return make_status(StatusCode::kInvalidFile,
+                     "%s: metadata '%s' is %lld, expected %lld as %s says", part.path().c_str(),
+                     key, static_cast<long long>(found), static_cast<long long>(expected),
+                     first.path().c_str());
 }
 
 // A part must repeat the first one's numbers.
@@ -40,14 +41,12 @@ Result<std::vector<GgufFile>> open_gguf_parts(GgufFile first, FileAccess access,
                                               const CopyProgress& on_copy) {
   std::vector<GgufFile> parts;
   parts.push_back(std::move(first));
-  MIDGE_ASSIGN_OR_RETURN(const int64_t count,
-                         parts[0].integer_or(kCountKey, 0, kSplitCountMax, 0));
+  MIDGE_ASSIGN_OR_RETURN(const int64_t count, parts[0].integer_or(kCountKey, 0, kSplitCountMax, 0));
   // gguf-split also writes a file of one part, under any name.
   if (count <= 1) return parts;
   const std::string path = parts[0].path();
   MIDGE_ASSIGN_OR_RETURN(const int64_t number, parts[0].integer(kNumberKey, 0, count - 1));
-  MIDGE_ASSIGN_OR_RETURN(const int64_t tensor_count,
-                         parts[0].integer(kTensorsKey, 0, INT64_MAX));
+  MIDGE_ASSIGN_OR_RETURN(const int64_t tensor_count, parts[0].integer(kTensorsKey, 0, INT64_MAX));
   const std::string suffix = part_suffix(number, count);
   if (path.size() < suffix.size() ||
       path.compare(path.size() - suffix.size(), suffix.size(), suffix) != 0) {
