@@ -1,9 +1,10 @@
-// The inner loop of gemv_f32_q8b32_q4b32_1x32_neon_dot.cc: one tile of 32 output rows.
+// The inner loop of gemv_f32_q8b32_q4b32_1x32_neon_dot.cc: 32 output rows of one row of activations.
 //
-// void midge_gemv_q4b32_1x32_neon_dot_tile(const LhsBlock* lhs,   x0  [lhs_blocks(k)]
-//                                          const UnitQ4B32* tile, x1  [units]
-//                                          int64_t units,         x2  at least 1
-//                                          float* out)            x3  [32]
+// void midge_gemv_q4b32_1x32_neon_dot_add(const LhsBlock* lhs,   x0
+//                                         int64_t lhs_stride,    x1  not used
+//                                         const UnitQ4B32* tile, x2
+//                                         int64_t units,         x3  at least 1
+//                                         float* sums)           x4  as in gemv_groups.h
 //
 // Registers
 //   v0-v3, v4-v7   a line of nibbles each, loaded one line ahead; byte 4r + i of wN: rows 4N + r (low
@@ -13,7 +14,7 @@
 //   v11-v15        activations of two blocks as they lie in memory, 80 bytes:
 //                  v11 = scale, correction, 0..7 | v12 = 8..23 | v13 = 24..31, scale, correction |
 //                  v14 = 0..15 | v15 = 16..31
-//   v16-v19 lower, v20-v23 upper rows: sums
+//   v16-v23        sums: rows 0-7, 16-23, 8-15, 24-31
 //   v24-v27 lower  int32: dot product of the low nibbles + correction
 //   v28-v31 upper  int32: dot product of the whole bytes + correction, 16 times that of the upper
 //                  row more than the lower's
@@ -41,10 +42,10 @@ act3    .req v14
 act4    .req v15
 sum0    .req v16
 sum1    .req v17
-sum2    .req v18
-sum3    .req v19
-sum4    .req v20
-sum5    .req v21
+sum2    .req v20
+sum3    .req v21
+sum4    .req v18
+sum5    .req v19
 sum6    .req v22
 sum7    .req v23
 dot0    .req v24
@@ -57,13 +58,14 @@ dot6    .req v30
 dot7    .req v31
 
 lhs     .req x0
-tile    .req x1
-units   .req x2
-out     .req x3
-scales  .req x4   // of the current block
-lines   .req x5   // next line to load
-to_scales .req x6   // from one block's scales to the next's
+tile    .req x2
+units   .req x3
+sums    .req x4
+scales  .req x5   // of the current block
+lines   .req x8   // next line to load
+to_scales   .req x6 // from one block's scales to the next's
 over_scales .req x7 // from the last line of a block to the first of the next
+sums_1  .req x9   // those of the second half of the output rows
 
 // Multiplies line `w` by 4 activations.
 .macro multiply w, act, lane
@@ -167,10 +169,10 @@ over_scales .req x7 // from the last line of a block to the first of the next
 
         .text
         .p2align 4
-        .globl  midge_gemv_q4b32_1x32_neon_dot_tile
-        .hidden midge_gemv_q4b32_1x32_neon_dot_tile
-        .type   midge_gemv_q4b32_1x32_neon_dot_tile, %function
-midge_gemv_q4b32_1x32_neon_dot_tile:
+        .globl  midge_gemv_q4b32_1x32_neon_dot_add
+        .hidden midge_gemv_q4b32_1x32_neon_dot_add
+        .type   midge_gemv_q4b32_1x32_neon_dot_add, %function
+midge_gemv_q4b32_1x32_neon_dot_add:
         stp     d8, d9, [sp, #-64]!
         stp     d10, d11, [sp, #16]
         stp     d12, d13, [sp, #32]
@@ -181,9 +183,9 @@ midge_gemv_q4b32_1x32_neon_dot_tile:
         mov     to_scales, #576
         mov     over_scales, #128
         movi    mask.16b, #15
-        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7
-        movi    sum\n\().4s, #0
-        .endr
+        add     sums_1, sums, #256
+        ld1     {v16.4s, v17.4s, v18.4s, v19.4s}, [sums]
+        ld1     {v20.4s, v21.4s, v22.4s, v23.4s}, [sums_1]
 
         tbz     units, #0, 1f
         // An odd number of blocks: the first is taken as the second of a pair.
@@ -218,13 +220,13 @@ midge_gemv_q4b32_1x32_neon_dot_tile:
 4:
         scale_upper wb
 
-        st1     {sum0.16b, sum1.16b, sum2.16b, sum3.16b}, [out], #64
-        st1     {sum4.16b, sum5.16b, sum6.16b, sum7.16b}, [out]
+        st1     {v16.4s, v17.4s, v18.4s, v19.4s}, [sums]
+        st1     {v20.4s, v21.4s, v22.4s, v23.4s}, [sums_1]
         ldp     d10, d11, [sp, #16]
         ldp     d12, d13, [sp, #32]
         ldp     d14, d15, [sp, #48]
         ldp     d8, d9, [sp], #64
         ret
-        .size   midge_gemv_q4b32_1x32_neon_dot_tile, . - midge_gemv_q4b32_1x32_neon_dot_tile
+        .size   midge_gemv_q4b32_1x32_neon_dot_add, . - midge_gemv_q4b32_1x32_neon_dot_add
 #endif
         .section .note.GNU-stack, "", %progbits

@@ -1,0 +1,112 @@
+// How the gemv kernels of this architecture walk a matrix: tile by tile, a tile in chunks of units
+// that stay in the first cache while every group of rows of activations takes its turn at them.
+//
+// All functions of the headers in this folder are static: objects of an ISA level define no shared
+// symbols, or the linker could keep a copy that an older core cannot run.
+#pragma once
+
+#include <arm_neon.h>
+
+#include "kernels/kernel_types.h"
+
+namespace midge::arm64 {
+
+template <typename T>
+static inline T* byte_offset(T* pointer, int64_t bytes) {
+  return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(pointer) + static_cast<uintptr_t>(bytes));
+}
+
+/// Rows of activations of a group at most.
+inline constexpr int64_t kGroupRows = 4;
+
+/// The running sums of a group and a tile, in the order in which nibbles give them: half h has
+/// output rows 8h..8h+7, then 16+8h..16+8h+7.
+struct GroupSums {
+  float values[2][kGroupRows][16];
+};
+
+/// Adds the products of `units` units of a tile and of a group of rows to the sums.
+/// lhs: where the group's first row meets the first of the units.
+template <typename Lhs, typename Unit>
+using AddUnits = void (*)(const Lhs* lhs, int64_t lhs_stride, const Unit* tile, int64_t units,
+                          GroupSums* sums);
+
+/// out[row, column..] = the sums of a row (+ addend), as far as the matrix has columns.
+static inline void finish_tile(const GemvArgs* args, int64_t row, int64_t column,
+                               const GroupSums* sums, int64_t group_row) {
+  float* out = byte_offset(args->out, row * args->out_stride) + column;
+  const float* addend = args->addend == nullptr
+                            ? nullptr
+                            : byte_offset(args->addend, row * args->addend_stride) + column;
+  const int64_t count = args->n - column < kTileRows ? args->n - column : kTileRows;
+  for (int64_t j = 0; j < count; j += 8) {
+    const float* from = &sums->values[j / 8 % 2][group_row][j / 16 * 8];
+    if (j + 8 <= count) {
+      float32x4_t a = vld1q_f32(from);
+      float32x4_t b = vld1q_f32(from + 4);
+      if (addend != nullptr) {
+        a = vaddq_f32(a, vld1q_f32(addend + j));
+        b = vaddq_f32(b, vld1q_f32(addend + j + 4));
+      }
+      vst1q_f32(out + j, a);
+      vst1q_f32(out + j + 4, b);
+    } else {
+      for (int64_t i = 0; i < count - j; ++i) {
+        out[j + i] = addend == nullptr ? from[i] : from[i] + addend[j + i];
+      }
+    }
+  }
+}
+
+/// sums = 0 for `rows` rows.
+static inline void clear_sums(GroupSums* sums, int64_t rows) {
+  for (auto& half : sums->values) {
+    for (int64_t i = 0; i < rows * 16; i += 4) vst1q_f32(half[0] + i, vdupq_n_f32(0.0f));
+  }
+}
+
+/// The gemv of one row.
+template <typename Lhs, typename Unit>
+static inline void gemv_row(const GemvArgs* args, int64_t units, AddUnits<Lhs, Unit> add) {
+  const auto* tile = static_cast<const Unit*>(args->rhs);
+  for (int64_t column = 0; column < args->n; column += kTileRows, tile += units) {
+    GroupSums sums;
+    clear_sums(&sums, 1);
+    add(static_cast<const Lhs*>(args->lhs), args->lhs_stride, tile, units, &sums);
+    finish_tile(args, 0, column, &sums, 0);
+  }
+}
+
+/// Rows of the group that starts where `left` rows are left: 4, 2 or 1.
+static inline int64_t group_rows(int64_t left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+
+/// The gemv of up to 8 rows, in groups of 4, 2 and 1.
+/// kChunk: units of a chunk. kUnitLhs: elements of a row that meet one unit.
+template <int64_t kChunk, int64_t kUnitLhs, typename Lhs, typename Unit>
+static inline void gemv_groups(const GemvArgs* args, int64_t units, AddUnits<Lhs, Unit> add_1,
+                               AddUnits<Lhs, Unit> add_2, AddUnits<Lhs, Unit> add_4) {
+  const auto* tile = static_cast<const Unit*>(args->rhs);
+  for (int64_t column = 0; column < args->n; column += kTileRows, tile += units) {
+    GroupSums sums[3];  // 7 rows are the most groups: 4, 2, 1
+    for (int64_t unit = 0; unit < units; unit += kChunk) {
+      const int64_t chunk = units - unit < kChunk ? units - unit : kChunk;
+      GroupSums* group = sums;
+      int64_t rows = 0;
+      for (int64_t row = 0; row < args->m; row += rows, ++group) {
+        rows = group_rows(args->m - row);
+        if (unit == 0) clear_sums(group, rows);
+        const auto* lhs = static_cast<const Lhs*>(byte_offset(args->lhs, row * args->lhs_stride));
+        const AddUnits<Lhs, Unit> add = rows == 4 ? add_4 : rows == 2 ? add_2 : add_1;
+        add(lhs + unit * kUnitLhs, args->lhs_stride, tile + unit, chunk, group);
+      }
+    }
+    GroupSums* group = sums;
+    int64_t rows = 0;
+    for (int64_t row = 0; row < args->m; row += rows, ++group) {
+      rows = group_rows(args->m - row);
+      for (int64_t i = 0; i < rows; ++i) finish_tile(args, row + i, column, group, i);
+    }
+  }
+}
+
+}  // namespace midge::arm64
