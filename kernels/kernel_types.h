@@ -13,8 +13,8 @@
 
 namespace midge {
 
-/// out[m, n] = lhs[m, k] * rhs[n, k]^T (+ bias[n]).
-/// lhs: f32 rows. rhs: rows in the encoding of the kernel's name. bias: f32 or null.
+/// out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend[m, n]), in float arithmetic.
+/// lhs: f32 rows. rhs: rows in the encoding of the kernel's name.
 struct GemmArgs {
   int64_t m;
   int64_t n;
@@ -23,7 +23,8 @@ struct GemmArgs {
   int64_t lhs_stride;
   const void* rhs;  // aligned to 2 bytes
   int64_t rhs_stride;
-  const float* bias;
+  const float* addend;    // null, or f32 added to the finished sums: a bias (stride 0) or a
+  int64_t addend_stride;  // residual, which may be out
   float* out;
   int64_t out_stride;
 };
@@ -70,6 +71,15 @@ struct GemvArgs {
   int64_t out_stride;
 };
 using GemvFunction = void (*)(const GemvArgs*);
+
+/// out[k] = the weights of one row of a packed tile, as f32.
+struct LookupArgs {
+  int64_t k;
+  const void* tile;
+  int64_t row;  // 0..31
+  float* out;
+};
+using LookupFunction = void (*)(const LookupArgs*);
 
 // The prefill arithmetic: weights and activations as int8 with a scale per 256 (kPanelColumns).
 // Bit for bit the same in every kernel of an encoding, for any number of rows.

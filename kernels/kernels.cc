@@ -60,6 +60,7 @@ const char* op_name(Op op) {
     case Op::kDequantize: return "dequantize";
     case Op::kQuantize: return "quantize";
     case Op::kGemv: return "gemv";
+    case Op::kLookup: return "lookup";
     case Op::kQuantizePanel: return "quantize_panel";
     case Op::kUnpack: return "unpack";
     case Op::kGemmPanel: return "gemm_panel";
@@ -144,6 +145,7 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
     table.dequantize[i] = choose<DequantizeFunction>(Op::kDequantize, encoding, choice);
     table.attn[i] = choose<AttnFunction>(Op::kAttn, encoding, choice);
     table.convert[i] = choose<ConvertFunction>(Op::kConvert, encoding, choice);
+    table.lookup[i] = choose<LookupFunction>(Op::kLookup, encoding, choice);
     table.unpack[i] = choose<UnpackFunction>(Op::kUnpack, encoding, of_panel);
     for (int rows = 1; rows <= kGemvRowsMax; ++rows) {
       table.gemv[i][rows] = choose<GemvFunction>(Op::kGemv, encoding, choice, rows);

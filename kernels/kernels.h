@@ -45,6 +45,7 @@ enum class Op : uint8_t {
   kDequantize,
   kQuantize,
   kGemv,
+  kLookup,
   kQuantizePanel,
   kUnpack,
   kGemmPanel,
@@ -114,6 +115,7 @@ struct KernelTable {
   DequantizeFunction dequantize[kEncodingCount];
   QuantizeFunction quantize;
   GemvFunction gemv[kEncodingCount][kGemvRowsMax + 1];  ///< by the number of rows
+  LookupFunction lookup[kEncodingCount];
   PanelShape panel;
   QuantizePanelFunction quantize_panel;
   UnpackFunction unpack[kEncodingCount];

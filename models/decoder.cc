@@ -10,9 +10,10 @@ size_t float_bytes(int64_t count) { return static_cast<size_t>(count) * sizeof(f
 
 }  // namespace
 
-Result<DecoderScratch> DecoderScratch::create(const Model& model, int64_t rows_max,
-                                              int64_t length_max, int thread_count) {
-  const ModelConfig& c = model.config();
+Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64_t rows_max,
+                                              int64_t length_max) {
+  const ModelConfig& c = *engine.config;
+  const int thread_count = engine.team->thread_count();
   DecoderScratch scratch;
   scratch.rows_max_ = rows_max;
   scratch.scores_stride_ = round_up(length_max, 16);
@@ -45,36 +46,87 @@ Result<DecoderScratch> DecoderScratch::create(const Model& model, int64_t rows_m
     *part.place = at;
     at += round_up(part.count, 16);
   }
+  const int64_t columns_max = std::max({c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size
+                                                                                   : c.hidden_size,
+                                        q_size});
+  MIDGE_ASSIGN_OR_RETURN(scratch.linear_, LinearScratch::create(*engine.kernels, rows_max,
+                                                                columns_max, thread_count));
   for (const RopeRegime regime : {RopeRegime::kShort, RopeRegime::kLong}) {
     scratch.frequencies_[static_cast<int>(regime)] = rope_frequencies(c.rope, regime);
   }
   return scratch;
 }
 
-/// One pass over a batch; names what the two forward functions share.
+/// One pass over a batch as seen by one worker: every worker makes the same calls, each operation
+/// ends with a barrier.
 class DecoderPass {
  public:
-  DecoderPass(const Model& model, const OpContext& context, const Batch& batch,
+  DecoderPass(const DecoderEngine& engine, const Worker& worker, const Batch& batch,
               DecoderScratch& scratch)
-      : c_(model.config()),
-        w_(model.weights()),
-        context_(context),
+      : c_(*engine.config),
+        w_(*engine.weights),
+        context_{engine.kernels, &worker},
         batch_(batch),
         s_(scratch),
         m_(static_cast<int64_t>(batch.tokens.size())) {}
 
-  void embed_tokens(float* out) const { embed(context_, w_.embedding, batch_.tokens, out); }
+  // x = embedding, the layers, then what was asked for. False if cancelled.
+  bool forward(const DecoderOutputs& outputs) const {
+    embed(context_, w_.embedding, batch_.tokens, s_.x_);
+    prepare_rope();
+    for (int64_t i = 0; i < c_.layer_count; ++i) {
+      look_for_cancel(i);
+      run_layer(w_.layers[static_cast<size_t>(i)], i);
+      if (s_.cancelled_[i % 2]) return false;
+    }
+    finish(w_.final_norm, outputs);
+    return true;
+  }
 
-  // cos and sin of every row: a few thousandths of a pass, so not worth waking anybody.
+  // x = input_proj * [norm(hidden); norm(embedding of the next token)], then one layer.
+  bool forward_mtp(const float* hidden, bool mask_first, const DecoderOutputs& outputs) const {
+    const MtpWeights& mtp = w_.mtp.front();
+    const int64_t h = c_.hidden_size;
+    float* embedded = s_.x_;  // [m, hidden]
+    embed(context_, w_.embedding, batch_.tokens, embedded);
+    context_.worker->single([&] {
+      for (const Segment& segment : batch_.segments) {
+        if (mask_first && segment.position == 0) {
+          std::fill_n(embedded + segment.first_row * h, h, 0.0f);
+        }
+      }
+    });
+    float* joined = s_.normed_;  // [m, 2 * hidden]
+    rmsnorm(context_, hidden, h, mtp.hidden_norm.data(), c_.rms_epsilon, m_, h, joined, 2 * h);
+    rmsnorm(context_, embedded, h, mtp.token_norm.data(), c_.rms_epsilon, m_, h, joined + h, 2 * h);
+    const LinearJob job = {&mtp.input_proj, s_.x_};
+    linear(context_, joined, m_, batch_.role, {&job, 1}, s_.linear_);
+    prepare_rope();
+    look_for_cancel(0);
+    run_layer(mtp.layer, c_.layer_count);
+    if (s_.cancelled_[0]) return false;
+    finish(mtp.final_norm, outputs);
+    return true;
+  }
+
+  // logits[rows] = head * normed[rows], always in the decode arithmetic: the logits of a prompt's
+  // last token draw the first one that is generated.
+  void project(const float* normed, int64_t rows, float* logits) const {
+    const LinearJob job = {&w_.head, logits};
+    linear(context_, normed, rows, RowRole::kGenerated, {&job, 1}, s_.linear_);
+  }
+
+ private:
+  // cos and sin of every row.
   void prepare_rope() const {
     const std::vector<double>& frequencies = s_.frequencies_[static_cast<int>(batch_.regime)];
     const int64_t half = c_.rope.width / 2;
     for (const Segment& segment : batch_.segments) {
-      for (int64_t i = 0; i < segment.rows; ++i) {
+      context_.worker->for_each(segment.rows, [&](int64_t i) {
         const int64_t row = segment.first_row + i;
         rope_row(c_.rope, frequencies, segment.position + i, s_.cos_ + row * half,
                  s_.sin_ + row * half);
-      }
+      });
     }
   }
 
@@ -84,104 +136,111 @@ class DecoderPass {
     float* x = s_.x_;
     float* normed = s_.normed_;  // [m, hidden]
 
-    rmsnorm(context_, x, layer.attn_norm.data(), c_.rms_epsilon, m_, h, normed);
-    linear(context_, layer.q, bias(layer.q_bias), normed, m_, s_.q_);
-    linear(context_, layer.k, bias(layer.k_bias), normed, m_, s_.k_);
-    linear(context_, layer.v, bias(layer.v_bias), normed, m_, s_.v_);
+    rmsnorm(context_, x, h, layer.attn_norm.data(), c_.rms_epsilon, m_, h, normed, h);
+    const LinearJob qkv[] = {{&layer.q, s_.q_, bias(layer.q_bias)},
+                             {&layer.k, s_.k_, bias(layer.k_bias)},
+                             {&layer.v, s_.v_, bias(layer.v_bias)}};
+    linear(context_, normed, m_, batch_.role, qkv, s_.linear_);
     const AttentionShape shape = c_.attention();
     const RopeRows rope = {c_.rope.width, c_.rope.interleaved, s_.cos_, s_.sin_};
     rope_and_store(context_, shape, batch_.segments, layer_index, rope, s_.q_, s_.k_, s_.v_);
     attention(context_, shape, batch_.segments, layer_index, s_.q_, s_.scores_, s_.scores_stride_,
               s_.attn_);
-    linear(context_, layer.o, nullptr, s_.attn_, m_, normed);
-    add_to(context_, x, normed, m_ * h);
+    add_product(layer.o, s_.attn_);
 
-    rmsnorm(context_, x, layer.mlp_norm.data(), c_.rms_epsilon, m_, h, normed);
-    linear(context_, layer.gate, nullptr, normed, m_, s_.gate_);
-    linear(context_, layer.up, nullptr, normed, m_, s_.up_);
+    rmsnorm(context_, x, h, layer.mlp_norm.data(), c_.rms_epsilon, m_, h, normed, h);
+    const LinearJob gate_up[] = {{&layer.gate, s_.gate_}, {&layer.up, s_.up_}};
+    linear(context_, normed, m_, batch_.role, gate_up, s_.linear_);
     silu_mul(context_, s_.gate_, s_.up_, m_ * c_.intermediate_size, s_.gate_);
-    linear(context_, layer.down, nullptr, s_.gate_, m_, normed);
-    add_to(context_, x, normed, m_ * h);
+    add_product(layer.down, s_.gate_);
+  }
+
+  // x[m, hidden] += in * w^T
+  void add_product(const WeightMatrix& w, const float* in) const {
+    const bool in_place = w.dense == nullptr;  // XNNPACK overwrites its output
+    const LinearJob job = {&w, in_place ? s_.x_ : s_.normed_, in_place ? s_.x_ : nullptr, w.n};
+    linear(context_, in, m_, batch_.role, {&job, 1}, s_.linear_);
+    if (!in_place) add_to(context_, s_.x_, s_.normed_, m_ * w.n);
   }
 
   // Hands out what was asked for, and the logits of the rows asked for.
   void finish(std::span<const float> norm, const DecoderOutputs& outputs) const {
     const int64_t h = c_.hidden_size;
-    if (outputs.hidden != nullptr) std::memcpy(outputs.hidden, s_.x_, float_bytes(m_ * h));
+    if (outputs.hidden != nullptr) {
+      context_.worker->single([&] { std::memcpy(outputs.hidden, s_.x_, float_bytes(m_ * h)); });
+    }
     if (outputs.hidden_normed != nullptr) {
-      rmsnorm(context_, s_.x_, norm.data(), c_.rms_epsilon, m_, h, outputs.hidden_normed);
+      rmsnorm(context_, s_.x_, h, norm.data(), c_.rms_epsilon, m_, h, outputs.hidden_normed, h);
     }
     const auto rows = static_cast<int64_t>(outputs.logits_rows.size());
     if (rows == 0) return;
-    for (int64_t i = 0; i < rows; ++i) {
-      rmsnorm(context_, s_.x_ + outputs.logits_rows[static_cast<size_t>(i)] * h, norm.data(),
-              c_.rms_epsilon, 1, h, s_.normed_ + i * h);
-    }
-    linear(context_, w_.head, nullptr, s_.normed_, rows, outputs.logits);
+    context_.worker->for_each(rows, [&](int64_t i) {
+      const RmsnormArgs args = {1,
+                                h,
+                                s_.x_ + outputs.logits_rows[static_cast<size_t>(i)] * h,
+                                0,
+                                norm.data(),
+                                c_.rms_epsilon,
+                                s_.normed_ + i * h,
+                                0};
+      context_.kernels->rmsnorm(&args);
+    });
+    project(s_.normed_, rows, outputs.logits);
   }
 
-  bool forward(const DecoderOutputs& outputs) const {
-    embed_tokens(s_.x_);
-    prepare_rope();
-    for (int64_t i = 0; i < c_.layer_count; ++i) {
-      if (cancelled()) return false;
-      run_layer(w_.layers[static_cast<size_t>(i)], i);
-    }
-    finish(w_.final_norm, outputs);
-    return true;
+  // Worker 0 reads the flag for all before a layer, whose barriers carry it to the others; they
+  // look at it after the layer. Two places, so that it is not overwritten before the last has.
+  void look_for_cancel(int64_t layer_index) const {
+    if (context_.worker->index() != 0) return;
+    s_.cancelled_[layer_index % 2] =
+        batch_.cancel != nullptr && batch_.cancel->load(std::memory_order_relaxed);
   }
 
-  // x = input_proj * [norm(hidden); norm(embedding of the next token)], then one layer.
-  bool forward_mtp(const float* hidden, bool mask_first, const DecoderOutputs& outputs) const {
-    if (cancelled()) return false;
-    const MtpWeights& mtp = w_.mtp.front();
-    const int64_t h = c_.hidden_size;
-    float* embedded = s_.x_;  // [m, hidden]
-    embed_tokens(embedded);
-    for (const Segment& segment : batch_.segments) {
-      if (mask_first && segment.position == 0) {
-        std::fill_n(embedded + segment.first_row * h, h, 0.0f);
-      }
-    }
-    float* joined = s_.normed_;  // [m, 2 * hidden]
-    for (int64_t i = 0; i < m_; ++i) {
-      rmsnorm(context_, hidden + i * h, mtp.hidden_norm.data(), c_.rms_epsilon, 1, h,
-              joined + i * 2 * h);
-      rmsnorm(context_, embedded + i * h, mtp.token_norm.data(), c_.rms_epsilon, 1, h,
-              joined + i * 2 * h + h);
-    }
-    linear(context_, mtp.input_proj, nullptr, joined, m_, s_.x_);
-    prepare_rope();
-    run_layer(mtp.layer, c_.layer_count);
-    finish(mtp.final_norm, outputs);
-    return true;
-  }
-
- private:
-  bool cancelled() const {
-    return batch_.cancel != nullptr && batch_.cancel->load(std::memory_order_relaxed);
-  }
   static const float* bias(std::span<const float> values) {
     return values.empty() ? nullptr : values.data();
   }
 
   const ModelConfig& c_;
   const ModelWeights& w_;
-  const OpContext& context_;
+  const OpContext context_;
   const Batch& batch_;
   DecoderScratch& s_;
   const int64_t m_;  // rows
 };
 
-bool decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
-                     const DecoderOutputs& outputs, DecoderScratch& scratch) {
-  return DecoderPass(model, context, batch, scratch).forward(outputs);
+bool decoder_forward(const DecoderEngine& engine, const Batch& batch, const DecoderOutputs& outputs,
+                     DecoderScratch& scratch) {
+  if (batch.cancel != nullptr && batch.cancel->load(std::memory_order_relaxed)) return false;
+  bool done = false;
+  engine.team->run([&](const Worker& worker) {
+    const bool mine = DecoderPass(engine, worker, batch, scratch).forward(outputs);
+    if (worker.index() == 0) done = mine;
+  });
+  return done;
 }
 
-bool mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
-                 const float* hidden, bool mask_first, const DecoderOutputs& outputs,
-                 DecoderScratch& scratch) {
-  return DecoderPass(model, context, batch, scratch).forward_mtp(hidden, mask_first, outputs);
+bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* hidden,
+                 bool mask_first, const DecoderOutputs& outputs, DecoderScratch& scratch) {
+  if (batch.cancel != nullptr && batch.cancel->load(std::memory_order_relaxed)) return false;
+  bool done = false;
+  engine.team->run([&](const Worker& worker) {
+    const bool mine =
+        DecoderPass(engine, worker, batch, scratch).forward_mtp(hidden, mask_first, outputs);
+    if (worker.index() == 0) done = mine;
+  });
+  return done;
+}
+
+void project_to_logits(const DecoderEngine& engine, const float* normed, int64_t rows,
+                       float* logits, DecoderScratch& scratch) {
+  engine.team->run([&](const Worker& worker) {
+    const DecoderPass pass(engine, worker, Batch(), scratch);
+    for (int64_t row = 0; row < rows; row += scratch.rows_max()) {
+      pass.project(normed + row * engine.config->hidden_size,
+                   std::min(scratch.rows_max(), rows - row),
+                   logits + row * engine.config->vocab_size);
+    }
+  });
 }
 
 }  // namespace midge

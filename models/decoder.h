@@ -13,11 +13,20 @@
 
 namespace midge {
 
+/// What runs a model.
+struct DecoderEngine {
+  const ModelConfig* config = nullptr;
+  const ModelWeights* weights = nullptr;  ///< prepared for the kernels
+  const KernelTable* kernels = nullptr;
+  const WorkerTeam* team = nullptr;
+};
+
 /// Tokens to run, as segments of sequences. Row r of the batch is token r.
 struct Batch {
   std::span<const int32_t> tokens;    // [m], ids below vocab_size
   std::span<const Segment> segments;  // cover the rows in order
   RopeRegime regime = RopeRegime::kShort;
+  RowRole role = RowRole::kPrompt;  ///< of every row
   const std::atomic<bool>* cancel = nullptr;  ///< looked at before every layer; may be null
 };
 
@@ -34,16 +43,18 @@ struct DecoderOutputs {
 class DecoderScratch {
  public:
   /// Errors: out_of_memory.
-  static Result<DecoderScratch> create(const Model& model, int64_t rows_max, int64_t length_max,
-                                       int thread_count);
+  static Result<DecoderScratch> create(const DecoderEngine& engine, int64_t rows_max,
+                                       int64_t length_max);
 
   int64_t rows_max() const { return rows_max_; }
-  int64_t bytes() const { return buffer_.bytes(); }
+  int64_t bytes() const { return buffer_.bytes() + linear_.bytes(); }
 
  private:
   friend class DecoderPass;
 
   AlignedBuffer buffer_;
+  LinearScratch linear_;
+  bool cancelled_[2] = {};  // by parity of the layer, see DecoderPass::forward
   int64_t rows_max_ = 0;
   int64_t scores_stride_ = 0;
   std::vector<double> frequencies_[2];  // by regime
@@ -65,7 +76,7 @@ class DecoderScratch {
 /// checked ids, rows and room in the caches. Allocates nothing.
 /// Returns false, with the outputs and the batch's part of the caches undefined, if it was
 /// cancelled.
-[[nodiscard]] bool decoder_forward(const Model& model, const OpContext& context, const Batch& batch,
+[[nodiscard]] bool decoder_forward(const DecoderEngine& engine, const Batch& batch,
                                    const DecoderOutputs& outputs, DecoderScratch& scratch);
 
 /// Runs the model's MTP layer. Row i belongs to the sequence token at its position: hidden[i] is
@@ -73,8 +84,13 @@ class DecoderScratch {
 /// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after
 /// the last of the caches. Outputs are those of the MTP layer: `hidden` before its final norm.
 /// mask_first: the embedding counts as zero at position 0, as in vLLM's implementation.
-[[nodiscard]] bool mtp_forward(const Model& model, const OpContext& context, const Batch& batch,
+[[nodiscard]] bool mtp_forward(const DecoderEngine& engine, const Batch& batch,
                                const float* hidden, bool mask_first, const DecoderOutputs& outputs,
                                DecoderScratch& scratch);
+
+/// logits[rows, vocab_size] = head * normed[rows, hidden_size], in the decode arithmetic.
+/// rows: at most the scratch's rows_max.
+void project_to_logits(const DecoderEngine& engine, const float* normed, int64_t rows,
+                       float* logits, DecoderScratch& scratch);
 
 }  // namespace midge

@@ -22,4 +22,10 @@ Result<AlignedBuffer> AlignedBuffer::create(int64_t bytes, const char* what) {
   return buffer;
 }
 
+void AlignedBuffer::prefer_huge_pages() const {
+#if defined(MADV_HUGEPAGE)
+  if (data_ != nullptr) ::madvise(data_, static_cast<size_t>(bytes_), MADV_HUGEPAGE);
+#endif
+}
+
 }  // namespace midge

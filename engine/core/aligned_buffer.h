@@ -28,6 +28,10 @@ class AlignedBuffer {
   /// `what` stands in the message. No memory is taken for 0 bytes. Errors: out_of_memory.
   static Result<AlignedBuffer> create(int64_t bytes, const char* what);
 
+  /// Asks the system for large pages; call before the memory is touched. Without effect where there
+  /// are none.
+  void prefer_huge_pages() const;
+
   uint8_t* data() const { return static_cast<uint8_t*>(data_); }
   int64_t bytes() const { return bytes_; }
 

@@ -56,6 +56,11 @@ class WeightSource {
   const std::vector<SourceFile>& files() const { return files_; }
   /// Bytes of all of them.
   uint64_t file_bytes() const;
+  /// Tells the system that a part of a tensor is not needed for now: of mapped files, its pages are
+  /// dropped from memory and read again when touched.
+  void release_pages(const void* start, int64_t bytes) const {
+    if (access_ == FileAccess::kMap) release_mapped_pages(start, static_cast<uint64_t>(bytes));
+  }
 
   /// Of a GGUF file the part with the metadata; null otherwise.
   const GgufFile* gguf() const { return gguf_parts_.empty() ? nullptr : &gguf_parts_[0]; }

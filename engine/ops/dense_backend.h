@@ -6,42 +6,35 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <span>
 
 #include "engine/core/status.h"
 #include "engine/ops/ops.h"
 
 namespace midge {
 
-/// Operators for a set of matrices. One caller at a time.
-class DenseBackend {
+/// The fully-connected operator of one matrix, in as many row slices as there are workers.
+class DenseOperator {
  public:
-  /// True if this build has XNNPACK.
-  static bool available();
-
-  /// Packs every matrix of `matrices` that is f32, f16 or bf16 (the latter two as f32).
-  /// on_progress(done, total), if given, is called after each.
-  /// Errors: unsupported (built without XNNPACK), out_of_memory.
-  static Result<std::unique_ptr<DenseBackend>> create(
-      std::span<const WeightMatrix> matrices,
-      const std::function<void(int64_t, int64_t)>& on_progress);
-
-  virtual ~DenseBackend() = default;
-  DenseBackend(const DenseBackend&) = delete;
-  DenseBackend& operator=(const DenseBackend&) = delete;
-
-  /// True if linear() for `w` goes through here.
-  virtual bool holds(const WeightMatrix& w) const = 0;
-  /// out[m, w.n] = x[m, w.k] * w^T on `team`; w is held.
-  virtual void run(const WorkerTeam& team, const WeightMatrix& w, const float* x, int64_t m,
-                   float* out) = 0;
-  /// Anonymous memory of the packed copies, an upper bound.
-  virtual int64_t packed_bytes() const = 0;
+  virtual ~DenseOperator() = default;
+  /// out[m, n] = x[m, k] * w^T. Called by every worker; returns when its own slice is done.
+  virtual void run(const Worker& worker, const float* x, int64_t m, float* out) const = 0;
 
  protected:
-  DenseBackend() = default;
+  DenseOperator() = default;
+  DenseOperator(const DenseOperator&) = delete;
+  DenseOperator& operator=(const DenseOperator&) = delete;
 };
+
+/// True if this build has XNNPACK.
+bool dense_backend_available();
+
+/// Packs a matrix that is f32, f16 or bf16 (the latter two as f32) for `thread_count` workers.
+/// *packed_bytes grows by the memory of the copy, an upper bound.
+/// Errors: unsupported (built without XNNPACK), out_of_memory.
+Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightMatrix& w,
+                                                             const KernelTable& kernels,
+                                                             int thread_count,
+                                                             int64_t* packed_bytes);
 
 }  // namespace midge

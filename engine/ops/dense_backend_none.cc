@@ -3,10 +3,10 @@
 
 namespace midge {
 
-bool DenseBackend::available() { return false; }
+bool dense_backend_available() { return false; }
 
-Result<std::unique_ptr<DenseBackend>> DenseBackend::create(
-    std::span<const WeightMatrix>, const std::function<void(int64_t, int64_t)>&) {
+Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightMatrix&,
+                                                             const KernelTable&, int, int64_t*) {
   return make_status(StatusCode::kUnsupported,
                      "this build has no XNNPACK (configure with MIDGE_WITH_XNNPACK=ON)");
 }

@@ -1,5 +1,6 @@
+#include <algorithm>
 #include <limits>
-#include <unordered_map>
+#include <vector>
 
 #include <xnnpack.h>
 
@@ -14,10 +15,6 @@ struct OperatorDeleter {
   void operator()(xnn_operator_t op) const { xnn_delete_operator(op); }
 };
 using Operator = std::unique_ptr<xnn_operator, OperatorDeleter>;
-
-bool is_dense(Encoding encoding) {
-  return encoding == Encoding::kF32 || encoding == Encoding::kF16 || encoding == Encoding::kBF16;
-}
 
 // XNNPACK rounds the rows of a packed matrix up to its tile and adds a bias for each; no f32 tile
 // of it is wider than 32 rows.
@@ -36,64 +33,64 @@ Result<AlignedBuffer> expand(const WeightMatrix& w, const KernelTable& kernels) 
   return dense;
 }
 
-class XnnpackBackend final : public DenseBackend {
+class XnnpackOperator final : public DenseOperator {
  public:
-  Status add(const WeightMatrix& w, const KernelTable& kernels) {
-    if (!is_dense(w.encoding) || holds(w)) return Status();
-    MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer dense, expand(w, kernels));
+  XnnpackOperator(int64_t n, int64_t slice_rows) : n_(n), slice_rows_(slice_rows) {}
+
+  Status add_slice(const float* weights, int64_t rows, int64_t k) {
     xnn_operator_t op = nullptr;
-    const auto n = static_cast<size_t>(w.n);
-    const auto k = static_cast<size_t>(w.k);
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    const xnn_status status =
-        xnn_create_fully_connected_nc_f32(k, n, k, n, reinterpret_cast<const float*>(dense.data()),
-                                          nullptr, -kInfinity, kInfinity, 0, &op);
+    const xnn_status status = xnn_create_fully_connected_nc_f32(
+        static_cast<size_t>(k), static_cast<size_t>(rows), static_cast<size_t>(k),
+        static_cast<size_t>(n_), weights, nullptr, -kInfinity, kInfinity, 0, &op);
     if (status != xnn_status_success) {
       return make_status(StatusCode::kOutOfMemory,
-                         "XNNPACK cannot pack a matrix of %zu x %zu (its status %d)", n, k,
+                         "XNNPACK cannot pack a matrix of %lld x %lld (its status %d)",
+                         static_cast<long long>(rows), static_cast<long long>(k),
                          static_cast<int>(status));
     }
-    operators_.emplace(w.data, Operator(op));
-    packed_bytes_ += round_up(w.n, kPackedRows) * (w.k + 1) * static_cast<int64_t>(sizeof(float));
+    slices_.push_back(Operator(op));
     return Status();
   }
 
-  bool holds(const WeightMatrix& w) const override { return operators_.count(w.data) != 0; }
-
-  void run(const WorkerTeam& team, const WeightMatrix& w, const float* x, int64_t m,
-           float* out) override {
-    xnn_operator_t op = operators_.find(w.data)->second.get();
-    // Both calls fail only for null pointers or before xnn_initialize.
-    xnn_setup_fully_connected_nc_f32(op, static_cast<size_t>(m), x, out, team.pool());
-    xnn_run_operator(op, team.pool());
+  void run(const Worker& worker, const float* x, int64_t m, float* out) const override {
+    const auto slice = static_cast<size_t>(worker.index());
+    if (slice >= slices_.size()) return;
+    xnn_operator_t op = slices_[slice].get();
+    // Both calls fail only for null pointers or before xnn_initialize. Without a pool the operator
+    // runs on the calling worker.
+    xnn_setup_fully_connected_nc_f32(op, static_cast<size_t>(m), x,
+                                     out + worker.index() * slice_rows_, nullptr);
+    xnn_run_operator(op, nullptr);
   }
 
-  int64_t packed_bytes() const override { return packed_bytes_; }
-
  private:
-  std::unordered_map<const void*, Operator> operators_;
-  int64_t packed_bytes_ = 0;
+  int64_t n_;
+  int64_t slice_rows_;
+  std::vector<Operator> slices_;
 };
 
 }  // namespace
 
-bool DenseBackend::available() { return true; }
+bool dense_backend_available() { return true; }
 
-Result<std::unique_ptr<DenseBackend>> DenseBackend::create(
-    std::span<const WeightMatrix> matrices,
-    const std::function<void(int64_t, int64_t)>& on_progress) {
+Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightMatrix& w,
+                                                             const KernelTable& kernels,
+                                                             int thread_count,
+                                                             int64_t* packed_bytes) {
   if (xnn_initialize(nullptr) != xnn_status_success) {
     return make_status(StatusCode::kUnsupported, "XNNPACK does not run on this machine");
   }
-  const KernelTable kernels = make_kernel_table();
-  auto backend = std::make_unique<XnnpackBackend>();
-  for (size_t i = 0; i < matrices.size(); ++i) {
-    MIDGE_RETURN_IF_ERROR(backend->add(matrices[i], kernels));
-    if (on_progress != nullptr) {
-      on_progress(static_cast<int64_t>(i + 1), static_cast<int64_t>(matrices.size()));
-    }
+  MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer dense, expand(w, kernels));
+  const auto* weights = reinterpret_cast<const float*>(dense.data());
+  const int64_t slice_rows = round_up(ceil_div(w.n, int64_t{thread_count}), kPackedRows);
+  auto op = std::make_unique<XnnpackOperator>(w.n, slice_rows);
+  for (int64_t first = 0; first < w.n; first += slice_rows) {
+    MIDGE_RETURN_IF_ERROR(
+        op->add_slice(weights + first * w.k, std::min(slice_rows, w.n - first), w.k));
   }
-  return std::unique_ptr<DenseBackend>(std::move(backend));
+  *packed_bytes += round_up(w.n, kPackedRows) * (w.k + 1) * static_cast<int64_t>(sizeof(float));
+  return std::unique_ptr<DenseOperator>(std::move(op));
 }
 
 }  // namespace midge

@@ -3,25 +3,21 @@
 #include <algorithm>
 
 #include "engine/core/checked_math.h"
-#include "engine/ops/dense_backend.h"
 
 namespace midge {
 namespace {
 
-// Waking a worker costs up to 80 us on a virtual machine, so a task must be worth about 20 us: this
-// many multiply-adds, or elements of an operation that only passes over them. What is less than one
-// task is computed by the caller alone.
-constexpr int64_t kMacsPerTask = 65536;
-constexpr int64_t kElementsPerTask = 16384;
-// Weight rows per task at least: few enough that the last tasks of a 3072-row matrix balance.
-constexpr int64_t kLinearRowsPerTask = 32;
+// A task should be worth about 1 us, ten times what claiming it costs: this many multiply-adds, or
+// elements of an operation that only passes over them.
+constexpr int64_t kMacsPerTask = 8192;
+constexpr int64_t kElementsPerTask = 2048;
 
 // Calls body(first, count) for consecutive pieces of 0..items-1, of `piece` items each but for the
 // last, in parallel.
 template <typename Body>
 void for_pieces(const OpContext& context, int64_t items, int64_t piece, const Body& body) {
-  context.team->for_each(static_cast<size_t>(ceil_div(items, piece)), [&](size_t task) {
-    const int64_t first = static_cast<int64_t>(task) * piece;
+  context.worker->for_each(ceil_div(items, piece), [&](int64_t task) {
+    const int64_t first = task * piece;
     body(first, std::min(piece, items - first));
   });
 }
@@ -42,60 +38,34 @@ int64_t row_count(std::span<const Segment> segments) {
 
 }  // namespace
 
-WeightMatrix WeightMatrix::rows(int64_t first, int64_t count) const {
-  WeightMatrix part = *this;
-  part.n = count;
-  part.data = static_cast<const uint8_t*>(data) + first * row_stride;
-  return part;
-}
-
-void linear(const OpContext& context, const WeightMatrix& w, const float* bias, const float* x,
-            int64_t m, float* out) {
-  if (context.dense != nullptr && context.dense->holds(w)) {
-    context.dense->run(*context.team, w, x, m, out);
-    if (bias != nullptr) {
-      for (int64_t i = 0; i < m; ++i) add_to(context, out + i * w.n, bias, w.n);
-    }
-    return;
-  }
-  const GemmFunction gemm = context.kernels->gemm[static_cast<int>(w.encoding)];
-  const int64_t piece = std::max(kLinearRowsPerTask, ceil_div(kMacsPerTask, m * w.k));
-  for_pieces(context, w.n, piece, [&](int64_t first, int64_t count) {
-    const WeightMatrix part = w.rows(first, count);
-    const GemmArgs args = {m,
-                           count,
-                           w.k,
-                           x,
-                           w.k * static_cast<int64_t>(sizeof(float)),
-                           part.data,
-                           w.row_stride,
-                           bias == nullptr ? nullptr : bias + first,
-                           out + first,
-                           w.n * static_cast<int64_t>(sizeof(float))};
-    gemm(&args);
-  });
-}
-
 void embed(const OpContext& context, const WeightMatrix& table, std::span<const int32_t> tokens,
            float* out) {
   const DequantizeFunction dequantize =
       context.kernels->dequantize[static_cast<int>(table.encoding)];
+  const LookupFunction lookup = context.kernels->lookup[static_cast<int>(table.packed_encoding)];
   const auto m = static_cast<int64_t>(tokens.size());
   for_pieces(context, m, rows_per_task(table.k), [&](int64_t first, int64_t count) {
     for (int64_t i = first; i < first + count; ++i) {
-      const WeightMatrix row = table.rows(tokens[static_cast<size_t>(i)], 1);
-      const DequantizeArgs args = {table.k, row.data, out + i * table.k};
-      dequantize(&args);
+      const int64_t token = tokens[static_cast<size_t>(i)];
+      if (table.packed != nullptr) {
+        const LookupArgs args = {table.k, table.packed + token / kTileRows * table.tile_bytes(),
+                                 token % kTileRows, out + i * table.k};
+        lookup(&args);
+      } else {
+        const DequantizeArgs args = {table.k, table.rows(token, 1).data, out + i * table.k};
+        dequantize(&args);
+      }
     }
   });
 }
 
-void rmsnorm(const OpContext& context, const float* x, const float* weight, float epsilon,
-             int64_t m, int64_t n, float* out) {
-  const auto stride = n * static_cast<int64_t>(sizeof(float));
+void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const float* weight,
+             float epsilon, int64_t m, int64_t n, float* out, int64_t out_stride) {
+  constexpr int64_t kFloatBytes = sizeof(float);
   for_pieces(context, m, rows_per_task(n), [&](int64_t first, int64_t count) {
-    const RmsnormArgs args = {count,  n,       x + first * n,   stride,
-                              weight, epsilon, out + first * n, stride};
+    const RmsnormArgs args = {
+        count,  n,       x + first * x_stride,     x_stride * kFloatBytes,
+        weight, epsilon, out + first * out_stride, out_stride * kFloatBytes};
     context.kernels->rmsnorm(&args);
   });
 }
@@ -153,11 +123,11 @@ void attention(const OpContext& context, const AttentionShape& shape,
     macs += segment.rows * (segment.position + segment.rows) * shape.heads * d * 2;
   }
   const int64_t slots =
-      std::min({items, int64_t{context.team->thread_count()}, ceil_div(macs, kMacsPerTask)});
+      std::min({items, int64_t{context.worker->count()}, ceil_div(macs, kMacsPerTask)});
   // One task per scratch slot. A slot takes every slots-th item, which spreads the short and the
   // long rows of a causal prompt evenly.
-  context.team->for_each(static_cast<size_t>(slots), [&](size_t slot) {
-    for (int64_t item = static_cast<int64_t>(slot); item < items; item += slots) {
+  context.worker->for_each(slots, [&](int64_t slot) {
+    for (int64_t item = slot; item < items; item += slots) {
       const int64_t row = item / shape.heads;
       const int64_t head = item % shape.heads;
       const Segment& segment = segment_of(segments, row);
@@ -174,7 +144,7 @@ void attention(const OpContext& context, const AttentionShape& shape,
                              segment.kv.v + offset,
                              segment.kv.token_stride,
                              scale,
-                             scores + static_cast<int64_t>(slot) * scores_stride,
+                             scores + slot * scores_stride,
                              out + item * d};
       context.kernels->attn[static_cast<int>(segment.kv.type)](&args);
     }

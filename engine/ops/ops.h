@@ -1,38 +1,32 @@
 // Operations on rows of activations: shapes, tiling, threads and the use of the chosen kernels.
 //
-// Activations are f32, row-major and dense: [rows, columns]. Nothing here allocates. A result
-// depends on its own row only, never on how many rows or threads there are (with the exception of
-// linear() through XNNPACK, see dense_backend.h).
+// Activations are f32, row-major and dense: [rows, columns]. Nothing here allocates. Every operation
+// is called by all workers of a team with the same arguments, and has finished when it returns. A
+// result depends on its own row only, never on how many rows or threads there are (with the
+// exception of linear() through XNNPACK, see dense_backend.h).
 #pragma once
 
 #include <cstdint>
 #include <span>
 
+#include "engine/core/aligned_buffer.h"
+#include "engine/ops/weight_matrix.h"
 #include "engine/platform/worker_team.h"
 #include "kernels/kernels.h"
 
 namespace midge {
 
-class DenseBackend;
-
-/// The weights of a linear layer or an embedding table: n rows of k, in place in their file.
-struct WeightMatrix {
-  Encoding encoding = Encoding::kF32;
-  int64_t n = 0;  ///< rows: output features, or tokens
-  int64_t k = 0;  ///< columns: input features
-  const void* data = nullptr;
-  int64_t row_stride = 0;  ///< bytes
-
-  /// Rows first..first+count-1 of the same matrix.
-  WeightMatrix rows(int64_t first, int64_t count) const;
-  int64_t bytes() const { return n * encoded_row_bytes(encoding, k); }
-};
-
 /// What every operation needs. Copied freely; points to what the engine owns.
 struct OpContext {
   const KernelTable* kernels = nullptr;
-  const WorkerTeam* team = nullptr;
-  DenseBackend* dense = nullptr;  ///< XNNPACK for the matrices it holds; null without
+  const Worker* worker = nullptr;
+};
+
+/// What a row of activations belongs to. It decides the arithmetic of packed weights, so that a
+/// token's result depends on neither its neighbours nor how a prompt is cut into steps.
+enum class RowRole : uint8_t {
+  kPrompt,     ///< read: the prefill arithmetic
+  kGenerated,  ///< written by the model: the decode arithmetic
 };
 
 /// Keys and values of all layers of one sequence, in place in its cache.
@@ -63,17 +57,47 @@ struct AttentionShape {
   int64_t window = 0;  ///< keys visible to a query, itself included; 0: all
 };
 
-/// out[m, w.n] = x[m, w.k] * w^T (+ bias[w.n] unless null).
-void linear(const OpContext& context, const WeightMatrix& w, const float* bias, const float* x,
-            int64_t m, float* out);
+/// Memory for quantised activations and int8 panels.
+class LinearScratch {
+ public:
+  /// For up to rows_max rows of columns_max columns on thread_count workers. Errors: out_of_memory.
+  static Result<LinearScratch> create(const KernelTable& kernels, int64_t rows_max,
+                                      int64_t columns_max, int thread_count);
+  int64_t bytes() const { return buffer_.bytes(); }
+
+ private:
+  friend class LinearRun;
+
+  int64_t worker_bytes() const;
+
+  AlignedBuffer buffer_;
+  int64_t rows_ = 0;  // that the accumulators of a worker hold
+  uint8_t* lhs_ = nullptr;  // LhsBlocks or the values of a PanelLhs
+  float* lhs_scales_ = nullptr;
+  int32_t* lhs_sums_ = nullptr;
+  uint8_t* per_worker_ = nullptr;  // panels and accumulators
+};
+
+/// One product of linear(): out[m, w.n] = x * w^T (+ addend).
+struct LinearJob {
+  const WeightMatrix* w;
+  float* out;
+  const float* addend = nullptr;  ///< added to the finished sums; may be out
+  int64_t addend_stride = 0;      ///< floats; 0: a bias, the same for every row
+};
+
+/// Products of the same rows x[m, k] with one or more matrices of k columns. An addend may be its out
+/// except through XNNPACK.
+void linear(const OpContext& context, const float* x, int64_t m, RowRole role,
+            std::span<const LinearJob> jobs, LinearScratch& scratch);
 
 /// out[tokens, table.k] = rows of `table`. Ids are in range.
 void embed(const OpContext& context, const WeightMatrix& table, std::span<const int32_t> tokens,
            float* out);
 
-/// out[m, n] = rmsnorm(x[m, n]) * weight[n].
-void rmsnorm(const OpContext& context, const float* x, const float* weight, float epsilon,
-             int64_t m, int64_t n, float* out);
+/// out[m, n] = rmsnorm(x[m, n]) * weight[n]. Strides in floats.
+void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const float* weight,
+             float epsilon, int64_t m, int64_t n, float* out, int64_t out_stride);
 
 /// Which elements of a head rotate together, see RopeArgs, and by which angles.
 struct RopeRows {

@@ -68,33 +68,74 @@ int WorkerTeam::thread_count() const {
   return static_cast<int>(pthreadpool_get_threads_count(pool_.get()));
 }
 
+namespace {
+
+struct Dispatch {
+  void (*body)(void*, const Worker&);
+  void* context;
+  worker_internal::Meeting* meeting;
+  int count;
+};
+
+// pthreadpool hands out `count` items to its `count` threads. A thread that took one stays in it
+// until all have met at the barriers, so each thread takes exactly one.
+void run_worker(void* pointer, size_t index) {
+  auto* dispatch = static_cast<Dispatch*>(pointer);
 #if defined(__SANITIZE_THREAD__)
-
-// The thread sanitizer does not see how an uninstrumented pthreadpool orders its threads, so tell
-// it: what the caller did is before every task, and every task is before what the caller does next.
-void WorkerTeam::run(void (*task)(void*, size_t), void* context, size_t count) const {
-  struct Traced {
-    void (*task)(void*, size_t);
-    void* context;
-  };
-  Traced traced = {task, context};
-  const auto run_traced = [](void* pointer, size_t i) {
-    auto* inner = static_cast<Traced*>(pointer);
-    __tsan_acquire(inner);
-    inner->task(inner->context, i);
-    __tsan_release(inner);
-  };
-  __tsan_release(&traced);
-  pthreadpool_parallelize_1d(pool_.get(), run_traced, &traced, count, 0);
-  __tsan_acquire(&traced);
-}
-
-#else
-
-void WorkerTeam::run(void (*task)(void*, size_t), void* context, size_t count) const {
-  pthreadpool_parallelize_1d(pool_.get(), task, context, count, 0);
-}
-
+  // The sanitizer does not see how an uninstrumented pthreadpool orders its threads, so tell it:
+  // what the caller did is before every worker, and every worker before what the caller does next.
+  __tsan_acquire(dispatch);
 #endif
+  const Worker worker(dispatch->meeting, static_cast<int>(index), dispatch->count);
+  dispatch->body(dispatch->context, worker);
+  worker.barrier();
+#if defined(__SANITIZE_THREAD__)
+  __tsan_release(dispatch);
+#endif
+}
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+void Worker::meet() const {
+  // About 50 us of spinning: longer than any two workers of a healthy step are apart. After that a
+  // core is missing (more threads than cores, another program), and spinning would keep the thread
+  // that everybody waits for from running.
+  constexpr int kSpins = 1000;
+  const uint32_t epoch = meeting_->epoch.load(std::memory_order_relaxed);
+  if (meeting_->arrived.fetch_add(1, std::memory_order_acq_rel) + 1 ==
+      static_cast<uint32_t>(count_)) {
+    meeting_->arrived.store(0, std::memory_order_relaxed);
+    meeting_->claimed.store(0, std::memory_order_relaxed);
+    meeting_->epoch.store(epoch + 1, std::memory_order_release);
+    return;
+  }
+  for (int spins = 0; meeting_->epoch.load(std::memory_order_acquire) == epoch; ++spins) {
+    if (spins < kSpins) {
+      pause();
+    } else {
+      ::sched_yield();
+    }
+  }
+}
+
+void WorkerTeam::dispatch(void (*body)(void*, const Worker&), void* context) const {
+  Dispatch dispatch = {body, context, meeting_.get(), thread_count()};
+#if defined(__SANITIZE_THREAD__)
+  __tsan_release(&dispatch);
+#endif
+  pthreadpool_parallelize_1d(pool_.get(), run_worker, &dispatch,
+                             static_cast<size_t>(dispatch.count), 0);
+#if defined(__SANITIZE_THREAD__)
+  __tsan_acquire(&dispatch);
+#endif
+}
 
 }  // namespace midge

@@ -1,18 +1,117 @@
 #include "engine/session/executor.h"
 
-namespace midge {
+#include "engine/ops/encode.h"
+#include "engine/ops/pack.h"
 
-Result<std::unique_ptr<Executor>> Executor::create(
-    const Model& model, const ExecutorOptions& options,
-    const std::function<void(int64_t, int64_t)>& on_progress) {
+namespace midge {
+namespace {
+
+struct NamedMatrix {
+  WeightMatrix* w;
+  std::string name;
+};
+
+// Every matrix that linear() multiplies with, once. A tied head is the embedding table.
+std::vector<NamedMatrix> linear_matrices(ModelWeights& weights) {
+  std::vector<NamedMatrix> matrices;
+  const auto add_layer = [&](LayerWeights& layer, const std::string& prefix) {
+    matrices.push_back({&layer.q, prefix + "q"});
+    matrices.push_back({&layer.k, prefix + "k"});
+    matrices.push_back({&layer.v, prefix + "v"});
+    matrices.push_back({&layer.o, prefix + "o"});
+    matrices.push_back({&layer.gate, prefix + "gate"});
+    matrices.push_back({&layer.up, prefix + "up"});
+    matrices.push_back({&layer.down, prefix + "down"});
+  };
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    std::string prefix = "layer ";
+    prefix += std::to_string(i) + " ";
+    add_layer(weights.layers[i], prefix);
+  }
+  for (MtpWeights& mtp : weights.mtp) {
+    matrices.push_back({&mtp.input_proj, "MTP input_proj"});
+    add_layer(mtp.layer, "MTP ");
+  }
+  matrices.push_back({&weights.head, "head"});
+  return matrices;
+}
+
+// What a matrix is packed as: nothing if it stays in place.
+std::optional<Encoding> packed_encoding(const WeightMatrix& w, const ExecutorOptions& options) {
+  const Encoding target = options.weights.value_or(w.encoding);
+  if (!can_pack(w.encoding, target)) return std::nullopt;
+  return target;
+}
+
+}  // namespace
+
+Status Executor::pack(const ExecutorOptions& options, const Progress& on_progress) {
+  std::vector<NamedMatrix> matrices = linear_matrices(weights_);
+  int64_t total = 0;
+  for (const NamedMatrix& matrix : matrices) {
+    const std::optional<Encoding> target = packed_encoding(*matrix.w, options);
+    if (target.has_value()) total += midge::packed_bytes(*matrix.w, *target);
+  }
+  if (total == 0) return Status();
+  MIDGE_ASSIGN_OR_RETURN(packed_, AlignedBuffer::create(total, "packed weights"));
+  if (options.huge_pages) packed_.prefer_huge_pages();
+  packed_bytes_ += total;
+  int64_t done = 0;
+  for (const NamedMatrix& matrix : matrices) {
+    WeightMatrix& w = *matrix.w;
+    const std::optional<Encoding> target = packed_encoding(w, options);
+    if (!target.has_value()) continue;
+    uint8_t* out = packed_.data() + done;
+    const std::string what = model_.source().path() + ": " + matrix.name;
+    MIDGE_RETURN_IF_ERROR(pack_matrix(team_, kernels_, w, *target, what, out));
+    w.packed = out;
+    w.packed_encoding = *target;
+    done += midge::packed_bytes(w, *target);
+    model_.source().release_pages(w.data, w.bytes());
+    if (on_progress != nullptr) on_progress(done, total);
+  }
+  if (model_.config().tied_head) weights_.embedding = weights_.head;
+  return Status();
+}
+
+Status Executor::make_dense_operators(const Progress& on_progress) {
+  std::vector<NamedMatrix> matrices = linear_matrices(weights_);
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    WeightMatrix& w = *matrices[i].w;
+    if (encoding_info(w.encoding).block_elements == 1) {
+      MIDGE_ASSIGN_OR_RETURN(
+          std::unique_ptr<DenseOperator> op,
+          create_dense_operator(w, kernels_, team_.thread_count(), &packed_bytes_));
+      w.dense = op.get();
+      dense_.push_back(std::move(op));
+    }
+    if (on_progress != nullptr) {
+      on_progress(static_cast<int64_t>(i + 1), static_cast<int64_t>(matrices.size()));
+    }
+  }
+  return Status();
+}
+
+Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
+                                                   const ExecutorOptions& options,
+                                                   const Progress& on_progress) {
+  if (options.weights.has_value() && !can_encode(*options.weights)) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "weights as %s, expected f16, q4b32, q4b32s256 or q8b32",
+                       encoding_info(*options.weights).name);
+  }
+  if (options.weights.has_value() && options.arithmetic == Arithmetic::kXnnpack) {
+    return make_status(StatusCode::kInvalidArgument, "XNNPACK does not run %s weights",
+                       encoding_info(*options.weights).name);
+  }
   MIDGE_ASSIGN_OR_RETURN(WorkerTeam team, WorkerTeam::create(options.threads));
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team)));
-  executor->kernels_ = make_kernel_table();
-  if (options.float_path == FloatPath::kXnnpack) {
-    MIDGE_ASSIGN_OR_RETURN(executor->dense_,
-                           DenseBackend::create(model.linear_matrices(), on_progress));
+  executor->kernels_ = make_kernel_table({options.isa, options.kernels});
+  if (options.arithmetic == Arithmetic::kPacked) {
+    MIDGE_RETURN_IF_ERROR(executor->pack(options, on_progress));
+  } else if (options.arithmetic == Arithmetic::kXnnpack) {
+    MIDGE_RETURN_IF_ERROR(executor->make_dense_operators(on_progress));
   }
-  executor->context_ = {&executor->kernels_, &executor->team_, executor->dense_.get()};
   return executor;
 }
 

@@ -1,49 +1,71 @@
-// What computes: the worker team, the chosen kernels and the dense backend.
+// What computes: the worker team, the chosen kernels and the weights as they want them.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "engine/core/aligned_buffer.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/ops.h"
+#include "models/decoder.h"
 #include "models/model.h"
 
 namespace midge {
 
-/// How dense float weights (f32, f16, bf16) are multiplied.
-enum class FloatPath {
-  kKernels,  ///< midge's own kernels: bit-for-bit reproducible
-  kXnnpack,  ///< XNNPACK on a packed f32 copy of the weights
+/// How matrices are multiplied.
+enum class Arithmetic {
+  kPacked,   ///< packed copies with int8 activations for quantised and f16 weights, in place else
+  kFloat,    ///< f32 activations on the rows in place: slow, the reference for quality
+  kXnnpack,  ///< as kFloat, but f32, f16 and bf16 weights through XNNPACK on an f32 copy
 };
 
 struct ExecutorOptions {
   int threads = 0;  ///< 1..256; 0: one per core of this process
-  FloatPath float_path = FloatPath::kKernels;
+  Arithmetic arithmetic = Arithmetic::kPacked;
+  /// Encodes the matrices with can_encode's encoding first; kPacked only. Nothing: as in the files.
+  std::optional<Encoding> weights;
+  IsaLevels isa;          ///< levels that kernels are chosen from
+  std::string kernels;    ///< names of kernels to prefer, see KernelChoice; empty: none
+  bool huge_pages = true;  ///< ask for large pages for the packed weights
 };
 
 /// Shared by the sessions of one model; runs one step at a time.
 class Executor {
  public:
   /// on_progress(done, total), if given, is called while weights are packed.
-  /// Errors: invalid_argument, unsupported (no XNNPACK in this build), out_of_memory.
+  /// Errors: invalid_argument, invalid_file (weights that are infinite or not numbers), unsupported
+  /// (no XNNPACK in this build), out_of_memory.
   static Result<std::unique_ptr<Executor>> create(
       const Model& model, const ExecutorOptions& options,
       const std::function<void(int64_t, int64_t)>& on_progress = nullptr);
 
   const Model& model() const { return model_; }
-  const OpContext& context() const { return context_; }
+  /// With the model's weights as prepared for the kernels.
+  DecoderEngine engine() const { return {&model_.config(), &weights_, &kernels_, &team_}; }
+  const KernelTable& kernels() const { return kernels_; }
   int thread_count() const { return team_.thread_count(); }
   /// Anonymous memory of packed weights.
-  int64_t packed_bytes() const { return dense_ == nullptr ? 0 : dense_->packed_bytes(); }
+  int64_t packed_bytes() const { return packed_bytes_; }
 
  private:
-  Executor(const Model& model, WorkerTeam team) : model_(model), team_(std::move(team)) {}
+  using Progress = std::function<void(int64_t, int64_t)>;
+
+  Executor(const Model& model, WorkerTeam team)
+      : model_(model), weights_(model.weights()), team_(std::move(team)) {}
+
+  Status pack(const ExecutorOptions& options, const Progress& on_progress);
+  Status make_dense_operators(const Progress& on_progress);
 
   const Model& model_;
+  ModelWeights weights_;
   WorkerTeam team_;
   KernelTable kernels_ = {};
-  std::unique_ptr<DenseBackend> dense_;
-  OpContext context_;
+  AlignedBuffer packed_;
+  std::vector<std::unique_ptr<DenseOperator>> dense_;
+  int64_t packed_bytes_ = 0;
 };
 
 }  // namespace midge

@@ -168,7 +168,7 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
       result.reason = FinishReason::kTokensMax;
       break;
     }
-    const Status status = session.step({&token, 1}, outputs);
+    const Status status = session.step({&token, 1}, outputs, RowRole::kGenerated);
     if (status.code() == StatusCode::kContextFull) {
       result.reason = FinishReason::kContextFull;
       break;

@@ -41,9 +41,9 @@ Result<std::unique_ptr<Session>> Session::create(Executor& executor,
   MIDGE_ASSIGN_OR_RETURN(
       session->kv_, KvCache::create(config, options.kv_type, options.context_length, options.mtp));
   MIDGE_ASSIGN_OR_RETURN(session->scratch_,
-                         DecoderScratch::create(executor.model(), options.batch_rows,
-                                                options.context_length, executor.thread_count()));
+                         DecoderScratch::create(executor.engine(), options.batch_rows, options.context_length));
   session->tokens_.reserve(static_cast<size_t>(options.context_length));
+  session->roles_.reserve(static_cast<size_t>(options.context_length));
   session->rows_of_pass_.resize(static_cast<size_t>(options.batch_rows));
   return session;
 }
@@ -78,7 +78,7 @@ Status Session::check_step(std::span<const int32_t> tokens, const StepOutputs& o
   return Status();
 }
 
-Status Session::step(std::span<const int32_t> tokens, const StepOutputs& outputs) {
+Status Session::step(std::span<const int32_t> tokens, const StepOutputs& outputs, RowRole role) {
   MIDGE_RETURN_IF_ERROR(check_step(tokens, outputs));
   const int64_t first = length();
   const auto count = static_cast<int64_t>(tokens.size());
@@ -95,10 +95,12 @@ Status Session::step(std::span<const int32_t> tokens, const StepOutputs& outputs
     mtp_length_ = 0;
   }
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  roles_.resize(tokens_.size(), role);
   Status status = run_pending(first, outputs);
   if (!status.ok()) {
     // The cache stays valid for what was computed; the tokens are as if never given.
     tokens_.resize(static_cast<size_t>(first));
+    roles_.resize(tokens_.size());
     kv_length_ = std::min(kv_length_, first);
   }
   return status;
@@ -131,14 +133,17 @@ Status Session::run_pending(int64_t first, const StepOutputs& outputs) {
   size_t next_logits = 0;
   while (kv_length_ < length()) {
     const int64_t start = kv_length_;
-    const int64_t limit = start < first ? first : length();
-    const int64_t end = std::min(limit, start + options_.batch_rows);
+    const int64_t limit = std::min(start < first ? first : length(), start + options_.batch_rows);
+    const RowRole role = roles_[static_cast<size_t>(start)];
+    int64_t end = start + 1;
+    while (end < limit && roles_[static_cast<size_t>(end)] == role) ++end;
     const Segment segment = {0, end - start, start, kv_.view()};
     const Batch batch = {{tokens_.data() + start, static_cast<size_t>(end - start)},
                          {&segment, 1},
                          regime_,
+                         role,
                          cancel_};
-    if (!decoder_forward(model(), executor_.context(), batch,
+    if (!decoder_forward(executor_.engine(), batch,
                          outputs_of_pass(outputs, first, start, end, &next_logits), scratch_)) {
       return make_status(StatusCode::kCancelled, "cancelled");
     }
@@ -157,12 +162,13 @@ Status Session::truncate(int64_t new_length) {
     mtp_length_ = std::min(mtp_length_, std::max<int64_t>(new_length - 1, 0));
   }
   tokens_.resize(static_cast<size_t>(new_length));
+  roles_.resize(tokens_.size());
   kv_length_ = std::min(kv_length_, new_length);
   return Status();
 }
 
 void Session::project(const float* hidden_normed, int64_t rows, float* logits) {
-  linear(executor_.context(), model().weights().head, nullptr, hidden_normed, rows, logits);
+  project_to_logits(executor_.engine(), hidden_normed, rows, logits, scratch_);
 }
 
 Status Session::mtp_step(std::span<const int32_t> next_tokens, const float* hidden, bool mask_first,
@@ -189,8 +195,9 @@ Status Session::mtp_step(std::span<const int32_t> next_tokens, const float* hidd
         next_tokens.subspan(static_cast<size_t>(start - first), static_cast<size_t>(end - start)),
         {&segment, 1},
         regime_,
+        RowRole::kGenerated,
         cancel_};
-    if (!mtp_forward(model(), executor_.context(), batch,
+    if (!mtp_forward(executor_.engine(), batch,
                      hidden + (start - first) * model().config().hidden_size, mask_first,
                      outputs_of_pass(outputs, first, start, end, &next_logits), scratch_)) {
       return make_status(StatusCode::kCancelled, "cancelled");

@@ -21,7 +21,7 @@ enum class RopeMode {
 
 struct SessionOptions {
   int64_t context_length = 0;         ///< tokens, 1..model's; 0: the model's, at most 4096
-  int64_t batch_rows = 128;           ///< rows of one pass through the layers, 1..4096
+  int64_t batch_rows = 512;           ///< rows of one pass through the layers, 1..4096
   Encoding kv_type = Encoding::kF16;  ///< kF16 or kF32
   RopeMode rope = RopeMode::kAuto;
   bool mtp = false;  ///< reserve the MTP layer's cache
@@ -47,9 +47,11 @@ class Session {
   /// executor and its model outlive the session. Errors: invalid_argument, out_of_memory.
   static Result<std::unique_ptr<Session>> create(Executor& executor, const SessionOptions& options);
 
-  /// Appends tokens [n], n >= 1, and computes what `outputs` asks for.
+  /// Appends tokens [n], n >= 1, and computes what `outputs` asks for. role: whether they were read
+  /// or written by the model, see RowRole; kept with the tokens for when they are recomputed.
   /// Errors, with the sequence unchanged: out_of_range (ids, rows), context_full, cancelled.
-  Status step(std::span<const int32_t> tokens, const StepOutputs& outputs);
+  Status step(std::span<const int32_t> tokens, const StepOutputs& outputs,
+              RowRole role = RowRole::kPrompt);
 
   /// Drops all tokens from `length` on, and with them the MTP positions that saw a dropped token
   /// (mtp_length() falls to length - 1 at most). Errors: out_of_range (length > length()).
@@ -101,6 +103,7 @@ class Session {
   KvCache kv_;
   DecoderScratch scratch_;
   std::vector<int32_t> tokens_;        // capacity: context_length
+  std::vector<RowRole> roles_;         // of the tokens
   std::vector<int32_t> rows_of_pass_;  // [batch_rows]
   int64_t kv_length_ = 0;              // leading tokens whose keys and values are in the cache ...
   RopeRegime regime_ = RopeRegime::kShort;  // ... rotated with these factors

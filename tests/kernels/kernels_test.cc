@@ -100,6 +100,7 @@ void check_gemm(const KernelInfo& kernel, int64_t m, int64_t n, int64_t k, bool 
                          rhs.data(),
                          rhs_stride,
                          with_bias ? bias.data() : nullptr,
+                         0,
                          out.data(),
                          out_columns * 4};
   reinterpret_cast<GemmFunction>(kernel.function)(&args);

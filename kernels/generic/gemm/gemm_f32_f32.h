@@ -1,4 +1,4 @@
-// out[m, n] = lhs[m, k] * decode(rhs)[n, k]^T + bias: the specification of f32 activations against
+// out[m, n] = lhs[m, k] * decode(rhs)[n, k]^T + addend: the specification of f32 activations against
 // weights in any encoding.
 //
 // Template parameter: a decoder of decode_block.h.
@@ -41,8 +41,10 @@ void gemm_f32_f32(const GemmArgs* args) {
       for (int64_t i = 0; i < rows; ++i) {
         float* out = reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) +
                                               (i0 + i) * args->out_stride);
+        const auto* addend = reinterpret_cast<const float*>(
+            reinterpret_cast<const char*>(args->addend) + (i0 + i) * args->addend_stride);
         const float sum = dot_finish(sums[i]);
-        out[j] = args->bias == nullptr ? sum : sum + args->bias[j];
+        out[j] = args->addend == nullptr ? sum : sum + addend[j];
       }
     }
   }

@@ -1,0 +1,142 @@
+#include "engine/ops/pack.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/core/aligned_buffer.h"
+#include "engine/core/checked_math.h"
+#include "engine/ops/encode.h"
+#include "kernels/half.h"
+
+namespace midge {
+namespace {
+
+bool is_finite(uint16_t half) { return (half & 0x7C00u) != 0x7C00u; }
+
+// q = 0..15 of weight i of 32 in the order of BlockQ4B32.
+uint8_t nibble_of(const uint8_t* nibbles, int i) {
+  return static_cast<uint8_t>(i < 16 ? nibbles[i] & 15 : nibbles[i - 16] >> 4);
+}
+
+// Puts the 32 weights of `row` of a tile into their nibbles of 8 lines; the lines are zero before.
+void put_nibbles(const uint8_t* nibbles, int row, uint8_t (*lines)[64]) {
+  const int lane = row % 16 * 4;
+  for (int i = 0; i < 32; ++i) {
+    const uint8_t q = nibble_of(nibbles, i);
+    uint8_t& byte = lines[i / 4][lane + i % 4];
+    byte = static_cast<uint8_t>(byte | (row < 16 ? q : (q ^ 8) << 4));
+  }
+}
+
+// A block of a row into its unit. Returns false if it has a number that is not finite.
+bool put_block(const BlockQ4B32& block, int row, UnitQ4B32* unit) {
+  unit->scales[row] = block.scale;
+  put_nibbles(block.nibbles, row, unit->nibbles);
+  return is_finite(block.scale);
+}
+
+bool put_block(const BlockQ4B32S256& block, int row, UnitQ4B32S256* unit) {
+  unit->scales[row] = block.scale;
+  for (int b = 0; b < 8; ++b) {
+    const int sub_scale = (block.sub_scales[b / 2] >> (4 * (b % 2))) & 15;
+    uint8_t& byte = unit->sub_scales[b][row % 16];
+    byte = static_cast<uint8_t>(byte | (row < 16 ? sub_scale : sub_scale << 4));
+    put_nibbles(block.nibbles + 16 * b, row, unit->nibbles[b]);
+  }
+  return is_finite(block.scale);
+}
+
+bool put_block(const BlockQ8B32& block, int row, UnitQ8B32* unit) {
+  unit->scales[row] = block.scale;
+  for (int i = 0; i < 32; ++i) {
+    unit->values[i / 4][row / 16][row % 16 * 4 + i % 4] = block.values[i];
+  }
+  return is_finite(block.scale);
+}
+
+bool put_block(const uint16_t& weight, int row, UnitF16* unit) {
+  unit->values[row] = weight;
+  return is_finite(weight);
+}
+
+// The blocks of one row of a tile into its units. Returns the first bad block, or -1.
+template <typename Block, typename Unit>
+int64_t put_row(const void* blocks, int64_t count, int row, uint8_t* tile) {
+  const auto* from = static_cast<const Block*>(blocks);
+  auto* to = reinterpret_cast<Unit*>(tile);
+  for (int64_t b = 0; b < count; ++b) {
+    if (!put_block(from[b], row, to + b)) return b;
+  }
+  return -1;
+}
+
+int64_t put_row(Encoding target, const void* blocks, int64_t count, int row, uint8_t* tile) {
+  switch (target) {
+    case Encoding::kQ4B32: return put_row<BlockQ4B32, UnitQ4B32>(blocks, count, row, tile);
+    case Encoding::kQ4B32S256:
+      return put_row<BlockQ4B32S256, UnitQ4B32S256>(blocks, count, row, tile);
+    case Encoding::kQ8B32: return put_row<BlockQ8B32, UnitQ8B32>(blocks, count, row, tile);
+    default: return put_row<uint16_t, UnitF16>(blocks, count, row, tile);
+  }
+}
+
+int64_t padded_columns(Encoding target, int64_t k) {
+  return round_up(k, encoding_info(target).block_elements);
+}
+
+}  // namespace
+
+bool can_pack(Encoding encoding, Encoding target) {
+  return packed_info(target).unit_elements > 0 && (encoding == target || can_encode(target));
+}
+
+int64_t packed_bytes(const WeightMatrix& w, Encoding target) {
+  return w.tile_count() * packed_tile_bytes(target, w.k);
+}
+
+Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+                   Encoding target, const std::string& what, uint8_t* out) {
+  const int64_t columns = padded_columns(target, w.k);
+  const int64_t blocks = columns / encoding_info(target).block_elements;
+  const int64_t tile_bytes = packed_tile_bytes(target, w.k);
+  // Room per worker for a row as f32 and one in the target's row form.
+  const int64_t float_bytes = round_up(w.k * static_cast<int64_t>(sizeof(float)), 64);
+  const int64_t room = float_bytes + round_up(encoded_row_bytes(target, columns), 64);
+  MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer rows,
+                         AlignedBuffer::create(room * team.thread_count(), "rows to encode"));
+  std::atomic<int64_t> bad_row = -1;
+  std::atomic<int64_t> bad_block = -1;
+  const DequantizeFunction dequantize = kernels.dequantize[static_cast<int>(w.encoding)];
+  team.run([&](const Worker& worker) {
+    auto* floats = reinterpret_cast<float*>(rows.data() + worker.index() * room);
+    uint8_t* encoded = rows.data() + worker.index() * room + float_bytes;
+    worker.for_each(w.tile_count(), [&](int64_t tile) {
+      const int64_t last = std::min(w.n, (tile + 1) * kTileRows);
+      for (int64_t row = tile * kTileRows; row < last; ++row) {
+        const void* from = w.rows(row, 1).data;
+        if (w.encoding != target) {
+          const DequantizeArgs args = {w.k, from, floats};
+          dequantize(&args);
+          encode_row(target, floats, w.k, encoded);
+          from = encoded;
+        }
+        const int64_t bad = put_row(target, from, blocks, static_cast<int>(row % kTileRows),
+                                    out + tile * tile_bytes);
+        if (bad >= 0) {
+          bad_row = row;
+          bad_block = bad;
+        }
+      }
+    });
+  });
+  if (bad_row >= 0) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: row %lld, column %lld: the %s is infinite or not a number as f16",
+                       what.c_str(), static_cast<long long>(bad_row),
+                       static_cast<long long>(bad_block * encoding_info(target).block_elements),
+                       target == Encoding::kF16 ? "weight" : "scale of the block");
+  }
+  return Status();
+}
+
+}  // namespace midge
