@@ -1,10 +1,12 @@
 #include "cli/common.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/platform/cpu_features.h"
 #include "engine/tokenizer/chat.h"
 #include "engine/tokenizer/tokenizer_gguf.h"
 #include "engine/tokenizer/tokenizer_json.h"
@@ -56,9 +58,16 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("-c,--context", options.context_length,
                  "Context in tokens (0: the model's, at most 4096)")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--float", options.float_path, "How float weights are multiplied")
-      ->check(CLI::IsMember({"kernels", "xnnpack"}))
+  app.add_option("--arithmetic", options.arithmetic,
+                 "packed: int8 activations on packed weights; float: f32 on the weights in place "
+                 "(slow reference); xnnpack: float weights through XNNPACK")
+      ->check(CLI::IsMember({"packed", "float", "xnnpack"}))
       ->capture_default_str();
+  app.add_option("--weights", options.weights,
+                 "Encode the matrices first (default: as in the files)")
+      ->check(CLI::IsMember({"f16", "q4b32", "q4b32s256", "q8b32"}));
+  app.add_option("--isa", options.isa, "Highest instruction set level to use (see midge cpu)");
+  app.add_option("--kernel", options.kernels, "Prefer kernels whose names match this glob");
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();
@@ -95,6 +104,52 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--stop", options.stop_strings, "Text that ends the output (repeatable)")
       ->allow_extra_args(false);
   app.add_option("--seed", sampler.seed, "Seed of the sampling")->capture_default_str();
+}
+
+Result<IsaLevels> isa_levels(const std::string& name) {
+  const IsaLevels available = detect_isa_levels();
+  if (name.empty()) return available;
+  IsaLevel level = IsaLevel::kGeneric;
+  if (!find_isa_level(name, &level) || !available.has(level)) {
+    std::string known;
+    for (int i = 0; i < kIsaLevelCount; ++i) {
+      if (!available.has(static_cast<IsaLevel>(i))) continue;
+      known += (known.empty() ? "" : ", ");
+      known += isa_level_name(static_cast<IsaLevel>(i));
+    }
+    return make_status(StatusCode::kInvalidArgument, "ISA level '%s', this machine has: %s",
+                       printable(name).c_str(), known.c_str());
+  }
+  return available.up_to(level);
+}
+
+Result<ExecutorOptions> executor_options(const RunOptions& options) {
+  ExecutorOptions executor;
+  executor.threads = options.threads;
+  executor.arithmetic = options.arithmetic == "float"     ? Arithmetic::kFloat
+                        : options.arithmetic == "xnnpack" ? Arithmetic::kXnnpack
+                                                          : Arithmetic::kPacked;
+  if (!options.weights.empty()) {
+    Encoding encoding = Encoding::kF32;
+    if (!find_encoding(options.weights, &encoding)) {
+      return make_status(StatusCode::kInvalidArgument, "no encoding '%s'",
+                         printable(options.weights).c_str());
+    }
+    executor.weights = encoding;
+  }
+  MIDGE_ASSIGN_OR_RETURN(executor.isa, isa_levels(options.isa));
+  executor.kernels = options.kernels;
+  if (!options.kernels.empty()) {
+    const auto kernels = all_kernels();
+    if (std::none_of(kernels.begin(), kernels.end(), [&](const KernelInfo& kernel) {
+          return executor.isa.has(kernel.level) && matches_glob(options.kernels, kernel.name);
+        })) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "no kernel that runs here matches '%s' (midge cpu lists them)",
+                         printable(options.kernels).c_str());
+    }
+  }
+  return executor;
 }
 
 Result<std::string> bundled_model_path(const std::string& name) {
@@ -165,9 +220,7 @@ Result<LoadedModel> load_model(const RunOptions& options) {
                          loaded.path.c_str(), loaded.tokenizer->vocab_size() - 1,
                          static_cast<long long>(loaded.model->config().vocab_size));
     }
-    ExecutorOptions executor;
-    executor.threads = options.threads;
-    if (options.float_path == "xnnpack") executor.float_path = FloatPath::kXnnpack;
+    MIDGE_ASSIGN_OR_RETURN(const ExecutorOptions executor, executor_options(options));
     MIDGE_ASSIGN_OR_RETURN(loaded.executor, Executor::create(*loaded.model, executor,
                                                              [&](int64_t done, int64_t total) {
                                                                bar.update(done, total);
@@ -179,7 +232,7 @@ Result<LoadedModel> load_model(const RunOptions& options) {
     std::fprintf(stderr, "midge: warning: %s: %s\n", loaded.path.c_str(), warning.c_str());
   }
   if (loaded.executor->packed_bytes() > 0) {
-    std::fprintf(stderr, "packed float weights: %.1f MB of memory\n",
+    std::fprintf(stderr, "packed weights: %.1f MB of memory\n",
                  static_cast<double>(loaded.executor->packed_bytes()) * 1e-6);
   }
   loaded.load_seconds =

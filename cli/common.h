@@ -23,7 +23,10 @@ struct RunOptions {
   bool no_mmap = false;
   int threads = 0;
   int64_t context_length = 0;
-  std::string float_path = "kernels";
+  std::string arithmetic = "packed";
+  std::string weights;  ///< encoding; empty: as in the files
+  std::string isa;      ///< level; empty: the highest
+  std::string kernels;  ///< glob of kernel names to prefer
   std::string kv_type = "f16";
   std::string rope = "auto";
   bool json = false;
@@ -50,6 +53,14 @@ struct LoadedModel {
   std::unique_ptr<Session> session;
   double load_seconds = 0;
 };
+
+/// The levels of this machine up to the named one; all of them for an empty name.
+/// Errors: invalid_argument (unknown, or this machine lacks it; the message lists those it has).
+Result<IsaLevels> isa_levels(const std::string& name);
+
+/// What the options ask of the executor. Errors: invalid_argument (ISA level, encoding, a glob that
+/// no kernel matches).
+Result<ExecutorOptions> executor_options(const RunOptions& options);
 
 /// Path of a model that ships with the program ("tiny-phi"), found relative to the program file:
 /// in the build tree and where `cmake --install` puts it. Errors: not_found.

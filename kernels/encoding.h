@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace midge {
 
@@ -48,6 +49,17 @@ inline constexpr EncodingInfo kTable[kEncodingCount] = {
 
 inline constexpr const EncodingInfo& encoding_info(Encoding encoding) {
   return encoding_internal::kTable[static_cast<int>(encoding)];
+}
+
+/// Finds an encoding by its name; false if there is none.
+inline constexpr bool find_encoding(std::string_view name, Encoding* encoding) {
+  for (int i = 0; i < kEncodingCount; ++i) {
+    if (name == encoding_internal::kTable[i].name) {
+      *encoding = static_cast<Encoding>(i);
+      return true;
+    }
+  }
+  return false;
 }
 
 /// Bytes of a row of k weights; k is a multiple of the block.

@@ -46,11 +46,10 @@ Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64
     *part.place = at;
     at += round_up(part.count, 16);
   }
-  const int64_t columns_max = std::max({c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size
-                                                                                   : c.hidden_size,
-                                        q_size});
-  MIDGE_ASSIGN_OR_RETURN(scratch.linear_, LinearScratch::create(*engine.kernels, rows_max,
-                                                                columns_max, thread_count));
+  const int64_t columns_max = std::max(
+      {c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size : c.hidden_size, q_size});
+  MIDGE_ASSIGN_OR_RETURN(
+      scratch.linear_, LinearScratch::create(*engine.kernels, rows_max, columns_max, thread_count));
   for (const RopeRegime regime : {RopeRegime::kShort, RopeRegime::kLong}) {
     scratch.frequencies_[static_cast<int>(regime)] = rope_frequencies(c.rope, regime);
   }

@@ -26,7 +26,7 @@ struct Batch {
   std::span<const int32_t> tokens;    // [m], ids below vocab_size
   std::span<const Segment> segments;  // cover the rows in order
   RopeRegime regime = RopeRegime::kShort;
-  RowRole role = RowRole::kPrompt;  ///< of every row
+  RowRole role = RowRole::kPrompt;            ///< of every row
   const std::atomic<bool>* cancel = nullptr;  ///< looked at before every layer; may be null
 };
 
@@ -84,8 +84,8 @@ class DecoderScratch {
 /// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after
 /// the last of the caches. Outputs are those of the MTP layer: `hidden` before its final norm.
 /// mask_first: the embedding counts as zero at position 0, as in vLLM's implementation.
-[[nodiscard]] bool mtp_forward(const DecoderEngine& engine, const Batch& batch,
-                               const float* hidden, bool mask_first, const DecoderOutputs& outputs,
+[[nodiscard]] bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* hidden,
+                               bool mask_first, const DecoderOutputs& outputs,
                                DecoderScratch& scratch);
 
 /// logits[rows, vocab_size] = head * normed[rows, hidden_size], in the decode arithmetic.

@@ -35,4 +35,14 @@ int64_t Model::mtp_parameter_count() const {
   return count;
 }
 
+std::vector<WeightMatrix> Model::linear_matrices() const {
+  std::vector<WeightMatrix> matrices;
+  for (const LayerWeights& layer : weights_.layers) {
+    matrices.insert(matrices.end(),
+                    {layer.q, layer.k, layer.v, layer.o, layer.gate, layer.up, layer.down});
+  }
+  matrices.push_back(weights_.head);
+  return matrices;
+}
+
 }  // namespace midge

@@ -99,6 +99,8 @@ class Model {
   /// Weights in all matrices and vectors, MTP layers not included / alone.
   int64_t parameter_count() const;
   int64_t mtp_parameter_count() const;
+  /// Every matrix that a decoded token passes through: those of the layers and the head.
+  std::vector<WeightMatrix> linear_matrices() const;
 
  private:
   friend class ModelLoader;

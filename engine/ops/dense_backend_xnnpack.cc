@@ -44,10 +44,9 @@ class XnnpackOperator final : public DenseOperator {
         static_cast<size_t>(k), static_cast<size_t>(rows), static_cast<size_t>(k),
         static_cast<size_t>(n_), weights, nullptr, -kInfinity, kInfinity, 0, &op);
     if (status != xnn_status_success) {
-      return make_status(StatusCode::kOutOfMemory,
-                         "XNNPACK cannot pack a matrix of %lld x %lld (its status %d)",
-                         static_cast<long long>(rows), static_cast<long long>(k),
-                         static_cast<int>(status));
+      return make_status(
+          StatusCode::kOutOfMemory, "XNNPACK cannot pack a matrix of %lld x %lld (its status %d)",
+          static_cast<long long>(rows), static_cast<long long>(k), static_cast<int>(status));
     }
     slices_.push_back(Operator(op));
     return Status();

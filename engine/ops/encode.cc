@@ -20,8 +20,7 @@ float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
 // x[32] as nibbles in the order of BlockQ4B32.
 void put_nibbles(const float* x, float inverse, uint8_t* nibbles) {
   for (int j = 0; j < 16; ++j) {
-    nibbles[j] =
-        static_cast<uint8_t>(nibble(x[j], inverse) | nibble(x[j + 16], inverse) << 4);
+    nibbles[j] = static_cast<uint8_t>(nibble(x[j], inverse) | nibble(x[j + 16], inverse) << 4);
   }
 }
 

@@ -160,8 +160,8 @@ class LinearRun {
     const int64_t rows = round_up(8, kernels_.panel.tokens);
     worker_.for_each(ceil_div(m_, rows), [&](int64_t item) {
       const int64_t first = item * rows;
-      const QuantizePanelArgs args = {
-          first, std::min(rows, m_ - first), k_, x_ + first * k_, k_ * kFloatBytes, panel_lhs_};
+      const QuantizePanelArgs args = {first,           std::min(rows, m_ - first), k_,
+                                      x_ + first * k_, k_ * kFloatBytes,           panel_lhs_};
       kernels_.quantize_panel(&args);
     });
   }

@@ -63,9 +63,8 @@ void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const f
              float epsilon, int64_t m, int64_t n, float* out, int64_t out_stride) {
   constexpr int64_t kFloatBytes = sizeof(float);
   for_pieces(context, m, rows_per_task(n), [&](int64_t first, int64_t count) {
-    const RmsnormArgs args = {
-        count,  n,       x + first * x_stride,     x_stride * kFloatBytes,
-        weight, epsilon, out + first * out_stride, out_stride * kFloatBytes};
+    const RmsnormArgs args = {count,  n,       x + first * x_stride,     x_stride * kFloatBytes,
+                              weight, epsilon, out + first * out_stride, out_stride * kFloatBytes};
     context.kernels->rmsnorm(&args);
   });
 }

@@ -1,9 +1,9 @@
 // Operations on rows of activations: shapes, tiling, threads and the use of the chosen kernels.
 //
-// Activations are f32, row-major and dense: [rows, columns]. Nothing here allocates. Every operation
-// is called by all workers of a team with the same arguments, and has finished when it returns. A
-// result depends on its own row only, never on how many rows or threads there are (with the
-// exception of linear() through XNNPACK, see dense_backend.h).
+// Activations are f32, row-major and dense: [rows, columns]. Nothing here allocates. Every
+// operation is called by all workers of a team with the same arguments, and has finished when it
+// returns. A result depends on its own row only, never on how many rows or threads there are (with
+// the exception of linear() through XNNPACK, see dense_backend.h).
 #pragma once
 
 #include <cstdint>
@@ -71,7 +71,7 @@ class LinearScratch {
   int64_t worker_bytes() const;
 
   AlignedBuffer buffer_;
-  int64_t rows_ = 0;  // that the accumulators of a worker hold
+  int64_t rows_ = 0;        // that the accumulators of a worker hold
   uint8_t* lhs_ = nullptr;  // LhsBlocks or the values of a PanelLhs
   float* lhs_scales_ = nullptr;
   int32_t* lhs_sums_ = nullptr;
@@ -86,8 +86,8 @@ struct LinearJob {
   int64_t addend_stride = 0;      ///< floats; 0: a bias, the same for every row
 };
 
-/// Products of the same rows x[m, k] with one or more matrices of k columns. An addend may be its out
-/// except through XNNPACK.
+/// Products of the same rows x[m, k] with one or more matrices of k columns. An addend may be its
+/// out except through XNNPACK.
 void linear(const OpContext& context, const float* x, int64_t m, RowRole role,
             std::span<const LinearJob> jobs, LinearScratch& scratch);
 

@@ -21,7 +21,7 @@ struct WeightMatrix {
   // How linear() and embed() compute with it, the first that is set: XNNPACK's operator, packed
   // tiles, or with neither the float arithmetic on the rows in place. Set by the executor.
   const DenseOperator* dense = nullptr;
-  const uint8_t* packed = nullptr;           ///< tiles, see kernels/packed.h
+  const uint8_t* packed = nullptr;  ///< tiles, see kernels/packed.h
   Encoding packed_encoding = Encoding::kF32;
 
   /// Rows first..first+count-1 of the same matrix, in place only.

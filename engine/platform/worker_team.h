@@ -1,5 +1,5 @@
-// The threads that compute: one team, one dispatch per step, and spin barriers between the operations
-// of a step.
+// The threads that compute: one team, one dispatch per step, and spin barriers between the
+// operations of a step.
 //
 // Waking a sleeping thread costs 30-100 us on a virtual machine and a step has hundreds of
 // operations, so the workers stay awake for the length of a step: every one of them runs the whole
@@ -27,7 +27,8 @@ struct Meeting {
 
 }  // namespace worker_internal
 
-/// One of the threads inside of WorkerTeam::run. Every worker makes the same calls in the same order.
+/// One of the threads inside of WorkerTeam::run. Every worker makes the same calls in the same
+/// order.
 class Worker {
  public:
   Worker(worker_internal::Meeting* meeting, int index, int count)

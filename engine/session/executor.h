@@ -27,8 +27,8 @@ struct ExecutorOptions {
   Arithmetic arithmetic = Arithmetic::kPacked;
   /// Encodes the matrices with can_encode's encoding first; kPacked only. Nothing: as in the files.
   std::optional<Encoding> weights;
-  IsaLevels isa;          ///< levels that kernels are chosen from
-  std::string kernels;    ///< names of kernels to prefer, see KernelChoice; empty: none
+  IsaLevels isa;           ///< levels that kernels are chosen from
+  std::string kernels;     ///< names of kernels to prefer, see KernelChoice; empty: none
   bool huge_pages = true;  ///< ask for large pages for the packed weights
 };
 

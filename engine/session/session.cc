@@ -40,8 +40,9 @@ Result<std::unique_ptr<Session>> Session::create(Executor& executor,
   std::unique_ptr<Session> session(new Session(executor, options));
   MIDGE_ASSIGN_OR_RETURN(
       session->kv_, KvCache::create(config, options.kv_type, options.context_length, options.mtp));
-  MIDGE_ASSIGN_OR_RETURN(session->scratch_,
-                         DecoderScratch::create(executor.engine(), options.batch_rows, options.context_length));
+  MIDGE_ASSIGN_OR_RETURN(
+      session->scratch_,
+      DecoderScratch::create(executor.engine(), options.batch_rows, options.context_length));
   session->tokens_.reserve(static_cast<size_t>(options.context_length));
   session->roles_.reserve(static_cast<size_t>(options.context_length));
   session->rows_of_pass_.resize(static_cast<size_t>(options.batch_rows));

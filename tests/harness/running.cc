@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/platform/cpu_features.h"
 #include "engine/session/random.h"
 #include "models/registry.h"
 
@@ -14,7 +15,9 @@ void open(const RunSetup& setup, Running* out) {
   out->model = std::move(*model);
   ExecutorOptions options;
   options.threads = setup.threads;
-  options.float_path = setup.float_path;
+  options.arithmetic = setup.arithmetic;
+  options.weights = setup.weights;
+  options.isa = detect_isa_levels();
   auto executor = Executor::create(*out->model, options);
   MIDGE_ASSERT_OK(executor);
   out->executor = std::move(*executor);

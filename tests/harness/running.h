@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,7 +16,8 @@ struct RunSetup {
   std::string path;
   SessionOptions session = {};
   int threads = 2;
-  FloatPath float_path = FloatPath::kKernels;
+  Arithmetic arithmetic = Arithmetic::kFloat;
+  std::optional<Encoding> weights = std::nullopt;
 };
 
 struct Running {

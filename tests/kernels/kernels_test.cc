@@ -35,7 +35,8 @@ std::vector<int> f16_offsets(Encoding encoding) {
     case Encoding::kF16:
     case Encoding::kQ4B32:
     case Encoding::kQ5B32:
-    case Encoding::kQ8B32: return {0};
+    case Encoding::kQ8B32:
+    case Encoding::kQ4B32S256: return {0};
     case Encoding::kQ4B32M:
     case Encoding::kQ5B32M:
     case Encoding::kQ4B32MS256:

@@ -199,12 +199,12 @@ TEST(ParityGguf, SameWeightsGiveTheSameBits) {
 }
 
 TEST(Parity, XnnpackPath) {
-  if (!DenseBackend::available()) GTEST_SKIP() << "this build has no XNNPACK";
+  if (!dense_backend_available()) GTEST_SKIP() << "this build has no XNNPACK";
   for (const char* name : {"phi4-mini", "phi4", "mimo", "phi4-mini-f16"}) {
     const GoldenFile golden(std::string("golden/models/") + name + "/expected.safetensors");
     const std::string suffix = golden.has("tokens.100") ? "100" : "65";
     Running run;
-    open({model_path(name), with(Encoding::kF32), 2, FloatPath::kXnnpack}, &run);
+    open({model_path(name), with(Encoding::kF32), 2, Arithmetic::kXnnpack}, &run);
     if (HasFatalFailure()) return;
     EXPECT_GT(run.executor->packed_bytes(), 0);
     const std::vector<float> expected = golden.f32("logits." + suffix);

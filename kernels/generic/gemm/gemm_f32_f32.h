@@ -1,5 +1,5 @@
-// out[m, n] = lhs[m, k] * decode(rhs)[n, k]^T + addend: the specification of f32 activations against
-// weights in any encoding.
+// out[m, n] = lhs[m, k] * decode(rhs)[n, k]^T + addend: the specification of f32 activations
+// against weights in any encoding.
 //
 // Template parameter: a decoder of decode_block.h.
 // Sums are ordered as in dot.h, so a row's result depends on neither m nor the tile.
