@@ -16,15 +16,31 @@ namespace midge::avx512 {
 /// the next one. Any distance from 4 to 16 KB measured alike; none at all costs a tenth and more.
 inline constexpr int64_t kPrefetchBytes = 8192;
 
-/// 64 aligned bytes of a weight stream, and the prefetch of the line to come. As `asm volatile`,
-/// because g++ 12 otherwise gathers the prefetches of an unrolled loop at its head and loads a
-/// line once per use.
+/// The prefetch that goes with the use of a line of a weight stream. This and load_stream are
+/// `asm volatile`, because g++ 12 otherwise gathers the prefetches of an unrolled loop at its head
+/// and loads a line once per use.
+static inline void prefetch_stream(const void* line) {
+  asm volatile("prefetcht1 %c1(%0)" : : "r"(line), "i"(kPrefetchBytes));
+}
+
+/// 64 aligned bytes of a weight stream.
 static inline __m512i load_stream(const void* line) {
-  const auto* bytes = static_cast<const char*>(line);
+  prefetch_stream(line);
   __m512i value;
-  asm volatile("prefetcht1 %c1(%0)" : : "r"(bytes), "i"(kPrefetchBytes));
   asm volatile("vmovdqa64 %1, %0" : "=v"(value) : "m"(*static_cast<const char(*)[64]>(line)));
   return value;
+}
+
+/// Values of rows 0..15 and 16..31 of a tile.
+struct RowPair {
+  __m512 low;
+  __m512 high;
+};
+
+/// 32 f16 (scales of a unit, or a column of weights) as f32.
+static inline RowPair load_f16(const uint16_t* values) {
+  return {_mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(values))),
+          _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(values + 16)))};
 }
 
 /// 4 bytes of activations in every lane.
@@ -32,6 +48,12 @@ static inline __m512i broadcast_group(const int8_t* values) {
   int32_t group;
   std::memcpy(&group, values, sizeof(group));
   return _mm512_set1_epi32(group);
+}
+
+/// sum + integer * (weight_scales * scale): a block of the decode arithmetic, a super-block of the
+/// prefill arithmetic.
+static inline __m512 add_block(__m512 sum, __m512i integer, __m512 weight_scales, __m512 scale) {
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(integer), _mm512_mul_ps(weight_scales, scale), sum);
 }
 
 /// The lanes of two registers that are columns below `n`, for a tile that starts at `column`.

@@ -42,10 +42,8 @@ void multiply(const GemmPanelArgs* args, int64_t token) {
     const __m512 scale = _mm512_set1_ps(args->lhs_scales[token + i]);
     const __m512 sum_low = args->first ? _mm512_setzero_ps() : _mm512_load_ps(acc);
     const __m512 sum_high = args->first ? _mm512_setzero_ps() : _mm512_load_ps(acc + 16);
-    _mm512_store_ps(acc, _mm512_fmadd_ps(_mm512_cvtepi32_ps(low[i]),
-                                         _mm512_mul_ps(scale, scales_low), sum_low));
-    _mm512_store_ps(acc + 16, _mm512_fmadd_ps(_mm512_cvtepi32_ps(high[i]),
-                                              _mm512_mul_ps(scale, scales_high), sum_high));
+    _mm512_store_ps(acc, avx512::add_block(sum_low, low[i], scales_low, scale));
+    _mm512_store_ps(acc + 16, avx512::add_block(sum_high, high[i], scales_high, scale));
   }
 }
 

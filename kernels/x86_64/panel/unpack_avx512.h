@@ -5,16 +5,6 @@
 
 namespace midge::avx512 {
 
-/// The f16 scales of rows 0..15 and 16..31 as f32.
-struct UnitScales {
-  __m512 low;
-  __m512 high;
-};
-static inline UnitScales load_scales(const uint16_t* scales) {
-  return {_mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(scales))),
-          _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(scales + 16)))};
-}
-
 /// multiplier_max / max, 0 where max is 0.
 static inline __m512 multiplier_factor(__m512 max, float multiplier_max) {
   const __mmask16 nonzero = _mm512_cmp_ps_mask(max, _mm512_setzero_ps(), _CMP_NEQ_OQ);

@@ -28,7 +28,7 @@ __m512i multiply(__m512i nibbles, const SubScales& scales) {
 
 void unpack_q8s256_q4b32s256_avx512_vnni(const UnpackArgs* args) {
   const auto* unit = static_cast<const UnitQ4B32S256*>(args->rhs);
-  const avx512::UnitScales scales = avx512::load_scales(unit->scales);
+  const avx512::RowPair scales = avx512::load_f16(unit->scales);
   _mm512_storeu_ps(args->scales, scales.low);
   _mm512_storeu_ps(args->scales + 16, scales.high);
 

@@ -10,7 +10,7 @@ void midge::unpack_q8s256_q8b32_avx512_vnni(const UnpackArgs* args) {
   __m512 max_low = _mm512_setzero_ps();
   __m512 max_high = _mm512_setzero_ps();
   for (int64_t b = 0; b < blocks; ++b) {
-    const avx512::UnitScales scales = avx512::load_scales(units[b].scales);
+    const avx512::RowPair scales = avx512::load_f16(units[b].scales);
     max_low = _mm512_max_ps(max_low, _mm512_abs_ps(scales.low));
     max_high = _mm512_max_ps(max_high, _mm512_abs_ps(scales.high));
   }
@@ -21,7 +21,7 @@ void midge::unpack_q8s256_q8b32_avx512_vnni(const UnpackArgs* args) {
   const __m512 factor_high = avx512::multiplier_factor(max_high, generic::kQ8MultiplierMax);
 
   for (int64_t b = 0; b < blocks; ++b) {
-    const avx512::UnitScales scales = avx512::load_scales(units[b].scales);
+    const avx512::RowPair scales = avx512::load_f16(units[b].scales);
     const __m512i multipliers_low = avx512::row_multipliers(scales.low, factor_low);
     const __m512i multipliers_high = avx512::row_multipliers(scales.high, factor_high);
     int8_t* panel = args->panel + b * 32 * kTileRows;
