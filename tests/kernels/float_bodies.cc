@@ -1,0 +1,239 @@
+// Operations in f32: gemm and dequantize of file encodings, attention, and the element-wise ones.
+#include <cinttypes>
+#include <cstdio>
+
+#include "tests/harness/test_data.h"
+#include "tests/kernels/kernel_bodies.h"
+
+namespace midge::test {
+namespace {
+
+template <typename... Values>
+std::string shape_name(const char* pattern, Values... values) {
+  char text[128];
+  std::snprintf(text, sizeof(text), pattern, values...);
+  return text;
+}
+
+constexpr int64_t kLengths[] = {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 63, 65, 130, 259};
+
+}  // namespace
+
+void check_gemm(const KernelInfo& kernel, Failures* failures) {
+  const int64_t block = encoding_info(kernel.encoding).block_elements;
+  int at = 0;
+  for (const int64_t m : {1, 2, 7, 8, 9, 17}) {
+    for (const int64_t n : {1, 3, 5, 33}) {
+      for (const int64_t k : {1, 15, 32, 96, 256, 511, 512, 544, 768}) {
+        if (k % block != 0 || ++at % kShapeStep != 0) continue;
+        const DataSort sort = kDataSorts[at % 5];
+        const std::vector<float> lhs = test_floats(sort, m * k, 1);
+        const std::vector<uint8_t> rhs = test_encoded_rows(kernel.encoding, sort, n, k, 2);
+        const std::vector<float> addends = test_floats(DataSort::kNormal, m * n, 3);
+        const int64_t padding = at / 20 % 3;
+        const Addend addend = kAddends[at / 5 % 4];
+        const std::string shape = shape_name(
+            "m=%" PRId64 " n=%" PRId64 " k=%" PRId64 " data=%s addend=%s padding=%" PRId64, m, n, k,
+            data_sort_name(sort), addend_name(addend), padding);
+        compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+          const int64_t rhs_bytes = encoded_row_bytes(kernel.encoding, k);
+          GemmArgs args = {};
+          args.m = m;
+          args.n = n;
+          args.k = k;
+          args.lhs_stride = (k + padding) * 4;
+          args.lhs = call.input("lhs", {m, k * 4, args.lhs_stride}, lhs.data());
+          args.rhs_stride = rhs_bytes + padding * 2;
+          args.rhs = call.input("rhs", {n, rhs_bytes, args.rhs_stride, 2}, rhs.data());
+          place_out(addend, padding, addends.data(), call, &args);
+          return args;
+        });
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
+void check_dequantize(const KernelInfo& kernel, Failures* failures) {
+  const int64_t block = encoding_info(kernel.encoding).block_elements;
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t blocks : {1, 2, 3, 7, 16, 33}) {
+      const int64_t k = blocks * block;
+      const std::vector<uint8_t> row = test_encoded_rows(kernel.encoding, sort, 1, k, 1);
+      const std::string shape = shape_name("k=%" PRId64 " data=%s", k, data_sort_name(sort));
+      compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+        DequantizeArgs args = {};
+        args.k = k;
+        args.row = call.input("row", extent(static_cast<int64_t>(row.size()), 2), row.data());
+        args.out = call.output<float>("out", extent(k * 4), Compare::kF32);
+        return args;
+      });
+      if (failures->enough()) return;
+    }
+  }
+}
+
+void check_attn(const KernelInfo& kernel, Failures* failures) {
+  const int64_t size = encoding_info(kernel.encoding).block_bytes;
+  int at = 0;
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t d : {2, 16, 33, 64, 96, 128, 300}) {
+      for (const int64_t length : {1, 2, 3, 8, 17, 65}) {
+        if (++at % kShapeStep != 0) continue;
+        const int64_t padding = at % 4;
+        const std::vector<float> q = test_floats(sort, d, 1);
+        const std::vector<uint8_t> k = test_encoded_rows(kernel.encoding, sort, length, d, 2);
+        const std::vector<uint8_t> v = test_encoded_rows(kernel.encoding, sort, length, d, 3);
+        const std::string shape =
+            shape_name("head_dim=%" PRId64 " length=%" PRId64 " data=%s padding=%" PRId64, d,
+                       length, data_sort_name(sort), padding);
+        compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+          AttnArgs args = {};
+          args.length = length;
+          args.head_dim = d;
+          args.q = call.input("q", extent(d * 4), q.data());
+          args.k_stride = (d + padding) * size;
+          args.k = call.input("k", {length, d * size, args.k_stride, size}, k.data());
+          args.v_stride = (d + 2 * padding) * size;
+          args.v = call.input("v", {length, d * size, args.v_stride, size}, v.data());
+          args.scale = 0.3f;
+          args.scores = call.scratch<float>("scores", extent(length * 4));
+          args.out = call.output<float>("out", extent(d * 4), Compare::kF32);
+          return args;
+        });
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
+void check_convert(const KernelInfo& kernel, Failures* failures) {
+  const int64_t size = encoding_info(kernel.encoding).block_bytes;
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t n : kLengths) {
+      const std::vector<float> in = test_floats(sort, n, 1);
+      const std::string shape = shape_name("n=%" PRId64 " data=%s", n, data_sort_name(sort));
+      compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+        ConvertArgs args = {};
+        args.n = n;
+        args.in = call.input("in", extent(n * 4), in.data());
+        args.out = call.output<void>("out", extent(n * size, size),
+                                     size == 2 ? Compare::kF16 : Compare::kF32);
+        return args;
+      });
+      if (failures->enough()) return;
+    }
+  }
+}
+
+void check_rmsnorm(const KernelInfo& kernel, Failures* failures) {
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t n : kLengths) {
+      for (const bool in_place : {false, true}) {
+        const int64_t m = n % 4 + 1;
+        const std::vector<float> in = test_floats(sort, m * n, 1);
+        const std::vector<float> weight = test_floats(DataSort::kNormal, n, 2);
+        const std::string shape = shape_name("m=%" PRId64 " n=%" PRId64 " data=%s%s", m, n,
+                                             data_sort_name(sort), in_place ? " in place" : "");
+        compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+          RmsnormArgs args = {};
+          args.m = m;
+          args.n = n;
+          args.weight = call.input("weight", extent(n * 4), weight.data());
+          args.epsilon = 1e-5f;
+          args.out_stride = (n + 3) * 4;
+          const Extent out = {m, n * 4, args.out_stride};
+          if (in_place) {
+            args.out = call.in_out("out", out, in.data(), Compare::kF32);
+            args.in = args.out;
+            args.in_stride = args.out_stride;
+          } else {
+            args.in_stride = (n + 1) * 4;
+            args.in = call.input("in", {m, n * 4, args.in_stride}, in.data());
+            args.out = call.output<float>("out", out, Compare::kF32);
+          }
+          return args;
+        });
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
+void check_rope(const KernelInfo& kernel, Failures* failures) {
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t width : {2, 4, 6, 8, 16, 30, 32, 64, 96, 128}) {
+      for (const bool interleaved : {false, true}) {
+        const int64_t heads = width % 5 + 1;
+        const int64_t head_dim = width + width % 3 * 4;
+        const std::vector<float> x = test_floats(sort, heads * head_dim, 1);
+        const std::vector<float> cos = test_floats(DataSort::kNormal, width / 2, 2);
+        const std::vector<float> sin = test_floats(DataSort::kNormal, width / 2, 3);
+        const std::string shape =
+            shape_name("heads=%" PRId64 " width=%" PRId64 " of %" PRId64 " data=%s%s", heads, width,
+                       head_dim, data_sort_name(sort), interleaved ? " interleaved" : "");
+        compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+          RopeArgs args = {};
+          args.heads = heads;
+          args.head_stride = (head_dim + 1) * 4;
+          args.width = width;
+          args.step = interleaved ? 2 : 1;
+          args.partner = interleaved ? 1 : width / 2;
+          args.cos = call.input("cos", extent(width / 2 * 4), cos.data());
+          args.sin = call.input("sin", extent(width / 2 * 4), sin.data());
+          args.x =
+              call.in_out("x", {heads, head_dim * 4, args.head_stride}, x.data(), Compare::kF32);
+          return args;
+        });
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
+namespace {
+
+// silu_mul and add: two inputs, either of which may be the output.
+template <typename Place>
+void check_two_inputs(const KernelInfo& kernel, Failures* failures, const Place& place) {
+  constexpr const char* kNames[] = {"apart", "out is the first", "out is the second"};
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t n : kLengths) {
+      for (int in_place = 0; in_place < 3; ++in_place) {
+        const std::vector<float> a = test_floats(sort, n, 1);
+        const std::vector<float> b = test_floats(sort, n, 2);
+        const std::string shape =
+            shape_name("n=%" PRId64 " data=%s %s", n, data_sort_name(sort), kNames[in_place]);
+        compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+          const Extent all = extent(n * 4);
+          const float* first = nullptr;
+          const float* second = nullptr;
+          float* out = nullptr;
+          if (in_place == 0) out = call.output<float>("out", all, Compare::kF32);
+          if (in_place == 1) first = out = call.in_out("out", all, a.data(), Compare::kF32);
+          if (in_place == 2) second = out = call.in_out("out", all, b.data(), Compare::kF32);
+          if (first == nullptr) first = call.input("first", all, a.data());
+          if (second == nullptr) second = call.input("second", all, b.data());
+          return place(n, first, second, out);
+        });
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void check_silu_mul(const KernelInfo& kernel, Failures* failures) {
+  check_two_inputs(kernel, failures, [](int64_t n, const float* gate, const float* up, float* out) {
+    return SiluMulArgs{n, gate, up, out};
+  });
+}
+
+void check_add(const KernelInfo& kernel, Failures* failures) {
+  check_two_inputs(kernel, failures, [](int64_t n, const float* a, const float* b, float* out) {
+    return AddArgs{n, a, b, out};
+  });
+}
+
+}  // namespace midge::test

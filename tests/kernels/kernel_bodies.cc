@@ -1,0 +1,34 @@
+#include "tests/kernels/kernel_bodies.h"
+
+namespace midge::test {
+
+const char* addend_name(Addend addend) {
+  switch (addend) {
+    case Addend::kNone: return "none";
+    case Addend::kBias: return "bias";
+    case Addend::kResidual: return "residual";
+    case Addend::kInPlace: return "in-place";
+  }
+  return "unknown";
+}
+
+void check_kernel(const KernelInfo& kernel, Failures* failures) {
+  switch (kernel.op) {
+    case Op::kGemm: return check_gemm(kernel, failures);
+    case Op::kDequantize: return check_dequantize(kernel, failures);
+    case Op::kQuantize: return check_quantize(kernel, failures);
+    case Op::kGemv: return check_gemv(kernel, failures);
+    case Op::kLookup: return check_lookup(kernel, failures);
+    case Op::kQuantizePanel: return check_quantize_panel(kernel, failures);
+    case Op::kUnpack: return check_unpack(kernel, failures);
+    case Op::kGemmPanel: return check_gemm_panel(kernel, failures);
+    case Op::kAttn: return check_attn(kernel, failures);
+    case Op::kConvert: return check_convert(kernel, failures);
+    case Op::kRmsnorm: return check_rmsnorm(kernel, failures);
+    case Op::kRope: return check_rope(kernel, failures);
+    case Op::kSiluMul: return check_silu_mul(kernel, failures);
+    case Op::kAdd: return check_add(kernel, failures);
+  }
+}
+
+}  // namespace midge::test

@@ -1,0 +1,260 @@
+// Prefill arithmetic: quantize_panel by the order of its level's PanelShape; unpack, whose order
+// only gemm_panel of the same level knows, together with that.
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+
+#include "tests/harness/test_data.h"
+#include "tests/kernels/kernel_bodies.h"
+
+namespace midge::test {
+namespace {
+
+int64_t super_blocks(int64_t k) { return (k + kPanelColumns - 1) / kPanelColumns; }
+
+// The values of a PanelLhs from those with tokens 1 and group 256, [super_blocks][rows][256].
+std::vector<int8_t> reordered(const std::vector<int8_t>& plain, int64_t rows, PanelShape shape) {
+  std::vector<int8_t> values(plain.size());
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    const int64_t column = at % kPanelColumns;
+    const int64_t row = at / kPanelColumns % rows;
+    const int64_t block = at / kPanelColumns / rows;
+    const int64_t to = (block * rows + row / shape.tokens * shape.tokens) * kPanelColumns +
+                       column / shape.group * shape.tokens * shape.group +
+                       row % shape.tokens * shape.group + column % shape.group;
+    values[static_cast<size_t>(to)] = plain[i];
+  }
+  return values;
+}
+
+// A kernel of the prefill arithmetic at a level; null and a failure if there is none.
+const KernelInfo* panel_kernel(Op op, Encoding encoding, IsaLevel level, Failures* failures) {
+  for (const KernelInfo& kernel : all_kernels()) {
+    if (kernel.op == op && kernel.encoding == encoding && kernel.level == level) return &kernel;
+  }
+  failures->add(std::string("level ") + isa_level_name(level) + " has no " + op_name(op) + " for " +
+                encoding_info(encoding).name);
+  return nullptr;
+}
+
+struct Panel {
+  const KernelInfo* kernel;  // unpack
+  std::vector<uint8_t> values;
+  std::vector<uint8_t> scales;
+};
+
+// Unpacks by `kernel` with both placements, which must agree.
+bool unpack(const KernelInfo& kernel, const std::vector<uint8_t>& units, int64_t k,
+            const std::string& shape, Failures* failures, Panel* panel) {
+  const auto place = [&](KernelCall& call) {
+    UnpackArgs args = {};
+    args.k = k;
+    args.rhs = call.input("rhs", extent(static_cast<int64_t>(units.size()), 64), units.data());
+    args.panel = call.output<int8_t>("panel", extent(kPanelBytes, 64), Compare::kBytes);
+    args.scales = call.output<float>("scales", extent(kTileRows * 4), Compare::kF32);
+    return args;
+  };
+  const std::string label = std::string(kernel.name) + ' ' + shape;
+  KernelCall at_end(label, Placement::kAtEnd, failures);
+  const UnpackArgs args = place(at_end);
+  if (!at_end.run(kernel.function, &args)) return false;
+  *panel = {&kernel, at_end.result("panel"), at_end.result("scales")};
+  KernelCall at_start(label, Placement::kAtStart, failures);
+  const UnpackArgs args_at_start = place(at_start);
+  if (!at_start.run(kernel.function, &args_at_start)) return false;
+  at_start.compare_with(at_end);
+  return true;
+}
+
+// Operands of gemm_panel in plain order.
+struct PanelCase {
+  int64_t m;
+  DataSort sort;
+  bool first;
+  std::vector<int8_t> values;
+  std::vector<float> scales;
+  std::vector<int32_t> sums;
+  std::vector<float> acc;
+};
+
+PanelCase make_panel_case(int64_t m, DataSort sort, bool first) {
+  PanelCase c = {m, sort, first, {}, test_floats(sort, m, 11), {}, test_floats(sort, m * 32, 12)};
+  TestRandom random(13);
+  for (int64_t i = 0; i < m; ++i) {
+    int32_t sum = 0;
+    for (int64_t column = 0; column < kPanelColumns; ++column) {
+      const auto magnitude =
+          sort == DataSort::kSaturating ? 127 : static_cast<int>(random.below(128));
+      const auto value = static_cast<int8_t>(random.below(4) == 0 ? magnitude : -magnitude);
+      c.values.push_back(value);
+      sum += value;
+    }
+    c.sums.push_back(sum);
+  }
+  return c;
+}
+
+GemmPanelArgs place(const PanelCase& c, const std::vector<int8_t>& lhs, const Panel& panel,
+                    KernelCall& call) {
+  GemmPanelArgs args = {};
+  args.m = c.m;
+  args.first = c.first;
+  args.lhs = call.input("lhs", extent(c.m * kPanelColumns, 1), lhs.data());
+  args.lhs_scales = call.input("lhs_scales", extent(c.m * 4), c.scales.data());
+  args.lhs_sums = call.input("lhs_sums", extent(c.m * 4), c.sums.data());
+  args.panel = call.input("panel", extent(kPanelBytes, 64),
+                          reinterpret_cast<const int8_t*>(panel.values.data()));
+  args.panel_scales = call.input("panel_scales", extent(kTileRows * 4),
+                                 reinterpret_cast<const float*>(panel.scales.data()));
+  const Extent acc = extent(c.m * kTileRows * 4, 64);
+  args.acc = c.first ? call.output<float>("acc", acc, Compare::kF32)
+                     : call.in_out("acc", acc, c.acc.data(), Compare::kF32);
+  return args;
+}
+
+// gemm_panel of the kernels' level on a panel that unpack of the level made, next to the
+// specification of both.
+void check_pair(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel, int64_t k,
+                DataSort sort, const std::vector<int64_t>& rows, Failures* failures) {
+  const Encoding encoding = unpack_kernel.encoding;
+  const std::vector<uint8_t> units = test_packed(encoding, sort, kTileRows, k, 10);
+  char shape[64];
+  std::snprintf(shape, sizeof(shape), "k=%" PRId64 " data=%s", k, data_sort_name(sort));
+  Panel expected_panel;
+  Panel panel;
+  if (!unpack(generic_of(unpack_kernel), units, k, shape, failures, &expected_panel)) return;
+  if (!unpack(unpack_kernel, units, k, shape, failures, &panel)) return;
+  if (panel.scales != expected_panel.scales) {
+    failures->add(std::string(unpack_kernel.name) + ' ' + shape + ": other scales than " +
+                  expected_panel.kernel->name);
+    return;
+  }
+  for (const int64_t m : rows) {
+    for (const bool first : {true, false}) {
+      const PanelCase c = make_panel_case(m, sort, first);
+      const std::vector<int8_t> lhs = reordered(c.values, m, panel_shape(gemm_kernel.level));
+      char label[256];
+      std::snprintf(label, sizeof(label), " (panel by %s %s) m=%" PRId64 "%s", unpack_kernel.name,
+                    shape, m, first ? " first" : "");
+      const KernelInfo& generic = generic_of(gemm_kernel);
+      KernelCall expected(generic.name + std::string(label), Placement::kAtEnd, failures);
+      const GemmPanelArgs args = place(c, c.values, expected_panel, expected);
+      if (!expected.run(generic.function, &args)) return;
+      for (const Placement placement : {Placement::kAtEnd, Placement::kAtStart}) {
+        KernelCall found(gemm_kernel.name + std::string(label), placement, failures);
+        const GemmPanelArgs found_args = place(c, lhs, panel, found);
+        if (found.run(gemm_kernel.function, &found_args)) found.compare_with(expected);
+      }
+      if (failures->enough()) return;
+    }
+  }
+}
+
+void check_pairs(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel,
+                 Failures* failures) {
+  const int64_t tokens = panel_shape(gemm_kernel.level).tokens;
+  std::vector<int64_t> rows;
+  for (const int64_t count : {1, 2, 3, 4, 5, 7}) rows.push_back(count * tokens);
+  for (const DataSort sort : kDataSorts) {
+    check_pair(unpack_kernel, gemm_kernel, kPanelColumns, sort, rows, failures);
+    for (const int64_t k : {1, 31, 32, 40, 64, 96, 160, 224, 255}) {
+      if (!failures->enough()) {
+        check_pair(unpack_kernel, gemm_kernel, k, sort, {tokens}, failures);
+      }
+    }
+  }
+}
+
+void check_quantize_panel_case(const KernelInfo& kernel, DataSort sort, int64_t first, int64_t m,
+                               int64_t k, int64_t padding, Failures* failures) {
+  const PanelShape shape = panel_shape(kernel.level);
+  const int64_t rows = (first + m + shape.tokens - 1) / shape.tokens * shape.tokens + shape.tokens;
+  const int64_t blocks = super_blocks(k);
+  const std::vector<float> in = test_floats(sort, m * k, 20);
+  char text[128];
+  std::snprintf(text, sizeof(text),
+                " first=%" PRId64 " m=%" PRId64 " k=%" PRId64 " data=%s padding=%" PRId64, first, m,
+                k, data_sort_name(sort), padding);
+  // Rows that are not asked for keep what they have.
+  const std::vector<int8_t> values_before(static_cast<size_t>(blocks * rows * kPanelColumns), 85);
+  const std::vector<float> scales_before(static_cast<size_t>(blocks * rows), 85.0f);
+  const std::vector<int32_t> sums_before(static_cast<size_t>(blocks * rows), 85);
+  const auto place = [&](KernelCall& call) {
+    QuantizePanelArgs args = {};
+    args.first = first;
+    args.m = m;
+    args.k = k;
+    args.in_stride = (k + padding) * 4;
+    args.in = call.input("in", {m, k * 4, args.in_stride}, in.data());
+    args.out.values = call.in_out("values", extent(blocks * rows * kPanelColumns, 64),
+                                  values_before.data(), Compare::kBytes);
+    args.out.scales =
+        call.in_out("scales", extent(blocks * rows * 4), scales_before.data(), Compare::kF32);
+    args.out.sums =
+        call.in_out("sums", extent(blocks * rows * 4), sums_before.data(), Compare::kBytes);
+    args.out.rows = rows;
+    return args;
+  };
+
+  const KernelInfo& generic = generic_of(kernel);
+  KernelCall expected(generic.name + std::string(text), Placement::kAtEnd, failures);
+  const QuantizePanelArgs args = place(expected);
+  if (!expected.run(generic.function, &args)) return;
+  // The specification has no rows to fill up; the other levels' tokens make zeros of them.
+  const auto zero_rows = [&](std::vector<uint8_t> bytes, int64_t row_bytes) {
+    const int64_t filled = (first + m + shape.tokens - 1) / shape.tokens * shape.tokens;
+    for (int64_t block = 0; block < blocks; ++block) {
+      const auto begin = bytes.begin() + (block * rows + first + m) * row_bytes;
+      std::fill(begin, begin + (filled - first - m) * row_bytes, uint8_t{0});
+    }
+    return bytes;
+  };
+  const std::vector<uint8_t> plain = zero_rows(expected.result("values"), kPanelColumns);
+  const std::vector<int8_t> values =
+      reordered(std::vector<int8_t>(plain.begin(), plain.end()), rows, shape);
+  const std::vector<uint8_t> scales = zero_rows(expected.result("scales"), 4);
+  const std::vector<uint8_t> sums = zero_rows(expected.result("sums"), 4);
+
+  for (const Placement placement : {Placement::kAtEnd, Placement::kAtStart}) {
+    KernelCall found(kernel.name + std::string(text), placement, failures);
+    const QuantizePanelArgs found_args = place(found);
+    if (!found.run(kernel.function, &found_args)) continue;
+    found.compare_result("values", values.data());
+    found.compare_result("scales", scales.data());
+    found.compare_result("sums", sums.data());
+  }
+}
+
+}  // namespace
+
+void check_quantize_panel(const KernelInfo& kernel, Failures* failures) {
+  const int64_t tokens = panel_shape(kernel.level).tokens;
+  int at = 0;
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t k : {1, 7, 32, 100, 255, 256, 257, 300, 512, 1056}) {
+      for (const int64_t m : {1, 2, 3, 7, 8, 9, 12, 13, 25}) {
+        ++at;
+        if (at % kShapeStep != 0) continue;
+        check_quantize_panel_case(kernel, sort, at % 4 * tokens, m, k, at / 4 % 3, failures);
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
+void check_unpack(const KernelInfo& kernel, Failures* failures) {
+  const KernelInfo* gemm = panel_kernel(Op::kGemmPanel, Encoding::kF32, kernel.level, failures);
+  if (gemm != nullptr) check_pairs(kernel, *gemm, failures);
+}
+
+void check_gemm_panel(const KernelInfo& kernel, Failures* failures) {
+  for (const KernelInfo& other : all_kernels()) {
+    if (other.op != Op::kUnpack || other.level != IsaLevel::kGeneric) continue;
+    const KernelInfo* unpack = panel_kernel(Op::kUnpack, other.encoding, kernel.level, failures);
+    if (unpack != nullptr) check_pairs(*unpack, kernel, failures);
+  }
+}
+
+}  // namespace midge::test
