@@ -17,7 +17,7 @@ constexpr const char* kIsaLevelNames[kIsaLevelCount] = {"generic",   "neon", "ne
 
 constexpr PanelShape kPanelShapes[kIsaLevelCount] = {
     {1, kPanelColumns},  // generic
-    {1, kPanelColumns},  // neon
+    {4, 16},             // neon: smull takes 16 columns of a token from a register
     {12, 4},             // neon_dot: sdot by lane takes 4 columns of 4 tokens from a register
     {8, 8},              // neon_i8mm: smmla takes 8 columns of 2 tokens
     {1, kPanelColumns},  // avx2: activations are broadcast from where they lie

@@ -17,14 +17,10 @@
 #include <cstdint>
 
 #include "kernels/generic/packed_units.h"
+#include "kernels/generic/panel/panel_constants.h"
 #include "kernels/kernel_types.h"
 
 namespace midge::generic {
-
-inline constexpr float kQ4MultiplierMax = 32496.0f;
-inline constexpr float kQ4Unit = 32768.0f / (16.0f * 32496.0f);
-inline constexpr float kQ8MultiplierMax = 32767.0f;
-inline constexpr float kQ8Unit = 32768.0f / 32767.0f;
 
 /// (a * b + 2^14) >> 15, as pmulhrsw and sqrdmulh round.
 inline int multiply_q15(int a, int b) { return (a * b + 0x4000) >> 15; }
