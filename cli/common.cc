@@ -8,8 +8,8 @@
 
 #include "engine/platform/cpu_features.h"
 #include "engine/tokenizer/chat.h"
+#include "engine/tokenizer/tokenizer_directory.h"
 #include "engine/tokenizer/tokenizer_gguf.h"
-#include "engine/tokenizer/tokenizer_json.h"
 #include "models/registry.h"
 
 namespace midge {
@@ -189,7 +189,7 @@ CopyProgress CopyProgressBar::callback() {
 }
 
 Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& options) {
-  if (is_directory(path)) return load_tokenizer_json(path);
+  if (is_directory(path)) return load_tokenizer_directory(path);
   CopyProgressBar bar;
   MIDGE_ASSIGN_OR_RETURN(const GgufFile file,
                          GgufFile::open(path, file_access(options), bar.callback()));
@@ -198,7 +198,8 @@ Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& opti
 
 Result<Tokenizer> load_tokenizer(const Model& model) {
   const GgufFile* gguf = model.source().gguf();
-  return gguf != nullptr ? load_tokenizer_gguf(*gguf) : load_tokenizer_json(model.source().path());
+  return gguf != nullptr ? load_tokenizer_gguf(*gguf)
+                         : load_tokenizer_directory(model.source().path());
 }
 
 Result<LoadedModel> load_model(const RunOptions& options) {

@@ -24,6 +24,7 @@ lib_dir=usr/lib/aarch64-linux-gnu
 unpacked_packages=(
   libcli11-dev libfxdiv-dev libgtest-dev libpcre2-dev libutf8proc-dev
   libcpuinfo-dev libcpuinfo0 libpthreadpool-dev libpthreadpool0
+  libsentencepiece-dev libsentencepiece0
 )
 # Archives that must be there in the end, besides those of cpuinfo and pthreadpool.
 static_libraries=(

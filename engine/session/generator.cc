@@ -19,9 +19,10 @@ double seconds_between(Clock::time_point start, Clock::time_point end) {
 // Output of one call, from token to shown text.
 class TextStream {
  public:
-  TextStream(const Tokenizer& tokenizer, const GenerateOptions& options,
+  // continues_text: the prompt ends with text that the output goes on with.
+  TextStream(const Tokenizer& tokenizer, bool continues_text, const GenerateOptions& options,
              const std::function<bool(std::string_view)>& on_text, std::string* text)
-      : decoder_(&tokenizer, !options.special_text),
+      : decoder_(&tokenizer, !options.special_text, continues_text),
         matcher_(options.stop_strings),
         on_text_(on_text),
         text_(text) {
@@ -115,7 +116,10 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
   const int64_t room = session.context_length() - session.length();
   result.tokens.reserve(static_cast<size_t>(std::clamp<int64_t>(room, 1, options.tokens_max)));
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
-  TextStream stream(tokenizer, options, on_text, &result.text);
+  const TokenKind last_kind =
+      prompt.empty() ? TokenKind::kNone : tokenizer.token_kind(prompt.back());
+  const bool continues_text = last_kind == TokenKind::kNormal || last_kind == TokenKind::kByte;
+  TextStream stream(tokenizer, continues_text, options, on_text, &result.text);
 
   for (const int32_t token : session.tokens()) sampler.observe_prompt(token);
   const auto start = Clock::now();

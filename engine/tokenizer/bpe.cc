@@ -28,22 +28,21 @@ Result<MergeTable> MergeTable::build(const std::vector<Merge>& merges) {
   table.size_ = merges.size();
   table.slots_.resize(probing_slots(merges.size()));
   const size_t mask = table.slots_.size() - 1;
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const Merge& merge = merges[rank];
+  for (const Merge& merge : merges) {
     size_t slot = hash_pair(merge.left, merge.right) & mask;
     for (size_t probes = 0; table.slots_[slot].left >= 0; ++probes) {
       const Slot& other = table.slots_[slot];
       if (other.left == merge.left && other.right == merge.right) {
-        return make_status(StatusCode::kInvalidFile, "merges %u and %zu are the same pair",
-                           other.rank, rank);
+        return make_status(StatusCode::kInvalidFile, "merges %u and %u are the same pair",
+                           other.rank, merge.rank);
       }
       if (probes == kProbesMax) {
-        return make_status(StatusCode::kInvalidFile, "merge %zu collides with more than %zu others",
-                           rank, kProbesMax);
+        return make_status(StatusCode::kInvalidFile, "merge %u collides with more than %zu others",
+                           merge.rank, kProbesMax);
       }
       slot = (slot + 1) & mask;
     }
-    table.slots_[slot] = {merge.left, merge.right, static_cast<uint32_t>(rank), merge.result};
+    table.slots_[slot] = {merge.left, merge.right, merge.rank, merge.result};
   }
   return table;
 }

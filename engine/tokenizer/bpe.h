@@ -1,5 +1,5 @@
-// Byte pair encoding by a list of merges: in a piece, the adjacent pair whose merge comes first in
-// the list is replaced by its result, the leftmost one first, until no pair is in the list.
+// Byte pair encoding by ranked merges: in a piece, the adjacent pair whose merge has the lowest
+// rank is replaced by its result, the leftmost one first, until no pair has a merge.
 #pragma once
 
 #include <cstddef>
@@ -10,16 +10,17 @@
 
 namespace midge {
 
-/// Longest list of merges; about ten times the largest one in use.
+/// Most merges of a table; about ten times the largest one in use.
 inline constexpr size_t kMergesMax = size_t{1} << 21;
 
 struct Merge {
   int32_t left = 0;
   int32_t right = 0;
   int32_t result = 0;
+  uint32_t rank = 0;  ///< below 2^32 - 1; of pairs with the same rank the leftmost comes first
 };
 
-/// Merges in order of rank; ids are not negative. Immutable, shareable between threads.
+/// A set of merges; ids are not negative. Immutable, shareable between threads.
 class MergeTable {
  public:
   MergeTable() = default;

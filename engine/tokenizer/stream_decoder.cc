@@ -11,7 +11,10 @@ Status StreamDecoder::push(int32_t token, std::string* text) {
                        token, tokenizer_->vocab_size());
   }
   if (kind == TokenKind::kSpecial && skip_special_) return Status();
-  held_ += tokenizer_->token_bytes(token);
+  std::string_view bytes = tokenizer_->token_bytes(token);
+  if (at_start_ && bytes[0] == ' ') bytes.remove_prefix(1);
+  at_start_ = false;
+  held_ += bytes;
   const size_t complete = complete_utf8_length(held_);
   text->append(held_, 0, complete);
   held_.erase(0, complete);

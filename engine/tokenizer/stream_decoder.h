@@ -10,13 +10,18 @@
 namespace midge {
 
 /// Decodes one token at a time. The outputs of all `push` calls and of `flush`, one after another,
-/// are what Tokenizer::decode gives for all tokens; bytes that are not valid UTF-8 come through
+/// are what Tokenizer::decode gives for all tokens, or with `continues_text` the part of it behind
+/// text that was shown before; bytes that are not valid UTF-8 come through
 /// unchanged, as soon as no further byte can complete them. One thread at a time.
 class StreamDecoder {
  public:
   /// tokenizer: outlives the decoder. skip_special: special tokens give no bytes.
-  explicit StreamDecoder(const Tokenizer* tokenizer, bool skip_special = true)
-      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  /// continues_text: the tokens go on with a text, whose first space is therefore not dropped.
+  explicit StreamDecoder(const Tokenizer* tokenizer, bool skip_special = true,
+                         bool continues_text = false)
+      : tokenizer_(tokenizer),
+        skip_special_(skip_special),
+        at_start_(tokenizer->space_prefix() && !continues_text) {}
 
   /// Appends to *text the bytes that `token` completes; at most three are held back.
   /// Errors (nothing changes): out_of_range (an id without a token).
@@ -28,6 +33,7 @@ class StreamDecoder {
  private:
   const Tokenizer* tokenizer_;
   bool skip_special_;
+  bool at_start_;  // of a text from which a space is dropped
   std::string held_;
 };
 

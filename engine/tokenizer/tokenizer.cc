@@ -13,6 +13,18 @@ Status with_name(const TokenizerDefinition& definition, const Status& status) {
   return Status(status.code(), definition.name + ": " + status.message());
 }
 
+// Appends the bytes of a token or of a part of a merge; false if its spelling is wrong.
+bool append_bytes(TokenizerFamily family, std::string_view text, std::string* bytes) {
+  return family == TokenizerFamily::kByteLevel ? append_alphabet_bytes(text, bytes)
+                                               : append_piece_bytes(text, bytes);
+}
+
+const char* wrong_spelling(TokenizerFamily family) {
+  return family == TokenizerFamily::kByteLevel
+             ? "not in the byte-level alphabet"
+             : "not a piece: it has a space, which pieces write as U+2581";
+}
+
 // Checks that do not need the vocabulary: sizes, and contents of the added tokens.
 Status check_limits(const TokenizerDefinition& definition) {
   if (definition.vocabulary.size() > static_cast<size_t>(kVocabularySizeMax)) {
@@ -31,6 +43,12 @@ Status check_limits(const TokenizerDefinition& definition) {
   for (const AddedToken& token : definition.added) {
     if (token.content.empty()) {
       return make_status(StatusCode::kInvalidFile, "added token %d is empty", token.id);
+    }
+    if (token.normalized && definition.family == TokenizerFamily::kSentencepiece) {
+      return make_status(StatusCode::kUnsupported,
+                         "added token %d '%s' is sought in normalised text, expected 'normalized' "
+                         "false in a SentencePiece vocabulary",
+                         token.id, printable(token.content).c_str());
     }
     bytes += token.content.size();
     if (bytes > kAddedTokensBytesMax) {
@@ -71,6 +89,9 @@ Result<Tokenizer> Tokenizer::create(const TokenizerDefinition& definition) {
   tokenizer.pretokenizer_ = definition.pretokenizer;
   tokenizer.ignore_merges_ = definition.ignore_merges;
   tokenizer.nfc_ = definition.nfc;
+  tokenizer.family_ = definition.family;
+  tokenizer.rules_ = definition.rules;
+  tokenizer.encoder_ = definition.encoder;
   tokenizer.add_bos_ = definition.add_bos;
   tokenizer.chat_template_ = definition.chat_template;
   MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.add_tokens(definition)));
@@ -125,12 +146,20 @@ Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
                          printable(entry.text).c_str(), entry.id, added->id);
     }
     bytes.clear();
-    if (!append_alphabet_bytes(entry.text, &bytes)) {
-      return make_status(StatusCode::kInvalidFile,
-                         "token %d '%s' is not in the byte-level alphabet", entry.id,
-                         printable(entry.text).c_str());
+    if (entry.is_byte) {
+      const int32_t value = byte_piece_value(entry.text);
+      if (value < 0) {
+        return make_status(StatusCode::kInvalidFile,
+                           "byte token %d is '%s', expected '<0x00>' .. '<0xFF>'", entry.id,
+                           printable(entry.text).c_str());
+      }
+      bytes += static_cast<char>(value);
+    } else if (!append_bytes(family_, entry.text, &bytes)) {
+      return make_status(StatusCode::kInvalidFile, "token %d '%s' is %s", entry.id,
+                         printable(entry.text).c_str(), wrong_spelling(family_));
     }
-    MIDGE_RETURN_IF_ERROR(vocabulary_.add(entry.id, bytes, TokenKind::kNormal));
+    MIDGE_RETURN_IF_ERROR(
+        vocabulary_.add(entry.id, bytes, entry.is_byte ? TokenKind::kByte : TokenKind::kNormal));
   }
   for (int32_t id = 0; id <= highest; ++id) token_count_ += has_token(id) ? 1 : 0;
   return vocabulary_.index();
@@ -138,6 +167,15 @@ Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
 
 Status Tokenizer::add_merges(const TokenizerDefinition& definition) {
   std::vector<Merge> merges;
+  if (definition.merges_by_score) {
+    std::vector<TokenScore> scores;
+    for (const auto& entry : definition.vocabulary) {
+      if (token_kind(entry.id) == TokenKind::kNormal) scores.push_back({entry.id, entry.score});
+    }
+    MIDGE_ASSIGN_OR_RETURN(merges, merges_from_scores(vocabulary_, scores));
+    MIDGE_ASSIGN_OR_RETURN(merges_, MergeTable::build(merges));
+    return Status();
+  }
   merges.reserve(definition.merges.size());
   std::string bytes;
   for (size_t i = 0; i < definition.merges.size(); ++i) {
@@ -148,17 +186,18 @@ Status Tokenizer::add_merges(const TokenizerDefinition& definition) {
     };
     Merge merge;
     bytes.clear();
-    if (!append_alphabet_bytes(left, &bytes)) {
-      return fail(StatusCode::kInvalidFile, "not in the byte-level alphabet");
+    if (!append_bytes(family_, left, &bytes)) {
+      return fail(StatusCode::kInvalidFile, wrong_spelling(family_));
     }
     const size_t left_bytes = bytes.size();
-    if (!append_alphabet_bytes(right, &bytes)) {
-      return fail(StatusCode::kInvalidFile, "not in the byte-level alphabet");
+    if (!append_bytes(family_, right, &bytes)) {
+      return fail(StatusCode::kInvalidFile, wrong_spelling(family_));
     }
     const std::string_view view = bytes;
     merge.left = vocabulary_.find(view.substr(0, left_bytes));
     merge.right = vocabulary_.find(view.substr(left_bytes));
     merge.result = vocabulary_.find(view);
+    merge.rank = static_cast<uint32_t>(i);
     if (merge.left < 0 || merge.right < 0) {
       return fail(StatusCode::kInvalidFile, "a part of it is not in the vocabulary");
     }
@@ -202,15 +241,17 @@ Status Tokenizer::encode(std::string_view text, SpecialTokens special,
     return make_status(StatusCode::kOutOfRange, "text of %zu bytes, the limit is %zu", text.size(),
                        kTextBytesMax);
   }
-  if (special == SpecialTokens::kAsText) {
-    encode_text(text, false, tokens);
-    return Status();
-  }
+  if (special == SpecialTokens::kAsText) return encode_text(text, false, tokens);
+  const size_t size_before = tokens->size();
   for (const TextSegment& segment : raw_matcher_.split(text)) {
     if (segment.id >= 0) {
       tokens->push_back(segment.id);
-    } else {
-      encode_text(segment.text, true, tokens);
+      continue;
+    }
+    const Status status = encode_text(segment.text, true, tokens);
+    if (!status.ok()) {
+      tokens->resize(size_before);
+      return status;
     }
   }
   return Status();
@@ -231,13 +272,16 @@ Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
   }
   std::string text;
   const AddedToken* before = nullptr;
+  const size_t size_before = tokens->size();
   const auto flush = [&](const AddedToken* after) {
     std::string_view rest = text;
     if (before != nullptr && before->rstrip) rest.remove_prefix(leading_space(rest));
     if (after != nullptr && after->lstrip) rest.remove_suffix(trailing_space(rest));
-    encode_text(rest, false, tokens);
+    const Status status = encode_text(rest, false, tokens);
+    if (!status.ok()) tokens->resize(size_before);
     text.clear();
     before = after;
+    return status;
   };
   for (const PromptPart& part : parts) {
     const AddedToken* token = part.is_token ? find_added(part.text) : nullptr;
@@ -245,14 +289,25 @@ Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
       text += part.text;
       continue;
     }
-    flush(token);
+    MIDGE_RETURN_IF_ERROR(flush(token));
     tokens->push_back(token->id);
   }
-  flush(nullptr);
+  return flush(nullptr);
+}
+
+Status Tokenizer::encode_text(std::string_view text, bool parse,
+                              std::vector<int32_t>* tokens) const {
+  if (encoder_ != nullptr) return encoder_->encode(text, tokens);
+  if (family_ == TokenizerFamily::kSentencepiece) {
+    encode_sentencepiece(vocabulary_, merges_, rules_, text, tokens);
+  } else {
+    encode_byte_level(text, parse, tokens);
+  }
   return Status();
 }
 
-void Tokenizer::encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens) const {
+void Tokenizer::encode_byte_level(std::string_view text, bool parse,
+                                  std::vector<int32_t>* tokens) const {
   std::string buffer;
   if (nfc_) text = normalize_nfc(text, &buffer);
   if (!parse || normalized_matcher_.empty()) {
@@ -290,13 +345,17 @@ void Tokenizer::encode_pieces(std::string_view text, std::vector<int32_t>* token
 
 Result<std::string> Tokenizer::decode(std::span<const int32_t> tokens, bool skip_special) const {
   std::string text;
+  bool at_start = space_prefix();
   for (const int32_t id : tokens) {
     if (!has_token(id)) {
       return make_status(StatusCode::kOutOfRange, "token id %d has no token (ids are below %d)", id,
                          vocab_size());
     }
     if (skip_special && token_kind(id) == TokenKind::kSpecial) continue;
-    text += token_bytes(id);
+    std::string_view bytes = token_bytes(id);
+    if (at_start && bytes[0] == ' ') bytes.remove_prefix(1);
+    at_start = false;
+    text += bytes;
   }
   return text;
 }

@@ -1,8 +1,9 @@
-// Text to token ids and back: byte-level byte pair encoding with added tokens.
+// Text to token ids and back: byte pair encoding, byte-level or SentencePiece's, with added tokens.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "engine/tokenizer/added_tokens.h"
 #include "engine/tokenizer/bpe.h"
 #include "engine/tokenizer/pretokenizer.h"
+#include "engine/tokenizer/sentencepiece_bpe.h"
+#include "engine/tokenizer/text_encoder.h"
 #include "engine/tokenizer/vocabulary.h"
 
 namespace midge {
@@ -33,19 +36,35 @@ struct PromptPart {
   bool optional = false;  ///< of a token: plain text where the vocabulary does not have it
 };
 
+/// The two families of vocabularies: how they spell tokens and take text apart.
+enum class TokenizerFamily : uint8_t {
+  kByteLevel,      ///< texts in the byte-level alphabet; bytes of pre-tokenizer pieces are merged
+  kSentencepiece,  ///< a space is U+2581; characters of the whole text are merged
+};
+
 /// What a tokenizer file contains, before any check. Views live as long as the file's parser.
 struct TokenizerDefinition {
   struct Entry {
     int32_t id = 0;
-    std::string_view text;  ///< in the byte-level alphabet
+    std::string_view text;  ///< in the spelling of the family
+    bool is_byte = false;   ///< kSentencepiece: one byte, spelled "<0xNN>"
+    float score = 0;        ///< for merges_by_score
   };
-  std::string name;               ///< of the file, for messages
+  std::string name;  ///< of the file, for messages
+  TokenizerFamily family = TokenizerFamily::kByteLevel;
   std::vector<Entry> vocabulary;  ///< without the added tokens, unless with the same id and text
   std::vector<AddedToken> added;
-  std::vector<std::pair<std::string_view, std::string_view>> merges;  ///< in the alphabet
+  std::vector<std::pair<std::string_view, std::string_view>> merges;  ///< spelled alike
+
+  // Of kByteLevel.
   Pretokenizer pretokenizer;
   bool ignore_merges = false;  ///< a piece that is a token as a whole is not taken apart
   bool nfc = false;            ///< text is normalised before it is split
+
+  // Of kSentencepiece.
+  SentencepieceRules rules;
+  bool merges_by_score = false;                ///< they follow from the scores; `merges` is empty
+  std::shared_ptr<const TextEncoder> encoder;  ///< if set, encodes instead of the merges
 
   int32_t bos_id = -1;  ///< -1: none is named
   int32_t eos_id = -1;
@@ -61,21 +80,25 @@ struct TokenizerDefinition {
 class Tokenizer {
  public:
   /// Checks a definition and builds the tables. Errors, each naming the file and the item:
-  /// invalid_file (ids that collide or are out of range, text outside of the byte-level alphabet,
+  /// invalid_file (ids that collide or are out of range, text that is not in the family's spelling,
   /// merges of unknown tokens, empty added tokens, a byte without a token, limits),
-  /// unsupported (a merge that makes an added token).
+  /// unsupported (a merge that makes an added token, a SentencePiece vocabulary with added tokens
+  /// that are sought in normalised text).
   static Result<Tokenizer> create(const TokenizerDefinition& definition);
 
   /// Appends the ids of `text` to *tokens. Nothing is put before or after them.
-  /// Time O(n log n). Errors (nothing appended): out_of_range (more than kTextBytesMax bytes).
+  /// Time O(n log n). Errors (nothing appended): out_of_range (more than kTextBytesMax bytes),
+  /// internal (a library's).
   Status encode(std::string_view text, SpecialTokens special, std::vector<int32_t>* tokens) const;
 
   /// Appends the ids of a prompt. Neighbouring text parts are encoded as one text, and no text
   /// part can produce an added token. White space next to a token with lstrip or rstrip is dropped,
-  /// as encode does. Errors (nothing appended): not_found (no such added token), out_of_range.
+  /// as encode does. Errors (nothing appended): not_found (no such added token), out_of_range,
+  /// internal.
   Status encode_parts(std::span<const PromptPart> parts, std::vector<int32_t>* tokens) const;
 
-  /// The bytes of the tokens one after another; not necessarily valid UTF-8.
+  /// The bytes of the tokens one after another, less the space that the vocabulary puts before a
+  /// text (`space_prefix`); not necessarily valid UTF-8.
   /// skip_special: leaves special tokens out. Errors: out_of_range (an id without a token).
   Result<std::string> decode(std::span<const int32_t> tokens, bool skip_special = false) const;
 
@@ -88,6 +111,11 @@ class Tokenizer {
   int32_t token_count() const { return token_count_; }
   /// One more than the highest id with a token.
   int32_t vocab_size() const { return vocabulary_.size(); }
+
+  /// Whether encoding puts a space before every text; decoding takes it from the start again.
+  bool space_prefix() const {
+    return family_ == TokenizerFamily::kSentencepiece && rules_.space_prefix;
+  }
 
   /// Id of the added or normal token with exactly these bytes; -1 if there is none.
   int32_t id_of(std::string_view text) const;
@@ -113,7 +141,8 @@ class Tokenizer {
   Status add_merges(const TokenizerDefinition& definition);
   Status name_special_tokens(const TokenizerDefinition& definition);
   // Text without raw added tokens; `parse` looks for the normalized ones.
-  void encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens) const;
+  Status encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens) const;
+  void encode_byte_level(std::string_view text, bool parse, std::vector<int32_t>* tokens) const;
   void encode_pieces(std::string_view text, std::vector<int32_t>* tokens) const;
 
   Vocabulary vocabulary_;
@@ -122,9 +151,12 @@ class Tokenizer {
   std::vector<uint32_t> added_by_content_;  // indices into added_, by content
   AddedTokenMatcher raw_matcher_;
   AddedTokenMatcher normalized_matcher_;
+  TokenizerFamily family_ = TokenizerFamily::kByteLevel;
   Pretokenizer pretokenizer_;
   bool ignore_merges_ = false;
   bool nfc_ = false;
+  SentencepieceRules rules_;
+  std::shared_ptr<const TextEncoder> encoder_;
   int32_t token_count_ = 0;
 
   int32_t bos_id_ = -1;

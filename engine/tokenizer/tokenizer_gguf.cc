@@ -1,5 +1,6 @@
 #include "engine/tokenizer/tokenizer_gguf.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -7,34 +8,50 @@
 namespace midge {
 namespace {
 
-// Values of tokenizer.ggml.token_type.
-enum : int32_t { kTypeNormal = 1, kTypeControl = 3, kTypeUserDefined = 4, kTypeUnused = 5 };
+// Values of tokenizer.ggml.token_type. Unknown and byte tokens are SentencePiece's.
+enum : int32_t {
+  kTypeNormal = 1,
+  kTypeUnknown = 2,
+  kTypeControl = 3,
+  kTypeUserDefined = 4,
+  kTypeUnused = 5,
+  kTypeByte = 6
+};
 
-Status check_model(const GgufFile& file) {
+Result<TokenizerFamily> read_family(const GgufFile& file) {
   if (!file.has("tokenizer.ggml.model")) {
     return make_status(StatusCode::kUnsupported,
                        "%s: holds no vocabulary (no 'tokenizer.ggml.model')", file.path().c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(const std::string_view model, file.string("tokenizer.ggml.model"));
-  if (model == "gpt2") return Status();
+  if (model == "gpt2") return TokenizerFamily::kByteLevel;
+  if (model == "llama") return TokenizerFamily::kSentencepiece;
   if (model == "no_vocab") {
     return make_status(StatusCode::kUnsupported,
                        "%s: holds no vocabulary ('tokenizer.ggml.model' is 'no_vocab')",
                        file.path().c_str());
   }
   return make_status(StatusCode::kUnsupported,
-                     "%s: 'tokenizer.ggml.model' is '%s', expected 'gpt2' (byte-level BPE)%s",
-                     file.path().c_str(), printable(model).c_str(),
-                     model == "llama" ? "; SentencePiece vocabularies are not supported" : "");
+                     "%s: 'tokenizer.ggml.model' is '%s', expected 'gpt2' (byte-level BPE) or "
+                     "'llama' (SentencePiece)",
+                     file.path().c_str(), printable(model).c_str());
 }
 
 // Converters fill the rows behind the vocabulary with "[PAD<id>]"; older ones gave these the type
-// of added tokens.
+// of added tokens or of the unknown token.
 bool is_padding(int32_t id, std::string_view text, int32_t type) {
-  return type == kTypeUnused || (type == kTypeUserDefined && text == format_string("[PAD%d]", id));
+  return type == kTypeUnused || ((type == kTypeUserDefined || type == kTypeUnknown) &&
+                                 text == format_string("[PAD%d]", id));
+}
+
+Status check_size(const GgufFile& file, const char* what, size_t found, size_t expected) {
+  if (found == expected) return Status();
+  return make_status(StatusCode::kInvalidFile, "%s: %zu %s, expected %zu", file.path().c_str(),
+                     found, what, expected);
 }
 
 Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
+  const bool sentencepiece = definition->family == TokenizerFamily::kSentencepiece;
   MIDGE_ASSIGN_OR_RETURN(const auto tokens, file.string_array("tokenizer.ggml.tokens"));
   if (tokens.empty() || tokens.size() > static_cast<size_t>(kVocabularySizeMax)) {
     return make_status(StatusCode::kInvalidFile, "%s: %zu tokens, expected 1..%lld",
@@ -42,28 +59,32 @@ Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
                        static_cast<long long>(kVocabularySizeMax));
   }
   std::vector<int32_t> types(tokens.size(), kTypeNormal);
-  if (file.has("tokenizer.ggml.token_type")) {
+  if (sentencepiece || file.has("tokenizer.ggml.token_type")) {
     MIDGE_ASSIGN_OR_RETURN(types, file.i32_array("tokenizer.ggml.token_type"));
   }
-  if (types.size() != tokens.size()) {
-    return make_status(StatusCode::kInvalidFile, "%s: %zu token types, expected %zu",
-                       file.path().c_str(), types.size(), tokens.size());
+  MIDGE_RETURN_IF_ERROR(check_size(file, "token types", types.size(), tokens.size()));
+  std::vector<float> scores(tokens.size());
+  if (sentencepiece) {
+    MIDGE_ASSIGN_OR_RETURN(scores, file.f32_array("tokenizer.ggml.scores"));
   }
+  MIDGE_RETURN_IF_ERROR(check_size(file, "token scores", scores.size(), tokens.size()));
   for (size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<int32_t>(i);
-    if (is_padding(id, tokens[i], types[i])) continue;
-    if (types[i] == kTypeNormal) {
-      definition->vocabulary.push_back({id, tokens[i]});
-    } else if (types[i] == kTypeControl || types[i] == kTypeUserDefined) {
+    const int32_t type = types[i];
+    if (is_padding(id, tokens[i], type)) continue;
+    if (type == kTypeNormal || (type == kTypeByte && sentencepiece)) {
+      definition->vocabulary.push_back({id, tokens[i], type == kTypeByte, scores[i]});
+    } else if (type == kTypeControl || type == kTypeUserDefined ||
+               (type == kTypeUnknown && sentencepiece)) {
       AddedToken token;
       token.id = id;
       token.content = tokens[i];
-      token.special = types[i] == kTypeControl;
+      token.special = type != kTypeUserDefined;
       definition->added.push_back(std::move(token));
     } else {
-      return make_status(StatusCode::kInvalidFile,
-                         "%s: token %d '%s' has type %d, expected 1, 3, 4 or 5",
-                         file.path().c_str(), id, printable(tokens[i]).c_str(), types[i]);
+      return make_status(StatusCode::kInvalidFile, "%s: token %d '%s' has type %d, expected %s",
+                         file.path().c_str(), id, printable(tokens[i]).c_str(), type,
+                         sentencepiece ? "1 .. 6" : "1, 3, 4 or 5");
     }
   }
   return Status();
@@ -106,27 +127,65 @@ Status read_named_ids(const GgufFile& file, TokenizerDefinition* definition) {
   return Status();
 }
 
-}  // namespace
-
-Result<Tokenizer> load_tokenizer_gguf(const GgufFile& file) {
-  MIDGE_RETURN_IF_ERROR(check_model(file));
+Status read_byte_level(const GgufFile& file, TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const std::string_view pre, file.string("tokenizer.ggml.pre"));
   const auto pretokenizer = pretokenizer_from_gguf_name(pre);
   if (!pretokenizer.ok()) {
     return Status(pretokenizer.status().code(),
                   file.path() + ": " + pretokenizer.status().message());
   }
+  definition->pretokenizer = *pretokenizer;
+  // The file does not say either of these two; both follow from the tokenizer that `pre` names.
+  definition->nfc = pretokenizer->pattern == PretokenizerPattern::kQwen2;
+  definition->ignore_merges = pretokenizer->pattern != PretokenizerPattern::kQwen2;
+  MIDGE_RETURN_IF_ERROR(read_tokens(file, definition));
+  return read_merges(file, definition);
+}
+
+// The file says nothing about white space behind added tokens. Phi-3's tokenizer drops it behind
+// all of them but these three, and its chat template counts on that.
+void set_phi3_flags(std::vector<AddedToken>* added) {
+  const auto has = [added](std::string_view content) {
+    return std::any_of(added->begin(), added->end(),
+                       [content](const AddedToken& token) { return token.content == content; });
+  };
+  if (!has("<|user|>") || !has("<|assistant|>") || !has("<|end|>")) return;
+  for (AddedToken& token : *added) {
+    token.rstrip =
+        token.content != "<unk>" && token.content != "<s>" && token.content != "<|endoftext|>";
+  }
+}
+
+Status read_sentencepiece(const GgufFile& file, TokenizerDefinition* definition) {
+  constexpr const char* kTable = "tokenizer.ggml.precompiled_charsmap";
+  if (file.has(kTable)) {
+    return make_status(StatusCode::kUnsupported, "%s: has '%s', expected no table of a normaliser",
+                       file.path().c_str(), kTable);
+  }
+  definition->merges_by_score = true;
+  MIDGE_ASSIGN_OR_RETURN(definition->rules.space_prefix,
+                         file.boolean_or("tokenizer.ggml.add_space_prefix", true));
+  MIDGE_ASSIGN_OR_RETURN(definition->rules.remove_extra_whitespaces,
+                         file.boolean_or("tokenizer.ggml.remove_extra_whitespaces", false));
+  MIDGE_RETURN_IF_ERROR(read_tokens(file, definition));
+  set_phi3_flags(&definition->added);
+  return Status();
+}
+
+}  // namespace
+
+Result<Tokenizer> load_tokenizer_gguf(const GgufFile& file) {
   TokenizerDefinition definition;
   definition.name = file.path();
-  definition.pretokenizer = *pretokenizer;
-  // The file does not say either of these two; both follow from the tokenizer that `pre` names.
-  definition.nfc = pretokenizer->pattern == PretokenizerPattern::kQwen2;
-  definition.ignore_merges = pretokenizer->pattern != PretokenizerPattern::kQwen2;
-  MIDGE_RETURN_IF_ERROR(read_tokens(file, &definition));
-  MIDGE_RETURN_IF_ERROR(read_merges(file, &definition));
+  MIDGE_ASSIGN_OR_RETURN(definition.family, read_family(file));
+  const bool sentencepiece = definition.family == TokenizerFamily::kSentencepiece;
+  MIDGE_RETURN_IF_ERROR(sentencepiece ? read_sentencepiece(file, &definition)
+                                      : read_byte_level(file, &definition));
   MIDGE_RETURN_IF_ERROR(read_named_ids(file, &definition));
-  MIDGE_ASSIGN_OR_RETURN(definition.add_bos,
-                         file.boolean_or("tokenizer.ggml.add_bos_token", false));
+  // SentencePiece files that do not say it mean yes.
+  MIDGE_ASSIGN_OR_RETURN(
+      definition.add_bos,
+      file.boolean_or("tokenizer.ggml.add_bos_token", sentencepiece && definition.bos_id >= 0));
   MIDGE_ASSIGN_OR_RETURN(const std::string_view chat_template,
                          file.string_or("tokenizer.chat_template", ""));
   definition.chat_template = chat_template;

@@ -8,9 +8,10 @@
 namespace midge {
 
 /// Builds the tokenizer of a GGUF file, model `gpt2` (byte-level byte pair encoding) with a known
-/// `tokenizer.ggml.pre`; see docs/formats/tokenizers.md. The result does not refer to `file`.
+/// `tokenizer.ggml.pre`, or model `llama` (SentencePiece, merged by scores); see
+/// docs/formats/tokenizers.md. The result does not refer to `file`.
 /// Errors: unsupported (no vocabulary in the file, another tokenizer model, an unknown name in
-/// `pre`), invalid_file (contradictory or damaged arrays, named).
+/// `pre`, a normaliser's table), invalid_file (contradictory or damaged arrays, named).
 Result<Tokenizer> load_tokenizer_gguf(const GgufFile& file);
 
 }  // namespace midge

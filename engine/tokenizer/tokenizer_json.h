@@ -10,10 +10,8 @@
 
 namespace midge {
 
-/// Largest files that are read; real ones have up to 16 MB and 20 kB. kJsonParsedBytesMax bounds
-/// what is in them.
+/// Largest file that is read; real ones have up to 16 MB. kJsonParsedBytesMax bounds what is in it.
 inline constexpr uint64_t kTokenizerJsonBytesMax = uint64_t{24} << 20;
-inline constexpr uint64_t kTokenizerConfigBytesMax = uint64_t{4} << 20;
 
 /// Loads `directory`/tokenizer.json and, where they exist, tokenizer_config.json (flags of
 /// added tokens, bos, eos, chat template) and chat_template.jinja (the template, which then comes

