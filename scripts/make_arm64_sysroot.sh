@@ -6,6 +6,7 @@
 # lists and no packages, and root is not needed.
 # - Packages that contain static libraries or headers alone are unpacked.
 # - Libraries that Debian ships as shared objects only are built static from its source packages.
+#   sentencepiece, which takes minutes to build, stays shared.
 # - Where the archive in use does not serve such a source package, cpuinfo and pthreadpool stay
 #   Debian's own shared objects, found at run time through the build tree's RPATH; a line says so.
 #
