@@ -36,6 +36,7 @@ Result<std::pair<int32_t, float>> parse_logit_bias(const std::string& text) {
 SessionOptions session_options(const RunOptions& options) {
   SessionOptions session;
   session.context_length = options.context_length;
+  session.batch_rows = options.batch_rows;
   session.kv_type = options.kv_type == "f32" ? Encoding::kF32 : Encoding::kF16;
   session.rope = options.rope == "short"  ? RopeMode::kShort
                  : options.rope == "long" ? RopeMode::kLong
@@ -214,12 +215,14 @@ Result<LoadedModel> load_model(const RunOptions& options) {
   {
     ProgressBar bar("loading");
     bar.update(0, 100);
-    MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(*loaded.model));
-    if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
-      return make_status(StatusCode::kModelMismatch,
-                         "%s: the tokenizer has ids up to %d, the embedding %lld rows",
-                         loaded.path.c_str(), loaded.tokenizer->vocab_size() - 1,
-                         static_cast<long long>(loaded.model->config().vocab_size));
+    if (options.needs_tokenizer) {
+      MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(*loaded.model));
+      if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
+        return make_status(StatusCode::kModelMismatch,
+                           "%s: the tokenizer has ids up to %d, the embedding %lld rows",
+                           loaded.path.c_str(), loaded.tokenizer->vocab_size() - 1,
+                           static_cast<long long>(loaded.model->config().vocab_size));
+      }
     }
     MIDGE_ASSIGN_OR_RETURN(const ExecutorOptions executor, executor_options(options));
     MIDGE_ASSIGN_OR_RETURN(loaded.executor, Executor::create(*loaded.model, executor,

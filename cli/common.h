@@ -30,6 +30,8 @@ struct RunOptions {
   std::string kv_type = "f16";
   std::string rope = "auto";
   bool json = false;
+  bool needs_tokenizer = true;
+  int64_t batch_rows = SessionOptions().batch_rows;
 };
 
 /// Options of every subcommand that samples.
@@ -121,5 +123,6 @@ void add_chat_command(CLI::App& app, Command* run);
 void add_inspect_command(CLI::App& app, Command* run);
 void add_tokenize_command(CLI::App& app, Command* run);
 void add_eval_command(CLI::App& app, Command* run);
+void add_bench_command(CLI::App& app, Command* run);
 
 }  // namespace midge

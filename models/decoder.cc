@@ -64,7 +64,7 @@ class DecoderPass {
               DecoderScratch& scratch)
       : c_(*engine.config),
         w_(*engine.weights),
-        context_{engine.kernels, &worker},
+        context_{engine.kernels, &worker, worker.index() == 0 ? engine.profile : nullptr},
         batch_(batch),
         s_(scratch),
         m_(static_cast<int64_t>(batch.tokens.size())) {}

@@ -19,6 +19,7 @@ struct DecoderEngine {
   const ModelWeights* weights = nullptr;  ///< prepared for the kernels
   const KernelTable* kernels = nullptr;
   const WorkerTeam* team = nullptr;
+  OpProfile* profile = nullptr;  ///< null: none is kept
 };
 
 /// Tokens to run, as segments of sequences. Row r of the batch is token r.

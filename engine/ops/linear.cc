@@ -84,6 +84,7 @@ class LinearRun {
             std::span<const LinearJob> jobs, LinearScratch& scratch)
       : kernels_(*context.kernels),
         worker_(*context.worker),
+        profile_(context.profile),
         x_(x),
         m_(m),
         k_(k),
@@ -97,8 +98,10 @@ class LinearRun {
   void run() const {
     if (std::any_of(jobs_.begin(), jobs_.end(),
                     [](const LinearJob& job) { return is_quantised(*job.w); })) {
+      const ProfileScope scope(profile_, OpKind::kQuantize);
       quantize();
     }
+    const ProfileScope scope(profile_, OpKind::kLinear);
     int64_t tasks = 0;
     for (const LinearJob& job : jobs_) {
       if (job.w->dense != nullptr) job.w->dense->run(worker_, x_, m_, job.out);
@@ -283,6 +286,7 @@ class LinearRun {
 
   const KernelTable& kernels_;
   const Worker& worker_;
+  OpProfile* profile_;
   const float* x_;
   int64_t m_;
   int64_t k_;

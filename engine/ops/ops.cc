@@ -40,6 +40,7 @@ int64_t row_count(std::span<const Segment> segments) {
 
 void embed(const OpContext& context, const WeightMatrix& table, std::span<const int32_t> tokens,
            float* out) {
+  const ProfileScope scope(context.profile, OpKind::kEmbed);
   const DequantizeFunction dequantize =
       context.kernels->dequantize[static_cast<int>(table.encoding)];
   const LookupFunction lookup = context.kernels->lookup[static_cast<int>(table.packed_encoding)];
@@ -61,6 +62,7 @@ void embed(const OpContext& context, const WeightMatrix& table, std::span<const 
 
 void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const float* weight,
              float epsilon, int64_t m, int64_t n, float* out, int64_t out_stride) {
+  const ProfileScope scope(context.profile, OpKind::kNorm);
   constexpr int64_t kFloatBytes = sizeof(float);
   for_pieces(context, m, rows_per_task(n), [&](int64_t first, int64_t count) {
     const RmsnormArgs args = {count,  n,       x + first * x_stride,     x_stride * kFloatBytes,
@@ -72,6 +74,7 @@ void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const f
 void rope_and_store(const OpContext& context, const AttentionShape& shape,
                     std::span<const Segment> segments, int64_t layer, const RopeRows& rope,
                     float* q, float* k, const float* v) {
+  const ProfileScope scope(context.profile, OpKind::kRope);
   const int64_t d = shape.head_dim;
   const int64_t half = rope.width / 2;
   const auto head_bytes = d * static_cast<int64_t>(sizeof(float));
@@ -112,6 +115,7 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
 void attention(const OpContext& context, const AttentionShape& shape,
                std::span<const Segment> segments, int64_t layer, const float* q, float* scores,
                int64_t scores_stride, float* out) {
+  const ProfileScope scope(context.profile, OpKind::kAttention);
   const int64_t d = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   // The scale is rounded once, as a constant of the model.
@@ -152,6 +156,7 @@ void attention(const OpContext& context, const AttentionShape& shape,
 
 void silu_mul(const OpContext& context, const float* gate, const float* up, int64_t count,
               float* out) {
+  const ProfileScope scope(context.profile, OpKind::kElementwise);
   for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {
     const SiluMulArgs args = {n, gate + first, up + first, out + first};
     context.kernels->silu_mul(&args);
@@ -159,6 +164,7 @@ void silu_mul(const OpContext& context, const float* gate, const float* up, int6
 }
 
 void add_to(const OpContext& context, float* x, const float* y, int64_t count) {
+  const ProfileScope scope(context.profile, OpKind::kElementwise);
   for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {
     const AddArgs args = {n, x + first, y + first, x + first};
     context.kernels->add(&args);

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "engine/core/aligned_buffer.h"
+#include "engine/ops/profile.h"
 #include "engine/ops/weight_matrix.h"
 #include "engine/platform/worker_team.h"
 #include "kernels/kernels.h"
@@ -20,6 +21,7 @@ namespace midge {
 struct OpContext {
   const KernelTable* kernels = nullptr;
   const Worker* worker = nullptr;
+  OpProfile* profile = nullptr;  ///< of worker 0; null: none
 };
 
 /// What a row of activations belongs to. It decides the arithmetic of packed weights, so that a

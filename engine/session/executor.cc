@@ -106,6 +106,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   }
   MIDGE_ASSIGN_OR_RETURN(WorkerTeam team, WorkerTeam::create(options.threads));
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team)));
+  executor->isa_ = options.isa;
   executor->kernels_ = make_kernel_table({options.isa, options.kernels});
   if (options.arithmetic == Arithmetic::kPacked) {
     MIDGE_RETURN_IF_ERROR(executor->pack(options, on_progress));

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,9 +45,20 @@ class Executor {
 
   const Model& model() const { return model_; }
   /// With the model's weights as prepared for the kernels.
-  DecoderEngine engine() const { return {&model_.config(), &weights_, &kernels_, &team_}; }
+  DecoderEngine engine() const {
+    return {&model_.config(), &weights_, &kernels_, &team_, profile_};
+  }
   const KernelTable& kernels() const { return kernels_; }
+  /// Levels that the kernels were chosen from.
+  IsaLevels isa() const { return isa_; }
   int thread_count() const { return team_.thread_count(); }
+  const WorkerTeam& team() const { return team_; }
+  /// The packed weights; empty if none are.
+  std::span<const uint8_t> packed() const {
+    return {packed_.data(), static_cast<size_t>(packed_.bytes())};
+  }
+  /// Keeps times of operations in *profile from now on; null: no more. Not during a step.
+  void set_profile(OpProfile* profile) { profile_ = profile; }
   /// Anonymous memory of packed weights.
   int64_t packed_bytes() const { return packed_bytes_; }
 
@@ -62,10 +74,12 @@ class Executor {
   const Model& model_;
   ModelWeights weights_;
   WorkerTeam team_;
+  IsaLevels isa_;
   KernelTable kernels_ = {};
   AlignedBuffer packed_;
   std::vector<std::unique_ptr<DenseOperator>> dense_;
   int64_t packed_bytes_ = 0;
+  OpProfile* profile_ = nullptr;
 };
 
 }  // namespace midge

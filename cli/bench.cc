@@ -1,0 +1,306 @@
+// midge bench: the speed of decoding and of reading a prompt, against the bandwidth of the memory.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <numeric>
+
+#include "cli/common.h"
+#include "cli/terminal.h"
+#include "engine/session/random.h"
+
+namespace midge {
+namespace {
+
+constexpr uint64_t kTokenSeed = 20250101;
+
+struct Options {
+  RunOptions run;
+  bool decode_only = false;
+  bool prefill_only = false;
+  int64_t tokens = 0;  ///< 0: a default of the mode
+  int64_t rows = 1;
+};
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+/// A loaded model and a stream of random tokens for it.
+class BenchRun {
+ public:
+  explicit BenchRun(LoadedModel* loaded)
+      : loaded_(*loaded), vocab_size_(loaded->model->config().vocab_size) {}
+
+  Session& session() { return *loaded_.session; }
+  Executor& executor() { return *loaded_.executor; }
+
+  /// Memory for the logits of `rows` rows.
+  void reserve(int64_t rows) {
+    logits_.resize(static_cast<size_t>(rows * vocab_size_));
+    rows_.resize(static_cast<size_t>(rows));
+    std::iota(rows_.begin(), rows_.end(), 0);
+  }
+
+  /// The next `count` tokens of the stream.
+  std::span<const int32_t> next_tokens(int64_t count) {
+    tokens_.resize(static_cast<size_t>(count));
+    for (int32_t& token : tokens_) {
+      token = static_cast<int32_t>(uniform_at(kTokenSeed, drawn_++) *
+                                   static_cast<double>(vocab_size_));
+    }
+    return tokens_;
+  }
+
+  /// One step that reads a prompt of `count` tokens; logits of the last one.
+  Status prefill(int64_t count) {
+    const std::span<const int32_t> tokens = next_tokens(count);
+    const auto last = static_cast<int32_t>(count - 1);
+    StepOutputs outputs;
+    outputs.logits_rows = {&last, 1};
+    outputs.logits = logits_.data();
+    return session().step(tokens, outputs, RowRole::kPrompt);
+  }
+
+  /// One step of `rows` generated tokens; logits of all.
+  Status decode(int64_t rows) {
+    StepOutputs outputs;
+    outputs.logits_rows = rows_;
+    outputs.logits = logits_.data();
+    return session().step(next_tokens(rows), outputs, RowRole::kGenerated);
+  }
+
+  /// Seconds to read every packed weight once, with the workers of the steps.
+  double read_weights() {
+    constexpr int64_t kPiece = 1 << 20;
+    const std::span<const uint8_t> bytes = executor().packed();
+    const auto pieces = static_cast<int64_t>(bytes.size()) / kPiece;
+    std::atomic<uint64_t> total = 0;
+    const Clock::time_point start = Clock::now();
+    executor().team().run([&](const Worker& worker) {
+      uint64_t sum = 0;
+      worker.for_each(pieces, [&](int64_t piece) {
+        const auto* words = reinterpret_cast<const uint64_t*>(bytes.data() + piece * kPiece);
+        for (int64_t i = 0; i < kPiece / 8; ++i) sum += words[i];
+      });
+      total += sum;
+    });
+    const double seconds = seconds_since(start);
+    checksum_ = total;
+    return seconds * static_cast<double>(bytes.size()) / static_cast<double>(pieces * kPiece);
+  }
+
+  uint64_t checksum() const { return checksum_; }
+
+ private:
+  LoadedModel& loaded_;
+  int64_t vocab_size_;
+  std::vector<float> logits_;
+  std::vector<int32_t> rows_;
+  std::vector<int32_t> tokens_;
+  uint64_t drawn_ = 0;
+  uint64_t checksum_ = 0;  // keeps the compiler from dropping the reads
+};
+
+struct Report {
+  int64_t decode_steps = 0;
+  double decode_seconds = 0;  ///< per step
+  int64_t prefill_tokens = 0;
+  double prefill_seconds = 0;
+  double read_seconds = 0;    ///< one pass over the packed weights; 0: not measured
+  double linear_seconds = 0;  ///< matrix products of a decode step; 0: not measured
+  OpProfile decode_profile;   ///< of all decode steps
+  OpProfile prefill_profile;
+};
+
+// Alternates passes over the weights and steps, so that both see the same machine.
+Status measure_decode(BenchRun& run, int64_t steps, int64_t rows, Report* report) {
+  MIDGE_RETURN_IF_ERROR(run.prefill(1));
+  std::vector<double> reads;
+  std::vector<double> decodes;
+  std::vector<double> linears;
+  for (int64_t i = 0; i <= steps; ++i) {
+    const double read = run.executor().packed().empty() ? 0 : run.read_weights();
+    OpProfile profile;
+    run.executor().set_profile(&profile);
+    const Clock::time_point start = Clock::now();
+    MIDGE_RETURN_IF_ERROR(run.decode(rows));
+    const double seconds = seconds_since(start);
+    run.executor().set_profile(nullptr);
+    if (i == 0) continue;  // pages and caches settle
+    reads.push_back(read);
+    decodes.push_back(seconds);
+    linears.push_back(static_cast<double>(profile.ns[static_cast<int>(OpKind::kLinear)]) * 1e-9);
+    for (int k = 0; k < kOpKindCount; ++k) report->decode_profile.ns[k] += profile.ns[k];
+  }
+  report->decode_steps = steps;
+  report->decode_seconds = median(decodes);
+  report->read_seconds = median(reads);
+  report->linear_seconds = median(linears);
+  return Status();
+}
+
+Status measure_prefill(BenchRun& run, int64_t tokens, Report* report) {
+  run.executor().set_profile(&report->prefill_profile);
+  const Clock::time_point start = Clock::now();
+  MIDGE_RETURN_IF_ERROR(run.prefill(tokens));
+  report->prefill_seconds = seconds_since(start);
+  run.executor().set_profile(nullptr);
+  report->prefill_tokens = tokens;
+  return Status();
+}
+
+// Exactly one run of what the options name: nothing else that counts instructions.
+Status run_once(const Options& options, BenchRun& run, Report* report) {
+  if (options.prefill_only) {
+    const Clock::time_point start = Clock::now();
+    MIDGE_RETURN_IF_ERROR(run.prefill(options.tokens));
+    report->prefill_seconds = seconds_since(start);
+    report->prefill_tokens = options.tokens;
+    return Status();
+  }
+  MIDGE_RETURN_IF_ERROR(run.prefill(1));
+  const Clock::time_point start = Clock::now();
+  for (int64_t i = 0; i < options.tokens; ++i) MIDGE_RETURN_IF_ERROR(run.decode(options.rows));
+  report->decode_steps = options.tokens;
+  report->decode_seconds = seconds_since(start) / static_cast<double>(options.tokens);
+  return Status();
+}
+
+void print_profile(const char* what, const OpProfile& profile, double seconds) {
+  std::printf("%s", what);
+  double rest = seconds;
+  for (int k = 0; k < kOpKindCount; ++k) {
+    const double part = static_cast<double>(profile.ns[k]) * 1e-9;
+    rest -= part;
+    std::printf(" %s %.1f%%", op_kind_name(static_cast<OpKind>(k)), 100 * part / seconds);
+  }
+  std::printf(" other %.1f%%\n", 100 * rest / seconds);
+}
+
+void print_report(const Options& options, const BenchRun& run, const LoadedModel& loaded,
+                  const Report& report) {
+  const auto bytes = static_cast<double>(loaded.executor->packed_bytes());
+  if (report.decode_steps > 0) {
+    std::printf("decode   %8.2f tok/s   %.2f ms a step of %lld, %lld steps\n",
+                static_cast<double>(options.rows) / report.decode_seconds,
+                report.decode_seconds * 1e3, static_cast<long long>(options.rows),
+                static_cast<long long>(report.decode_steps));
+  }
+  if (report.read_seconds > 0) {
+    std::printf("read     %8.2f GB/s    %.2f ms for %.1f MB of packed weights (checksum %016llx)\n",
+                bytes / report.read_seconds * 1e-9, report.read_seconds * 1e3, bytes * 1e-6,
+                static_cast<unsigned long long>(run.checksum()));
+    std::printf("fraction of the read bandwidth: %.3f whole step, %.3f matrix products\n",
+                report.read_seconds / report.decode_seconds,
+                report.read_seconds / report.linear_seconds);
+    print_profile("decode time:", report.decode_profile,
+                  report.decode_seconds * static_cast<double>(report.decode_steps));
+  }
+  if (report.prefill_tokens > 0) {
+    std::printf("prefill  %8.2f tok/s   %.1f ms for %lld tokens\n",
+                static_cast<double>(report.prefill_tokens) / report.prefill_seconds,
+                report.prefill_seconds * 1e3, static_cast<long long>(report.prefill_tokens));
+    if (report.linear_seconds > 0) {
+      print_profile("prefill time:", report.prefill_profile, report.prefill_seconds);
+    }
+  }
+}
+
+void write_profile(JsonWriter& json, const char* name, const OpProfile& profile) {
+  json.begin_object(name);
+  for (int k = 0; k < kOpKindCount; ++k) {
+    json.member(op_kind_name(static_cast<OpKind>(k)), static_cast<double>(profile.ns[k]) * 1e-9);
+  }
+  json.end_object();
+}
+
+void print_json_report(const Options& options, const LoadedModel& loaded, const Report& report) {
+  JsonWriter json;
+  json.begin_object().member("schema", "midge.bench").member("version", int64_t{1});
+  json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
+  json.member("isa", isa_level_name(loaded.executor->isa().top()));
+  json.member("rows", options.rows).member("packed_bytes", loaded.executor->packed_bytes());
+  json.member("decode_steps", report.decode_steps);
+  json.member("decode_step_seconds", report.decode_seconds);
+  json.member("decode_linear_seconds", report.linear_seconds);
+  json.member("read_seconds", report.read_seconds);
+  json.member("prefill_tokens", report.prefill_tokens);
+  json.member("prefill_seconds", report.prefill_seconds);
+  write_profile(json, "decode_profile_seconds", report.decode_profile);
+  write_profile(json, "prefill_profile_seconds", report.prefill_profile);
+  write_memory(json, loaded);
+  json.end_object();
+  print_json(json);
+}
+
+Status bench_command(Options options) {
+  const bool once = options.decode_only || options.prefill_only;
+  const int64_t decode_steps = options.tokens > 0 ? options.tokens : 15;
+  const int64_t prefill_tokens = options.tokens > 0 && once ? options.tokens : 512;
+  if (once && options.tokens == 0) options.tokens = options.prefill_only ? 512 : 15;
+  const int64_t decoded = 1 + (decode_steps + 1) * options.rows;
+  RunOptions run_options = options.run;
+  run_options.needs_tokenizer = false;
+  if (run_options.context_length == 0) {
+    run_options.context_length = options.prefill_only  ? options.tokens
+                                 : options.decode_only ? 1 + options.tokens * options.rows
+                                                       : std::max(decoded, prefill_tokens);
+  }
+  MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(run_options));
+  watch_interrupts();
+  loaded.session->set_cancel_flag(&interrupted());
+  BenchRun run(&loaded);
+  run.reserve(options.rows);
+  Report report;
+  if (once) {
+    MIDGE_RETURN_IF_ERROR(run_once(options, run, &report));
+  } else {
+    MIDGE_RETURN_IF_ERROR(measure_decode(run, decode_steps, options.rows, &report));
+    MIDGE_RETURN_IF_ERROR(loaded.session->truncate(0));
+    MIDGE_RETURN_IF_ERROR(measure_prefill(run, prefill_tokens, &report));
+  }
+  if (options.run.json) {
+    print_json_report(options, loaded, report);
+  } else {
+    print_report(options, run, loaded, report);
+  }
+  return Status();
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, Command* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "bench",
+      "Measure decoding (against the bandwidth of the memory) and reading of a prompt of 512 "
+      "tokens, with random tokens");
+  add_run_options(*command, options->run);
+  CLI::Option* decode =
+      command->add_flag("--decode-only", options->decode_only,
+                        "One run from a prompt of one token, no warm-up, nothing else measured");
+  command
+      ->add_flag("--prefill-only", options->prefill_only,
+                 "One prompt of --tokens tokens in one step, nothing else measured")
+      ->excludes(decode);
+  command->add_option("-n,--tokens", options->tokens, "Decode steps, or tokens of the prompt")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--rows", options->rows, "Tokens per decode step")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
+  command->add_option("--batch", options->run.batch_rows, "Rows of one pass through the layers")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_flag("--json", options->run.json, "Report as JSON");
+  command->callback([=] { *run = [=] { return bench_command(*options); }; });
+}
+
+}  // namespace midge
