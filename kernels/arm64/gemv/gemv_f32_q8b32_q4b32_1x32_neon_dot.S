@@ -4,7 +4,7 @@
 //                                         int64_t lhs_stride,    x1  not used
 //                                         const UnitQ4B32* tile, x2
 //                                         int64_t units,         x3  at least 1
-//                                         float* sums)           x4  as in gemv_groups.h
+//                                         GroupSums* sums)       x4
 //
 // Registers
 //   v0-v3, v4-v7   a line of nibbles each, loaded one line ahead; byte 4r + i of wN: rows 4N + r (low
@@ -19,43 +19,10 @@
 //   v28-v31 upper  int32: dot product of the whole bytes + correction, 16 times that of the upper
 //                  row more than the lower's
 //
-// Two blocks an iteration (64 columns): 1152 bytes, 2048 multiply-adds, 302 instructions, of which
+// Two blocks an iteration (64 columns): 1152 bytes, 2048 multiply-adds, 303 instructions, of which
 // 128 sdot and 64 and. Bound by the two SIMD pipes of big cores.
 #if defined(__aarch64__)
-        .arch   armv8.2-a+dotprod
-
-wa0     .req v0
-wa1     .req v1
-wa2     .req v2
-wa3     .req v3
-wb0     .req v4
-wb1     .req v5
-wb2     .req v6
-wb3     .req v7
-low0    .req v8
-low1    .req v9
-mask    .req v10
-act0    .req v11
-act1    .req v12
-act2    .req v13
-act3    .req v14
-act4    .req v15
-sum0    .req v16
-sum1    .req v17
-sum2    .req v20
-sum3    .req v21
-sum4    .req v18
-sum5    .req v19
-sum6    .req v22
-sum7    .req v23
-dot0    .req v24
-dot1    .req v25
-dot2    .req v26
-dot3    .req v27
-dot4    .req v28
-dot5    .req v29
-dot6    .req v30
-dot7    .req v31
+#include "kernels/arm64/gemv/nibbles_neon_dot.inc"
 
 lhs     .req x0
 tile    .req x2
@@ -66,26 +33,6 @@ lines   .req x8   // next line to load
 to_scales   .req x6 // from one block's scales to the next's
 over_scales .req x7 // from the last line of a block to the first of the next
 sums_1  .req x9   // those of the second half of the output rows
-
-// Multiplies line `w` by 4 activations.
-.macro multiply w, act, lane
-        and     low0.16b, \w\()0.16b, mask.16b
-        and     low1.16b, \w\()1.16b, mask.16b
-        sdot    dot4.4s, \w\()0.16b, \act\().4b[\lane]
-        sdot    dot5.4s, \w\()1.16b, \act\().4b[\lane]
-        sdot    dot0.4s, low0.16b, \act\().4b[\lane]
-        sdot    dot1.4s, low1.16b, \act\().4b[\lane]
-        and     low0.16b, \w\()2.16b, mask.16b
-        and     low1.16b, \w\()3.16b, mask.16b
-        sdot    dot6.4s, \w\()2.16b, \act\().4b[\lane]
-        sdot    dot7.4s, \w\()3.16b, \act\().4b[\lane]
-        sdot    dot2.4s, low0.16b, \act\().4b[\lane]
-        sdot    dot3.4s, low1.16b, \act\().4b[\lane]
-.endm
-
-.macro load w, from, step
-        ld1     {\w\()0.16b, \w\()1.16b, \w\()2.16b, \w\()3.16b}, [\from], \step
-.endm
 
 // The eight lines of a block. The first is in `w`; at the end `w` has the scales and `v` is free.
 .macro multiply_block w, v, act_a, lane_a, act_b, lane_b, act_c, lane_c, act_d, lane_d
@@ -148,18 +95,6 @@ sums_1  .req x9   // those of the second half of the output rows
         fmla    sum5.4s, dot5.4s, low0.4s
         fmla    sum6.4s, dot6.4s, \s\()3.4s
         fmla    sum7.4s, dot7.4s, low1.4s
-.endm
-
-// Starts a block: all dot products from its correction.
-.macro start_dots act, lane
-        dup     dot0.4s, \act\().s[\lane]
-        dup     dot1.4s, \act\().s[\lane]
-        dup     dot2.4s, \act\().s[\lane]
-        dup     dot3.4s, \act\().s[\lane]
-        dup     dot4.4s, \act\().s[\lane]
-        dup     dot5.4s, \act\().s[\lane]
-        dup     dot6.4s, \act\().s[\lane]
-        dup     dot7.4s, \act\().s[\lane]
 .endm
 
 .macro load_act

@@ -31,30 +31,33 @@ template <typename Lhs, typename Unit>
 using AddUnits = void (*)(const Lhs* lhs, int64_t lhs_stride, const Unit* tile, int64_t units,
                           GroupSums* sums);
 
-/// out[row, column..] = the sums of a row (+ addend), as far as the matrix has columns.
-static inline void finish_tile(const GemvArgs* args, int64_t row, int64_t column,
-                               const GroupSums* sums, int64_t group_row) {
+/// out[row, column..] = sums (+ addend), `count` of at most 8.
+static inline void write_8(const GemvArgs* args, int64_t row, int64_t column, int64_t count,
+                           const float* sums) {
   float* out = byte_offset(args->out, row * args->out_stride) + column;
   const float* addend = args->addend == nullptr
                             ? nullptr
                             : byte_offset(args->addend, row * args->addend_stride) + column;
-  const int64_t count = args->n - column < kTileRows ? args->n - column : kTileRows;
-  for (int64_t j = 0; j < count; j += 8) {
-    const float* from = &sums->values[j / 8 % 2][group_row][j / 16 * 8];
-    if (j + 8 <= count) {
-      float32x4_t a = vld1q_f32(from);
-      float32x4_t b = vld1q_f32(from + 4);
-      if (addend != nullptr) {
-        a = vaddq_f32(a, vld1q_f32(addend + j));
-        b = vaddq_f32(b, vld1q_f32(addend + j + 4));
-      }
-      vst1q_f32(out + j, a);
-      vst1q_f32(out + j + 4, b);
-    } else {
-      for (int64_t i = 0; i < count - j; ++i) {
-        out[j + i] = addend == nullptr ? from[i] : from[i] + addend[j + i];
-      }
+  if (count >= 8) {
+    float32x4_t a = vld1q_f32(sums);
+    float32x4_t b = vld1q_f32(sums + 4);
+    if (addend != nullptr) {
+      a = vaddq_f32(a, vld1q_f32(addend));
+      b = vaddq_f32(b, vld1q_f32(addend + 4));
     }
+    vst1q_f32(out, a);
+    vst1q_f32(out + 4, b);
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i) out[i] = addend == nullptr ? sums[i] : sums[i] + addend[i];
+}
+
+/// The sums of a row, see GroupSums, to out, as far as the matrix has columns.
+static inline void finish_tile(const GemvArgs* args, int64_t row, int64_t column,
+                               const GroupSums* sums, int64_t group_row) {
+  for (int64_t j = 0; j < kTileRows && column + j < args->n; j += 8) {
+    write_8(args, row, column + j, args->n - column - j,
+            &sums->values[j / 8 % 2][group_row][j / 16 * 8]);
   }
 }
 
@@ -65,15 +68,23 @@ static inline void clear_sums(GroupSums* sums, int64_t rows) {
   }
 }
 
-/// The gemv of one row.
-template <typename Lhs, typename Unit>
-static inline void gemv_row(const GemvArgs* args, int64_t units, AddUnits<Lhs, Unit> add) {
+/// The gemv of up to 8 rows, one at a time.
+/// kChunk: units of a chunk. kUnitLhs: elements of a row that meet one unit.
+template <int64_t kChunk, int64_t kUnitLhs, typename Lhs, typename Unit>
+static inline void gemv_single_rows(const GemvArgs* args, int64_t units, AddUnits<Lhs, Unit> add) {
   const auto* tile = static_cast<const Unit*>(args->rhs);
+  const int64_t chunk_max = args->m == 1 ? units : kChunk;
   for (int64_t column = 0; column < args->n; column += kTileRows, tile += units) {
-    GroupSums sums;
-    clear_sums(&sums, 1);
-    add(static_cast<const Lhs*>(args->lhs), args->lhs_stride, tile, units, &sums);
-    finish_tile(args, 0, column, &sums, 0);
+    GroupSums sums[8];
+    for (int64_t unit = 0; unit < units; unit += chunk_max) {
+      const int64_t chunk = units - unit < chunk_max ? units - unit : chunk_max;
+      for (int64_t row = 0; row < args->m; ++row) {
+        if (unit == 0) clear_sums(&sums[row], 1);
+        const auto* lhs = static_cast<const Lhs*>(byte_offset(args->lhs, row * args->lhs_stride));
+        add(lhs + unit * kUnitLhs, args->lhs_stride, tile + unit, chunk, &sums[row]);
+      }
+    }
+    for (int64_t row = 0; row < args->m; ++row) finish_tile(args, row, column, &sums[row], 0);
   }
 }
 
