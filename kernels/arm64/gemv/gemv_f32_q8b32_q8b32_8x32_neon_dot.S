@@ -12,7 +12,7 @@
 //   v16-v23       int32 dot products of rows 4i..4i+3
 //   v24-v31       sums: rows 0-7, 16-23, 8-15, 24-31
 //
-// A block (32 columns): 1088 bytes, 1024 multiply-adds, 127 instructions, of which 64 sdot. Bound by
+// A block (32 columns): 1088 bytes, 1024 multiply-adds, 125 instructions, of which 64 sdot. Bound by
 // loads: 68 bytes of weights for every 4 sdot.
 #if defined(__aarch64__)
         .arch   armv8.2-a+dotprod
