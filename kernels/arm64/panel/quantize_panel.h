@@ -13,8 +13,9 @@ namespace midge::arm64 {
 /// those of later columns in steps of 16 * Shape::kTokens bytes. Returns the scale and the sum.
 template <typename Shape>
 static inline float quantize_panel_row(const float* in, int8_t* to, int32_t* sum) {
-  const uint32_t max = vmaxvq_u32(max_magnitudes(in, kPanelColumns));
-  const QuantizeScales s = quantize_scales(vdupq_n_u32(max));
+  uint32x4_t max = vdupq_n_u32(0);
+  for (int64_t c = 0; c < kPanelColumns; c += 32) max = vmaxq_u32(max, max_magnitudes(in + c));
+  const QuantizeScales s = quantize_scales(vdupq_n_u32(vmaxvq_u32(max)));
   int16x8_t sums = vdupq_n_s16(0);
   for (int64_t c = 0; c < kPanelColumns; c += 16) {
     const int8x16_t values = quantize_16(in + c, s.inverse);

@@ -28,16 +28,14 @@ static inline QuantizeScales quantize_scales(uint32x4_t max_bits) {
           vreinterpretq_f32_u32(vandq_u32(inverse, is_finite))};
 }
 
-/// The largest magnitudes of in[count], lane by lane. count: a multiple of 32.
-static inline uint32x4_t max_magnitudes(const float* in, int64_t count) {
-  uint32x4_t max[4] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-  for (int64_t i = 0; i < count; i += 32) {
-    for (int j = 0; j < 8; ++j) {
-      const float32x4_t magnitude = vabsq_f32(vld1q_f32(in + i + 4 * j));
-      max[j % 4] = vmaxq_u32(max[j % 4], vreinterpretq_u32_f32(magnitude));
-    }
+/// The largest magnitudes of in[32], lane by lane.
+static inline uint32x4_t max_magnitudes(const float* in) {
+  uint32x4_t v[8];
+  for (int i = 0; i < 8; ++i) {
+    v[i] = vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(in + 4 * i)));
   }
-  return vmaxq_u32(vmaxq_u32(max[0], max[1]), vmaxq_u32(max[2], max[3]));
+  return vmaxq_u32(vmaxq_u32(vmaxq_u32(v[0], v[1]), vmaxq_u32(v[2], v[3])),
+                   vmaxq_u32(vmaxq_u32(v[4], v[5]), vmaxq_u32(v[6], v[7])));
 }
 
 /// in[16] * inverse, rounded to nearest even.

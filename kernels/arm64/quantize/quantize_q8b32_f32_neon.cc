@@ -21,9 +21,9 @@ inline int16x8_t quantize_block(const float* in, float32x4_t inverse, LhsBlock* 
 
 /// in[kRunColumns] -> out[4]
 inline void quantize_run(const float* in, LhsBlock* out) {
-  const uint32x4_t max = vpmaxq_u32(
-      vpmaxq_u32(arm64::max_magnitudes(in, 32), arm64::max_magnitudes(in + 32, 32)),
-      vpmaxq_u32(arm64::max_magnitudes(in + 64, 32), arm64::max_magnitudes(in + 96, 32)));
+  const uint32x4_t max =
+      vpmaxq_u32(vpmaxq_u32(arm64::max_magnitudes(in), arm64::max_magnitudes(in + 32)),
+                 vpmaxq_u32(arm64::max_magnitudes(in + 64), arm64::max_magnitudes(in + 96)));
   const arm64::QuantizeScales s = arm64::quantize_scales(max);
   const int16x8_t sum0 = quantize_block(in, vdupq_laneq_f32(s.inverse, 0), out);
   const int16x8_t sum1 = quantize_block(in + 32, vdupq_laneq_f32(s.inverse, 1), out + 1);
