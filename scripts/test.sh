@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
-# emulator as two CPUs, then each fuzz target for a minute. All phases run even when an earlier one
+# emulator as two CPUs and its kernel tests as two more, then each fuzz target for a minute. All phases run even when an earlier one
 # failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N]
 #   --native-only  no cross build and no emulator
@@ -49,17 +49,22 @@ phase() {
 # test_log NAME: where the output of that test phase is kept.
 test_log() { printf '%s\n' "$logs_dir/${1// /-}.log"; }
 
-# run_ctest NAME PRESET: the tests of a preset, shown and kept.
+# The tests that depend on the CPU's ISA levels.
+kernel_tests='^(Kernels|Levels|CpuFeatures|HarnessSelfTest|Selection)\.'
+
+# run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown and kept.
 run_ctest() {
-  ctest --preset "$2" --parallel "$jobs" </dev/null 2>&1 | tee "$(test_log "$1")"
+  local name=$1 preset=$2
+  shift 2
+  ctest --preset "$preset" --parallel "$jobs" "$@" </dev/null 2>&1 | tee "$(test_log "$name")"
 }
 
-# test_phase NAME PRESET
+# test_phase NAME PRESET [OPTION...]
 test_phase() {
   if [ "$test_failed" = no ]; then
     quoted_test=$1
   fi
-  phase "$1" run_ctest "$1" "$2" || test_failed=yes
+  phase "$1" run_ctest "$@" || test_failed=yes
 }
 
 # build_phases PRESET: configures and builds; fails when the tests cannot be run.
@@ -80,6 +85,10 @@ fi
 if [ "$native_only" = no ] && build_phases arm64-emu; then
   for cpu in cortex-a53 max; do
     QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu
+  done
+  # Between the two lie the levels of these.
+  for cpu in cortex-a76 max,sve=off; do
+    QEMU_CPU=$cpu test_phase "test kernels arm64-emu $cpu" arm64-emu --tests-regex "$kernel_tests"
   done
 fi
 

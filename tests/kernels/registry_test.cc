@@ -1,5 +1,9 @@
-// The list of kernels, and the choice among them.
+// The list of kernels: names, files, completeness.
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <set>
+#include <string>
 
 #include <regex.h>
 
@@ -54,19 +58,68 @@ TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   ::regfree(&compiled);
 }
 
-TEST(Registry, SelectsByName) {
-  const auto selected = [](Op op, Encoding encoding) {
-    const KernelInfo* kernel = select_kernel(op, encoding);
-    return std::string(kernel == nullptr ? "none" : kernel->name);
-  };
-  EXPECT_EQ(selected(Op::kGemm, Encoding::kQ4B32), "gemm_f32_f32_q4b32_1x1_generic");
-  EXPECT_EQ(selected(Op::kAttn, Encoding::kF16), "attn_f32_f32_f16_generic");
-  EXPECT_EQ(selected(Op::kAttn, Encoding::kQ8B32), "none");
+// The source files below kernels/ that are kernels: in generic/, arm64/ or x86_64/ and named by a
+// level. Stem -> folder.
+std::multimap<std::string, std::string> kernel_files() {
+  std::multimap<std::string, std::string> files;
+  const std::filesystem::path root = std::filesystem::path(MIDGE_SOURCE_DIR) / "kernels";
+  for (const char* arch : {"generic", "arm64", "x86_64"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / arch)) {
+      const std::filesystem::path& path = entry.path();
+      if (path.extension() == ".cc" && !longest_level_of(path.stem()).empty()) {
+        files.emplace(path.stem(), arch);
+      }
+    }
+  }
+  return files;
+}
+
+TEST(Registry, EveryKernelHasItsFile) {
+  const std::multimap<std::string, std::string> files = kernel_files();
+  for (const KernelInfo& kernel : all_kernels()) {
+    ASSERT_EQ(files.count(kernel.name), 1u) << kernel.name;
+#if defined(__aarch64__)
+    const std::string arch = kernel.level == IsaLevel::kGeneric ? "generic" : "arm64";
+#else
+    const std::string arch = kernel.level == IsaLevel::kGeneric ? "generic" : "x86_64";
+#endif
+    EXPECT_EQ(files.find(kernel.name)->second, arch) << kernel.name;
+  }
+}
+
+TEST(Registry, EveryFileIsAKernel) {
+  std::ifstream file(std::string(MIDGE_SOURCE_DIR) + "/kernels/kernels.def");
+  const std::string list((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  for (const auto& [name, arch] : kernel_files()) {
+    const size_t at = list.find(' ' + name + ',');
+    ASSERT_NE(at, std::string::npos) << name;
+    EXPECT_EQ(list.find(' ' + name + ',', at + 1), std::string::npos) << name;
+  }
+}
+
+TEST(Registry, EveryKernelHasASpecification) {
+  for (const KernelInfo& kernel : all_kernels()) {
+    EXPECT_NE(select_kernel(kernel.op, kernel.encoding), nullptr) << kernel.name;
+  }
   // Every operation has a portable kernel for everything the loader accepts.
   for (int i = 0; i < kEncodingCount; ++i) {
-    EXPECT_NE(selected(Op::kGemm, static_cast<Encoding>(i)), "none");
-    EXPECT_NE(selected(Op::kDequantize, static_cast<Encoding>(i)), "none");
+    EXPECT_NE(select_kernel(Op::kGemm, static_cast<Encoding>(i)), nullptr);
+    EXPECT_NE(select_kernel(Op::kDequantize, static_cast<Encoding>(i)), nullptr);
   }
+}
+
+TEST(Registry, ALevelHasAllPrefillKernelsOrNone) {
+  std::set<std::pair<Op, Encoding>> wanted;
+  std::map<IsaLevel, std::set<std::pair<Op, Encoding>>> found;
+  for (const KernelInfo& kernel : all_kernels()) {
+    if (kernel.op != Op::kQuantizePanel && kernel.op != Op::kUnpack &&
+        kernel.op != Op::kGemmPanel) {
+      continue;
+    }
+    found[kernel.level].emplace(kernel.op, kernel.encoding);
+    wanted.emplace(kernel.op, kernel.encoding);
+  }
+  for (const auto& [level, kernels] : found) EXPECT_EQ(kernels, wanted) << isa_level_name(level);
 }
 
 }  // namespace

@@ -1,59 +1,16 @@
 // The levels of recorded CPUs, and of this one.
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-#include <string>
-
 #include <gtest/gtest.h>
 
 #include "engine/platform/cpu_features.h"
+#include "tests/harness/expected_levels.h"
 
 namespace midge {
 namespace {
 
-std::string names(IsaLevels levels) {
-  std::string text;
-  for (int i = 0; i < kIsaLevelCount; ++i) {
-    const auto level = static_cast<IsaLevel>(i);
-    if (!levels.has(level)) continue;
-    if (!text.empty()) text += ' ';
-    text += isa_level_name(level);
-  }
-  return text;
-}
-
-// Names of the bits of AT_HWCAP as in the "Features" line of /proc/cpuinfo, then of AT_HWCAP2
-// (Linux, arch/arm64/kernel/cpuinfo.c).
-constexpr const char* kHwcapNames[] = {
-    "fp",      "asimd", "evtstrm", "aes",   "pmull",    "sha1",   "sha2", "crc32",
-    "atomics", "fphp",  "asimdhp", "cpuid", "asimdrdm", "jscvt",  "fcma", "lrcpc",
-    "dcpop",   "sha3",  "sm3",     "sm4",   "asimddp",  "sha512", "sve",  "asimdfhm",
-    "dit",     "uscat", "ilrcpc",  "flagm", "ssbs",     "sb",     "paca", "pacg"};
-constexpr const char* kHwcap2Names[] = {"dcpodp",   "sve2",     "sveaes",  "svepmull", "svebitperm",
-                                        "svesha3",  "svesm4",   "flagm2",  "frint",    "svei8mm",
-                                        "svef32mm", "svef64mm", "svebf16", "i8mm",     "bf16",
-                                        "dgh",      "rng",      "bti",     "mte"};
-
-struct Arm64Words {
-  uint64_t hwcap = 0;
-  uint64_t hwcap2 = 0;
-};
-
-// The words behind a "Features" line. Later features than those named above are left out.
-Arm64Words arm64_words(const std::string& features) {
-  Arm64Words words;
-  std::istringstream stream(features);
-  std::string feature;
-  while (stream >> feature) {
-    for (size_t i = 0; i < std::size(kHwcapNames); ++i) {
-      if (feature == kHwcapNames[i]) words.hwcap |= uint64_t{1} << i;
-    }
-    for (size_t i = 0; i < std::size(kHwcap2Names); ++i) {
-      if (feature == kHwcap2Names[i]) words.hwcap2 |= uint64_t{1} << i;
-    }
-  }
-  return words;
-}
+using test::arm64_words;
+using test::Arm64Words;
+using test::expected_level_names;
+using test::level_names;
 
 struct Arm64Case {
   const char* cpu;
@@ -101,15 +58,15 @@ constexpr Arm64Case kArm64Cases[] = {
 TEST(CpuFeatures, RecordedArm64) {
   for (const Arm64Case& c : kArm64Cases) {
     const Arm64Words words = arm64_words(c.features);
-    EXPECT_EQ(names(arm64_isa_levels(words.hwcap, words.hwcap2)), c.levels) << c.cpu;
+    EXPECT_EQ(level_names(arm64_isa_levels(words.hwcap, words.hwcap2)), c.levels) << c.cpu;
   }
   // The words themselves, so that the table of names above is not its own witness.
-  EXPECT_EQ(names(arm64_isa_levels(0x887, 0)), "generic neon");              // Raspberry Pi 3
-  EXPECT_EQ(names(arm64_isa_levels(0x119FFF, 0)), "generic neon neon_dot");  // Graviton 2
+  EXPECT_EQ(level_names(arm64_isa_levels(0x887, 0)), "generic neon");              // Raspberry Pi 3
+  EXPECT_EQ(level_names(arm64_isa_levels(0x119FFF, 0)), "generic neon neon_dot");  // Graviton 2
   EXPECT_EQ(arm64_words(kArm64Cases[3].features).hwcap, 0x119FFFu);
-  EXPECT_EQ(names(arm64_isa_levels(0x119FFF, 0x2000)), "generic neon neon_dot neon_i8mm");
+  EXPECT_EQ(level_names(arm64_isa_levels(0x119FFF, 0x2000)), "generic neon neon_dot neon_i8mm");
   // i8mm without the dot product, which no core has, is no reason to run neon_i8mm.
-  EXPECT_EQ(names(arm64_isa_levels(0x887, 0x2000)), "generic neon");
+  EXPECT_EQ(level_names(arm64_isa_levels(0x887, 0x2000)), "generic neon");
 }
 
 struct X86Case {
@@ -141,57 +98,13 @@ constexpr X86Case kX86Cases[] = {
 
 TEST(CpuFeatures, RecordedX86) {
   for (const X86Case& c : kX86Cases) {
-    EXPECT_EQ(names(x86_64_isa_levels(c.words)), c.levels) << c.cpu;
+    EXPECT_EQ(level_names(x86_64_isa_levels(c.words)), c.levels) << c.cpu;
   }
 }
 
-#ifndef MIDGE_EMULATED
-// The value of a line "KEY : VALUE" of /proc/cpuinfo; empty without one.
-std::string cpuinfo_line(const std::string& key) {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    const size_t colon = line.find(':');
-    if (colon != std::string::npos && line.rfind(key, 0) == 0) return line.substr(colon + 1) + " ";
-  }
-  return "";
+TEST(CpuFeatures, ThisMachine) {
+  EXPECT_EQ(level_names(detect_isa_levels()), expected_level_names());
 }
-#endif
-
-// What detection must find here, from a source that it does not read: the emulated CPU's name, or
-// the kernel's list of features.
-std::string expected_levels() {
-#ifdef MIDGE_EMULATED
-  const char* variable = std::getenv("QEMU_CPU");
-  const std::string cpu = variable == nullptr ? "max" : variable;
-  if (cpu == "cortex-a53" || cpu == "cortex-a72") return "generic neon";
-  if (cpu == "cortex-a76" || cpu == "neoverse-n1") return "generic neon neon_dot";
-  if (cpu.rfind("max", 0) == 0) return "generic neon neon_dot neon_i8mm";
-  return "unknown QEMU_CPU " + cpu;
-#elif defined(__aarch64__)
-  const Arm64Words words = arm64_words(cpuinfo_line("Features"));
-  return names(arm64_isa_levels(words.hwcap, words.hwcap2));
-#elif defined(__x86_64__)
-  const std::string flags = cpuinfo_line("flags");
-  const auto has_all = [&](std::initializer_list<const char*> wanted) {
-    for (const char* flag : wanted) {
-      const std::string word = ' ' + std::string(flag) + ' ';
-      if (flags.find(word) == std::string::npos) return false;
-    }
-    return true;
-  };
-  // Linux clears the flags of registers that it does not save.
-  if (!has_all({"avx2", "fma", "f16c"})) return "generic";
-  if (!has_all({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"})) {
-    return "generic avx2";
-  }
-  return "generic avx2 avx512_vnni";
-#else
-  return "generic";
-#endif
-}
-
-TEST(CpuFeatures, ThisMachine) { EXPECT_EQ(names(detect_isa_levels()), expected_levels()); }
 
 }  // namespace
 }  // namespace midge

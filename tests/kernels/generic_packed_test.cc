@@ -1,0 +1,217 @@
+// What the scalar kernels of packed weights compute, against f64 arithmetic on the weights that
+// lookup reads.
+#include <algorithm>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "kernels/kernels.h"
+#include "tests/harness/test_data.h"
+
+namespace midge {
+namespace {
+
+constexpr Encoding kPacked[] = {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32,
+                                Encoding::kF16};
+constexpr int64_t kRows = 45;  // a tile and a part of one
+
+// [n, k] weights of packed tiles.
+std::vector<float> looked_up(Encoding encoding, const std::vector<uint8_t>& packed, int64_t n,
+                             int64_t k) {
+  const KernelTable table = make_kernel_table();
+  std::vector<float> weights(static_cast<size_t>(n * k));
+  for (int64_t row = 0; row < n; ++row) {
+    const LookupArgs args = {k, packed.data() + row / kTileRows * packed_tile_bytes(encoding, k),
+                             row % kTileRows, weights.data() + row * k};
+    table.lookup[static_cast<int>(encoding)](&args);
+  }
+  return weights;
+}
+
+struct Quantized {
+  std::vector<LhsBlock> blocks;
+  std::vector<float> values;  // what the blocks stand for
+};
+
+Quantized quantize(const std::vector<float>& in, int64_t m, int64_t k) {
+  const int64_t count = lhs_blocks(k);
+  Quantized result = {std::vector<LhsBlock>(static_cast<size_t>(m * count)), in};
+  for (int64_t i = 0; i < m; ++i) {
+    const QuantizeArgs args = {k, in.data() + i * k, result.blocks.data() + i * count};
+    quantize_q8b32_f32_generic(&args);
+    for (int64_t c = 0; c < k; ++c) {
+      const LhsBlock& block = result.blocks[static_cast<size_t>(i * count + c / 32)];
+      result.values[static_cast<size_t>(i * k + c)] =
+          block.scale * static_cast<float>(block.values[c % 32]);
+    }
+  }
+  return result;
+}
+
+TEST(GenericPacked, QuantizeRoundsToNearest) {
+  const int64_t k = 300;
+  std::vector<float> in = test::test_floats(test::DataSort::kNormal, k, 1);
+  in[5] = 100;  // a block with an outlier
+  in[70] = INFINITY;
+  in[100] = NAN;
+  for (int64_t c = 128; c < 160; ++c) in[static_cast<size_t>(c)] *= 0x1p-110f;
+  const Quantized q = quantize(in, 1, k);
+  ASSERT_EQ(q.blocks.size(), 16u);
+  for (size_t b = 0; b < q.blocks.size(); ++b) {
+    const LhsBlock& block = q.blocks[b];
+    int32_t sum = 0;
+    float max = 0;
+    for (size_t c = 0; c < 32; ++c) {
+      sum += block.values[c];
+      if (32 * b + c < in.size()) max = std::fmax(max, std::fabs(in[32 * b + c]));
+    }
+    EXPECT_EQ(block.correction, -8 * sum) << b;
+    if (b == 2 || b == 3) {  // with an infinity, a NaN
+      EXPECT_TRUE(std::isnan(block.scale)) << b;
+      EXPECT_EQ(sum, 0) << b;
+      continue;
+    }
+    const bool zero = b == 4 || b > 9;  // too small, beyond k
+    EXPECT_EQ(block.scale, zero ? 0.0f : max / 127) << b;
+    for (size_t c = 0; c < 32; ++c) {
+      if (zero || 32 * b + c >= in.size()) {
+        EXPECT_EQ(block.values[c], 0) << b << ' ' << c;
+      } else {
+        // Half a step, and the rounding of 127 / max and of the product.
+        EXPECT_NEAR(q.values[32 * b + c], in[32 * b + c], block.scale * 0.50002) << b << ' ' << c;
+      }
+    }
+  }
+}
+
+TEST(GenericPacked, GemvMultiplies) {
+  const KernelTable table = make_kernel_table();
+  for (const Encoding encoding : kPacked) {
+    for (const int64_t k : {1, 40, 256, 544}) {
+      const int64_t m = kGemvRowsMax;
+      const std::vector<uint8_t> packed =
+          test::test_packed(encoding, test::DataSort::kNormal, kRows, k, 2);
+      const std::vector<float> weights = looked_up(encoding, packed, kRows, k);
+      const std::vector<float> in = test::test_floats(test::DataSort::kNormal, m * k, 3);
+      const std::vector<float> addend = test::test_floats(test::DataSort::kNormal, kRows, 4);
+      const bool is_float = encoding == Encoding::kF16;
+      const Quantized q = is_float ? Quantized{{}, in} : quantize(in, m, k);
+      std::vector<float> out(static_cast<size_t>(m * kRows));
+      GemvArgs args = {};
+      args.m = m;
+      args.n = kRows;
+      args.k = k;
+      args.lhs = is_float ? static_cast<const void*>(in.data()) : q.blocks.data();
+      args.lhs_stride = is_float ? k * 4 : lhs_blocks(k) * static_cast<int64_t>(sizeof(LhsBlock));
+      args.rhs = packed.data();
+      args.addend = addend.data();
+      args.out = out.data();
+      args.out_stride = kRows * 4;
+      table.gemv[static_cast<int>(encoding)][m](&args);
+      for (int64_t i = 0; i < m; ++i) {
+        // Alone, the row is the same.
+        std::vector<float> alone(kRows);
+        GemvArgs one = args;
+        one.m = 1;
+        one.lhs = static_cast<const char*>(args.lhs) + i * args.lhs_stride;
+        one.out = alone.data();
+        table.gemv[static_cast<int>(encoding)][1](&one);
+        for (int64_t j = 0; j < kRows; ++j) {
+          const float found = out[static_cast<size_t>(i * kRows + j)];
+          EXPECT_EQ(found, alone[static_cast<size_t>(j)]) << i << ' ' << j;
+          double sum = addend[static_cast<size_t>(j)];
+          double magnitude = std::fabs(sum);
+          for (int64_t c = 0; c < k; ++c) {
+            const double product = double{q.values[static_cast<size_t>(i * k + c)]} *
+                                   weights[static_cast<size_t>(j * k + c)];
+            sum += product;
+            magnitude += std::fabs(product);
+          }
+          // A rounding per step of the sum, and four of scales and values.
+          const double steps = static_cast<double>(is_float ? k : (k + 31) / 32) + 5;
+          EXPECT_LE(std::fabs(found - sum), steps * 0x1p-24 * magnitude)
+              << encoding_info(encoding).name << " k " << k << ": " << i << ' ' << j;
+        }
+      }
+    }
+  }
+}
+
+// Turns the weights -128 of q8b32 to -127, the least that quantisers make. Under a scale of the
+// other sign than the panel's, 128 would wrap around.
+void make_negatable(std::vector<uint8_t>* packed) {
+  auto* units = reinterpret_cast<UnitQ8B32*>(packed->data());
+  for (size_t unit = 0; unit < packed->size() / sizeof(UnitQ8B32); ++unit) {
+    int8_t* values = &units[unit].values[0][0][0];
+    for (size_t i = 0; i < sizeof(units[unit].values); ++i) {
+      values[i] = std::max(values[i], int8_t{-127});
+    }
+  }
+}
+
+TEST(GenericPacked, PanelsMultiply) {
+  const KernelTable table = make_kernel_table();
+  const int64_t m = 3;
+  const int64_t k = 300;
+  const int64_t super_blocks = 2;
+  const std::vector<float> in = test::test_floats(test::DataSort::kNormal, m * k, 3);
+  std::vector<int8_t> values(static_cast<size_t>(super_blocks * m * kPanelColumns));
+  std::vector<float> scales(static_cast<size_t>(super_blocks * m));
+  std::vector<int32_t> sums(scales.size());
+  const QuantizePanelArgs quantize_args = {
+      0, m, k, in.data(), k * 4, {values.data(), scales.data(), sums.data(), m}};
+  table.quantize_panel(&quantize_args);
+  for (const Encoding encoding : {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+    std::vector<uint8_t> packed =
+        test::test_packed(encoding, test::DataSort::kNormal, kTileRows, k, 2);
+    if (encoding == Encoding::kQ8B32) make_negatable(&packed);
+    const std::vector<float> weights = looked_up(encoding, packed, kTileRows, k);
+    alignas(64) float acc[m * kTileRows];
+    std::vector<float> steps(kTileRows);  // of a row's int8 weights
+    for (int64_t s = 0; s < super_blocks; ++s) {
+      alignas(64) int8_t panel[kPanelBytes];
+      float panel_scales[kTileRows];
+      const UnpackArgs unpack_args = {
+          std::min(kPanelColumns, k - s * kPanelColumns),
+          packed.data() + packed_tile_bytes(encoding, s * kPanelColumns), panel, panel_scales};
+      table.unpack[static_cast<int>(encoding)](&unpack_args);
+      const GemmPanelArgs args = {m,
+                                  s == 0,
+                                  values.data() + s * m * kPanelColumns,
+                                  scales.data() + s * m,
+                                  sums.data() + s * m,
+                                  panel,
+                                  panel_scales,
+                                  acc};
+      table.gemm_panel(&args);
+      for (size_t j = 0; j < steps.size(); ++j)
+        steps[j] = std::fmax(steps[j], std::fabs(panel_scales[j]));
+    }
+    for (int64_t i = 0; i < m; ++i) {
+      double activations = 0;
+      double largest_activation = 0;
+      for (int64_t c = 0; c < k; ++c) {
+        const double a = std::fabs(in[static_cast<size_t>(i * k + c)]);
+        activations += a;
+        largest_activation = std::fmax(largest_activation, a);
+      }
+      for (int64_t j = 0; j < kTileRows; ++j) {
+        double sum = 0;
+        double magnitude = 0;
+        for (int64_t c = 0; c < k; ++c) {
+          const double w = weights[static_cast<size_t>(j * k + c)];
+          sum += in[static_cast<size_t>(i * k + c)] * w;
+          magnitude += std::fabs(w);
+        }
+        // Half a step of each activation and of each weight.
+        const double bound = 0.51 / 127 * largest_activation * magnitude +
+                             0.51 * steps[static_cast<size_t>(j)] * activations;
+        EXPECT_LE(std::fabs(acc[i * kTileRows + j] - sum), bound)
+            << encoding_info(encoding).name << ' ' << i << ' ' << j;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace midge

@@ -1,0 +1,32 @@
+// Every level that this machine has must run its kernels; those that it lacks are listed.
+#include <cstdio>
+
+#include <gtest/gtest.h>
+
+#include "tests/harness/expected_levels.h"
+#include "tests/harness/kernel_harness.h"
+
+namespace midge {
+namespace {
+
+TEST(Levels, ThoseOfThisMachineRun) {
+  const std::string expected = ' ' + test::expected_level_names() + ' ';
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    const auto level = static_cast<IsaLevel>(i);
+    const std::string name = isa_level_name(level);
+    const bool should_run = expected.find(' ' + name + ' ') != std::string::npos;
+    int count = 0;
+    for (const KernelInfo& kernel : all_kernels()) {
+      if (kernel.level != level) continue;
+      EXPECT_EQ(test::can_run(kernel), should_run) << kernel.name;
+      ++count;
+    }
+    if (count > 0) {
+      std::printf("[ levels   ] %-11s %3d kernels%s\n", name.c_str(), count,
+                  should_run ? "" : ", not run: this machine lacks it");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace midge
