@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
-# emulator as two CPUs and its kernel tests as two more, then each fuzz target for a minute. All phases run even when an earlier one
-# failed; the exit code is 1 then.
+# emulator as two CPUs and its kernel tests as two more, then each fuzz target for a minute. All
+# phases run even when an earlier one failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N]
 #   --native-only  no cross build and no emulator
 #   --jobs N       N jobs at a time (default: the number of processors)
