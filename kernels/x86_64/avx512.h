@@ -9,24 +9,14 @@
 #include <cstring>
 
 #include "kernels/kernel_types.h"
+#include "kernels/x86_64/stream.h"
 
 namespace midge::avx512 {
 
-/// How far the decode kernels prefetch, into the first cache level: past the end of a tile lies the
-/// next one. On Zen 4 with 2 threads this reads 1.07 times as fast as a plain summing loop; 2 KB and
-/// 8 KB are 1-5 % slower, prefetcht1 at any distance a quarter slower (docs/tuning-log.md).
-inline constexpr int64_t kPrefetchBytes = 4096;
-
-/// The prefetch that goes with the use of a line of a weight stream. This and load_stream are
-/// `asm volatile`, because g++ 12 otherwise gathers the prefetches of an unrolled loop at its head
-/// and loads a line once per use.
-static inline void prefetch_stream(const void* line) {
-  asm volatile("prefetcht0 %c1(%0)" : : "r"(line), "i"(kPrefetchBytes));
-}
-
-/// 64 aligned bytes of a weight stream.
+/// 64 aligned bytes of a weight stream. `asm volatile`, because g++ 12 otherwise loads a line once
+/// per use.
 static inline __m512i load_stream(const void* line) {
-  prefetch_stream(line);
+  x86::prefetch_stream(line);
   __m512i value;
   asm volatile("vmovdqa64 %1, %0" : "=v"(value) : "m"(*static_cast<const char(*)[64]>(line)));
   return value;

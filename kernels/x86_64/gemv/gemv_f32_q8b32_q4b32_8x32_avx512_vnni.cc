@@ -21,7 +21,7 @@ void gemv(const GemvArgs* args) {
     avx512::TileSums<kRows> sums;
     avx512::clear_sums(args, sums);
     for (int64_t b = 0; b < units; ++b, ++unit) {
-      avx512::prefetch_stream(unit->scales);
+      x86::prefetch_stream(unit->scales);
       avx512::add_nibbles(unit->nibbles, b, avx512::load_f16(unit->scales), sums);
     }
     avx512::store_sums(args, column, sums);

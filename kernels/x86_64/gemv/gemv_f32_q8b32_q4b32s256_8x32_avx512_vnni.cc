@@ -21,9 +21,9 @@ void gemv(const GemvArgs* args) {
     avx512::TileSums<kRows> sums;
     avx512::clear_sums(args, sums);
     for (int64_t u = 0; u < units; ++u, ++unit) {
-      avx512::prefetch_stream(unit->scales);
-      avx512::prefetch_stream(unit->sub_scales[0]);
-      avx512::prefetch_stream(unit->sub_scales[4]);
+      x86::prefetch_stream(unit->scales);
+      x86::prefetch_stream(unit->sub_scales[0]);
+      x86::prefetch_stream(unit->sub_scales[4]);
       const avx512::RowPair scales = avx512::load_f16(unit->scales);
       for (int64_t b = 0; b < 8; ++b) {
         const __m512i sub_scales = _mm512_cvtepu8_epi32(

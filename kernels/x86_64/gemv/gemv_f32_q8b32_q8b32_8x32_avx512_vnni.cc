@@ -22,7 +22,7 @@ void gemv(const GemvArgs* args) {
     avx512::TileSums<kRows> sums;
     avx512::clear_sums(args, sums);
     for (int64_t b = 0; b < units; ++b, ++unit) {
-      avx512::prefetch_stream(unit->scales);
+      x86::prefetch_stream(unit->scales);
       const avx512::RowPair scales = avx512::load_f16(unit->scales);
       __m512i low[kRows];
       __m512i high[kRows];
