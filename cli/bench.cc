@@ -53,8 +53,8 @@ class BenchRun {
   std::span<const int32_t> next_tokens(int64_t count) {
     tokens_.resize(static_cast<size_t>(count));
     for (int32_t& token : tokens_) {
-      token = static_cast<int32_t>(uniform_at(kTokenSeed, drawn_++) *
-                                   static_cast<double>(vocab_size_));
+      token =
+          static_cast<int32_t>(uniform_at(kTokenSeed, drawn_++) * static_cast<double>(vocab_size_));
     }
     return tokens_;
   }

@@ -9,9 +9,9 @@ namespace midge {
 enum class OpKind : uint8_t {
   kEmbed,
   kNorm,
-  kQuantize,   ///< activations for the linear layers
-  kLinear,     ///< matrix products
-  kRope,       ///< rotation and storing of keys and values
+  kQuantize,  ///< activations for the linear layers
+  kLinear,    ///< matrix products
+  kRope,      ///< rotation and storing of keys and values
   kAttention,
   kElementwise,  ///< silu * mul, residuals
 };

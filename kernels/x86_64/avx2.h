@@ -20,6 +20,20 @@ static inline __m256i load_stream(const void* bytes) {
   return value;
 }
 
+/// The same, not before `sum` is computed: 16 registers do not hold the lines that the compilers
+/// would load ahead. No instruction waits for this.
+static inline __m256i load_stream_after(__m256i& sum, const void* bytes) {
+  __m256i value;
+  asm volatile("vmovdqa %2, %0"
+               : "=x"(value), "+x"(sum)
+               : "m"(*static_cast<const char(*)[32]>(bytes)));
+  return value;
+}
+
+/// Between two passes over a block: what the first one broadcast is not kept for the second, which
+/// would spill it.
+static inline void forget_loads() { asm volatile("" : : : "memory"); }
+
 /// 4 bytes of activations in every lane.
 static inline __m256i broadcast_group(const int8_t* values) {
   int32_t group;

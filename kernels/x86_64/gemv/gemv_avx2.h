@@ -65,6 +65,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
   for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 2
     for (int first = 0; first < kRows; first += kGroup) {
+      forget_loads();
       const int count = kRows - first < kGroup ? kRows - first : kGroup;
       __m256i low[kGroup];
       __m256i high[kGroup];
@@ -73,7 +74,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
 #pragma GCC unroll 8
       for (int g = 0; g < 8; ++g) {
         if (half == 0 && first == 0) x86::prefetch_stream(lines[g]);
-        const __m256i line = load_stream(lines[g] + 32 * half);
+        const __m256i line = load_stream_after(low[0], lines[g] + 32 * half);
         const __m256i weights_low = _mm256_and_si256(line, low_nibbles);
         const __m256i shifted = _mm256_and_si256(_mm256_srli_epi16(line, 4), low_nibbles);
         const __m256i weights_high = _mm256_xor_si256(shifted, sign_bits);
