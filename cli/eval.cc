@@ -15,6 +15,7 @@ struct Options {
   RunOptions run;
   std::string file;
   int64_t window = 512;
+  std::string role = "prompt";
 };
 
 Status eval_command(const Options& options) {
@@ -27,11 +28,12 @@ Status eval_command(const Options& options) {
   MIDGE_RETURN_IF_ERROR(loaded.tokenizer->encode(text, SpecialTokens::kAsText, &tokens));
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
+  const RowRole role = options.role == "generated" ? RowRole::kGenerated : RowRole::kPrompt;
   Result<PerplexityResult> result = PerplexityResult();
   {
     ProgressBar bar("evaluating");
     result = measure_perplexity(
-        *loaded.session, tokens, options.window, [&](const PerplexityResult& so_far) {
+        *loaded.session, tokens, options.window, role, [&](const PerplexityResult& so_far) {
           bar.update(so_far.windows * options.window, static_cast<int64_t>(tokens.size()));
           return !interrupted();
         });
@@ -41,7 +43,8 @@ Status eval_command(const Options& options) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.eval").member("version", int64_t{1});
     json.member("model", loaded.path).member("file", options.file);
-    json.member("window", options.window).member("tokens", result->tokens);
+    json.member("window", options.window).member("role", options.role);
+    json.member("tokens", result->tokens);
     json.member("scored", result->scored).member("nll_sum", result->nll_sum);
     json.member("perplexity", result->perplexity).end_object();
     print_json(json);
@@ -61,6 +64,11 @@ void add_eval_command(CLI::App& app, Command* run) {
   command->add_option("--perplexity", options->file, "Text file")->required();
   command->add_option("--window", options->window, "Tokens per window")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
+      ->capture_default_str();
+  command
+      ->add_option("--role", options->role,
+                   "Arithmetic of packed weights: as for a prompt, or as for generated tokens")
+      ->check(CLI::IsMember({"prompt", "generated"}))
       ->capture_default_str();
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return eval_command(*options); }; });

@@ -62,10 +62,10 @@ inline constexpr bool find_encoding(std::string_view name, Encoding* encoding) {
   return false;
 }
 
-/// Bytes of a row of k weights; k is a multiple of the block.
+/// Bytes of a row of k weights, in whole blocks.
 inline constexpr int64_t encoded_row_bytes(Encoding encoding, int64_t k) {
   const EncodingInfo& info = encoding_info(encoding);
-  return k / info.block_elements * info.block_bytes;
+  return (k + info.block_elements - 1) / info.block_elements * info.block_bytes;
 }
 
 // Blocks as they lie in files. Scales are f16. In every block of 32, byte j of `nibbles` holds

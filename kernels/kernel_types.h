@@ -18,7 +18,7 @@ namespace midge {
 struct GemmArgs {
   int64_t m;
   int64_t n;
-  int64_t k;  // a multiple of the encoding's block
+  int64_t k;  // the last block of a row may be partly used
   const float* lhs;
   int64_t lhs_stride;
   const void* rhs;  // aligned to 2 bytes
@@ -32,7 +32,7 @@ using GemmFunction = void (*)(const GemmArgs*);
 
 /// out[k] = the weights of one row, as f32.
 struct DequantizeArgs {
-  int64_t k;        // a multiple of the encoding's block
+  int64_t k;        // the last block may be partly used
   const void* row;  // aligned to 2 bytes
   float* out;
 };

@@ -11,7 +11,7 @@ namespace midge {
 bool can_encode(Encoding encoding);
 
 /// Encodes in[k] into blocks, rounded up to whole blocks with zeros.
-/// out: encoded_row_bytes(encoding, k rounded up to a multiple of the block).
+/// out: [encoded_row_bytes(encoding, k)].
 /// Numbers out of f16's range, infinities and NaN give scales (or f16 weights) that are not finite.
 void encode_row(Encoding encoding, const float* in, int64_t k, void* out);
 

@@ -1,6 +1,7 @@
 #include "engine/ops/pack.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "engine/core/aligned_buffer.h"
@@ -28,14 +29,13 @@ void put_nibbles(const uint8_t* nibbles, int row, uint8_t (*lines)[64]) {
   }
 }
 
-// A block of a row into its unit. Returns false if it has a number that is not finite.
-bool put_block(const BlockQ4B32& block, int row, UnitQ4B32* unit) {
+// A block of a row into its unit.
+void put_block(const BlockQ4B32& block, int row, UnitQ4B32* unit) {
   unit->scales[row] = block.scale;
   put_nibbles(block.nibbles, row, unit->nibbles);
-  return is_finite(block.scale);
 }
 
-bool put_block(const BlockQ4B32S256& block, int row, UnitQ4B32S256* unit) {
+void put_block(const BlockQ4B32S256& block, int row, UnitQ4B32S256* unit) {
   unit->scales[row] = block.scale;
   for (int b = 0; b < 8; ++b) {
     const int sub_scale = (block.sub_scales[b / 2] >> (4 * (b % 2))) & 15;
@@ -43,34 +43,26 @@ bool put_block(const BlockQ4B32S256& block, int row, UnitQ4B32S256* unit) {
     byte = static_cast<uint8_t>(byte | (row < 16 ? sub_scale : sub_scale << 4));
     put_nibbles(block.nibbles + 16 * b, row, unit->nibbles[b]);
   }
-  return is_finite(block.scale);
 }
 
-bool put_block(const BlockQ8B32& block, int row, UnitQ8B32* unit) {
+void put_block(const BlockQ8B32& block, int row, UnitQ8B32* unit) {
   unit->scales[row] = block.scale;
   for (int i = 0; i < 32; ++i) {
     unit->values[i / 4][row / 16][row % 16 * 4 + i % 4] = block.values[i];
   }
-  return is_finite(block.scale);
 }
 
-bool put_block(const uint16_t& weight, int row, UnitF16* unit) {
-  unit->values[row] = weight;
-  return is_finite(weight);
-}
+void put_block(const uint16_t& weight, int row, UnitF16* unit) { unit->values[row] = weight; }
 
-// The blocks of one row of a tile into its units. Returns the first bad block, or -1.
+// The blocks of one row of a tile into its units.
 template <typename Block, typename Unit>
-int64_t put_row(const void* blocks, int64_t count, int row, uint8_t* tile) {
+void put_row(const void* blocks, int64_t count, int row, uint8_t* tile) {
   const auto* from = static_cast<const Block*>(blocks);
   auto* to = reinterpret_cast<Unit*>(tile);
-  for (int64_t b = 0; b < count; ++b) {
-    if (!put_block(from[b], row, to + b)) return b;
-  }
-  return -1;
+  for (int64_t b = 0; b < count; ++b) put_block(from[b], row, to + b);
 }
 
-int64_t put_row(Encoding target, const void* blocks, int64_t count, int row, uint8_t* tile) {
+void put_row(Encoding target, const void* blocks, int64_t count, int row, uint8_t* tile) {
   switch (target) {
     case Encoding::kQ4B32: return put_row<BlockQ4B32, UnitQ4B32>(blocks, count, row, tile);
     case Encoding::kQ4B32S256:
@@ -80,32 +72,41 @@ int64_t put_row(Encoding target, const void* blocks, int64_t count, int row, uin
   }
 }
 
-int64_t padded_columns(Encoding target, int64_t k) {
-  return round_up(k, encoding_info(target).block_elements);
+int64_t block_count(Encoding encoding, int64_t k) {
+  return ceil_div(k, encoding_info(encoding).block_elements);
 }
 
-}  // namespace
-
-bool can_pack(Encoding encoding, Encoding target) {
-  return packed_info(target).unit_elements > 0 && (encoding == target || can_encode(target));
+// The first of `count` blocks that is not finite, or -1. Every encoding that has a packed form
+// begins its blocks with an f16: the scale, or the weight itself.
+int64_t first_bad_block(Encoding encoding, const void* blocks, int64_t count) {
+  const auto* at = static_cast<const uint8_t*>(blocks);
+  for (int64_t b = 0; b < count; ++b, at += encoding_info(encoding).block_bytes) {
+    uint16_t half;
+    std::memcpy(&half, at, sizeof(half));
+    if (!is_finite(half)) return b;
+  }
+  return -1;
 }
 
-int64_t packed_bytes(const WeightMatrix& w, Encoding target) {
-  return w.tile_count() * packed_tile_bytes(target, w.k);
+void keep_smallest(std::atomic<int64_t>& kept, int64_t value) {
+  int64_t seen = kept.load();
+  while (value < seen && !kept.compare_exchange_weak(seen, value)) {
+  }
 }
 
-Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
-                   Encoding target, const std::string& what, uint8_t* out) {
-  const int64_t columns = padded_columns(target, w.k);
-  const int64_t blocks = columns / encoding_info(target).block_elements;
-  const int64_t tile_bytes = packed_tile_bytes(target, w.k);
+// Calls put(row, blocks) for every row of `w` as blocks of `target`, the rows of a tile in order
+// on one worker. Errors: those of pack_matrix; then some rows may not have been put.
+template <typename Put>
+Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+                        Encoding target, const std::string& what, const Put& put) {
+  const int64_t blocks = block_count(target, w.k);
   // Room per worker for a row as f32 and one in the target's row form.
   const int64_t float_bytes = round_up(w.k * static_cast<int64_t>(sizeof(float)), 64);
-  const int64_t room = float_bytes + round_up(encoded_row_bytes(target, columns), 64);
+  const int64_t room = float_bytes + round_up(encoded_row_bytes(target, w.k), 64);
   MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer rows,
                          AlignedBuffer::create(room * team.thread_count(), "rows to encode"));
-  std::atomic<int64_t> bad_row = -1;
-  std::atomic<int64_t> bad_block = -1;
+  constexpr int64_t kNone = INT64_MAX;
+  std::atomic<int64_t> bad = kNone;  // row * blocks + block of the first that is not finite
   const DequantizeFunction dequantize = kernels.dequantize[static_cast<int>(w.encoding)];
   team.run([&](const Worker& worker) {
     auto* floats = reinterpret_cast<float*>(rows.data() + worker.index() * room);
@@ -120,23 +121,46 @@ Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const Wei
           encode_row(target, floats, w.k, encoded);
           from = encoded;
         }
-        const int64_t bad = put_row(target, from, blocks, static_cast<int>(row % kTileRows),
-                                    out + tile * tile_bytes);
-        if (bad >= 0) {
-          bad_row = row;
-          bad_block = bad;
-        }
+        const int64_t bad_block = first_bad_block(target, from, blocks);
+        if (bad_block >= 0) return keep_smallest(bad, row * blocks + bad_block);
+        put(row, from);
       }
     });
   });
-  if (bad_row >= 0) {
-    return make_status(StatusCode::kInvalidFile,
-                       "%s: row %lld, column %lld: the %s is infinite or not a number as f16",
-                       what.c_str(), static_cast<long long>(bad_row),
-                       static_cast<long long>(bad_block * encoding_info(target).block_elements),
-                       target == Encoding::kF16 ? "weight" : "scale of the block");
-  }
-  return Status();
+  if (bad == kNone) return Status();
+  return make_status(StatusCode::kInvalidFile,
+                     "%s: row %lld, column %lld: the %s is infinite or not a number as f16",
+                     what.c_str(), static_cast<long long>(bad / blocks),
+                     static_cast<long long>(bad % blocks * encoding_info(target).block_elements),
+                     target == Encoding::kF16 ? "weight" : "scale of the block");
+}
+
+}  // namespace
+
+bool can_pack(Encoding encoding, Encoding target) {
+  return packed_info(target).unit_elements > 0 && (encoding == target || can_encode(target));
+}
+
+int64_t packed_bytes(const WeightMatrix& w, Encoding target) {
+  return w.tile_count() * packed_tile_bytes(target, w.k);
+}
+
+Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+                   Encoding target, const std::string& what, uint8_t* out) {
+  const int64_t blocks = block_count(target, w.k);
+  const int64_t tile_bytes = packed_tile_bytes(target, w.k);
+  return for_encoded_rows(team, kernels, w, target, what, [&](int64_t row, const void* from) {
+    put_row(target, from, blocks, static_cast<int>(row % kTileRows),
+            out + row / kTileRows * tile_bytes);
+  });
+}
+
+Status encode_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+                     Encoding target, const std::string& what, uint8_t* out) {
+  const int64_t row_bytes = encoded_row_bytes(target, w.k);
+  return for_encoded_rows(team, kernels, w, target, what, [&](int64_t row, const void* from) {
+    std::memcpy(out + row * row_bytes, from, static_cast<size_t>(row_bytes));
+  });
 }
 
 }  // namespace midge

@@ -1,4 +1,5 @@
-// Row-form weights into the packed layout of kernels/packed.h.
+// Weights in other forms than their file's: the packed layout of kernels/packed.h, or rows of
+// another encoding.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,14 @@ int64_t packed_bytes(const WeightMatrix& w, Encoding target);
 
 /// Packs `w` as `target` into out[packed_bytes], aligned to 64; the memory is zero before.
 /// what: names the matrix in messages.
-/// Errors: invalid_file (a scale or an f16 weight is infinite or not a number), out_of_memory.
+/// Errors: invalid_file (a scale or an f16 weight is infinite or not a number; the message has the
+/// first one's row and column), out_of_memory.
 Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
                    Encoding target, const std::string& what, uint8_t* out);
+
+/// The rows of `w` as `target`, which can_encode, into out[w.n * encoded_row_bytes(target, w.k)]:
+/// the same weights as pack_matrix's. Errors: those of pack_matrix.
+Status encode_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+                     Encoding target, const std::string& what, uint8_t* out);
 
 }  // namespace midge

@@ -1,5 +1,6 @@
 #include "engine/session/executor.h"
 
+#include "engine/core/checked_math.h"
 #include "engine/ops/encode.h"
 #include "engine/ops/pack.h"
 
@@ -36,38 +37,53 @@ std::vector<NamedMatrix> linear_matrices(ModelWeights& weights) {
   return matrices;
 }
 
-// What a matrix is packed as: nothing if it stays in place.
-std::optional<Encoding> packed_encoding(const WeightMatrix& w, const ExecutorOptions& options) {
+// What a matrix is copied as, packed or in rows: nothing if it stays in place.
+std::optional<Encoding> copied_encoding(const WeightMatrix& w, const ExecutorOptions& options) {
   const Encoding target = options.weights.value_or(w.encoding);
-  if (!can_pack(w.encoding, target)) return std::nullopt;
-  return target;
+  if (options.arithmetic == Arithmetic::kPacked) {
+    return can_pack(w.encoding, target) ? std::optional(target) : std::nullopt;
+  }
+  return w.encoding != target ? std::optional(target) : std::nullopt;
+}
+
+int64_t copy_bytes(const WeightMatrix& w, Encoding target, Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kPacked ? packed_bytes(w, target)
+                                           : round_up(w.n * encoded_row_bytes(target, w.k), 64);
 }
 
 }  // namespace
 
-Status Executor::pack(const ExecutorOptions& options, const Progress& on_progress) {
+Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on_progress) {
   std::vector<NamedMatrix> matrices = linear_matrices(weights_);
   int64_t total = 0;
   for (const NamedMatrix& matrix : matrices) {
-    const std::optional<Encoding> target = packed_encoding(*matrix.w, options);
-    if (target.has_value()) total += midge::packed_bytes(*matrix.w, *target);
+    const std::optional<Encoding> target = copied_encoding(*matrix.w, options);
+    if (target.has_value()) total += copy_bytes(*matrix.w, *target, options.arithmetic);
   }
   if (total == 0) return Status();
-  MIDGE_ASSIGN_OR_RETURN(packed_, AlignedBuffer::create(total, "packed weights"));
-  if (options.huge_pages) packed_.prefer_huge_pages();
+  MIDGE_ASSIGN_OR_RETURN(copies_, AlignedBuffer::create(total, "copies of the weights"));
+  if (options.huge_pages) copies_.prefer_huge_pages();
   packed_bytes_ += total;
   int64_t done = 0;
   for (const NamedMatrix& matrix : matrices) {
     WeightMatrix& w = *matrix.w;
-    const std::optional<Encoding> target = packed_encoding(w, options);
+    const std::optional<Encoding> target = copied_encoding(w, options);
     if (!target.has_value()) continue;
-    uint8_t* out = packed_.data() + done;
+    uint8_t* out = copies_.data() + done;
     const std::string what = model_.source().path() + ": " + matrix.name;
-    MIDGE_RETURN_IF_ERROR(pack_matrix(team_, kernels_, w, *target, what, out));
-    w.packed = out;
-    w.packed_encoding = *target;
-    done += midge::packed_bytes(w, *target);
-    model_.source().release_pages(w.data, w.bytes());
+    const WeightMatrix in_file = w;
+    if (options.arithmetic == Arithmetic::kPacked) {
+      MIDGE_RETURN_IF_ERROR(pack_matrix(team_, kernels_, w, *target, what, out));
+      w.packed = out;
+      w.packed_encoding = *target;
+    } else {
+      MIDGE_RETURN_IF_ERROR(encode_matrix(team_, kernels_, w, *target, what, out));
+      w.encoding = *target;
+      w.data = out;
+      w.row_stride = encoded_row_bytes(*target, w.k);
+    }
+    done += copy_bytes(in_file, *target, options.arithmetic);
+    model_.source().release_pages(in_file.data, in_file.bytes());
     if (on_progress != nullptr) on_progress(done, total);
   }
   if (model_.config().tied_head) weights_.embedding = weights_.head;
@@ -108,10 +124,10 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team)));
   executor->isa_ = options.isa;
   executor->kernels_ = make_kernel_table({options.isa, options.kernels});
-  if (options.arithmetic == Arithmetic::kPacked) {
-    MIDGE_RETURN_IF_ERROR(executor->pack(options, on_progress));
-  } else if (options.arithmetic == Arithmetic::kXnnpack) {
+  if (options.arithmetic == Arithmetic::kXnnpack) {
     MIDGE_RETURN_IF_ERROR(executor->make_dense_operators(on_progress));
+  } else {
+    MIDGE_RETURN_IF_ERROR(executor->copy_weights(options, on_progress));
   }
   return executor;
 }

@@ -19,24 +19,25 @@ namespace midge {
 /// How matrices are multiplied.
 enum class Arithmetic {
   kPacked,   ///< packed copies with int8 activations for quantised and f16 weights, in place else
-  kFloat,    ///< f32 activations on the rows in place: slow, the reference for quality
+  kFloat,    ///< f32 activations on rows of weights: slow, the reference for quality
   kXnnpack,  ///< as kFloat, but f32, f16 and bf16 weights through XNNPACK on an f32 copy
 };
 
 struct ExecutorOptions {
   int threads = 0;  ///< 1..256; 0: one per core of this process
   Arithmetic arithmetic = Arithmetic::kPacked;
-  /// Encodes the matrices with can_encode's encoding first; kPacked only. Nothing: as in the files.
+  /// Encodes the matrices with can_encode's encoding first, for kFloat as copies of their rows; not
+  /// for kXnnpack. Nothing: as in the files.
   std::optional<Encoding> weights;
   IsaLevels isa;           ///< levels that kernels are chosen from
   std::string kernels;     ///< names of kernels to prefer, see KernelChoice; empty: none
-  bool huge_pages = true;  ///< ask for large pages for the packed weights
+  bool huge_pages = true;  ///< ask for large pages for the copies of the weights
 };
 
 /// Shared by the sessions of one model; runs one step at a time.
 class Executor {
  public:
-  /// on_progress(done, total), if given, is called while weights are packed.
+  /// on_progress(done, total), if given, is called while weights are copied.
   /// Errors: invalid_argument, invalid_file (weights that are infinite or not numbers), unsupported
   /// (no XNNPACK in this build), out_of_memory.
   static Result<std::unique_ptr<Executor>> create(
@@ -53,13 +54,13 @@ class Executor {
   IsaLevels isa() const { return isa_; }
   int thread_count() const { return team_.thread_count(); }
   const WorkerTeam& team() const { return team_; }
-  /// The packed weights; empty if none are.
+  /// The copies of the weights, packed or encoded; empty if all stay in place.
   std::span<const uint8_t> packed() const {
-    return {packed_.data(), static_cast<size_t>(packed_.bytes())};
+    return {copies_.data(), static_cast<size_t>(copies_.bytes())};
   }
   /// Keeps times of operations in *profile from now on; null: no more. Not during a step.
   void set_profile(OpProfile* profile) { profile_ = profile; }
-  /// Anonymous memory of packed weights.
+  /// Anonymous memory of the copies, XNNPACK's included.
   int64_t packed_bytes() const { return packed_bytes_; }
 
  private:
@@ -68,7 +69,7 @@ class Executor {
   Executor(const Model& model, WorkerTeam team)
       : model_(model), weights_(model.weights()), team_(std::move(team)) {}
 
-  Status pack(const ExecutorOptions& options, const Progress& on_progress);
+  Status copy_weights(const ExecutorOptions& options, const Progress& on_progress);
   Status make_dense_operators(const Progress& on_progress);
 
   const Model& model_;
@@ -76,7 +77,7 @@ class Executor {
   WorkerTeam team_;
   IsaLevels isa_;
   KernelTable kernels_ = {};
-  AlignedBuffer packed_;
+  AlignedBuffer copies_;
   std::vector<std::unique_ptr<DenseOperator>> dense_;
   int64_t packed_bytes_ = 0;
   OpProfile* profile_ = nullptr;

@@ -20,7 +20,7 @@ double negative_log_likelihood(std::span<const float> logits, int32_t token) {
 }  // namespace
 
 Result<PerplexityResult> measure_perplexity(
-    Session& session, std::span<const int32_t> tokens, int64_t window,
+    Session& session, std::span<const int32_t> tokens, int64_t window, RowRole role,
     const std::function<bool(const PerplexityResult&)>& on_window) {
   if (window < 2 || window > session.context_length()) {
     return make_status(StatusCode::kInvalidArgument, "window of %lld tokens, expected 2..%lld",
@@ -52,7 +52,7 @@ Result<PerplexityResult> measure_perplexity(
     MIDGE_RETURN_IF_ERROR(session.truncate(0));
     StepOutputs outputs;
     outputs.hidden_normed = hidden;
-    MIDGE_RETURN_IF_ERROR(session.step(text, outputs));
+    MIDGE_RETURN_IF_ERROR(session.step(text, outputs, role));
     const auto scored = static_cast<int64_t>(text.size()) - 1;
     for (int64_t row = 0; row < scored; row += kRowsPerPiece) {
       const int64_t rows = std::min(kRowsPerPiece, scored - row);

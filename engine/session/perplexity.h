@@ -19,10 +19,11 @@ struct PerplexityResult {
 /// Cuts `tokens` into consecutive windows of `window` tokens, the last one shorter (left out if it
 /// has fewer than 2); runs each alone from position 0 and scores its tokens 1 .. window - 1 by the
 /// softmax over the whole vocabulary, padding rows included. window: 2..session's context length.
+/// role: that of every token, which decides the arithmetic of packed weights in the layers.
 /// on_window, if given, gets the result so far; returning false ends with `cancelled`.
 /// The session is emptied. Errors: invalid_argument (window, fewer than 2 tokens), those of step.
 Result<PerplexityResult> measure_perplexity(
-    Session& session, std::span<const int32_t> tokens, int64_t window,
+    Session& session, std::span<const int32_t> tokens, int64_t window, RowRole role,
     const std::function<bool(const PerplexityResult&)>& on_window);
 
 }  // namespace midge

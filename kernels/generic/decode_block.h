@@ -8,8 +8,8 @@
 
 namespace midge::generic {
 
-// Decoders turn `count` weights from element `start` of a row into f32. start and count are
-// multiples of kBlock.
+// Decoders turn `count` weights from element `start` of a row into f32. start is a multiple of
+// kBlock.
 
 struct DecodeF32 {
   static constexpr int64_t kBlock = 1;
@@ -41,7 +41,12 @@ struct DecodeBlocks {
   static constexpr int64_t kBlock = kElements;
   static void run(const void* row, int64_t start, int64_t count, float* out) {
     const auto* block = static_cast<const Block*>(row) + start / kBlock;
-    for (int64_t i = 0; i < count; i += kBlock, ++block) decode(*block, out + i);
+    int64_t i = 0;
+    for (; i + kBlock <= count; i += kBlock, ++block) decode(*block, out + i);
+    if (i == count) return;
+    float last[kBlock];
+    decode(*block, last);
+    std::memcpy(out + i, last, static_cast<size_t>(count - i) * sizeof(float));
   }
 };
 

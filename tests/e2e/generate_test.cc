@@ -193,7 +193,7 @@ TEST_P(Bundled, PerplexityLikeTransformers) {
     double seen = 0;
     PerplexityResult last;
     const auto result = measure_perplexity(
-        *loaded.run.session, tokens, window, [&](const PerplexityResult& so_far) {
+        *loaded.run.session, tokens, window, RowRole::kPrompt, [&](const PerplexityResult& so_far) {
           const auto i = static_cast<size_t>(so_far.windows - 1);
           EXPECT_NEAR(so_far.nll_sum - seen, window_nll[i], 0.1) << "window " << i;
           seen = so_far.nll_sum;

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include <gtest/gtest.h>
+
 #include "engine/core/status.h"
 #include "engine/session/random.h"
 
@@ -73,6 +75,14 @@ void add_layer(TensorFactory& make, const std::string& p, const CheckpointShape&
 void SafetensorsWriter::add(const std::string& name, const std::string& dtype,
                             const std::vector<int64_t>& shape, const std::string& bytes) {
   entries_.push_back({name, dtype, shape, bytes});
+}
+
+std::string& SafetensorsWriter::bytes_of(const std::string& name) {
+  for (Entry& entry : entries_) {
+    if (entry.name == name) return entry.bytes;
+  }
+  ADD_FAILURE() << "no tensor " << name;
+  return entries_.front().bytes;
 }
 
 std::string SafetensorsWriter::bytes(size_t padding) const {

@@ -15,6 +15,8 @@ class SafetensorsWriter {
  public:
   void add(const std::string& name, const std::string& dtype, const std::vector<int64_t>& shape,
            const std::string& bytes);
+  /// The bytes of a tensor that was added, to be changed in place.
+  std::string& bytes_of(const std::string& name);
   /// Header and buffer; `padding` spaces more at the end of the header move the tensors.
   std::string bytes(size_t padding = 0) const;
 

@@ -17,7 +17,7 @@ void open(const RunSetup& setup, Running* out) {
   options.threads = setup.threads;
   options.arithmetic = setup.arithmetic;
   options.weights = setup.weights;
-  options.isa = detect_isa_levels();
+  options.isa = setup.isa.value_or(detect_isa_levels());
   auto executor = Executor::create(*out->model, options);
   MIDGE_ASSERT_OK(executor);
   out->executor = std::move(*executor);
@@ -47,16 +47,27 @@ std::vector<int32_t> random_tokens(size_t count, int64_t vocab_size, uint64_t se
   return tokens;
 }
 
-std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens) {
+std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens, RowRole role) {
   std::vector<float> logits(tokens.size() *
                             static_cast<size_t>(session.model().config().vocab_size));
   const std::vector<int32_t> rows = all_rows(tokens.size());
   StepOutputs outputs;
   outputs.logits_rows = rows;
   outputs.logits = logits.data();
-  const Status status = session.step(tokens, outputs);
+  const Status status = session.step(tokens, outputs, role);
   EXPECT_TRUE(status.ok()) << status.message();
   return logits;
+}
+
+std::vector<float> step_logits_in_pieces(Session& session, std::span<const int32_t> tokens,
+                                         size_t piece, RowRole role) {
+  std::vector<float> all;
+  for (size_t start = 0; start < tokens.size(); start += piece) {
+    const std::vector<float> some =
+        step_logits(session, tokens.subspan(start, std::min(piece, tokens.size() - start)), role);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
 }
 
 float relative_error(std::span<const float> expected, std::span<const float> found) {

@@ -18,6 +18,7 @@ struct RunSetup {
   int threads = 2;
   Arithmetic arithmetic = Arithmetic::kFloat;
   std::optional<Encoding> weights = std::nullopt;
+  std::optional<IsaLevels> isa = std::nullopt;  ///< nothing: those of this machine
 };
 
 struct Running {
@@ -39,7 +40,12 @@ std::vector<int32_t> all_rows(size_t count);
 std::vector<int32_t> random_tokens(size_t count, int64_t vocab_size, uint64_t seed = 1);
 
 /// Feeds `tokens` in one step; returns the logits of every row, [tokens, vocab_size].
-std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens);
+std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens,
+                               RowRole role = RowRole::kPrompt);
+
+/// The same in steps of at most `piece` tokens.
+std::vector<float> step_logits_in_pieces(Session& session, std::span<const int32_t> tokens,
+                                         size_t piece, RowRole role = RowRole::kPrompt);
 
 /// Largest difference as a fraction of the range of `expected`; NaN if one is NaN or the
 /// sizes differ.

@@ -79,7 +79,7 @@ void expect_no_allocations(const test::RunSetup& setup) {
   // A prompt, then decoding across the border of the rope regimes.
   Status status = run.session->step(std::span(tokens).first(50), outputs);
   for (size_t i = 50; i < tokens.size() && status.ok(); ++i) {
-    status = run.session->step(std::span(tokens).subspan(i, 1), outputs);
+    status = run.session->step(std::span(tokens).subspan(i, 1), outputs, RowRole::kGenerated);
   }
   if (setup.session.mtp && status.ok()) {
     status = run.session->mtp_step(std::span(tokens).subspan(1, 20), hidden.data(), true, outputs);
@@ -94,6 +94,23 @@ TEST(Allocation, StepsAllocateNothing) {
   setup.session.batch_rows = 16;
   expect_no_allocations(setup);
   setup.path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo";
+  setup.session.mtp = true;
+  expect_no_allocations(setup);
+}
+
+TEST(Allocation, StepsOnPackedWeightsAllocateNothing) {
+  for (const Encoding weights :
+       {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+    test::RunSetup setup = {test::data_path("golden/models/phi4-mini")};
+    setup.arithmetic = Arithmetic::kPacked;
+    setup.weights = weights;
+    setup.threads = 1;
+    setup.session.batch_rows = 16;
+    expect_no_allocations(setup);
+  }
+  test::RunSetup setup = {std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo"};
+  setup.arithmetic = Arithmetic::kPacked;
+  setup.weights = Encoding::kQ4B32;
   setup.session.mtp = true;
   expect_no_allocations(setup);
 }

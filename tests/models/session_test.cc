@@ -18,17 +18,6 @@ std::string golden_model(const char* name) {
   return test::data_path(std::string("golden/models/") + name);
 }
 
-// Logits of every row when the tokens are fed in pieces of `piece`.
-std::vector<float> in_pieces(Session& session, std::span<const int32_t> tokens, size_t piece) {
-  std::vector<float> all;
-  for (size_t start = 0; start < tokens.size(); start += piece) {
-    const std::vector<float> some =
-        step_logits(session, tokens.subspan(start, std::min(piece, tokens.size() - start)));
-    all.insert(all.end(), some.begin(), some.end());
-  }
-  return all;
-}
-
 TEST(Session, BitsDoNotDependOnPiecesBatchRowsOrThreads) {
   for (const char* name : {"phi4", "mimo", "qwen2"}) {
     std::vector<float> expected;
@@ -47,7 +36,8 @@ TEST(Session, BitsDoNotDependOnPiecesBatchRowsOrThreads) {
         EXPECT_EQ(expected, whole) << name << " " << threads << " " << batch_rows;
         for (const size_t piece : {size_t{1}, size_t{8}, size_t{44}}) {
           MIDGE_ASSERT_OK(run.session->truncate(0));
-          EXPECT_EQ(expected, in_pieces(*run.session, tokens, piece)) << name << " " << piece;
+          EXPECT_EQ(expected, test::step_logits_in_pieces(*run.session, tokens, piece))
+              << name << " " << piece;
         }
       }
     }

@@ -1,0 +1,113 @@
+// What int8 activations cost: perplexity of the packed kernels against float arithmetic on the same
+// quantised weights, for both roles, on the bundled models and on copies of them with outlier
+// channels. docs/quality.md has the figures.
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "engine/session/perplexity.h"
+#include "engine/tokenizer/tokenizer_json.h"
+#include "tests/harness/outliers.h"
+#include "tests/harness/running.h"
+
+namespace midge {
+namespace {
+
+constexpr int64_t kWindow = 256;
+#ifdef MIDGE_EMULATED
+constexpr int64_t kWindowsMax = 2;  // the whole text takes minutes there
+#else
+constexpr int64_t kWindowsMax = INT64_MAX;
+#endif
+
+std::string bundled(const std::string& name) {
+  return std::string(MIDGE_SOURCE_DIR) + "/assets/models/" + name;
+}
+
+double perplexity(const test::RunSetup& setup, std::span<const int32_t> tokens, RowRole role) {
+  test::Running run;
+  test::open(setup, &run);
+  if (::testing::Test::HasFatalFailure()) return NAN;
+  double found = NAN;
+  const auto result =
+      measure_perplexity(*run.session, tokens, kWindow, role, [&](const PerplexityResult& so_far) {
+        found = so_far.perplexity;
+        return so_far.windows < kWindowsMax;
+      });
+  EXPECT_TRUE(result.ok() || result.status().code() == StatusCode::kCancelled)
+      << result.status().message();
+  return found;
+}
+
+class Quality : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    const auto tokenizer = load_tokenizer_json(bundled(GetParam()));
+    MIDGE_ASSERT_OK(tokenizer);
+    const std::string text =
+        test::read_bytes(std::string(MIDGE_SOURCE_DIR) + "/assets/text/held_out.txt");
+    MIDGE_ASSERT_OK(tokenizer->encode(text, SpecialTokens::kAsText, &tokens_));
+    test::write_with_outliers(bundled(GetParam()), outliers_);
+  }
+
+  test::RunSetup setup(const std::string& path, Arithmetic arithmetic,
+                       std::optional<Encoding> weights) const {
+    test::RunSetup setup;
+    setup.path = path;
+    setup.session.context_length = kWindow;
+    setup.threads = 1;
+    setup.arithmetic = arithmetic;
+    setup.weights = weights;
+    return setup;
+  }
+
+  // Both roles within their bounds of float arithmetic, for every encoding.
+  void check(const std::string& path, const char* what, double prompt_bound,
+             double generated_bound) const {
+    for (const Encoding weights : {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+      const double floats =
+          perplexity(setup(path, Arithmetic::kFloat, weights), tokens_, RowRole::kPrompt);
+      const test::RunSetup packed = setup(path, Arithmetic::kPacked, weights);
+      const double prompt = perplexity(packed, tokens_, RowRole::kPrompt) / floats - 1;
+      const double generated = perplexity(packed, tokens_, RowRole::kGenerated) / floats - 1;
+      EXPECT_LE(std::fabs(prompt), prompt_bound);
+      EXPECT_LE(std::fabs(generated), generated_bound);
+      std::printf("[ ppl      ] %s%s %s: float %.4f, prompt %+.3f %%, generated %+.3f %%\n",
+                  GetParam(), what, encoding_info(weights).name, floats, prompt * 100,
+                  generated * 100);
+      std::fflush(stdout);
+    }
+  }
+
+  std::vector<int32_t> tokens_;
+  test::TempDir outliers_;
+};
+
+TEST_P(Quality, PackedLikeFloat) { check(bundled(GetParam()), "", 0.01, 0.01); }
+
+TEST_P(Quality, PackedLikeFloatWithOutliers) {
+  // A scale per 256 activations feels outliers more than one per 32.
+  check(outliers_.path(), " with outliers", 0.04, 0.02);
+}
+
+// The copy with outliers is the same function: without quantisation not a bit changes.
+TEST_P(Quality, OutliersChangeNothingInFloat) {
+  std::vector<std::vector<float>> logits;
+  for (const std::string& path : {bundled(GetParam()), outliers_.path()}) {
+    test::RunSetup floats = setup(path, Arithmetic::kFloat, std::nullopt);
+    floats.session.kv_type = Encoding::kF32;
+    test::Running run;
+    test::open(floats, &run);
+    if (HasFatalFailure()) return;
+    logits.push_back(test::step_logits(*run.session, std::span(tokens_).first(20)));
+  }
+  EXPECT_EQ(logits[0], logits[1]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Quality, ::testing::Values("tiny-phi", "tiny-mimo"),
+                         [](const auto& c) {
+                           return std::string(c.param) == "tiny-phi" ? "tiny_phi" : "tiny_mimo";
+                         });
+
+}  // namespace
+}  // namespace midge

@@ -1,0 +1,161 @@
+// The plain encoder: how far a weight may move, and what happens at the ends of the ranges.
+#include "engine/ops/encode.h"
+
+#include <cmath>
+#include <cstring>
+#include <span>
+
+#include <gtest/gtest.h>
+
+#include "kernels/half.h"
+#include "kernels/kernels.h"
+#include "tests/harness/test_data.h"
+
+namespace midge {
+namespace {
+
+constexpr Encoding kBlockEncodings[] = {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32};
+
+std::vector<uint8_t> encode(Encoding encoding, std::span<const float> in) {
+  const auto k = static_cast<int64_t>(in.size());
+  std::vector<uint8_t> row(static_cast<size_t>(encoded_row_bytes(encoding, k)), 0xA5);
+  encode_row(encoding, in.data(), k, row.data());
+  return row;
+}
+
+std::vector<float> decode(Encoding encoding, const std::vector<uint8_t>& row, size_t k) {
+  std::vector<float> out(k);
+  const DequantizeArgs args = {static_cast<int64_t>(k), row.data(), out.data()};
+  make_kernel_table().dequantize[static_cast<int>(encoding)](&args);
+  return out;
+}
+
+std::vector<float> round_trip(Encoding encoding, std::span<const float> in) {
+  return decode(encoding, encode(encoding, in), in.size());
+}
+
+float largest(std::span<const float> x) {
+  float found = 0;
+  for (const float value : x) found = std::max(found, std::fabs(value));
+  return found;
+}
+
+// Half a step of the block, where the scale is the largest magnitude over 8 or 127; and beyond:
+// - f16 rounds the scale by 2^-11, which moves the ends of the range by 2^-11 of the magnitude;
+// - q4b32 spends its longer side on the extreme, so the other side may miss a whole step;
+// - the scales of q4b32s256 are multiples of 1/15 of the largest, so a block may reach 8 / 30 of
+//   the largest scale less far than it wants.
+float error_bound(Encoding encoding, std::span<const float> x, size_t at) {
+  const std::span<const float> block =
+      x.subspan(at / 32 * 32, std::min<size_t>(32, x.size() - at / 32 * 32));
+  const float magnitude = largest(block);
+  const float rounding = magnitude * 0x1p-10f;
+  switch (encoding) {
+    case Encoding::kQ8B32: return magnitude / 127 / 2 + rounding;
+    case Encoding::kQ4B32: return magnitude / 8 + rounding;
+    default: break;
+  }
+  const std::span<const float> super =
+      x.subspan(at / 256 * 256, std::min<size_t>(256, x.size() - at / 256 * 256));
+  return magnitude / 7 / 2 + 8 * largest(super) / 7 / 30 + rounding;
+}
+
+TEST(EncodeRow, ErrorsAreBounded) {
+  for (const Encoding encoding : kBlockEncodings) {
+    float worst = 0;
+    double squares = 0;
+    double total = 0;
+    for (const size_t k : {1, 31, 32, 33, 255, 256, 300, 1024}) {
+      std::vector<float> in =
+          test::test_floats(test::DataSort::kNormal, static_cast<int64_t>(k), k);
+      // Blocks of different magnitudes.
+      for (size_t i = 0; i < k; ++i) in[i] *= std::exp2(static_cast<float>(i / 32 % 5));
+      const std::vector<float> out = round_trip(encoding, in);
+      for (size_t i = 0; i < k; ++i) {
+        const float error = std::fabs(out[i] - in[i]);
+        const float bound = error_bound(encoding, in, i);
+        EXPECT_LE(error, bound) << encoding_info(encoding).name << " " << k << " " << i;
+        worst = std::max(worst, error / bound);
+        squares += double{error} * double{error};
+        total += double{in[i]} * double{in[i]};
+      }
+    }
+    std::printf("[ error    ] %s: %.2f of the bound, %.2e of the norm\n",
+                encoding_info(encoding).name, static_cast<double>(worst),
+                std::sqrt(squares / total));
+  }
+}
+
+TEST(EncodeRow, HalvesAreRoundedToNearest) {
+  const std::vector<float> in = {
+      0, -0.0f, 1, -2.5f, 65504, 1e-7f, 1.0f + 0x1p-11f, 1.0f + 3 * 0x1p-11f};
+  const std::vector<float> out = round_trip(Encoding::kF16, in);
+  const std::vector<float> expected = {0, -0.0f, 1, -2.5f, 65504, 0x1p-23f, 1, 1.0f + 2 * 0x1p-10f};
+  EXPECT_EQ(out, expected);
+  EXPECT_TRUE(std::signbit(out[1]));
+}
+
+// What a block encodes exactly stays: weights that are whole steps of a scale that f16 holds.
+TEST(EncodeRow, WholeStepsAreExact) {
+  for (const Encoding encoding : kBlockEncodings) {
+    std::vector<float> in(256);
+    for (size_t i = 0; i < in.size(); ++i) {
+      const int step = encoding == Encoding::kQ8B32 ? static_cast<int>(i % 32) * 8 - 127
+                                                    : static_cast<int>(i % 16) - 8;
+      // For q4b32s256 the scale of 15 * 0.25 / 15 has every sub-scale at 15.
+      in[i] = static_cast<float>(step) * 3.75f;
+    }
+    EXPECT_EQ(round_trip(encoding, in), in) << encoding_info(encoding).name;
+  }
+}
+
+TEST(EncodeRow, ZerosStayZeros) {
+  for (const Encoding encoding : kBlockEncodings) {
+    // A block of zeros beside one of ones, a row of zeros, and numbers too small for an f16 scale.
+    std::vector<float> in(512, 0.0f);
+    std::fill_n(in.begin(), 32, 1.0f);
+    std::vector<float> out = round_trip(encoding, in);
+    for (size_t i = 32; i < in.size(); ++i) ASSERT_EQ(out[i], 0.0f) << i;
+    std::fill(in.begin(), in.end(), 1e-12f);
+    out = round_trip(encoding, in);
+    for (size_t i = 0; i < in.size(); ++i) ASSERT_EQ(out[i], 0.0f) << i;
+  }
+}
+
+// The columns that fill up the last block are weights of zero, which the packed kernels multiply.
+TEST(EncodeRow, TheLastBlockIsFilledWithZeros) {
+  for (const Encoding encoding : kBlockEncodings) {
+    const auto block = static_cast<size_t>(encoding_info(encoding).block_elements);
+    const std::vector<float> in = test::test_floats(test::DataSort::kNormal, 5, 1);
+    const std::vector<float> out = decode(encoding, encode(encoding, in), block);
+    for (size_t i = 5; i < block; ++i) EXPECT_EQ(out[i], 0.0f) << i;
+  }
+}
+
+TEST(EncodeRow, NumbersOutOfRangeGiveScalesThatAreNot) {
+  for (const Encoding encoding : kBlockEncodings) {
+    for (const float bad : {INFINITY, -INFINITY, NAN, 3e38f, -3e38f}) {
+      std::vector<float> in(512, 1.0f);
+      in[300] = bad;
+      const std::vector<uint8_t> row = encode(encoding, in);
+      const EncodingInfo& info = encoding_info(encoding);
+      for (int b = 0; b < 512 / info.block_elements; ++b) {
+        uint16_t scale;
+        std::memcpy(&scale, row.data() + b * info.block_bytes, sizeof(scale));
+        EXPECT_EQ(std::isfinite(f16_to_f32(scale)), b != 300 / info.block_elements) << bad;
+      }
+    }
+  }
+}
+
+TEST(EncodeRow, KnowsItsEncodings) {
+  for (int i = 0; i < kEncodingCount; ++i) {
+    const auto encoding = static_cast<Encoding>(i);
+    const bool expected = encoding == Encoding::kF16 || encoding == Encoding::kQ4B32 ||
+                          encoding == Encoding::kQ4B32S256 || encoding == Encoding::kQ8B32;
+    EXPECT_EQ(can_encode(encoding), expected) << encoding_info(encoding).name;
+  }
+}
+
+}  // namespace
+}  // namespace midge

@@ -1,0 +1,150 @@
+// Packing: the tiles hold the weights of the rows, wherever these come from.
+#include "engine/ops/pack.h"
+
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "engine/core/aligned_buffer.h"
+#include "tests/harness/golden.h"
+#include "tests/harness/test_data.h"
+
+namespace midge {
+namespace {
+
+constexpr Encoding kPacked[] = {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32S256,
+                                Encoding::kQ8B32};
+
+WeightMatrix matrix(Encoding encoding, int64_t n, int64_t k, const std::vector<uint8_t>& rows) {
+  WeightMatrix w;
+  w.encoding = encoding;
+  w.n = n;
+  w.k = k;
+  w.data = rows.data();
+  w.row_stride = encoded_row_bytes(encoding, k);
+  return w;
+}
+
+std::vector<float> decode_row(const KernelTable& kernels, Encoding encoding, const void* row,
+                              int64_t k) {
+  std::vector<float> out(static_cast<size_t>(k));
+  const DequantizeArgs args = {k, row, out.data()};
+  kernels.dequantize[static_cast<int>(encoding)](&args);
+  return out;
+}
+
+// Every row of the tiles equals that of the encoded rows, bit for bit; rows beyond n are zero.
+void expect_same_weights(const WorkerTeam& team, const WeightMatrix& w, Encoding target) {
+  const KernelTable kernels = make_kernel_table();
+  auto tiles = AlignedBuffer::create(packed_bytes(w, target), "tiles");
+  MIDGE_ASSERT_OK(tiles);
+  MIDGE_ASSERT_OK(pack_matrix(team, kernels, w, target, "w", tiles->data()));
+  const int64_t row_bytes = encoded_row_bytes(target, w.k);
+  std::vector<uint8_t> rows(static_cast<size_t>(w.n * row_bytes));
+  MIDGE_ASSERT_OK(encode_matrix(team, kernels, w, target, "w", rows.data()));
+  const std::vector<float> zeros(static_cast<size_t>(w.k));
+  for (int64_t row = 0; row < w.tile_count() * kTileRows; ++row) {
+    std::vector<float> found(static_cast<size_t>(w.k));
+    const LookupArgs args = {w.k, tiles->data() + row / kTileRows * packed_tile_bytes(target, w.k),
+                             row % kTileRows, found.data()};
+    kernels.lookup[static_cast<int>(target)](&args);
+    if (row >= w.n) {
+      ASSERT_EQ(found, zeros) << row;
+      continue;
+    }
+    const std::vector<float> expected =
+        decode_row(kernels, target, rows.data() + row * row_bytes, w.k);
+    ASSERT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0) << row;
+    if (w.encoding == target) {
+      ASSERT_EQ(std::memcmp(rows.data() + row * row_bytes, w.rows(row, 1).data,
+                            static_cast<size_t>(row_bytes)),
+                0);
+    }
+  }
+}
+
+TEST(Pack, TilesHoldTheRows) {
+  const auto alone = WorkerTeam::create(1);
+  const auto pair = WorkerTeam::create(2);
+  MIDGE_ASSERT_OK(alone);
+  MIDGE_ASSERT_OK(pair);
+  for (const Encoding target : kPacked) {
+    for (const Encoding source : {target, Encoding::kF32, Encoding::kBF16, Encoding::kQ6B16S256}) {
+      for (const int64_t n : {1, 31, 33, 70}) {
+        for (const int64_t k : {1, 40, 256, 300}) {
+          ASSERT_TRUE(can_pack(source, target));
+          const std::vector<uint8_t> rows =
+              test::test_encoded_rows(source, test::DataSort::kNormal, n, k, 3);
+          SCOPED_TRACE(::testing::Message()
+                       << encoding_info(source).name << " as " << encoding_info(target).name
+                       << " n=" << n << " k=" << k);
+          const WorkerTeam& team = n == 70 && k == 300 ? *pair : *alone;
+          expect_same_weights(team, matrix(source, n, k, rows), target);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+// Columns beyond k are multiplied with activations of zero, but must not be NaN or infinite.
+TEST(Pack, ColumnsBeyondTheLastAreZero) {
+  const auto team = WorkerTeam::create(1);
+  MIDGE_ASSERT_OK(team);
+  const KernelTable kernels = make_kernel_table();
+  for (const Encoding target : {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+    const std::vector<uint8_t> rows =
+        test::test_encoded_rows(Encoding::kF32, test::DataSort::kNormal, 32, 5, 3);
+    const WeightMatrix w = matrix(Encoding::kF32, 32, 5, rows);
+    auto tiles = AlignedBuffer::create(packed_bytes(w, target), "tiles");
+    MIDGE_ASSERT_OK(tiles);
+    MIDGE_ASSERT_OK(pack_matrix(*team, kernels, w, target, "w", tiles->data()));
+    const auto columns = static_cast<size_t>(packed_info(target).unit_elements);
+    for (int64_t row = 0; row < 32; ++row) {
+      std::vector<float> found(columns);
+      const LookupArgs args = {static_cast<int64_t>(columns), tiles->data(), row, found.data()};
+      kernels.lookup[static_cast<int>(target)](&args);
+      for (size_t i = 5; i < columns; ++i) ASSERT_EQ(found[i], 0.0f) << row << " " << i;
+    }
+  }
+}
+
+TEST(Pack, TheFirstBadScaleIsNamed) {
+  for (const int threads : {1, 3}) {
+    const auto team = WorkerTeam::create(threads);
+    MIDGE_ASSERT_OK(team);
+    const KernelTable kernels = make_kernel_table();
+    for (const Encoding encoding : kPacked) {
+      constexpr int64_t kRows = 300;
+      constexpr int64_t kColumns = 512;
+      std::vector<uint8_t> rows =
+          test::test_encoded_rows(encoding, test::DataSort::kNormal, kRows, kColumns, 3);
+      const EncodingInfo& info = encoding_info(encoding);
+      const uint16_t bad = 0x7C00;
+      for (const int64_t row : {40, 41, 299}) {
+        // The second block of 256 elements.
+        const int64_t at = row * encoded_row_bytes(encoding, kColumns) +
+                           256 / info.block_elements * info.block_bytes;
+        std::memcpy(rows.data() + at, &bad, sizeof(bad));
+      }
+      const WeightMatrix w = matrix(encoding, kRows, kColumns, rows);
+      auto tiles = AlignedBuffer::create(packed_bytes(w, encoding), "tiles");
+      MIDGE_ASSERT_OK(tiles);
+      const Status status = pack_matrix(*team, kernels, w, encoding, "some matrix", tiles->data());
+      EXPECT_EQ(status.code(), StatusCode::kInvalidFile);
+      EXPECT_EQ(status.message().find("some matrix: row 40, column 256: "), 0u) << status.message();
+    }
+  }
+}
+
+TEST(Pack, WhatCanBePacked) {
+  EXPECT_TRUE(can_pack(Encoding::kQ4B32, Encoding::kQ4B32));
+  EXPECT_TRUE(can_pack(Encoding::kQ6B16S256, Encoding::kF16));
+  for (const Encoding target : {Encoding::kF32, Encoding::kBF16, Encoding::kQ6B16S256}) {
+    EXPECT_FALSE(can_pack(target, target));
+    EXPECT_FALSE(can_pack(Encoding::kQ4B32, target));
+  }
+}
+
+}  // namespace
+}  // namespace midge
