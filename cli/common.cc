@@ -52,6 +52,11 @@ void add_model_option(CLI::App& app, RunOptions& options) {
   app.add_flag("--no-mmap", options.no_mmap, "Read the files into memory instead of mapping them");
 }
 
+void add_kernel_options(CLI::App& app, RunOptions& options) {
+  app.add_option("--isa", options.isa, "Highest instruction set level to use (see midge cpu)");
+  app.add_option("--kernel", options.kernels, "Prefer kernels whose names match this glob");
+}
+
 void add_run_options(CLI::App& app, RunOptions& options) {
   add_model_option(app, options);
   app.add_option("-t,--threads", options.threads, "Threads (0: one per available core)")
@@ -67,8 +72,7 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("--weights", options.weights,
                  "Encode the matrices first (default: as in the files)")
       ->check(CLI::IsMember({"f16", "q4b32", "q4b32s256", "q8b32"}));
-  app.add_option("--isa", options.isa, "Highest instruction set level to use (see midge cpu)");
-  app.add_option("--kernel", options.kernels, "Prefer kernels whose names match this glob");
+  add_kernel_options(app, options);
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();
@@ -124,6 +128,23 @@ Result<IsaLevels> isa_levels(const std::string& name) {
   return available.up_to(level);
 }
 
+Result<KernelChoice> kernel_choice(const RunOptions& options) {
+  KernelChoice choice;
+  MIDGE_ASSIGN_OR_RETURN(choice.levels, isa_levels(options.isa));
+  choice.prefer = options.kernels;
+  if (!options.kernels.empty()) {
+    const auto kernels = all_kernels();
+    if (std::none_of(kernels.begin(), kernels.end(), [&](const KernelInfo& kernel) {
+          return choice.levels.has(kernel.level) && matches_glob(options.kernels, kernel.name);
+        })) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "no kernel that may be used matches '%s' (midge cpu --all lists them)",
+                         printable(options.kernels).c_str());
+    }
+  }
+  return choice;
+}
+
 Result<ExecutorOptions> executor_options(const RunOptions& options) {
   ExecutorOptions executor;
   executor.threads = options.threads;
@@ -138,18 +159,9 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
     }
     executor.weights = encoding;
   }
-  MIDGE_ASSIGN_OR_RETURN(executor.isa, isa_levels(options.isa));
+  MIDGE_ASSIGN_OR_RETURN(const KernelChoice choice, kernel_choice(options));
+  executor.isa = choice.levels;
   executor.kernels = options.kernels;
-  if (!options.kernels.empty()) {
-    const auto kernels = all_kernels();
-    if (std::none_of(kernels.begin(), kernels.end(), [&](const KernelInfo& kernel) {
-          return executor.isa.has(kernel.level) && matches_glob(options.kernels, kernel.name);
-        })) {
-      return make_status(StatusCode::kInvalidArgument,
-                         "no kernel that runs here matches '%s' (midge cpu lists them)",
-                         printable(options.kernels).c_str());
-    }
-  }
   return executor;
 }
 

@@ -43,6 +43,7 @@ struct SampleOptions {
 };
 
 void add_model_option(CLI::App& app, RunOptions& options);
+void add_kernel_options(CLI::App& app, RunOptions& options);
 void add_run_options(CLI::App& app, RunOptions& options);
 void add_sample_options(CLI::App& app, SampleOptions& options);
 
@@ -59,6 +60,10 @@ struct LoadedModel {
 /// The levels of this machine up to the named one; all of them for an empty name.
 /// Errors: invalid_argument (unknown, or this machine lacks it; the message lists those it has).
 Result<IsaLevels> isa_levels(const std::string& name);
+
+/// Which kernels --isa and --kernel allow; points into the options. Errors: invalid_argument (ISA
+/// level, a glob that no kernel matches).
+Result<KernelChoice> kernel_choice(const RunOptions& options);
 
 /// What the options ask of the executor. Errors: invalid_argument (ISA level, encoding, a glob that
 /// no kernel matches).
@@ -124,5 +129,6 @@ void add_inspect_command(CLI::App& app, Command* run);
 void add_tokenize_command(CLI::App& app, Command* run);
 void add_eval_command(CLI::App& app, Command* run);
 void add_bench_command(CLI::App& app, Command* run);
+void add_cpu_command(CLI::App& app, Command* run);
 
 }  // namespace midge

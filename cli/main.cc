@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   midge::add_tokenize_command(app, &command);
   midge::add_eval_command(app, &command);
   midge::add_bench_command(app, &command);
+  midge::add_cpu_command(app, &command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -130,12 +130,15 @@ IsaLevel panel_level(const KernelChoice& choice) {
   return select_kernel(Op::kGemmPanel, Encoding::kF32, choice)->level;
 }
 
+KernelChoice panel_choice(const KernelChoice& choice) {
+  return {IsaLevels{1u << static_cast<int>(panel_level(choice))}, choice.prefer};
+}
+
 KernelTable make_kernel_table(const KernelChoice& choice) {
   // The prefill kernels of a level share orders of bytes, so they are chosen together.
-  const IsaLevel panel = panel_level(choice);
-  KernelChoice of_panel = {IsaLevels{1u << static_cast<int>(panel)}, choice.prefer};
+  const KernelChoice of_panel = panel_choice(choice);
   KernelTable table = {};
-  table.panel = panel_shape(panel);
+  table.panel = panel_shape(of_panel.levels.top());
   table.quantize_panel =
       choose<QuantizePanelFunction>(Op::kQuantizePanel, Encoding::kF32, of_panel);
   table.gemm_panel = choose<GemmPanelFunction>(Op::kGemmPanel, Encoding::kF32, of_panel);

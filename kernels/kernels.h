@@ -105,6 +105,8 @@ PanelShape panel_shape(IsaLevel level);
 
 /// The level whose prefill kernels are chosen, that of gemm_panel. Its kernels only fit each other.
 IsaLevel panel_level(const KernelChoice& choice);
+/// The choice among the prefill kernels: those of panel_level alone.
+KernelChoice panel_choice(const KernelChoice& choice);
 
 /// Rows of activations that the decode kernels take at most.
 inline constexpr int kGemvRowsMax = 8;

@@ -13,9 +13,6 @@
 #endif
 
 namespace midge {
-namespace {
-
-constexpr int kThreadsMax = 256;
 
 int allowed_cores() {
   cpu_set_t set;
@@ -23,6 +20,10 @@ int allowed_cores() {
   if (::sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
   return CPU_COUNT(&set);
 }
+
+namespace {
+
+constexpr int kThreadsMax = 256;
 
 // pthreadpool waits for ever for threads that the system refused to start, so ask first: starts
 // `count` threads that are all alive at once, then lets them go.

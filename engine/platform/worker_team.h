@@ -70,6 +70,9 @@ class Worker {
   int count_;
 };
 
+/// Cores that this process may run on, at least 1.
+int allowed_cores();
+
 /// The team. One run at a time; the calling thread takes part in it.
 class WorkerTeam {
  public:
