@@ -17,7 +17,7 @@ struct Current {
   Prepared prepared;
 };
 Current g_current;
-bool g_any_check_failed = false;
+int g_failed_checks = 0;
 
 const Prepared& current(const std::string& name, const std::function<Prepared()>& prepare) {
   if (g_current.name != name) {
@@ -27,22 +27,17 @@ const Prepared& current(const std::string& name, const std::function<Prepared()>
   return g_current.prepared;
 }
 
-void set_counters(const Machine& machine, const Prepared& p, benchmark::State& state) {
-  const auto per_second = [&](const char* name, double of_a_call) {
-    if (of_a_call <= 0) return;
-    state.counters[name] =
-        benchmark::Counter(of_a_call, benchmark::Counter::kIsIterationInvariantRate);
+void set_counters(const Machine& machine, const Prepared& p, double call_seconds,
+                  benchmark::State& state) {
+  const auto set = [&](const char* name, double value) {
+    if (value > 0) state.counters[name] = value;
   };
-  per_second("GB/s", p.bytes * 1e-9);
-  per_second("GMAC/s", p.macs * 1e-9);
-  // A rate over a rate: calls per second times what a call would take at the limit.
-  per_second("of_bandwidth", p.bytes / machine.read_bandwidth);
-  if (p.peak > 0) per_second("of_peak", p.macs / p.peak);
-  per_second("vs_generic", p.generic_seconds);
-  state.counters["whole_us"] = benchmark::Counter(
-      p.share * 1e-6,
-      static_cast<benchmark::Counter::Flags>(benchmark::Counter::kIsIterationInvariantRate |
-                                             benchmark::Counter::kInvert));
+  set("GB/s", p.bytes / call_seconds * 1e-9);
+  set("GMAC/s", p.macs / call_seconds * 1e-9);
+  set("of_bandwidth", p.bytes / call_seconds / machine.read_bandwidth);
+  set("of_peak", p.peak > 0 ? p.macs / call_seconds / p.peak : 0);
+  set("vs_generic", p.generic_seconds / call_seconds);
+  set("whole_us", call_seconds / p.share * 1e6);
 }
 
 }  // namespace
@@ -52,20 +47,22 @@ void add_case(const Machine& machine, const std::string& name, std::function<Pre
       name.c_str(), [&machine, name, prepare = std::move(prepare)](benchmark::State& state) {
         const Prepared& p = current(name, prepare);
         if (!p.error.empty()) {
-          g_any_check_failed = true;
+          ++g_failed_checks;
           state.SkipWithError(p.error.c_str());
           return;
         }
         int64_t call = 0;
+        const double start = thread_seconds();
         for (auto _ : state) {
           p.call(call++);
           benchmark::ClobberMemory();
         }
-        set_counters(machine, p, state);
+        const double seconds = thread_seconds() - start;
+        set_counters(machine, p, seconds / static_cast<double>(state.iterations()), state);
       });
 }
 
-bool any_check_failed() { return g_any_check_failed; }
+int failed_checks() { return g_failed_checks; }
 
 const KernelInfo& generic_of(const KernelInfo& kernel) {
   return *select_kernel(kernel.op, kernel.encoding);

@@ -27,8 +27,8 @@ struct Prepared {
 /// benchmark starts.
 void add_case(const Machine& machine, const std::string& name, std::function<Prepared()> prepare);
 
-/// True if a check has failed in this process.
-bool any_check_failed();
+/// Benchmarks that were not timed, because what they call gave a wrong result.
+int failed_checks();
 
 /// The scalar specification of a kernel.
 const KernelInfo& generic_of(const KernelInfo& kernel);

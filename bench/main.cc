@@ -77,7 +77,7 @@ int run(int argc, char** argv) {
   for (const KernelInfo& kernel : all_kernels()) add_kernel_cases(machine, kernel);
   add_xnnpack_cases(machine);
   const size_t matched = benchmark::RunSpecifiedBenchmarks();
-  return matched > 0 && !any_check_failed() ? 0 : 1;
+  return matched > 0 && failed_checks() == 0 ? 0 : 1;
 }
 
 }  // namespace
