@@ -48,16 +48,13 @@ TEST(Bench, RefusesWrongKernels) {
       broken("lookup_broken", Op::kLookup, Encoding::kQ4B32, lookup_broken),
       broken("add_broken", Op::kAdd, Encoding::kF32, add_broken),
   };
-  const char* const cases[] = {
-      "gemv/gemv_broken/phi4_mini.o/m:1/warm", "prefill/unpack_broken/phi4_mini.o/m:64/warm",
-      "quantize/quantize_broken/mimo.hidden", "lookup/lookup_broken/mimo.hidden/warm",
-      "add/add_broken/mimo.hidden"};
   for (const KernelInfo& kernel : kernels) add_kernel_cases(machine.value(), kernel);
-  int failed = 0;
-  for (const char* const name : cases) {
-    EXPECT_EQ(benchmark::RunSpecifiedBenchmarks(std::string("^") + name + "$"), 1u) << name;
-    EXPECT_EQ(failed_checks(), ++failed) << name;
-  }
+  // One of each kernel; Google Benchmark 1.7 runs once per process.
+  EXPECT_EQ(benchmark::RunSpecifiedBenchmarks(
+                "^(gemv/.*/phi4_mini.o/m:1/warm|prefill/.*/phi4_mini.o/m:64/warm|"
+                "quantize/.*/mimo.hidden|lookup/.*/mimo.hidden/warm|add/.*/mimo.hidden)$"),
+            5u);
+  EXPECT_EQ(failed_checks(), 5);
 }
 
 }  // namespace
