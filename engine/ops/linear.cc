@@ -128,7 +128,7 @@ class LinearRun {
       return std::max(kFloatRowsPerTask, ceil_div(kFloatMacsPerTask, m_ * k_));
     }
     if (is_prefill(job)) return kPanelTiles;
-    return std::max<int64_t>(1, kDecodeTaskBytes / job.w->tile_bytes());
+    return std::max<int64_t>(1, ceil_div(job.w->tile_count(), 4 * int64_t{worker_.count()}));
   }
 
   int64_t task_count(const LinearJob& job) const {
