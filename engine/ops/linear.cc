@@ -30,6 +30,9 @@ constexpr int64_t kFloatBytes = sizeof(float);
 
 int64_t super_blocks(int64_t k) { return ceil_div(k, kPanelColumns); }
 
+// Rows of activations that are quantised as a task of the prefill arithmetic.
+int64_t strip_rows(const KernelTable& kernels) { return round_up(8, kernels.panel.tokens); }
+
 bool is_quantised(const WeightMatrix& w) {
   return w.packed != nullptr && w.packed_encoding != Encoding::kF16;
 }
@@ -52,10 +55,13 @@ Result<LinearScratch> LinearScratch::create(const KernelTable& kernels, int64_t 
                rows * blocks * kPanelColumns);
   LinearScratch scratch;
   scratch.rows_ = std::min(rows, kPanelRows);
+  scratch.strip_rows_ = strip_rows(kernels);
+  scratch.columns_max_ = columns_max;
   const int64_t sizes[] = {
       round_up(lhs_bytes, 64),
       round_up(rows * blocks * kFloatBytes, 64),
       round_up(rows * blocks * kFloatBytes, 64),
+      round_up(rows * blocks * static_cast<int64_t>(sizeof(Outliers)), 64),
       thread_count * scratch.worker_bytes(),
   };
   int64_t total = 0;
@@ -68,13 +74,21 @@ Result<LinearScratch> LinearScratch::create(const KernelTable& kernels, int64_t 
   at += sizes[1];
   scratch.lhs_sums_ = reinterpret_cast<int32_t*>(at);
   at += sizes[2];
+  scratch.outliers_ = reinterpret_cast<Outliers*>(at);
+  at += sizes[3];
   scratch.per_worker_ = at;
   return scratch;
 }
 
-// A panel, its scales and its accumulators for each of kPanelTiles tiles.
+// Rows without their outliers; or, later, the decoded columns of a super-block.
+int64_t LinearScratch::strip_bytes() const {
+  return round_up(std::max(strip_rows_ * columns_max_, kPanelColumns * kTileRows) * kFloatBytes,
+                  64);
+}
+
+// A panel, its scales and its accumulators for each of kPanelTiles tiles; a strip.
 int64_t LinearScratch::worker_bytes() const {
-  return kPanelTiles * (kPanelBytes + kTileRows * kFloatBytes * (1 + rows_));
+  return kPanelTiles * (kPanelBytes + kTileRows * kFloatBytes * (1 + rows_)) + strip_bytes();
 }
 
 /// One call of linear(), as seen by one worker.
@@ -160,13 +174,46 @@ class LinearRun {
       });
       return;
     }
-    const int64_t rows = round_up(8, kernels_.panel.tokens);
+    const int64_t rows = s_.strip_rows_;
     worker_.for_each(ceil_div(m_, rows), [&](int64_t item) {
       const int64_t first = item * rows;
-      const QuantizePanelArgs args = {first,           std::min(rows, m_ - first), k_,
-                                      x_ + first * k_, k_ * kFloatBytes,           panel_lhs_};
+      const int64_t count = std::min(rows, m_ - first);
+      float* strip = strip_of_worker();
+      std::copy_n(x_ + first * k_, count * k_, strip);
+      for (int64_t i = 0; i < count; ++i) {
+        for (int64_t s = 0; s < super_blocks(k_); ++s) {
+          const int64_t column = s * kPanelColumns;
+          take_outliers(strip + i * k_ + column, std::min(kPanelColumns, k_ - column),
+                        s_.outliers_ + s * panel_lhs_.rows + first + i);
+        }
+      }
+      const QuantizePanelArgs args = {first, count, k_, strip, k_ * kFloatBytes, panel_lhs_};
       kernels_.quantize_panel(&args);
     });
+  }
+
+  float* strip_of_worker() const {
+    return reinterpret_cast<float*>(s_.per_worker_ + (worker_.index() + 1) * s_.worker_bytes() -
+                                    s_.strip_bytes());
+  }
+
+  // acc[rows, 32] += the outliers of a super-block times their columns of a tile's units.
+  void add_outliers(Encoding encoding, const uint8_t* units, const Outliers* outliers, int64_t rows,
+                    float* acc) const {
+    float* columns = strip_of_worker();  // [256][32], those that are needed
+    bool decoded[kPanelColumns] = {};
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int o = 0; o < outliers[i].count; ++o) {
+        const Outlier& outlier = outliers[i].items[o];
+        float* column = columns + outlier.column * kTileRows;
+        if (!decoded[outlier.column]) {
+          decode_column(encoding, units, outlier.column, column);
+          decoded[outlier.column] = true;
+        }
+        float* sums = acc + i * kTileRows;
+        for (int64_t j = 0; j < kTileRows; ++j) sums[j] += outlier.value * column[j];
+      }
+    }
   }
 
   LhsBlock* lhs_row(int64_t row) const {
@@ -230,6 +277,8 @@ class LinearRun {
                                       scales + t * kTileRows,
                                       accs + t * s_.rows_ * kTileRows};
           kernels_.gemm_panel(&args);
+          add_outliers(w.packed_encoding, static_cast<const uint8_t*>(unpack_args.rhs),
+                       s_.outliers_ + lhs_at, rows, args.acc);
         }
       }
       for (int64_t t = 0; t < tiles; ++t) {

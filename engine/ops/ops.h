@@ -10,6 +10,7 @@
 #include <span>
 
 #include "engine/core/aligned_buffer.h"
+#include "engine/ops/outliers.h"
 #include "engine/ops/profile.h"
 #include "engine/ops/weight_matrix.h"
 #include "engine/platform/worker_team.h"
@@ -71,12 +72,16 @@ class LinearScratch {
   friend class LinearRun;
 
   int64_t worker_bytes() const;
+  int64_t strip_bytes() const;
 
   AlignedBuffer buffer_;
   int64_t rows_ = 0;        // that the accumulators of a worker hold
   uint8_t* lhs_ = nullptr;  // LhsBlocks or the values of a PanelLhs
   float* lhs_scales_ = nullptr;
   int32_t* lhs_sums_ = nullptr;
+  Outliers* outliers_ = nullptr;  // [super-blocks][rows of a PanelLhs]
+  int64_t strip_rows_ = 0;        // that a worker quantises at a time
+  int64_t columns_max_ = 0;
   uint8_t* per_worker_ = nullptr;  // panels and accumulators
 };
 

@@ -1,0 +1,36 @@
+// Activations that int8 cannot hold beside their neighbours.
+//
+// In the prefill arithmetic 256 activations share a scale. One that is far larger than the rest
+// would leave them a few steps of resolution; it is taken out before they are quantised, and
+// multiplied with its weights in f32.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/packed.h"
+
+namespace midge {
+
+/// One activation of a super-block.
+struct Outlier {
+  int32_t column;  ///< in the super-block
+  float value;
+};
+
+/// Those that one row has in a super-block.
+struct Outliers {
+  static constexpr int kMax = 8;
+
+  int32_t count;
+  Outlier items[kMax];
+};
+
+/// Moves the outliers of x[count], count <= 256, to *out and leaves zeros in their place: largest
+/// first, those beyond 8 times the mean magnitude, at most Outliers::kMax. None of a super-block
+/// that holds an infinity or a NaN.
+void take_outliers(float* x, int64_t count, Outliers* out);
+
+/// out[32] = column `column` of a super-block of a packed tile, whose units begin at `units`.
+void decode_column(Encoding encoding, const uint8_t* units, int64_t column, float* out);
+
+}  // namespace midge
