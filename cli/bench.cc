@@ -244,7 +244,7 @@ void print_json_report(const Options& options, const LoadedModel& loaded, const 
 Status bench_command(Options options) {
   const bool once = options.decode_only || options.prefill_only;
   const int64_t decode_steps = options.tokens > 0 ? options.tokens : 15;
-  const int64_t prefill_tokens = options.tokens > 0 && once ? options.tokens : 512;
+  int64_t prefill_tokens = options.tokens > 0 && once ? options.tokens : 512;
   if (once && options.tokens == 0) options.tokens = options.prefill_only ? 512 : 15;
   const int64_t decoded = 1 + (decode_steps + 1) * options.rows;
   RunOptions run_options = options.run;
@@ -255,6 +255,8 @@ Status bench_command(Options options) {
                                                        : std::max(decoded, prefill_tokens);
   }
   MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(run_options));
+  // A smaller context (--context, or the model's own) makes the prompt shorter.
+  prefill_tokens = std::min(prefill_tokens, loaded.session->context_length());
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
   BenchRun run(&loaded);

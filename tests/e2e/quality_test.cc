@@ -87,7 +87,7 @@ TEST_P(Quality, PackedLikeFloat) { check(bundled(GetParam()), "", 0.01, 0.01); }
 
 TEST_P(Quality, PackedLikeFloatWithOutliers) {
   // A scale per 256 activations feels outliers more than one per 32.
-  check(outliers_.path(), " with outliers", 0.04, 0.02);
+  check(outliers_.path(), " with outliers", 0.02, 0.02);
 }
 
 // The copy with outliers is the same function: without quantisation not a bit changes.

@@ -5,7 +5,7 @@ namespace midge::generic {
 
 inline constexpr float kQ4MultiplierMax = 32496.0f;
 inline constexpr float kQ4Unit = 32768.0f / (16.0f * 32496.0f);
-inline constexpr float kQ8MultiplierMax = 32767.0f;
-inline constexpr float kQ8Unit = 32768.0f / 32767.0f;
+inline constexpr float kQ8MultiplierMax = 32512.0f;
+inline constexpr float kQ8Unit = 32768.0f / 32512.0f;
 
 }  // namespace midge::generic
