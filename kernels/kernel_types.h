@@ -162,19 +162,45 @@ struct RopeArgs {
 };
 using RopeFunction = void (*)(const RopeArgs*);
 
-/// out[head_dim] = softmax(scale * q . K^T) * V over `length` cached tokens, for one query head.
-/// q and out: f32 [head_dim]. K and V: `length` rows of head_dim in the type of the kernel's name.
+// Attention. The cache of a KV head holds keys in blocks of kKeyBlock tokens, as [head_dim][token],
+// so that a vector holds the same element of consecutive keys; values as [token][head_dim].
+// Token t is at position t: blocks and steps lie at multiples of their size.
+
+inline constexpr int64_t kKeyBlock = 16;
+
+/// Keys whose scores are taken together, by one update of the running maximum.
+inline constexpr int64_t kAttnStep = 64;
+
+/// Queries of a call at most: enough for the keys and values of a step, once read, to be used
+/// often.
+inline constexpr int64_t kAttnQueries = 32;
+
+/// One query and the keys that it sees.
+struct AttnQuery {
+  const float* q;  // [head_dim]
+  int64_t begin;   // of the keys seen
+  int64_t end;     // none if not beyond begin
+  float* out;      // [head_dim]
+};
+
+/// Softmax of each query over the keys it sees, in the parts that make the whole of several calls:
+/// with s[t] = scale * q . k[t], maximum = max s[t] (-infinity without keys),
+/// total = sum of exp(s[t] - maximum), out[head_dim] = sum of exp(s[t] - maximum) * v[t].
+/// All of them are NaN where a score is NaN. Bit for bit the same in every kernel of a type, for
+/// any queries beside it: kernels/generic/attention/attn_f32_f32.h defines the rounding.
+/// Keys and values of tokens that a query does not see do not matter to it; whole blocks of keys
+/// are read, and the values of tokens from the first begin to the last end.
 struct AttnArgs {
-  int64_t length;  // at least 1
+  int64_t count;  // queries, 1..kAttnQueries
   int64_t head_dim;
-  const float* q;
-  const void* k;
-  int64_t k_stride;
-  const void* v;
+  const AttnQuery* queries;
+  const void* k;     // block 0: [head_dim][kKeyBlock], aligned to 32
+  int64_t k_stride;  // from block to block, a multiple of 32
+  const void* v;     // token 0: [head_dim]
   int64_t v_stride;
   float scale;
-  float* scores;  // scratch [length]
-  float* out;
+  float* maximums;  // [count]
+  float* totals;    // [count]
 };
 using AttnFunction = void (*)(const AttnArgs*);
 

@@ -16,7 +16,6 @@ Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64
   const int thread_count = engine.team->thread_count();
   DecoderScratch scratch;
   scratch.rows_max_ = rows_max;
-  scratch.scores_stride_ = round_up(length_max, 16);
   struct Part {
     float** place;
     int64_t count;
@@ -34,7 +33,6 @@ Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64
       {&scratch.up_, rows_max * c.intermediate_size},
       {&scratch.cos_, rows_max * c.rope.width / 2},
       {&scratch.sin_, rows_max * c.rope.width / 2},
-      {&scratch.scores_, thread_count * scratch.scores_stride_},
   };
   int64_t total = 0;
   for (const Part& part : parts) total += round_up(part.count, 16);
@@ -50,6 +48,8 @@ Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64
       {c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size : c.hidden_size, q_size});
   MIDGE_ASSIGN_OR_RETURN(
       scratch.linear_, LinearScratch::create(*engine.kernels, rows_max, columns_max, thread_count));
+  MIDGE_ASSIGN_OR_RETURN(scratch.attention_,
+                         AttentionScratch::create(c.attention(), length_max, thread_count));
   for (const RopeRegime regime : {RopeRegime::kShort, RopeRegime::kLong}) {
     scratch.frequencies_[static_cast<int>(regime)] = rope_frequencies(c.rope, regime);
   }
@@ -143,8 +143,7 @@ class DecoderPass {
     const AttentionShape shape = c_.attention();
     const RopeRows rope = {c_.rope.width, c_.rope.interleaved, s_.cos_, s_.sin_};
     rope_and_store(context_, shape, batch_.segments, layer_index, rope, s_.q_, s_.k_, s_.v_);
-    attention(context_, shape, batch_.segments, layer_index, s_.q_, s_.scores_, s_.scores_stride_,
-              s_.attn_);
+    attention(context_, shape, batch_.segments, layer_index, s_.q_, s_.attention_, s_.attn_);
     add_product(layer.o, s_.attn_);
 
     rmsnorm(context_, x, h, layer.mlp_norm.data(), c_.rms_epsilon, m_, h, normed, h);

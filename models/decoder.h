@@ -48,16 +48,16 @@ class DecoderScratch {
                                        int64_t length_max);
 
   int64_t rows_max() const { return rows_max_; }
-  int64_t bytes() const { return buffer_.bytes() + linear_.bytes(); }
+  int64_t bytes() const { return buffer_.bytes() + linear_.bytes() + attention_.bytes(); }
 
  private:
   friend class DecoderPass;
 
   AlignedBuffer buffer_;
   LinearScratch linear_;
+  AttentionScratch attention_;
   bool cancelled_[2] = {};  // by parity of the layer, see DecoderPass::forward
   int64_t rows_max_ = 0;
-  int64_t scores_stride_ = 0;
   std::vector<double> frequencies_[2];  // by regime
   float* x_ = nullptr;                  // [rows, hidden]
   float* normed_ = nullptr;             // [rows, 2 * hidden]
@@ -69,7 +69,6 @@ class DecoderScratch {
   float* up_ = nullptr;                 // [rows, intermediate]
   float* cos_ = nullptr;                // [rows, rope.width / 2]
   float* sin_ = nullptr;                // [rows, rope.width / 2]
-  float* scores_ = nullptr;             // [threads, length]
 };
 
 /// Runs the batch: x = embedding; per layer x += attention(norm(x)), x += mlp(norm(x)); then final

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "engine/core/checked_math.h"
+#include "engine/ops/segments.h"
 
 namespace midge {
 namespace {
 
-// A task should be worth about 1 us, ten times what claiming it costs: this many multiply-adds, or
-// elements of an operation that only passes over them.
-constexpr int64_t kMacsPerTask = 8192;
+// A task should be worth about 1 us, ten times what claiming it costs: this many elements of an
+// operation that only passes over them.
 constexpr int64_t kElementsPerTask = 2048;
 
 // Calls body(first, count) for consecutive pieces of 0..items-1, of `piece` items each but for the
@@ -25,15 +25,34 @@ void for_pieces(const OpContext& context, int64_t items, int64_t piece, const Bo
 // Rows of `columns` elements that make a task.
 int64_t rows_per_task(int64_t columns) { return ceil_div(kElementsPerTask, columns); }
 
-// The segment that row `row` of the batch belongs to; segments cover the batch in order.
-const Segment& segment_of(std::span<const Segment> segments, int64_t row) {
-  size_t i = 0;
-  while (row >= segments[i].first_row + segments[i].rows) ++i;
-  return segments[i];
+// Rows that share blocks of keys go to one task, unless that leaves workers without any.
+int64_t rows_per_rope_task(const OpContext& context, int64_t rows, int64_t columns) {
+  return std::max(rows_per_task(columns),
+                  std::min(kKeyBlock, ceil_div(rows, int64_t{context.worker->count()})));
 }
 
-int64_t row_count(std::span<const Segment> segments) {
-  return segments.empty() ? 0 : segments.back().first_row + segments.back().rows;
+// key[i] to block[i * kKeyBlock], i = 0..count-1.
+template <typename Element>
+void scatter_key(const void* key, int64_t count, void* block) {
+  const auto* in = static_cast<const Element*>(key);
+  auto* out = static_cast<Element*>(block);
+  for (int64_t i = 0; i < count; ++i) out[i * kKeyBlock] = in[i];
+}
+
+// Stores key[head_dim] of the token at `position` in the keys of a head.
+void store_key(const OpContext& context, Encoding type, const float* key, int64_t head_dim,
+               int64_t position, uint8_t* keys) {
+  constexpr int64_t kPiece = 64;  // elements converted at a time
+  alignas(64) uint8_t piece[kPiece * sizeof(float)];
+  const int64_t size = encoding_info(type).block_bytes;
+  uint8_t* out = keys + (position / kKeyBlock * head_dim * kKeyBlock + position % kKeyBlock) * size;
+  for (int64_t d = 0; d < head_dim; d += kPiece) {
+    const int64_t count = std::min(kPiece, head_dim - d);
+    const ConvertArgs args = {count, key + d, piece};
+    context.kernels->convert[static_cast<int>(type)](&args);
+    const auto scatter = size == 2 ? scatter_key<uint16_t> : scatter_key<uint32_t>;
+    scatter(piece, count, out + d * kKeyBlock * size);
+  }
 }
 
 }  // namespace
@@ -96,62 +115,20 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
     args.heads = shape.kv_heads;
     args.x = k_row;
     context.kernels->rope(&args);
-    const ConvertFunction convert = context.kernels->convert[static_cast<int>(segment.kv.type)];
+    const KvView& kv = segment.kv;
+    const int64_t row_bytes = d * encoding_info(kv.type).block_bytes;
     for (int64_t h = 0; h < shape.kv_heads; ++h) {
-      const int64_t offset = layer * segment.kv.layer_stride + h * segment.kv.head_stride +
-                             position * segment.kv.token_stride;
-      const ConvertArgs k_args = {d, k_row + h * d, segment.kv.k + offset};
-      const ConvertArgs v_args = {d, v_row + h * d, segment.kv.v + offset};
-      convert(&k_args);
-      convert(&v_args);
+      const int64_t offset = layer * kv.layer_stride + h * kv.head_stride;
+      store_key(context, kv.type, k_row + h * d, d, position, kv.k + offset);
+      const ConvertArgs v_args = {d, v_row + h * d, kv.v + offset + position * row_bytes};
+      context.kernels->convert[static_cast<int>(kv.type)](&v_args);
     }
   };
-  for_pieces(context, row_count(segments), rows_per_task(columns),
+  const int64_t rows = row_count(segments);
+  for_pieces(context, rows, rows_per_rope_task(context, rows, columns),
              [&](int64_t first, int64_t count) {
                for (int64_t row = first; row < first + count; ++row) run_row(row);
              });
-}
-
-void attention(const OpContext& context, const AttentionShape& shape,
-               std::span<const Segment> segments, int64_t layer, const float* q, float* scores,
-               int64_t scores_stride, float* out) {
-  const ProfileScope scope(context.profile, OpKind::kAttention);
-  const int64_t d = shape.head_dim;
-  const int64_t group = shape.heads / shape.kv_heads;
-  // The scale is rounded once, as a constant of the model.
-  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(d));
-  const int64_t items = row_count(segments) * shape.heads;
-  int64_t macs = 0;
-  for (const Segment& segment : segments) {
-    macs += segment.rows * (segment.position + segment.rows) * shape.heads * d * 2;
-  }
-  const int64_t slots =
-      std::min({items, int64_t{context.worker->count()}, ceil_div(macs, kMacsPerTask)});
-  // One task per scratch slot. A slot takes every slots-th item, which spreads the short and the
-  // long rows of a causal prompt evenly.
-  context.worker->for_each(slots, [&](int64_t slot) {
-    for (int64_t item = slot; item < items; item += slots) {
-      const int64_t row = item / shape.heads;
-      const int64_t head = item % shape.heads;
-      const Segment& segment = segment_of(segments, row);
-      const int64_t visible = segment.position + row - segment.first_row + 1;
-      const int64_t length = shape.window > 0 && visible > shape.window ? shape.window : visible;
-      const int64_t offset = layer * segment.kv.layer_stride +
-                             head / group * segment.kv.head_stride +
-                             (visible - length) * segment.kv.token_stride;
-      const AttnArgs args = {length,
-                             d,
-                             q + item * d,
-                             segment.kv.k + offset,
-                             segment.kv.token_stride,
-                             segment.kv.v + offset,
-                             segment.kv.token_stride,
-                             scale,
-                             scores + slot * scores_stride,
-                             out + item * d};
-      context.kernels->attn[static_cast<int>(segment.kv.type)](&args);
-    }
-  });
 }
 
 void silu_mul(const OpContext& context, const float* gate, const float* up, int64_t count,

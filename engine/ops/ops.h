@@ -32,16 +32,16 @@ enum class RowRole : uint8_t {
   kGenerated,  ///< written by the model: the decode arithmetic
 };
 
-/// Keys and values of all layers of one sequence, in place in its cache.
-/// Element (layer, head, token, d) of K is at k + layer * layer_stride + head * head_stride +
-/// token * token_stride + d * size; V likewise.
+/// Keys and values of all layers of one sequence, in place in its cache, in the layout of AttnArgs:
+/// element (layer, head, token, d) of V is at v + layer * layer_stride + head * head_stride +
+/// (token * head_dim + d) * size, that of K at k + layer * layer_stride + head * head_stride +
+/// ((token / kKeyBlock * head_dim + d) * kKeyBlock + token % kKeyBlock) * size.
 struct KvView {
   Encoding type = Encoding::kF16;  ///< kF16 or kF32
-  uint8_t* k = nullptr;
+  uint8_t* k = nullptr;            ///< aligned to 64
   uint8_t* v = nullptr;
   int64_t layer_stride = 0;  ///< bytes
-  int64_t head_stride = 0;
-  int64_t token_stride = 0;
+  int64_t head_stride = 0;   ///< room for a multiple of kKeyBlock tokens
 };
 
 /// A run of rows of a batch that are consecutive tokens of one sequence.
@@ -85,6 +85,23 @@ class LinearScratch {
   uint8_t* per_worker_ = nullptr;  // panels and accumulators
 };
 
+/// Memory for what attention() computes of the queries before it is joined.
+class AttentionScratch {
+ public:
+  /// For sequences of up to length_max tokens. Errors: out_of_memory.
+  static Result<AttentionScratch> create(const AttentionShape& shape, int64_t length_max,
+                                         int thread_count);
+  int64_t bytes() const { return buffer_.bytes(); }
+
+ private:
+  friend class AttentionRun;
+
+  AlignedBuffer buffer_;
+  float* per_worker_ = nullptr;  // [threads][kAttnQueries] parts
+  float* shared_ = nullptr;      // [shared_queries][splits] parts
+  int64_t shared_queries_ = 0;
+};
+
 /// One product of linear(): out[m, w.n] = x * w^T (+ addend).
 struct LinearJob {
   const WeightMatrix* w;
@@ -121,11 +138,10 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
                     float* q, float* k, const float* v);
 
 /// out[m, heads * head_dim] = causal attention of q[m, heads * head_dim] over the cached tokens of
-/// each row's segment, layer `layer`. scores: scratch of thread_count * scores_stride f32, where
-/// scores_stride is at least the longest position + 1.
+/// each row's segment, layer `layer`. No row's position reaches the scratch's length_max.
 void attention(const OpContext& context, const AttentionShape& shape,
-               std::span<const Segment> segments, int64_t layer, const float* q, float* scores,
-               int64_t scores_stride, float* out);
+               std::span<const Segment> segments, int64_t layer, const float* q,
+               AttentionScratch& scratch, float* out);
 
 /// out[i] = silu(gate[i]) * up[i], i = 0..count-1. out may be gate.
 void silu_mul(const OpContext& context, const float* gate, const float* up, int64_t count,

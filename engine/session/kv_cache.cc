@@ -1,5 +1,7 @@
 #include "engine/session/kv_cache.h"
 
+#include "engine/core/checked_math.h"
+
 namespace midge {
 
 Result<KvCache> KvCache::create(const ModelConfig& config, Encoding type, int64_t capacity,
@@ -8,8 +10,8 @@ Result<KvCache> KvCache::create(const ModelConfig& config, Encoding type, int64_
   KvCache cache;
   KvView& view = cache.view_;
   view.type = type;
-  view.token_stride = config.head_dim * encoding_info(type).block_bytes;
-  view.head_stride = capacity * view.token_stride;
+  view.head_stride =
+      round_up(capacity, kKeyBlock) * config.head_dim * encoding_info(type).block_bytes;
   view.layer_stride = config.kv_head_count * view.head_stride;
   const int64_t half = layers * view.layer_stride;
   MIDGE_ASSIGN_OR_RETURN(cache.buffer_, AlignedBuffer::create(2 * half, "the KV cache"));

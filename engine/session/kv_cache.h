@@ -7,8 +7,10 @@
 
 namespace midge {
 
-/// K and V as [layer, kv_head, token, head_dim], one block each, so that a head's keys are
-/// contiguous over tokens. Layers are the model's, then its MTP layers if they are asked for.
+/// K and V in the layout of KvView, one block of memory each: per layer and KV head, keys as blocks
+/// of 16 tokens, values token by token. Tokens may be written in any order and again; beyond the
+/// last one that a query sees, nothing is used. Layers are the model's, then its MTP layers if they
+/// are asked for.
 class KvCache {
  public:
   /// type: kF16 or kF32. capacity: tokens. Errors: out_of_memory.

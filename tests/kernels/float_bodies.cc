@@ -1,7 +1,9 @@
 // Operations in f32: gemm and dequantize of file encodings, attention, and the element-wise ones.
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 
+#include "engine/core/checked_math.h"
 #include "tests/harness/test_data.h"
 #include "tests/kernels/kernel_bodies.h"
 
@@ -73,32 +75,91 @@ void check_dequantize(const KernelInfo& kernel, Failures* failures) {
   }
 }
 
+namespace {
+
+// What the queries of a call see.
+enum class Sight { kAll, kCausal, kWindow, kRagged };
+constexpr Sight kSights[] = {Sight::kAll, Sight::kCausal, Sight::kWindow, Sight::kRagged};
+
+struct AttnCase {
+  int64_t count;
+  int64_t group;
+  int64_t head_dim;
+  int64_t first;  // key that the call begins with
+  int64_t end;
+};
+constexpr AttnCase kAttnCases[] = {
+    {1, 1, 8, 0, 1},      {1, 1, 64, 0, 17},     {3, 3, 128, 0, 65},   {4, 4, 128, 64, 200},
+    {8, 8, 96, 0, 63},    {5, 1, 80, 100, 131},  {7, 4, 33, 0, 130},   {8, 4, 64, 512, 600},
+    {24, 3, 128, 0, 140}, {32, 4, 16, 130, 300}, {11, 3, 256, 0, 70},  {2, 1, 300, 48, 150},
+    {6, 3, 2, 0, 64},     {9, 8, 40, 15, 129},   {12, 4, 112, 0, 128}, {32, 1, 24, 0, 90},
+};
+
+struct Keys {
+  int64_t begin;
+  int64_t end;
+};
+
+// What query i sees; queries of one row are a group.
+Keys sight_of(Sight sight, int64_t i, const AttnCase& c) {
+  const int64_t rows_after = (c.count - 1 - i) / c.group;
+  const int64_t end = std::max(c.end - rows_after, c.first + 1);
+  switch (sight) {
+    case Sight::kAll: return {c.first, c.end};
+    case Sight::kCausal: return {c.first, end};
+    case Sight::kWindow: return {std::max(c.first, end - 37), end};
+    case Sight::kRagged: return {c.first + i * 13 % 90, c.end - i * 29 % 150};  // or nothing
+  }
+  return {0, 0};
+}
+
+}  // namespace
+
 void check_attn(const KernelInfo& kernel, Failures* failures) {
   const int64_t size = encoding_info(kernel.encoding).block_bytes;
   int at = 0;
   for (const DataSort sort : kDataSorts) {
-    for (const int64_t d : {2, 16, 33, 64, 96, 128, 300}) {
-      for (const int64_t length : {1, 2, 3, 8, 17, 65}) {
+    for (const AttnCase& c : kAttnCases) {
+      for (const Sight sight : kSights) {
         if (++at % kShapeStep != 0) continue;
-        const int64_t padding = at % 4;
-        const std::vector<float> q = test_floats(sort, d, 1);
-        const std::vector<uint8_t> k = test_encoded_rows(kernel.encoding, sort, length, d, 2);
-        const std::vector<uint8_t> v = test_encoded_rows(kernel.encoding, sort, length, d, 3);
-        const std::string shape =
-            shape_name("head_dim=%" PRId64 " length=%" PRId64 " data=%s padding=%" PRId64, d,
-                       length, data_sort_name(sort), padding);
+        const int64_t d = c.head_dim;
+        const int64_t blocks = ceil_div(c.end, kKeyBlock);
+        const int64_t padding = at % 3;
+        const std::vector<float> q = test_floats(sort, c.count * d, 1);
+        // The scores of normal numbers are within a few units of each other; times `scale`, some
+        // weights vanish.
+        const float scale = at % 2 == 0 ? 0.3f : 40.0f;
+        const std::vector<uint8_t> k =
+            test_encoded_rows(kernel.encoding, sort, blocks, d * kKeyBlock, 2);
+        std::vector<uint8_t> v = test_encoded_rows(kernel.encoding, sort, c.end, d, 3);
+        // NaN in the values of the last key reach those only that see it.
+        if (sort == DataSort::kSpecial) std::fill(v.end() - d * size, v.end(), uint8_t{0xFF});
+        const std::string shape = shape_name(
+            "queries=%" PRId64 " head_dim=%" PRId64 " keys=%" PRId64 "..%" PRId64
+            " sight=%d data=%s padding=%" PRId64,
+            c.count, d, c.first, c.end, static_cast<int>(sight), data_sort_name(sort), padding);
         compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
           AttnArgs args = {};
-          args.length = length;
+          args.count = c.count;
           args.head_dim = d;
-          args.q = call.input("q", extent(d * 4), q.data());
-          args.k_stride = (d + padding) * size;
-          args.k = call.input("k", {length, d * size, args.k_stride, size}, k.data());
+          args.k_stride = d * kKeyBlock * size + 32 * padding;
+          args.k = call.input("k", {blocks, d * kKeyBlock * size, args.k_stride, 32}, k.data());
           args.v_stride = (d + 2 * padding) * size;
-          args.v = call.input("v", {length, d * size, args.v_stride, size}, v.data());
-          args.scale = 0.3f;
-          args.scores = call.scratch<float>("scores", extent(length * 4));
-          args.out = call.output<float>("out", extent(d * 4), Compare::kF32);
+          args.v = call.input("v", {c.end, d * size, args.v_stride, size}, v.data());
+          args.scale = scale;
+          const Extent rows = {c.count, d * 4, (d + padding) * 4};
+          const float* q_rows = call.input("q", rows, q.data());
+          float* out = call.output<float>("out", rows, Compare::kF32);
+          std::vector<AttnQuery> queries;
+          for (int64_t i = 0; i < c.count; ++i) {
+            const Keys keys = sight_of(sight, i, c);
+            queries.push_back(
+                {q_rows + i * (d + padding), keys.begin, keys.end, out + i * (d + padding)});
+          }
+          const auto queries_bytes = static_cast<int64_t>(sizeof(AttnQuery)) * c.count;
+          args.queries = call.input("queries", extent(queries_bytes, 8), queries.data());
+          args.maximums = call.output<float>("maximums", extent(c.count * 4), Compare::kF32);
+          args.totals = call.output<float>("totals", extent(c.count * 4), Compare::kF32);
           return args;
         });
         if (failures->enough()) return;

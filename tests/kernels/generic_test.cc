@@ -2,9 +2,11 @@
 // for bit (kernel_tests.cc).
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include <gtest/gtest.h>
 
+#include "engine/core/checked_math.h"
 #include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "tests/harness/test_data.h"
@@ -201,67 +203,116 @@ TEST(Generic, Convert) {
       });
 }
 
-std::vector<float> run_attention(AttnFunction function, const void* k, const void* v,
-                                 int64_t stride, const std::vector<float>& q, int64_t length) {
-  std::vector<float> scores(static_cast<size_t>(length));
-  std::vector<float> out(q.size() + 1, kCanary);
-  const AttnArgs args = {length,        static_cast<int64_t>(q.size()),
-                         q.data(),      k,
-                         stride,        v,
-                         stride,        0.3f,
-                         scores.data(), out.data()};
+// A cache of one head: keys and values [tokens, head_dim], rounded to f16, and both types of it.
+struct AttentionData {
+  AttentionData(int64_t tokens, int64_t head_dim)
+      : keys(random_floats(tokens * head_dim, 7, 2)),
+        values(random_floats(tokens * head_dim, 8, 2)) {
+    for (std::vector<float>* all : {&keys, &values}) {
+      for (float& value : *all) value = f16_to_f32(f32_to_f16(value));
+    }
+    const int64_t padded = round_up(tokens, kKeyBlock) * head_dim;
+    k.resize(static_cast<size_t>(padded));
+    k16.resize(static_cast<size_t>(padded));
+    for (int64_t t = 0; t < tokens; ++t) {
+      for (int64_t d = 0; d < head_dim; ++d) {
+        const int64_t at = (t / kKeyBlock * head_dim + d) * kKeyBlock + t % kKeyBlock;
+        const float key = keys[static_cast<size_t>(t * head_dim + d)];
+        k[static_cast<size_t>(at)] = key;
+        k16[static_cast<size_t>(at)] = f32_to_f16(key);
+      }
+    }
+    for (const float value : values) v16.push_back(f32_to_f16(value));
+  }
+
+  std::vector<float> keys;
+  std::vector<float> values;
+  std::vector<float> k;
+  std::vector<uint16_t> k16;
+  std::vector<uint16_t> v16;
+};
+
+// maximum, total and out of one query in double precision.
+struct AttentionResult {
+  double maximum = -std::numeric_limits<double>::infinity();
+  double total = 0;
+  std::vector<double> out;
+};
+AttentionResult attend(const AttentionData& data, const float* q, int64_t head_dim, int64_t begin,
+                       int64_t end, double scale) {
+  AttentionResult result;
+  result.out.resize(static_cast<size_t>(head_dim));
+  std::vector<double> scores;
+  for (int64_t t = begin; t < end; ++t) {
+    double score = 0;
+    for (int64_t d = 0; d < head_dim; ++d) {
+      score += double{q[d]} * data.keys[static_cast<size_t>(t * head_dim + d)];
+    }
+    scores.push_back(score * scale);
+    result.maximum = std::max(result.maximum, scores.back());
+  }
+  for (int64_t t = begin; t < end; ++t) {
+    const double weight = std::exp(scores[static_cast<size_t>(t - begin)] - result.maximum);
+    result.total += weight;
+    for (int64_t d = 0; d < head_dim; ++d) {
+      result.out[static_cast<size_t>(d)] +=
+          weight * data.values[static_cast<size_t>(t * head_dim + d)];
+    }
+  }
+  return result;
+}
+
+void check_attention(const KernelInfo& kernel, AttnFunction function, int64_t head_dim,
+                     int64_t tokens) {
+  const bool half = kernel.encoding == Encoding::kF16;
+  const AttentionData data(tokens, head_dim);
+  constexpr int64_t kCount = 3;
+  const std::vector<float> q = random_floats(kCount * head_dim, 6, 4);
+  std::vector<float> out(static_cast<size_t>(kCount * head_dim + 1), kCanary);
+  const int64_t begins[kCount] = {0, tokens / 3, tokens};
+  std::vector<AttnQuery> queries;
+  for (int64_t j = 0; j < kCount; ++j) {
+    queries.push_back({q.data() + j * head_dim, begins[j], tokens, out.data() + j * head_dim});
+  }
+  const int64_t size = half ? 2 : 4;
+  const void* k = data.k.data();
+  const void* v = data.values.data();
+  if (half) {
+    k = data.k16.data();
+    v = data.v16.data();
+  }
+  float maximums[kCount];
+  float totals[kCount];
+  const AttnArgs args = {
+      kCount, head_dim,        queries.data(), k,        kKeyBlock * head_dim * size,
+      v,      head_dim * size, 0.3f,           maximums, totals};
   function(&args);
+  for (size_t j = 0; j < kCount; ++j) {
+    const AttentionResult expected =
+        attend(data, queries[j].q, head_dim, queries[j].begin, tokens, 0.3f);
+    if (queries[j].begin == tokens) {
+      EXPECT_EQ(maximums[j], -std::numeric_limits<float>::infinity());
+      EXPECT_EQ(totals[j], 0.0f);
+    } else {
+      EXPECT_NEAR(maximums[j], expected.maximum, 1e-4);
+      EXPECT_NEAR(totals[j], expected.total, 1e-4 * expected.total);
+    }
+    for (size_t d = 0; d < expected.out.size(); ++d) {
+      EXPECT_NEAR(queries[j].out[d], expected.out[d], 2e-4 * (1 + expected.total)) << kernel.name;
+    }
+  }
   EXPECT_EQ(out.back(), kCanary);
-  out.pop_back();
-  return out;
 }
 
 TEST(Generic, Attention) {
-  for (const int64_t d : {2, 16, 33, 300}) {
-    for (const int64_t length : {1, 2, 65}) {
-      const std::vector<float> q = random_floats(d, 6, 4);
-      const int64_t count = length * (d + 2);
-      std::vector<float> k = random_floats(count, 7, 2);
-      std::vector<float> v = random_floats(count, 8, 2);
-      std::vector<uint16_t> k16(k.size());
-      std::vector<uint16_t> v16(v.size());
-      const ConvertArgs convert_k = {count, k.data(), k16.data()};
-      const ConvertArgs convert_v = {count, v.data(), v16.data()};
-      convert_f16_f32_generic(&convert_k);
-      convert_f16_f32_generic(&convert_v);
-      for (size_t i = 0; i < k.size(); ++i) {
-        k[i] = f16_to_f32(k16[i]);
-        v[i] = f16_to_f32(v16[i]);
+  for_kernels<AttnFunction>(Op::kAttn, [](const KernelInfo& kernel, AttnFunction function) {
+    ASSERT_TRUE(kernel.encoding == Encoding::kF32 || kernel.encoding == Encoding::kF16);
+    for (const int64_t head_dim : {2, 16, 33, 300}) {
+      for (const int64_t tokens : {1, 2, 65, 200}) {
+        check_attention(kernel, function, head_dim, tokens);
       }
-      std::vector<double> weights;
-      double total = 0;
-      for (int64_t t = 0; t < length; ++t) {
-        double score = 0;
-        for (int64_t e = 0; e < d; ++e) {
-          score += double{q[static_cast<size_t>(e)]} * k[static_cast<size_t>(t * (d + 2) + e)];
-        }
-        weights.push_back(std::exp(score * 0.3f));
-        total += weights.back();
-      }
-      std::vector<double> expected(static_cast<size_t>(d));
-      for (int64_t e = 0; e < d; ++e) {
-        for (int64_t t = 0; t < length; ++t) {
-          expected[static_cast<size_t>(e)] +=
-              weights[static_cast<size_t>(t)] / total * v[static_cast<size_t>(t * (d + 2) + e)];
-        }
-      }
-      for_kernels<AttnFunction>(Op::kAttn, [&](const KernelInfo& kernel, AttnFunction function) {
-        ASSERT_TRUE(kernel.encoding == Encoding::kF32 || kernel.encoding == Encoding::kF16);
-        const bool half = kernel.encoding == Encoding::kF16;
-        const std::vector<float> found =
-            half ? run_attention(function, k16.data(), v16.data(), (d + 2) * 2, q, length)
-                 : run_attention(function, k.data(), v.data(), (d + 2) * 4, q, length);
-        for (size_t e = 0; e < found.size(); ++e) {
-          EXPECT_NEAR(found[e], expected[e], 2e-4) << d << " " << length;
-        }
-      });
     }
-  }
+  });
 }
 
 }  // namespace

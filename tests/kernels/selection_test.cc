@@ -54,10 +54,13 @@ constexpr Selection kSelections[] = {
     {"nothing", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_generic"},
     {"nothing", Op::kAttn, Encoding::kQ8B32, 1, "none"},
 #if defined(__aarch64__)
+    {"Cortex-A53", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_neon"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_1x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 2, "gemv_f32_q8b32_q4b32_8x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 8, "gemv_f32_q8b32_q4b32_8x32_neon_dot"},
 #else
+    {"Haswell", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_avx2"},
+    {"Zen 4", Op::kAttn, Encoding::kF32, 1, "attn_f32_f32_f32_avx512_vnni"},
     {"Zen 4", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
     {"Zen 4", Op::kGemv, Encoding::kQ4B32, 8, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
     {"Zen 4", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx512_vnni"},

@@ -1,0 +1,247 @@
+// Attention over the cached tokens: sets of queries that share a KV head, splits of the keys.
+//
+// The keys of a query are cut at multiples of kSplit. Each split is a part by itself (a maximum, a
+// total, a weighted sum of values), and the parts are joined in order: so a long context can be
+// spread over the workers, and the result is the same whether it is or not.
+#include <algorithm>
+
+#include "engine/core/checked_math.h"
+#include "engine/ops/ops.h"
+#include "engine/ops/profile.h"
+#include "engine/ops/segments.h"
+#include "kernels/generic/exp_f32.h"
+
+namespace midge {
+namespace {
+
+// Long enough that a part costs much more than joining it; eight splits of a context of 4096.
+constexpr int64_t kSplit = 512;
+static_assert(kSplit % kAttnStep == 0);
+
+// Splits become tasks of their own below this many sets of queries per worker: cores may differ in
+// speed by four.
+constexpr int64_t kSetsPerWorker = 4;
+
+// Queries per worker whose parts have room when they do.
+constexpr int64_t kSharedQueriesPerWorker = 16;
+constexpr int64_t kSharedQueriesMax = 512;
+
+// A part in memory: [head_dim] sums, the maximum, the total.
+int64_t part_floats(int64_t head_dim) { return round_up(head_dim + 2, 16); }
+
+}  // namespace
+
+Result<AttentionScratch> AttentionScratch::create(const AttentionShape& shape, int64_t length_max,
+                                                  int thread_count) {
+  AttentionScratch scratch;
+  const int64_t part = part_floats(shape.head_dim);
+  const int64_t splits = ceil_div(length_max, kSplit);
+  if (thread_count > 1 && splits > 1) {
+    scratch.shared_queries_ = std::min(kSharedQueriesPerWorker * thread_count, kSharedQueriesMax);
+  }
+  const int64_t own = thread_count * kAttnQueries * part;
+  const int64_t total = own + scratch.shared_queries_ * splits * part;
+  MIDGE_ASSIGN_OR_RETURN(
+      scratch.buffer_,
+      AlignedBuffer::create(total * static_cast<int64_t>(sizeof(float)), "parts of attention"));
+  scratch.per_worker_ = reinterpret_cast<float*>(scratch.buffer_.data());
+  scratch.shared_ = scratch.per_worker_ + own;
+  return scratch;
+}
+
+/// One call of attention() as seen by one worker.
+class AttentionRun {
+ public:
+  AttentionRun(const OpContext& context, const AttentionShape& shape,
+               std::span<const Segment> segments, int64_t layer, const float* q,
+               const AttentionScratch& scratch, float* out)
+      : context_(context),
+        shape_(shape),
+        segments_(segments),
+        layer_(layer),
+        group_(shape.heads / shape.kv_heads),
+        part_floats_(part_floats(shape.head_dim)),
+        // The scale is rounded once, as a constant of the model.
+        scale_(1.0f / __builtin_sqrtf(static_cast<float>(shape.head_dim))),
+        q_(q),
+        scratch_(scratch),
+        out_(out) {
+    for (const Segment& segment : segments) {
+      sets_ += sets_of(segment);
+      queries_ += segment.rows * shape.heads;
+      splits_ = std::max(splits_, ceil_div(segment.position + segment.rows, kSplit));
+    }
+  }
+
+  void run() const {
+    const int64_t workers = context_.worker->count();
+    if (splits_ > 1 && sets_ < kSetsPerWorker * workers && queries_ <= scratch_.shared_queries_) {
+      run_splits_apart();
+      return;
+    }
+    // The longest rows of a prompt first, so that no worker is left with one at the end.
+    context_.worker->for_each(sets_, [&](int64_t i) { run_set(find_set(sets_ - 1 - i)); });
+  }
+
+ private:
+  // Queries that share keys: those of the heads of one KV head, row by row.
+  struct Set {
+    const Segment* segment;
+    int64_t kv_head;
+    int64_t first;
+    int64_t count;
+  };
+  // The keys begin..end - 1.
+  struct Keys {
+    int64_t begin;
+    int64_t end;
+  };
+  // What a query has of the parts joined so far.
+  struct Joined {
+    bool any = false;
+    float maximum = 0;
+    float total = 0;
+  };
+
+  int64_t sets_per_head(const Segment& segment) const {
+    return ceil_div(segment.rows * group_, kAttnQueries);
+  }
+  int64_t sets_of(const Segment& segment) const { return sets_per_head(segment) * shape_.kv_heads; }
+
+  // KV heads change fastest.
+  Set find_set(int64_t index) const {
+    const Segment* segment = segments_.data();
+    for (; index >= sets_of(*segment); ++segment) index -= sets_of(*segment);
+    const int64_t first = index / shape_.kv_heads * kAttnQueries;
+    return {segment, index % shape_.kv_heads, first,
+            std::min(kAttnQueries, segment->rows * group_ - first)};
+  }
+
+  int64_t row_of(const Set& set, int64_t j) const {
+    return set.segment->first_row + (set.first + j) / group_;
+  }
+  // Of query j of the set among those of the batch.
+  int64_t query_index(const Set& set, int64_t j) const {
+    return row_of(set, j) * shape_.heads + set.kv_head * group_ + (set.first + j) % group_;
+  }
+
+  // The keys that a row sees.
+  Keys keys_of_row(const Segment& segment, int64_t row) const {
+    const int64_t end = segment.position + row - segment.first_row + 1;
+    return {shape_.window > 0 && end > shape_.window ? end - shape_.window : 0, end};
+  }
+  static Keys within(const Keys& keys, int64_t split) {
+    return {std::max(keys.begin, split * kSplit), std::min(keys.end, (split + 1) * kSplit)};
+  }
+
+  // The parts of a set's queries in a split; that of query j goes to place(j).
+  template <typename Place>
+  void run_split(const Set& set, int64_t split, const Place& place) const {
+    const KvView& kv = set.segment->kv;
+    const int64_t offset = layer_ * kv.layer_stride + set.kv_head * kv.head_stride;
+    const int64_t row_bytes = shape_.head_dim * encoding_info(kv.type).block_bytes;
+    AttnQuery queries[kAttnQueries];
+    float maximums[kAttnQueries];
+    float totals[kAttnQueries];
+    for (int64_t j = 0; j < set.count; ++j) {
+      const Keys keys = within(keys_of_row(*set.segment, row_of(set, j)), split);
+      queries[j] = {q_ + query_index(set, j) * shape_.head_dim, keys.begin, keys.end, place(j)};
+    }
+    const AttnArgs args = {
+        set.count,     shape_.head_dim, queries, kv.k + offset, row_bytes * kKeyBlock,
+        kv.v + offset, row_bytes,       scale_,  maximums,      totals};
+    context_.kernels->attn[static_cast<int>(kv.type)](&args);
+    for (int64_t j = 0; j < set.count; ++j) {
+      place(j)[shape_.head_dim] = maximums[j];
+      place(j)[shape_.head_dim + 1] = totals[j];
+    }
+  }
+
+  // Adds a part to what is in out[head_dim].
+  void join(const float* part, Joined* joined, float* out) const {
+    const int64_t d = shape_.head_dim;
+    const float maximum = part[d];
+    const float total = part[d + 1];
+    if (!joined->any) {
+      *joined = {true, maximum, total};
+      std::copy_n(part, d, out);
+      return;
+    }
+    const float highest = std::max(joined->maximum, maximum);
+    const float old_factor = generic::exp_f32(joined->maximum - highest);
+    const float factor = generic::exp_f32(maximum - highest);
+    for (int64_t i = 0; i < d; ++i) out[i] = out[i] * old_factor + part[i] * factor;
+    *joined = {true, highest, joined->total * old_factor + total * factor};
+  }
+  void finish(const Joined& joined, float* out) const {
+    for (int64_t i = 0; i < shape_.head_dim; ++i) out[i] /= joined.total;
+  }
+
+  // All splits of a set, one after the other.
+  void run_set(const Set& set) const {
+    float* parts = scratch_.per_worker_ + context_.worker->index() * kAttnQueries * part_floats_;
+    const auto place = [&](int64_t j) { return parts + j * part_floats_; };
+    Joined joined[kAttnQueries];
+    const int64_t first_key = keys_of_row(*set.segment, row_of(set, 0)).begin;
+    const int64_t end_key = keys_of_row(*set.segment, row_of(set, set.count - 1)).end;
+    for (int64_t split = first_key / kSplit; split * kSplit < end_key; ++split) {
+      run_split(set, split, place);
+      for (int64_t j = 0; j < set.count; ++j) {
+        const Keys keys = within(keys_of_row(*set.segment, row_of(set, j)), split);
+        if (keys.begin >= keys.end) continue;
+        join(place(j), &joined[j], out_ + query_index(set, j) * shape_.head_dim);
+      }
+    }
+    for (int64_t j = 0; j < set.count; ++j) {
+      finish(joined[j], out_ + query_index(set, j) * shape_.head_dim);
+    }
+  }
+
+  // A task for each split of each set, then one for each query that joins its parts.
+  void run_splits_apart() const {
+    const auto place = [&](int64_t query, int64_t split) {
+      return scratch_.shared_ + (query * splits_ + split) * part_floats_;
+    };
+    context_.worker->for_each(sets_ * splits_, [&](int64_t i) {
+      const Set set = find_set(i / splits_);
+      const int64_t split = i % splits_;
+      const int64_t first_key = keys_of_row(*set.segment, row_of(set, 0)).begin;
+      const int64_t end_key = keys_of_row(*set.segment, row_of(set, set.count - 1)).end;
+      if (first_key >= (split + 1) * kSplit || end_key <= split * kSplit) return;
+      run_split(set, split, [&](int64_t j) { return place(query_index(set, j), split); });
+    });
+    context_.worker->for_each(queries_, [&](int64_t query) {
+      const int64_t row = query / shape_.heads;
+      const Keys keys = keys_of_row(segment_of(segments_, row), row);
+      float* out = out_ + query * shape_.head_dim;
+      Joined joined;
+      for (int64_t split = keys.begin / kSplit; split * kSplit < keys.end; ++split) {
+        join(place(query, split), &joined, out);
+      }
+      finish(joined, out);
+    });
+  }
+
+  const OpContext& context_;
+  const AttentionShape& shape_;
+  const std::span<const Segment> segments_;
+  const int64_t layer_;
+  const int64_t group_;  // heads that share a KV head
+  const int64_t part_floats_;
+  const float scale_;
+  const float* q_;
+  const AttentionScratch& scratch_;
+  float* out_;
+  int64_t sets_ = 0;
+  int64_t queries_ = 0;
+  int64_t splits_ = 1;  // of the longest row
+};
+
+void attention(const OpContext& context, const AttentionShape& shape,
+               std::span<const Segment> segments, int64_t layer, const float* q,
+               AttentionScratch& scratch, float* out) {
+  const ProfileScope scope(context.profile, OpKind::kAttention);
+  AttentionRun(context, shape, segments, layer, q, scratch, out).run();
+}
+
+}  // namespace midge

@@ -1,0 +1,30 @@
+// What all attention kernels share beside their arithmetic. Everything is `static inline`: kernels
+// of every level include this.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/kernel_types.h"
+
+namespace midge {
+
+/// Keys begin..end - 1 of a step, counted from its first; none if begin >= end.
+struct KeyRange {
+  int64_t begin;
+  int64_t end;
+};
+
+/// The keys that a query sees of the step at `step`.
+static inline KeyRange keys_of_step(const AttnQuery& query, int64_t step) {
+  const int64_t begin = query.begin - step;
+  const int64_t end = query.end - step;
+  return {begin > 0 ? begin : 0, end < kAttnStep ? end : kAttnStep};
+}
+
+/// Writes the maximum and the total of query j.
+static inline void finish_query(const AttnArgs* args, int64_t j, float maximum, float total) {
+  args->maximums[j] = total == total ? maximum + 0.0f : total;
+  args->totals[j] = total;
+}
+
+}  // namespace midge

@@ -1,0 +1,369 @@
+// Attention on vectors of any width: what the kernels of all levels share, with the results of
+// attn_f32_f32.h bit for bit.
+//
+// Queries go in sets of Isa::kSet. A step of 64 keys is used by all sets before the next one is
+// read, so that only the first set waits for memory. A step of a set:
+//   scores[query][64]   lane = key; sums over d in registers, a tile of queries x key vectors
+//   softmax             lane = key; scores become weights p, and the running sums are scaled
+//   out[query][d]      lane = d; sums over the keys in registers, a tile of queries x vectors of d
+// Multiply-adds of a tile: queries x vectors for one load of each query's factor and one load (and
+// conversion from f16) of each vector. A product is rounded once with its sum; the order of a sum
+// is that of the specification for any tile, so that tiles are free.
+//
+// Template parameter Isa, a type in an anonymous namespace, so that everything made of it is local
+// to its object:
+//   kWidth            lanes of a vector V, which divides kKeyBlock
+//   kCacheBytes       bytes of an element of the cache
+//   kSet              queries of a set
+//   kFactors          numbers that Factors hold, 1 or 4
+//   tile_vectors(n)   vectors of a tile for n queries; over keys a divisor or multiple of a block
+//   load, store, broadcast, add, sub, mul, highest: f32; which operand of highest wins if one is
+//                     NaN does not matter
+//   highest_lane(v)   the largest lane
+//   load_cache<n>(p, v)  n vectors of the cache as f32
+//   load_factor(p), load_factors(p)  one number as number 0; kFactors numbers, if more than one
+//   multiply_add<i>(v, f, sum)  fused v * factor i + sum
+//   at_least(v, x)    NaN stays
+//   power_of_two(v)   2^n for the integers n in the low bits of v, -126 <= n <= 0; 0 for n = -127
+//   keep_from(x, v, limit)  v where x is at least the limit or NaN, else 0
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/generic/attention/attn_range.h"
+#include "kernels/kernel_types.h"
+
+#define MIDGE_INLINE [[gnu::always_inline]] static inline
+
+namespace midge::attention {
+
+/// generic::exp_f32, step by step, for x <= 0 and NaN: no result is infinite or subnormal, so that
+/// one factor 2^n does.
+template <typename Isa>
+MIDGE_INLINE typename Isa::V exponential(typename Isa::V x) {
+  using V = typename Isa::V;
+  const V round = Isa::broadcast(0x1.8p23f);
+  const V clamped = Isa::at_least(x, -88.0f);
+  const V shifted = Isa::add(Isa::mul(clamped, Isa::broadcast(0x1.715476p+0f)), round);
+  const V n = Isa::sub(shifted, round);
+  const V high = Isa::mul(n, Isa::broadcast(0x1.62e4p-1f));
+  const V low = Isa::mul(n, Isa::broadcast(0x1.7f7d1cp-20f));
+  const V r = Isa::sub(Isa::sub(clamped, high), low);
+  V p = Isa::broadcast(1.0f / 5040.0f);
+  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 720.0f));
+  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 120.0f));
+  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 24.0f));
+  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 6.0f));
+  p = Isa::add(Isa::mul(p, r), Isa::broadcast(0.5f));
+  p = Isa::add(Isa::mul(p, Isa::mul(r, r)), r);
+  p = Isa::add(p, Isa::broadcast(1.0f));
+  return Isa::keep_from(x, Isa::mul(p, Isa::power_of_two(shifted)), -87.33654f);
+}
+
+template <typename Isa>
+struct Kernel {
+  using V = typename Isa::V;
+  using Factors = typename Isa::Factors;
+
+  static constexpr int64_t kWidth = Isa::kWidth;
+  static constexpr int kBlockVectors = kKeyBlock / kWidth;
+
+  // What is known of a query between steps.
+  struct State {
+    alignas(64) float totals[kKeyBlock];
+    float maximum;
+  };
+
+  // A set during a step.
+  struct Set {
+    const AttnArgs* args;
+    const AttnQuery* queries;
+    State* states;
+    int64_t step;
+    alignas(64) float scores[Isa::kSet][kAttnStep];  // then weights
+    KeyRange seen[Isa::kSet];
+  };
+
+  // sums[queries][vectors] += number i of factors(query) x vectors at `cache`, which lie `stride`
+  // apart in groups of kGroup. Keeps the fewer of the two in registers.
+  template <int kQueries, int kVectors, int kGroup, int i, typename FactorsOf>
+  MIDGE_INLINE void add_products(const uint8_t* cache, int64_t stride, const FactorsOf& factors_of,
+                                 V (&sums)[kQueries][kVectors]) {
+    if constexpr (kQueries < kVectors) {
+      Factors factors[kQueries];
+#pragma GCC unroll 16
+      for (int j = 0; j < kQueries; ++j) factors[j] = factors_of(j);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; v += kGroup) {
+        V vectors[kGroup];
+        Isa::template load_cache<kGroup>(cache + v / kGroup * stride, vectors);
+#pragma GCC unroll 16
+        for (int u = 0; u < kGroup; ++u) {
+#pragma GCC unroll 16
+          for (int j = 0; j < kQueries; ++j) {
+            sums[j][v + u] = Isa::template multiply_add<i>(vectors[u], factors[j], sums[j][v + u]);
+          }
+        }
+      }
+    } else {
+      V vectors[kVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; v += kGroup) {
+        Isa::template load_cache<kGroup>(cache + v / kGroup * stride, vectors + v);
+      }
+#pragma GCC unroll 16
+      for (int j = 0; j < kQueries; ++j) {
+        const Factors factors = factors_of(j);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          sums[j][v] = Isa::template multiply_add<i>(vectors[v], factors, sums[j][v]);
+        }
+      }
+    }
+  }
+
+  // sums[queries][vectors] += the sum over r = 0..rows - 1 of numbers(query)[r] times row r of the
+  // cache, in order of r.
+  template <int kQueries, int kVectors, int kGroup, typename Numbers>
+  MIDGE_INLINE void add_rows(const uint8_t* cache, int64_t row_stride, int64_t group_stride,
+                             int64_t rows, const Numbers& numbers, V (&sums)[kQueries][kVectors]) {
+    const auto add_row = [&]<int i>(const auto& factors_of) {
+      add_products<kQueries, kVectors, kGroup, i>(cache, group_stride, factors_of, sums);
+      cache += row_stride;
+    };
+    int64_t r = 0;
+    if constexpr (Isa::kFactors == 4) {
+      for (; r + 4 <= rows; r += 4) {
+        Factors factors[kQueries];
+#pragma GCC unroll 16
+        for (int j = 0; j < kQueries; ++j) factors[j] = Isa::load_factors(numbers(j) + r);
+        const auto factors_of = [&](int j) { return factors[j]; };
+        add_row.template operator()<0>(factors_of);
+        add_row.template operator()<1>(factors_of);
+        add_row.template operator()<2>(factors_of);
+        add_row.template operator()<3>(factors_of);
+      }
+    }
+    for (; r < rows; ++r) {
+      add_row.template operator()<0>([&](int j) { return Isa::load_factor(numbers(j) + r); });
+    }
+  }
+
+  // Scores of kVectors vectors of keys from vector `first` of the step.
+  template <int kQueries, int kVectors>
+  MIDGE_INLINE void score_tile(Set& set, int64_t first) {
+    constexpr int kGroup = kVectors < kBlockVectors ? kVectors : kBlockVectors;
+    const AttnArgs* args = set.args;
+    const uint8_t* keys = static_cast<const uint8_t*>(args->k) +
+                          (set.step / kKeyBlock + first / kBlockVectors) * args->k_stride +
+                          first % kBlockVectors * kWidth * Isa::kCacheBytes;
+    V sums[kQueries][kVectors];
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) sums[j][v] = Isa::broadcast(0.0f);
+    }
+    const float* q[kQueries];
+    for (int j = 0; j < kQueries; ++j) q[j] = set.queries[j].q;
+    add_rows<kQueries, kVectors, kGroup>(
+        keys, kKeyBlock * Isa::kCacheBytes, args->k_stride, args->head_dim,
+        [&](int j) { return q[j]; }, sums);
+    const V scale = Isa::broadcast(args->scale);
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        Isa::store(set.scores[j] + (first + v) * kWidth, Isa::mul(sums[j][v], scale));
+      }
+    }
+  }
+
+  // Scores of the blocks from `first` up to `end`, both counted in vectors of the step.
+  template <int kQueries>
+  static void score(Set& set, int64_t first, int64_t end) {
+    constexpr int kTile = Isa::tile_vectors(kQueries);
+    if constexpr (kTile > kBlockVectors) {
+      for (; first + kTile <= end; first += kTile) score_tile<kQueries, kTile>(set, first);
+    }
+    constexpr int kRest = kTile > kBlockVectors ? kBlockVectors : kTile;
+    for (; first < end; first += kRest) score_tile<kQueries, kRest>(set, first);
+  }
+
+  // out[queries][vectors from element d on] += weights of keys range x their values.
+  template <int kQueries, int kVectors>
+  MIDGE_INLINE void value_tile(Set& set, int first_query, KeyRange range, int64_t d) {
+    const AttnArgs* args = set.args;
+    const uint8_t* values = static_cast<const uint8_t*>(args->v) +
+                            (set.step + range.begin) * args->v_stride + d * Isa::kCacheBytes;
+    const float* weights = set.scores[first_query] + range.begin;
+    const AttnQuery* queries = set.queries + first_query;
+    V sums[kQueries][kVectors];
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) sums[j][v] = Isa::load(queries[j].out + d + v * kWidth);
+    }
+    add_rows<kQueries, kVectors, kVectors>(
+        values, args->v_stride, 0, range.end - range.begin,
+        [&](int j) { return weights + j * kAttnStep; }, sums);
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) Isa::store(queries[j].out + d + v * kWidth, sums[j][v]);
+    }
+  }
+
+  // out[queries][head_dim] += weights of the keys of range x their values.
+  template <int kQueries>
+  static void add_values(Set& set, int first_query, KeyRange range) {
+    if (range.begin >= range.end) return;
+    constexpr int kTile = Isa::tile_vectors(kQueries);
+    const int64_t head_dim = set.args->head_dim;
+    int64_t d = 0;
+    for (; d + kTile * kWidth <= head_dim; d += kTile * kWidth) {
+      value_tile<kQueries, kTile>(set, first_query, range, d);
+    }
+    for (; d + kWidth <= head_dim; d += kWidth) {
+      value_tile<kQueries, 1>(set, first_query, range, d);
+    }
+    for (; d < head_dim; ++d) {
+      for (int j = first_query; j < first_query + kQueries; ++j) {
+        const uint8_t* values = static_cast<const uint8_t*>(set.args->v) + d * Isa::kCacheBytes;
+        float sum = set.queries[j].out[d];
+        for (int64_t t = range.begin; t < range.end; ++t) {
+          const float value = Isa::load_element(values + (set.step + t) * set.args->v_stride);
+          sum = __builtin_fmaf(set.scores[j][t], value, sum);
+        }
+        set.queries[j].out[d] = sum;
+      }
+    }
+  }
+
+  // scores -> weights of query j; scales what it has so far.
+  static void soften(Set& set, int j, int64_t head_dim) {
+    const KeyRange seen = set.seen[j];
+    float* scores = set.scores[j];
+    State& state = set.states[j];
+    const int64_t first = seen.begin / kKeyBlock * kKeyBlock;
+    const int64_t end = (seen.end + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+    // Beside what is seen: weight 0.
+    for (int64_t t = first; t < seen.begin; ++t) scores[t] = -__builtin_inff();
+    for (int64_t t = seen.end; t < end; ++t) scores[t] = -__builtin_inff();
+    V highest = Isa::load(scores + first);
+    for (int64_t t = first + kWidth; t < end; t += kWidth) {
+      highest = Isa::highest(highest, Isa::load(scores + t));
+    }
+    const float step_maximum = Isa::highest_lane(highest);
+    V totals[kBlockVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kBlockVectors; ++v) totals[v] = Isa::load(state.totals + v * kWidth);
+    if (!(step_maximum <= state.maximum)) {
+      const V correction = exponential<Isa>(Isa::broadcast(state.maximum - step_maximum));
+      state.maximum = step_maximum;
+#pragma GCC unroll 16
+      for (int v = 0; v < kBlockVectors; ++v) totals[v] = Isa::mul(totals[v], correction);
+      float* out = set.queries[j].out;
+      int64_t d = 0;
+      for (; d + kWidth <= head_dim; d += kWidth) {
+        Isa::store(out + d, Isa::mul(Isa::load(out + d), correction));
+      }
+      if (d < head_dim) {
+        float lanes[kWidth];
+        Isa::store(lanes, correction);
+        for (; d < head_dim; ++d) out[d] *= lanes[0];
+      }
+    }
+    const V maximum = Isa::broadcast(state.maximum);
+    for (int64_t t = first; t < end; t += kKeyBlock) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kBlockVectors; ++v) {
+        float* at = scores + t + v * kWidth;
+        const V weights = exponential<Isa>(Isa::sub(Isa::load(at), maximum));
+        Isa::store(at, weights);
+        totals[v] = Isa::add(totals[v], weights);
+      }
+    }
+#pragma GCC unroll 16
+    for (int v = 0; v < kBlockVectors; ++v) Isa::store(state.totals + v * kWidth, totals[v]);
+  }
+
+  // One step of the first kQueries queries of the set.
+  template <int kQueries>
+  static void run_step(Set& set) {
+    KeyRange any = {kAttnStep, 0};     // seen by at least one query
+    KeyRange common = {0, kAttnStep};  // seen by all
+    for (int j = 0; j < kQueries; ++j) {
+      const KeyRange seen = keys_of_step(set.queries[j], set.step);
+      set.seen[j] = seen;
+      common.begin = seen.begin > common.begin ? seen.begin : common.begin;
+      common.end = seen.end < common.end ? seen.end : common.end;
+      if (seen.begin >= seen.end) continue;
+      any.begin = seen.begin < any.begin ? seen.begin : any.begin;
+      any.end = seen.end > any.end ? seen.end : any.end;
+    }
+    if (any.begin >= any.end) return;
+    score<kQueries>(set, any.begin / kKeyBlock * kBlockVectors,
+                    (any.end + kKeyBlock - 1) / kKeyBlock * kBlockVectors);
+    for (int j = 0; j < kQueries; ++j) {
+      if (set.seen[j].begin < set.seen[j].end) soften(set, j, set.args->head_dim);
+    }
+    // Keys that not all queries see are taken query by query: a value that is not to be seen may
+    // be a NaN. In order of keys for each query.
+    if (common.begin >= common.end) {
+      for (int j = 0; j < kQueries; ++j) add_values<1>(set, j, set.seen[j]);
+      return;
+    }
+    for (int j = 0; j < kQueries; ++j) {
+      add_values<1>(set, j, {set.seen[j].begin, common.begin});
+    }
+    add_values<kQueries>(set, 0, common);
+    for (int j = 0; j < kQueries; ++j) add_values<1>(set, j, {common.end, set.seen[j].end});
+  }
+
+  // As run_step, with the number of queries at run time.
+  template <int kQueries = Isa::kSet>
+  static void run_step_of(int64_t count, Set& set) {
+    if constexpr (kQueries == 1) {
+      run_step<1>(set);
+    } else if (count >= kQueries) {
+      run_step<kQueries>(set);
+    } else {
+      run_step_of<kQueries - 1>(count, set);
+    }
+  }
+
+  static void run(const AttnArgs* args) {
+    State states[kAttnQueries];
+    int64_t begin = INT64_MAX;
+    int64_t end = 0;
+    for (int64_t j = 0; j < args->count; ++j) {
+      const AttnQuery& query = args->queries[j];
+      for (float& total : states[j].totals) total = 0.0f;
+      states[j].maximum = -__builtin_inff();
+      for (int64_t d = 0; d < args->head_dim; ++d) query.out[d] = 0.0f;
+      if (query.begin >= query.end) continue;
+      begin = query.begin < begin ? query.begin : begin;
+      end = query.end > end ? query.end : end;
+    }
+    Set set;
+    set.args = args;
+    for (set.step = begin / kAttnStep * kAttnStep; set.step < end; set.step += kAttnStep) {
+      for (int64_t j = 0; j < args->count; j += Isa::kSet) {
+        set.queries = args->queries + j;
+        set.states = states + j;
+        run_step_of(args->count - j, set);
+      }
+    }
+    for (int64_t j = 0; j < args->count; ++j) {
+      float* totals = states[j].totals;
+      for (int64_t half = kKeyBlock / 2; half > 0; half /= 2) {
+        for (int64_t l = 0; l < half; ++l) totals[l] += totals[l + half];
+      }
+      finish_query(args, j, states[j].maximum, totals[0]);
+    }
+  }
+};
+
+}  // namespace midge::attention
+
+#undef MIDGE_INLINE
