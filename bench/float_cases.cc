@@ -17,6 +17,7 @@ struct Operands {
   std::vector<uint8_t> k;
   std::vector<uint8_t> v;
   std::vector<float> scratch;
+  std::vector<AttnQuery> queries;
   std::vector<float> out;  // large enough for any type
 };
 
@@ -54,10 +55,13 @@ std::string case_name(const KernelInfo& kernel, const std::string& shape) {
   return std::string(op_name(kernel.op)) + '/' + kernel.name + '/' + shape;
 }
 
+// The heads that share a KV head.
 Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t length) {
   const int64_t d = model.head_dim;
-  auto operands = make_operands(d);
-  operands->scratch.resize(static_cast<size_t>(length));
+  const int64_t heads = model.heads / model.kv_heads;
+  auto operands = make_operands(heads * d);
+  operands->scratch.resize(static_cast<size_t>(2 * heads));
+  operands->queries.resize(static_cast<size_t>(heads));
   const int64_t stride = encoded_row_bytes(kernel.encoding, d);
   const auto fill = [&](std::vector<uint8_t>& rows, uint64_t seed) {
     const std::vector<float> values = random_floats(length * d, seed);
@@ -73,10 +77,15 @@ Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   Prepared p = prepare<AttnArgs>(
       kernel, operands, static_cast<double>(2 * length * stride), [=](Operands& o) {
-        return AttnArgs{length,     d,      o.a.data(), o.k.data(),       stride,
-                        o.v.data(), stride, scale,      o.scratch.data(), o.out.data()};
+        for (int64_t j = 0; j < heads; ++j) {
+          o.queries[static_cast<size_t>(j)] = {o.a.data() + j * d, 0, length, o.out.data() + j * d};
+        }
+        float* maximums = o.scratch.data();
+        return AttnArgs{
+            heads,  d,     o.queries.data(), o.k.data(),      stride * kKeyBlock, o.v.data(),
+            stride, scale, maximums,         maximums + heads};
       });
-  p.macs = static_cast<double>(2 * length * d);
+  p.macs = static_cast<double>(2 * heads * length * d);
   return p;
 }
 

@@ -10,7 +10,6 @@
 #include "engine/core/checked_math.h"
 #include "engine/ops/ops.h"
 #include "engine/platform/cpu_features.h"
-#include "tests/harness/golden.h"
 #include "tests/harness/test_data.h"
 
 namespace midge {
@@ -124,8 +123,8 @@ TEST(Attention, DependsOnNeitherThreadsNorSteps) {
     for (const int64_t window : {0, 700}) {
       const std::vector<float> one = run(type, window, 1, 40, 40);
       ASSERT_EQ(one.size(), static_cast<size_t>(40 * kRow));
-      for (const int threads : {1, 3, 8}) {
-        for (const int64_t step : {1, 2, 7, 40}) {
+      for (const int threads : {1, 4}) {
+        for (const int64_t step : {1, 7, 40}) {
           const std::vector<float> found = run(type, window, threads, 40, step);
           ASSERT_EQ(found.size(), one.size());
           EXPECT_EQ(std::memcmp(found.data(), one.data(), one.size() * sizeof(float)), 0)
