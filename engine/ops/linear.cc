@@ -8,9 +8,13 @@
 namespace midge {
 namespace {
 
-// A task of the decode arithmetic reads about this much: long enough for the memory to stream (the
-// claim costs 0.1 us, reading it about 8), short enough that the last tasks of a matrix balance.
-constexpr int64_t kDecodeTaskBytes = 128 * 1024;
+// Tasks of the decode arithmetic per worker and matrix: long ranges, because each start makes the
+// hardware prefetchers find a new stream, but more than one, so that a worker that is held up does
+// not hold up the others (docs/tuning-log.md).
+constexpr int64_t kDecodeTasksPerWorker = 4;
+// With more rows than a kernel takes at a time, the tiles that all rows pass through while they are
+// in L2.
+constexpr int64_t kDecodeReuseBytes = 128 * 1024;
 
 // Tiles whose panels one task of the prefill arithmetic holds at a time, and the rows it takes
 // through them: activations are read from the outer caches once per kPanelTiles tiles, and the
@@ -142,7 +146,8 @@ class LinearRun {
       return std::max(kFloatRowsPerTask, ceil_div(kFloatMacsPerTask, m_ * k_));
     }
     if (is_prefill(job)) return kPanelTiles;
-    return std::max<int64_t>(1, ceil_div(job.w->tile_count(), 4 * int64_t{worker_.count()}));
+    return std::max<int64_t>(
+        1, ceil_div(job.w->tile_count(), kDecodeTasksPerWorker * worker_.count()));
   }
 
   int64_t task_count(const LinearJob& job) const {
@@ -224,9 +229,16 @@ class LinearRun {
     return job.addend == nullptr ? nullptr : job.addend + row * job.addend_stride + column;
   }
 
-  // The decode arithmetic on tiles first..first+tiles-1. A task's tiles fit in L2, so the rows
-  // beyond the first kGemvRowsMax find the weights there.
+  // The decode arithmetic on tiles first..first+tiles-1.
   void run_decode(const LinearJob& job, int64_t first, int64_t tiles) const {
+    const int64_t piece =
+        m_ <= kGemvRowsMax ? tiles : std::max<int64_t>(1, kDecodeReuseBytes / job.w->tile_bytes());
+    for (int64_t tile = 0; tile < tiles; tile += piece) {
+      run_decode_piece(job, first + tile, std::min(piece, tiles - tile));
+    }
+  }
+
+  void run_decode_piece(const LinearJob& job, int64_t first, int64_t tiles) const {
     const WeightMatrix& w = *job.w;
     const int64_t column = first * kTileRows;
     const bool is_float = w.packed_encoding == Encoding::kF16;

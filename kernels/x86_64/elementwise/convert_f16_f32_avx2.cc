@@ -10,7 +10,8 @@ void convert_f16_f32_avx2(const ConvertArgs* args) {
   auto* out = static_cast<uint16_t*>(args->out);
   int64_t i = 0;
   for (; i + 8 <= args->n; i += 8) {
-    const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(args->in + i), _MM_FROUND_TO_NEAREST_INT);
+    const __m128i halves =
+        _mm256_cvtps_ph(_mm256_loadu_ps(args->in + i), _MM_FROUND_TO_NEAREST_INT);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), halves);
   }
   for (; i < args->n; ++i) {

@@ -49,8 +49,8 @@ void rmsnorm_f32_f32_avx2(const RmsnormArgs* args) {
     const __m256 scale = _mm256_set1_ps(1.0f / __builtin_sqrtf(mean + args->epsilon));
     int64_t i = 0;
     for (; i + 8 <= n; i += 8) {
-      _mm256_storeu_ps(out + i, normalise(_mm256_loadu_ps(in + i), scale,
-                                          _mm256_loadu_ps(args->weight + i)));
+      _mm256_storeu_ps(
+          out + i, normalise(_mm256_loadu_ps(in + i), scale, _mm256_loadu_ps(args->weight + i)));
     }
     if (i < n) {
       const __m256i mask = lane_mask(n - i);

@@ -31,8 +31,7 @@ __m256 exp_f32x8(__m256 x) {
       _mm256_sub_epi32(_mm256_castps_si256(shifted), _mm256_castps_si256(round));
   const __m256i half = _mm256_srai_epi32(exponent, 1);
   const __m256i bias = _mm256_set1_epi32(127);
-  const __m256 scale_a =
-      _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+  const __m256 scale_a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
   const __m256 scale_b = _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(exponent, half), bias), 23));
   const __m256 result = _mm256_mul_ps(_mm256_mul_ps(p, scale_a), scale_b);
@@ -60,11 +59,10 @@ void silu_mul_f32_f32_avx2(const SiluMulArgs* args) {
   }
   if (i == args->n) return;
   const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  const __m256i mask =
-      _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(args->n - i)), lanes);
-  _mm256_maskstore_ps(args->out + i, mask,
-                      silu_mul(_mm256_maskload_ps(args->gate + i, mask),
-                               _mm256_maskload_ps(args->up + i, mask)));
+  const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(args->n - i)), lanes);
+  _mm256_maskstore_ps(
+      args->out + i, mask,
+      silu_mul(_mm256_maskload_ps(args->gate + i, mask), _mm256_maskload_ps(args->up + i, mask)));
 }
 
 }  // namespace midge
