@@ -2,8 +2,9 @@
 // pictures.
 //
 // A matrix [n, k] is cut into tiles of 32 rows; a tile is one stream of units in order of k, a unit
-// being 32 rows x kPackedUnitElements. Rows beyond n and columns beyond k are weights of zero.
-// Tiles and units start on cache lines.
+// being 32 rows x packed_info().unit_elements. Rows beyond n and columns beyond k are weights of
+// zero; `q4b32ms256`, `q5b32ms256` and `q6b16s256` have no columns beyond k, as their blocks in
+// files are as long as a unit. Tiles and units start on cache lines.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +46,51 @@ struct UnitQ8B32 {
 };
 static_assert(sizeof(UnitQ8B32) == 17 * 64);
 
+/// 256 columns of `q4b32ms256`: scale[r] * s * q - minimum[r] * m, s and m of 6 bits per 32
+/// columns. sub_scales[i][b][r], i = 0..2, has in its low 6 bits: s of row r, s of row r + 16, m of
+/// row r. The upper two bits of the three make m of row r + 16, those of i = 0 being its lowest.
+/// nibbles[b] is as in UnitQ4B32.
+struct UnitQ4B32MS256 {
+  uint16_t scales[32];    // f16, [rows]
+  uint16_t minimums[32];  // f16, [rows]
+  uint8_t sub_scales[3][8][16];
+  struct Block {
+    uint8_t nibbles[8][64];
+  } blocks[8];
+};
+static_assert(sizeof(UnitQ4B32MS256) == 72 * 64);
+
+/// 256 columns of `q5b32ms256`: the same with q = 0..31. Bit g of high_bits[h][p] belongs to the
+/// low (h = 0) or high (h = 1) nibble of byte p of line g. It is the fifth bit of q, inverted:
+/// above the nibble it makes q - 16 in two's complement. High nibbles are stored plainly here, as
+/// nothing is gained by q ^ 8.
+struct UnitQ5B32MS256 {
+  uint16_t scales[32];    // f16, [rows]
+  uint16_t minimums[32];  // f16, [rows]
+  uint8_t sub_scales[3][8][16];
+  struct Block {
+    uint8_t high_bits[2][64];
+    uint8_t nibbles[8][64];
+  } blocks[8];
+};
+static_assert(sizeof(UnitQ5B32MS256) == 88 * 64);
+
+/// 256 columns of `q6b16s256`: scale[r] * s * (q - 32), s of 8 bits per 16 columns.
+/// groups[b][p] has columns 8p..8p+7 of block b: two lines of nibbles, byte 4r + i of line g being
+/// column 4g + i of row r in the low and of row r + 16 in the high nibble. The same byte of
+/// high_bits has the upper two bits of those four weights, that of a higher line or of a higher
+/// nibble being further up. They are (q ^ 32) >> 4: above the nibble they make q - 32 in two's
+/// complement.
+struct UnitQ6B16S256 {
+  uint16_t scales[32];        // f16, [rows]
+  int8_t sub_scales[16][32];  // [runs of 16 columns][rows]
+  struct Group {
+    uint8_t high_bits[64];
+    uint8_t nibbles[2][64];
+  } groups[8][4];
+};
+static_assert(sizeof(UnitQ6B16S256) == 105 * 64);
+
 /// One column of `f16`.
 struct UnitF16 {
   uint16_t values[32];  // [rows]
@@ -62,6 +108,9 @@ inline constexpr PackedInfo packed_info(Encoding encoding) {
     case Encoding::kQ4B32: return {32, sizeof(UnitQ4B32)};
     case Encoding::kQ4B32S256: return {256, sizeof(UnitQ4B32S256)};
     case Encoding::kQ8B32: return {32, sizeof(UnitQ8B32)};
+    case Encoding::kQ4B32MS256: return {256, sizeof(UnitQ4B32MS256)};
+    case Encoding::kQ5B32MS256: return {256, sizeof(UnitQ5B32MS256)};
+    case Encoding::kQ6B16S256: return {256, sizeof(UnitQ6B16S256)};
     case Encoding::kF16: return {1, sizeof(UnitF16)};
     default: return {0, 0};
   }

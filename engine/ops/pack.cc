@@ -7,7 +7,7 @@
 #include "engine/core/aligned_buffer.h"
 #include "engine/core/checked_math.h"
 #include "engine/ops/encode.h"
-#include "kernels/half.h"
+#include "kernels/generic/decode_block.h"
 
 namespace midge {
 namespace {
@@ -52,6 +52,67 @@ void put_block(const BlockQ8B32& block, int row, UnitQ8B32* unit) {
   }
 }
 
+// Ors the bits of `value` into a byte.
+void put_bits(int value, uint8_t& byte) { byte = static_cast<uint8_t>(byte | value); }
+
+// The scales and minimums of 6 bits of a row of a tile, see UnitQ4B32MS256.
+void put_sub_scales(const uint8_t* packed_scales, int row, uint8_t (*to)[8][16]) {
+  const int lane = row % 16;
+  for (int b = 0; b < 8; ++b) {
+    const generic::SubScale sub = generic::sub_scale_and_minimum(packed_scales, b);
+    put_bits(sub.scale, to[row / 16][b][lane]);
+    if (row < 16) {
+      put_bits(sub.minimum, to[2][b][lane]);
+    } else {
+      for (int i = 0; i < 3; ++i) put_bits((sub.minimum >> (2 * i) & 3) << 6, to[i][b][lane]);
+    }
+  }
+}
+
+// Weight l of sub-block b of blocks with pairs of sub-blocks in 32 bytes, without a fifth bit.
+int nibble_of_pair(const uint8_t* nibbles, int b, int l) {
+  return nibbles[b / 2 * 32 + l] >> (4 * (b % 2)) & 15;
+}
+
+void put_block(const BlockQ4B32MS256& block, int row, UnitQ4B32MS256* unit) {
+  unit->scales[row] = block.scale;
+  unit->minimums[row] = block.minimum;
+  put_sub_scales(block.packed_scales, row, unit->sub_scales);
+  for (int i = 0; i < 256; ++i) {
+    const int q = nibble_of_pair(block.nibbles, i / 32, i % 32);
+    put_bits(row < 16 ? q : (q ^ 8) << 4,
+             unit->blocks[i / 32].nibbles[i % 32 / 4][row % 16 * 4 + i % 4]);
+  }
+}
+
+void put_block(const BlockQ5B32MS256& block, int row, UnitQ5B32MS256* unit) {
+  unit->scales[row] = block.scale;
+  unit->minimums[row] = block.minimum;
+  put_sub_scales(block.packed_scales, row, unit->sub_scales);
+  for (int i = 0; i < 256; ++i) {
+    UnitQ5B32MS256::Block& to = unit->blocks[i / 32];
+    const int line = i % 32 / 4;
+    const int at = row % 16 * 4 + i % 4;
+    const int nibble = nibble_of_pair(block.nibbles, i / 32, i % 32);
+    const int fifth = block.high_bits[i % 32] >> (i / 32) & 1;
+    put_bits(nibble << (row < 16 ? 0 : 4), to.nibbles[line][at]);
+    put_bits((fifth ^ 1) << line, to.high_bits[row / 16][at]);
+  }
+}
+
+void put_block(const BlockQ6B16S256& block, int row, UnitQ6B16S256* unit) {
+  unit->scales[row] = block.scale;
+  for (int run = 0; run < 16; ++run) unit->sub_scales[run][row] = block.scales[run];
+  for (int i = 0; i < 256; ++i) {
+    UnitQ6B16S256::Group& to = unit->groups[i / 32][i % 32 / 8];
+    const int line = i % 8 / 4;
+    const int at = row % 16 * 4 + i % 4;
+    const int q = generic::q6_of(block, i);
+    put_bits((q & 15) << (row < 16 ? 0 : 4), to.nibbles[line][at]);
+    put_bits((q ^ 32) >> 4 << (4 * line + row / 16 * 2), to.high_bits[at]);
+  }
+}
+
 void put_block(const uint16_t& weight, int row, UnitF16* unit) { unit->values[row] = weight; }
 
 // The blocks of one row of a tile into its units.
@@ -68,6 +129,12 @@ void put_row(Encoding target, const void* blocks, int64_t count, int row, uint8_
     case Encoding::kQ4B32S256:
       return put_row<BlockQ4B32S256, UnitQ4B32S256>(blocks, count, row, tile);
     case Encoding::kQ8B32: return put_row<BlockQ8B32, UnitQ8B32>(blocks, count, row, tile);
+    case Encoding::kQ4B32MS256:
+      return put_row<BlockQ4B32MS256, UnitQ4B32MS256>(blocks, count, row, tile);
+    case Encoding::kQ5B32MS256:
+      return put_row<BlockQ5B32MS256, UnitQ5B32MS256>(blocks, count, row, tile);
+    case Encoding::kQ6B16S256:
+      return put_row<BlockQ6B16S256, UnitQ6B16S256>(blocks, count, row, tile);
     default: return put_row<uint16_t, UnitF16>(blocks, count, row, tile);
   }
 }
@@ -76,14 +143,21 @@ int64_t block_count(Encoding encoding, int64_t k) {
   return ceil_div(k, encoding_info(encoding).block_elements);
 }
 
+bool has_minimum(Encoding encoding) {
+  return encoding == Encoding::kQ4B32MS256 || encoding == Encoding::kQ5B32MS256;
+}
+
 // The first of `count` blocks that is not finite, or -1. Every encoding that has a packed form
-// begins its blocks with an f16: the scale, or the weight itself.
+// begins its blocks with an f16, the scale (and then the minimum) or the weight itself, but for one
+// that ends them so.
 int64_t first_bad_block(Encoding encoding, const void* blocks, int64_t count) {
-  const auto* at = static_cast<const uint8_t*>(blocks);
+  const size_t offset =
+      encoding == Encoding::kQ6B16S256 ? offsetof(BlockQ6B16S256, scale) : size_t{0};
+  const auto* at = static_cast<const uint8_t*>(blocks) + offset;
   for (int64_t b = 0; b < count; ++b, at += encoding_info(encoding).block_bytes) {
-    uint16_t half;
-    std::memcpy(&half, at, sizeof(half));
-    if (!is_finite(half)) return b;
+    uint16_t halves[2] = {};
+    std::memcpy(halves, at, has_minimum(encoding) ? sizeof(halves) : sizeof(halves[0]));
+    if (!is_finite(halves[0]) || !is_finite(halves[1])) return b;
   }
   return -1;
 }
@@ -132,7 +206,9 @@ Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, cons
                      "%s: row %lld, column %lld: the %s is infinite or not a number as f16",
                      what.c_str(), static_cast<long long>(bad / blocks),
                      static_cast<long long>(bad % blocks * encoding_info(target).block_elements),
-                     target == Encoding::kF16 ? "weight" : "scale of the block");
+                     target == Encoding::kF16 ? "weight"
+                     : has_minimum(target)    ? "scale or the minimum of the block"
+                                              : "scale of the block");
 }
 
 }  // namespace

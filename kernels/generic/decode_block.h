@@ -137,17 +137,22 @@ inline void decode_q5b32ms256(const BlockQ5B32MS256& block, float* out) {
   decode_sub_blocks(block, [&](int l, int s) { return ((block.high_bits[l] >> s) & 1) << 4; }, out);
 }
 
+/// q = 0..63 of weight i = 0..255.
+inline int q6_of(const BlockQ6B16S256& block, int i) {
+  const int half = i / 128;
+  const int quarter = i / 32 % 4;
+  const int l = i % 32;
+  const uint8_t low = block.low_bits[half * 64 + quarter % 2 * 32 + l];
+  const int nibble = quarter < 2 ? low & 15 : low >> 4;
+  const int upper = (block.high_bits[half * 32 + l] >> (2 * quarter)) & 3;
+  return nibble | upper << 4;
+}
+
 inline void decode_q6b16s256(const BlockQ6B16S256& block, float* out) {
   const float scale = f16_to_f32(block.scale);
   for (int i = 0; i < 256; ++i) {
-    const int half = i / 128;
-    const int quarter = i / 32 % 4;
-    const int l = i % 32;
-    const uint8_t low = block.low_bits[half * 64 + quarter % 2 * 32 + l];
-    const int nibble = quarter < 2 ? low & 15 : low >> 4;
-    const int upper = (block.high_bits[half * 32 + l] >> (2 * quarter)) & 3;
     const float sub_scale = scale * static_cast<float>(block.scales[i / 16]);
-    out[i] = sub_scale * static_cast<float>((nibble | upper << 4) - 32);
+    out[i] = sub_scale * static_cast<float>(q6_of(block, i) - 32);
   }
 }
 

@@ -46,4 +46,76 @@ struct ReadQ8B32 {
   }
 };
 
+/// s and m of a block of q4b32ms256 and q5b32ms256.
+template <typename Units>
+int packed_sub_scale(const Units& unit, int block, int row) {
+  return unit.sub_scales[row / 16][block][row % 16] & 63;
+}
+template <typename Units>
+int packed_sub_minimum(const Units& unit, int block, int row) {
+  const uint8_t direct = unit.sub_scales[2][block][row % 16];
+  if (row < 16) return direct & 63;
+  return unit.sub_scales[0][block][row - 16] >> 6 | unit.sub_scales[1][block][row - 16] >> 6 << 2 |
+         direct >> 6 << 4;
+}
+
+// Readers of units of 256 columns whose integer scales belong to runs of kRunColumns columns.
+//   kWeightMin, kWeightMax      the range of weight()
+//   factor(unit, run, row)      the integer scale
+//   minimum(unit, run, row)     the integer minimum, with kHasMinimums
+//   weight(unit, row, column)   the integer weight of column 0..255
+
+struct ReadQ4B32MS256 {
+  using Unit = UnitQ4B32MS256;
+  static constexpr int kRunColumns = 32;
+  static constexpr bool kHasMinimums = true;
+  static constexpr int kWeightMin = 0;
+  static constexpr int kWeightMax = 15;
+  static int factor(const Unit& unit, int run, int row) { return packed_sub_scale(unit, run, row); }
+  static int minimum(const Unit& unit, int run, int row) {
+    return packed_sub_minimum(unit, run, row);
+  }
+  static int weight(const Unit& unit, int row, int column) {
+    return packed_nibble(unit.blocks[column / 32].nibbles, row, column % 32) + 8;
+  }
+};
+
+struct ReadQ5B32MS256 {
+  using Unit = UnitQ5B32MS256;
+  static constexpr int kRunColumns = 32;
+  static constexpr bool kHasMinimums = true;
+  static constexpr int kWeightMin = 0;
+  static constexpr int kWeightMax = 31;
+  static int factor(const Unit& unit, int run, int row) { return packed_sub_scale(unit, run, row); }
+  static int minimum(const Unit& unit, int run, int row) {
+    return packed_sub_minimum(unit, run, row);
+  }
+  static int weight(const Unit& unit, int row, int column) {
+    const Unit::Block& block = unit.blocks[column / 32];
+    const int line = column % 32 / 4;
+    const int at = row % 16 * 4 + column % 4;
+    const int nibble = block.nibbles[line][at] >> (row < 16 ? 0 : 4) & 15;
+    const int fifth = block.high_bits[row / 16][at] >> line & 1;
+    return nibble | (fifth ^ 1) << 4;
+  }
+};
+
+struct ReadQ6B16S256 {
+  using Unit = UnitQ6B16S256;
+  static constexpr int kRunColumns = 16;
+  static constexpr bool kHasMinimums = false;
+  static constexpr int kWeightMin = -32;
+  static constexpr int kWeightMax = 31;
+  static int factor(const Unit& unit, int run, int row) { return unit.sub_scales[run][row]; }
+  static int minimum(const Unit&, int, int) { return 0; }
+  static int weight(const Unit& unit, int row, int column) {
+    const Unit::Group& group = unit.groups[column / 32][column % 32 / 8];
+    const int line = column % 8 / 4;
+    const int at = row % 16 * 4 + column % 4;
+    const int nibble = group.nibbles[line][at] >> (row < 16 ? 0 : 4) & 15;
+    const int upper = group.high_bits[at] >> (4 * line + row / 16 * 2) & 3;
+    return (nibble | (upper ^ 2) << 4) - 32;
+  }
+};
+
 }  // namespace midge::generic

@@ -49,7 +49,8 @@ std::vector<uint16_t> test_halves(DataSort sort, int64_t count, uint64_t stream)
 /// [m] rows of lhs_blocks(k) blocks, consistent, zeros beyond k.
 std::vector<LhsBlock> test_lhs_blocks(DataSort sort, int64_t m, int64_t k, uint64_t stream);
 
-/// The packed tiles of [n, k]; zeros beyond k.
+/// The packed tiles of [n, k]; zeros beyond k, but for encodings whose blocks in files are whole
+/// units.
 std::vector<uint8_t> test_packed(Encoding encoding, DataSort sort, int64_t n, int64_t k,
                                  uint64_t stream);
 

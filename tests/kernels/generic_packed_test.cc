@@ -11,7 +11,8 @@
 namespace midge {
 namespace {
 
-constexpr Encoding kPacked[] = {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32,
+constexpr Encoding kPacked[] = {Encoding::kQ4B32,      Encoding::kQ4B32S256,  Encoding::kQ8B32,
+                                Encoding::kQ4B32MS256, Encoding::kQ5B32MS256, Encoding::kQ6B16S256,
                                 Encoding::kF16};
 constexpr int64_t kRows = 45;  // a tile and a part of one
 
@@ -149,7 +150,8 @@ TEST(GenericPacked, PanelsMultiply) {
   const QuantizePanelArgs quantize_args = {
       0, m, k, in.data(), k * 4, {values.data(), scales.data(), sums.data(), m}};
   table.quantize_panel(&quantize_args);
-  for (const Encoding encoding : {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+  for (const Encoding encoding : kPacked) {
+    if (encoding == Encoding::kF16) continue;
     const std::vector<uint8_t> packed =
         test::test_packed(encoding, test::DataSort::kNormal, kTileRows, k, 2);
     const std::vector<float> weights = looked_up(encoding, packed, kTileRows, k);

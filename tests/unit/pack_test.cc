@@ -15,6 +15,9 @@ namespace {
 constexpr Encoding kPacked[] = {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32S256,
                                 Encoding::kQ8B32};
 
+// Only packed from themselves.
+constexpr Encoding kWhole[] = {Encoding::kQ4B32MS256, Encoding::kQ5B32MS256, Encoding::kQ6B16S256};
+
 WeightMatrix matrix(Encoding encoding, int64_t n, int64_t k, const std::vector<uint8_t>& rows) {
   WeightMatrix w;
   w.encoding = encoding;
@@ -87,6 +90,21 @@ TEST(Pack, TilesHoldTheRows) {
   }
 }
 
+TEST(Pack, TilesHoldTheRowsOfWholeUnits) {
+  const auto team = WorkerTeam::create(2);
+  MIDGE_ASSERT_OK(team);
+  for (const Encoding encoding : kWhole) {
+    for (const test::DataSort sort : {test::DataSort::kNormal, test::DataSort::kSaturating}) {
+      for (const int64_t n : {1, 16, 17, 70}) {
+        const std::vector<uint8_t> rows = test::test_encoded_rows(encoding, sort, n, 512, 3);
+        SCOPED_TRACE(::testing::Message() << encoding_info(encoding).name << " n=" << n);
+        expect_same_weights(*team, matrix(encoding, n, 512, rows), encoding);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
 // Columns beyond k are multiplied with activations of zero, but must not be NaN or infinite.
 TEST(Pack, ColumnsBeyondTheLastAreZero) {
   const auto team = WorkerTeam::create(1);
@@ -114,17 +132,23 @@ TEST(Pack, TheFirstBadScaleIsNamed) {
     const auto team = WorkerTeam::create(threads);
     MIDGE_ASSERT_OK(team);
     const KernelTable kernels = make_kernel_table();
-    for (const Encoding encoding : kPacked) {
+    std::vector<Encoding> encodings(std::begin(kPacked), std::end(kPacked));
+    encodings.insert(encodings.end(), std::begin(kWhole), std::end(kWhole));
+    for (const Encoding encoding : encodings) {
       constexpr int64_t kRows = 300;
       constexpr int64_t kColumns = 512;
       std::vector<uint8_t> rows =
           test::test_encoded_rows(encoding, test::DataSort::kNormal, kRows, kColumns, 3);
       const EncodingInfo& info = encoding_info(encoding);
       const uint16_t bad = 0x7C00;
+      // The scale or the minimum.
+      const int64_t offset = encoding == Encoding::kQ6B16S256    ? offsetof(BlockQ6B16S256, scale)
+                             : encoding == Encoding::kQ5B32MS256 ? offsetof(BlockQ5B32MS256, minimum)
+                                                                 : 0;
       for (const int64_t row : {40, 41, 299}) {
         // The second block of 256 elements.
         const int64_t at = row * encoded_row_bytes(encoding, kColumns) +
-                           256 / info.block_elements * info.block_bytes;
+                           256 / info.block_elements * info.block_bytes + offset;
         std::memcpy(rows.data() + at, &bad, sizeof(bad));
       }
       const WeightMatrix w = matrix(encoding, kRows, kColumns, rows);
@@ -140,8 +164,12 @@ TEST(Pack, TheFirstBadScaleIsNamed) {
 TEST(Pack, WhatCanBePacked) {
   EXPECT_TRUE(can_pack(Encoding::kQ4B32, Encoding::kQ4B32));
   EXPECT_TRUE(can_pack(Encoding::kQ6B16S256, Encoding::kF16));
-  for (const Encoding target : {Encoding::kF32, Encoding::kBF16, Encoding::kQ6B16S256}) {
+  for (const Encoding target : {Encoding::kF32, Encoding::kBF16, Encoding::kQ5B32}) {
     EXPECT_FALSE(can_pack(target, target));
+    EXPECT_FALSE(can_pack(Encoding::kQ4B32, target));
+  }
+  for (const Encoding target : kWhole) {
+    EXPECT_TRUE(can_pack(target, target));
     EXPECT_FALSE(can_pack(Encoding::kQ4B32, target));
   }
 }

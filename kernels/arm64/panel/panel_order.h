@@ -8,6 +8,7 @@
 //   begin      where a quad begins; its 16 columns of group g follow g * kGroupBytes later
 //   store      the 4 registers of a group
 //   spread     a byte per row, as one for every byte of register i of the panel
+//   spread_16  an int16 per row, as one for every byte of half h of register i of the panel
 //   Factors    an int16 per row, and the rounded products of register i with it
 //   Tables     16 int8 per row, and the ones that the nibbles of register i select
 #pragma once
@@ -61,6 +62,11 @@ struct SdotOrder : OctetOrder {
     return vqtbl1q_u8(numbers, uint8x16_t{0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3});
   }
 
+  static inline int16x8_t spread_16(int16x4_t rows, int, int h) {
+    return h == 0 ? vcombine_s16(vdup_lane_s16(rows, 0), vdup_lane_s16(rows, 1))
+                  : vcombine_s16(vdup_lane_s16(rows, 2), vdup_lane_s16(rows, 3));
+  }
+
   struct Factors {
     int16x8_t low;   // rows 0, 1
     int16x8_t high;  // rows 2, 3
@@ -109,6 +115,11 @@ struct SmmlaOrder : OctetOrder {
     return vqtbl1q_u8(numbers, i % 2 == 0
                                    ? uint8x16_t{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}
                                    : uint8x16_t{2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3});
+  }
+
+  static inline int16x8_t spread_16(int16x4_t rows, int i, int h) {
+    if (i % 2 == 0) return h == 0 ? vdupq_lane_s16(rows, 0) : vdupq_lane_s16(rows, 1);
+    return h == 0 ? vdupq_lane_s16(rows, 2) : vdupq_lane_s16(rows, 3);
   }
 
   struct Factors {
@@ -173,6 +184,13 @@ struct SmullOrder {
 
   static inline uint8x16_t spread(uint8x16_t numbers, int i) {
     return vqtbl1q_u8(numbers, vdupq_n_u8(static_cast<uint8_t>(i)));
+  }
+
+  static inline int16x8_t spread_16(int16x4_t rows, int i, int) {
+    return i == 0   ? vdupq_lane_s16(rows, 0)
+           : i == 1 ? vdupq_lane_s16(rows, 1)
+           : i == 2 ? vdupq_lane_s16(rows, 2)
+                    : vdupq_lane_s16(rows, 3);
   }
 
   struct Factors {

@@ -1,0 +1,184 @@
+// Packed units of 256 columns with integer scales of runs of columns as int8 panels in any
+// PanelOrder. kernels/generic/panel/unpack_s256.h is the specification of the numbers.
+//
+// A value is the high byte of a * q + c in 16 bits, c = 2^7 - b: per 16 weights two of ushll, mul
+// and addhn. Everything of the runs, a and c of all rows, is computed first.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/arm64/panel/panel_order.h"
+#include "kernels/arm64/units_s256.h"
+#include "kernels/generic/panel/panel_constants.h"
+#include "kernels/kernel_types.h"
+
+namespace midge::arm64 {
+
+/// a and c of every run and row, for weights given as q.
+template <int kRuns>
+struct RunIntegers {
+  int16_t a[kRuns][kTileRows];
+  int16_t c[kRuns][kTileRows];
+};
+
+static inline float32x4_t scale_4(const uint16_t* scales, const int8_t* factors) {
+  uint32_t bytes;
+  std::memcpy(&bytes, factors, sizeof(bytes));
+  const int16x8_t wide = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(bytes)));
+  const float32x4_t integers = vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+  return vmulq_f32(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(scales))), integers);
+}
+
+/// The larger of `largest` and the magnitude of scales * weight - minimums.
+static inline float32x4_t max_magnitude(float32x4_t largest, float32x4_t scales, float weight,
+                                        float32x4_t minimums) {
+  return vmaxq_f32(largest, vabsq_f32(vsubq_f32(vmulq_n_f32(scales, weight), minimums)));
+}
+
+/// Weights are q + kWeightMin up to kWeightMax. minimums: null if there are none.
+template <int kRuns, int kWeightMin, int kWeightMax>
+static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[kTileRows],
+                                const uint16_t* minimums, const int8_t (*sub_minimums)[kTileRows],
+                                RunIntegers<kRuns>* out, float* panel_scales) {
+  for (int row = 0; row < kTileRows; row += 4) {
+    float32x4_t run_scales[kRuns];
+    float32x4_t run_minimums[kRuns];
+    float32x4_t largest = vdupq_n_f32(0.0f);
+    for (int run = 0; run < kRuns; ++run) {
+      run_scales[run] = scale_4(scales + row, factors[run] + row);
+      run_minimums[run] = minimums == nullptr ? vdupq_n_f32(0.0f)
+                                              : scale_4(minimums + row, sub_minimums[run] + row);
+      largest = max_magnitude(largest, run_scales[run], kWeightMin, run_minimums[run]);
+      largest = max_magnitude(largest, run_scales[run], kWeightMax, run_minimums[run]);
+    }
+    vst1q_f32(panel_scales + row, vmulq_n_f32(largest, generic::kRunUnit));
+    const float32x4_t quotient = vdivq_f32(vdupq_n_f32(generic::kRunMultiplierMax), largest);
+    const float32x4_t factor =
+        vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(quotient), vcgtzq_f32(largest)));
+    for (int run = 0; run < kRuns; ++run) {
+      const int16x4_t a = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(run_scales[run], factor)));
+      const int16x4_t b = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(run_minimums[run], factor)));
+      const int16x4_t c = vsub_s16(vdup_n_s16(0x80), b);
+      vst1_s16(out->a[run] + row, a);
+      vst1_s16(out->c[run] + row, vmla_n_s16(c, a, kWeightMin));
+    }
+  }
+}
+
+/// 16 columns of a quad of rows: q (in the order of the packed unit) to the panel.
+template <typename Order>
+static inline void store_values(uint8x16_t q[4], const int16_t* a, const int16_t* c, int8_t* to) {
+  const int16x4_t a_rows = vld1_s16(a);
+  const int16x4_t c_rows = vld1_s16(c);
+  Order::arrange(q);
+  int8x16_t values[4];
+  for (int i = 0; i < 4; ++i) {
+    const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(q[i])));
+    const int16x8_t high = vreinterpretq_s16_u16(vmovl_high_u8(q[i]));
+    values[i] = vaddhn_high_s16(
+        vaddhn_s16(vmulq_s16(low, Order::spread_16(a_rows, i, 0)), Order::spread_16(c_rows, i, 0)),
+        vmulq_s16(high, Order::spread_16(a_rows, i, 1)), Order::spread_16(c_rows, i, 1));
+  }
+  Order::store(to, values);
+}
+
+/// q of 16 columns from line `first` on, of quads `quad` and quad + 4.
+static inline void read_weights(const UnitQ4B32MS256::Block& block, int first, int64_t quad,
+                                uint8x16_t low[4], uint8x16_t high[4]) {
+  for (int i = 0; i < 4; ++i) {
+    const uint8x16_t bytes = vld1q_u8(block.nibbles[first + i] + 16 * quad);
+    low[i] = low_nibbles(bytes);
+    high[i] = veorq_u8(high_nibbles(bytes), vdupq_n_u8(8));
+  }
+}
+
+static inline void read_weights(const UnitQ5B32MS256::Block& block, int first, int64_t quad,
+                                uint8x16_t low[4], uint8x16_t high[4]) {
+  const uint8x16_t low_bits = vld1q_u8(block.high_bits[0] + 16 * quad);
+  const uint8x16_t high_bits = vld1q_u8(block.high_bits[1] + 16 * quad);
+  const uint8x16_t sixteen = vdupq_n_u8(16);
+  for (int i = 0; i < 4; ++i) {
+    const uint8x16_t bytes = vld1q_u8(block.nibbles[first + i] + 16 * quad);
+    const uint8x16_t bit = vdupq_n_u8(static_cast<uint8_t>(1 << (first + i)));
+    // 16 where the inverted bit is 0.
+    low[i] = vorrq_u8(low_nibbles(bytes), vbicq_u8(sixteen, vtstq_u8(low_bits, bit)));
+    high[i] = vorrq_u8(high_nibbles(bytes), vbicq_u8(sixteen, vtstq_u8(high_bits, bit)));
+  }
+}
+
+/// Of run `run`.
+static inline void read_weights(const UnitQ6B16S256& unit, int run, int64_t quad, uint8x16_t low[4],
+                                uint8x16_t high[4]) {
+  const uint8x16_t places = vdupq_n_u8(0x30);
+  for (int p = 0; p < 2; ++p) {
+    const UnitQ6B16S256::Group& group = unit.groups[run / 2][run % 2 * 2 + p];
+    // The upper of the two bits is stored inverted.
+    const uint8x16_t bits = veorq_u8(vld1q_u8(group.high_bits + 16 * quad), vdupq_n_u8(0xAA));
+    const uint8x16_t first = vld1q_u8(group.nibbles[0] + 16 * quad);
+    const uint8x16_t second = vld1q_u8(group.nibbles[1] + 16 * quad);
+    low[2 * p] = vorrq_u8(low_nibbles(first), vandq_u8(vshlq_n_u8(bits, 4), places));
+    high[2 * p] = vorrq_u8(high_nibbles(first), vandq_u8(vshlq_n_u8(bits, 2), places));
+    low[2 * p + 1] = vorrq_u8(low_nibbles(second), vandq_u8(bits, places));
+    high[2 * p + 1] = vorrq_u8(high_nibbles(second), vandq_u8(vshrq_n_u8(bits, 2), places));
+  }
+}
+
+/// q4b32ms256 and q5b32ms256, q = 0..kWeightMax.
+template <typename Order, int kWeightMax, typename Unit>
+static inline void unpack_ms256(const UnpackArgs* args) {
+  const auto& unit = *static_cast<const Unit*>(args->rhs);
+  SubScales sub_scales;
+  read_sub_scales(unit.sub_scales, &sub_scales);
+  RunIntegers<8> runs;
+  run_integers<8, 0, kWeightMax>(unit.scales, sub_scales.scales, unit.minimums, sub_scales.minimums,
+                                 &runs, args->scales);
+  for (int64_t quad = 0; quad < 4; ++quad) {
+    int8_t* to_lower = Order::begin(args->panel, quad);
+    int8_t* to_upper = Order::begin(args->panel, quad + 4);
+    for (int half = 0; half < 16; ++half) {
+      const int b = half / 2;
+      uint8x16_t low[4];
+      uint8x16_t high[4];
+      read_weights(unit.blocks[b], half % 2 * 4, quad, low, high);
+      store_values<Order>(low, runs.a[b] + 4 * quad, runs.c[b] + 4 * quad, to_lower);
+      store_values<Order>(high, runs.a[b] + 16 + 4 * quad, runs.c[b] + 16 + 4 * quad, to_upper);
+      to_lower += Order::kGroupBytes;
+      to_upper += Order::kGroupBytes;
+    }
+  }
+}
+
+template <typename Order>
+static inline void unpack_q4b32ms256(const UnpackArgs* args) {
+  unpack_ms256<Order, 15, UnitQ4B32MS256>(args);
+}
+
+template <typename Order>
+static inline void unpack_q5b32ms256(const UnpackArgs* args) {
+  unpack_ms256<Order, 31, UnitQ5B32MS256>(args);
+}
+
+template <typename Order>
+static inline void unpack_q6b16s256(const UnpackArgs* args) {
+  const auto& unit = *static_cast<const UnitQ6B16S256*>(args->rhs);
+  RunIntegers<16> runs;
+  run_integers<16, -32, 31>(unit.scales, unit.sub_scales, nullptr, nullptr, &runs, args->scales);
+  for (int64_t quad = 0; quad < 4; ++quad) {
+    int8_t* to_lower = Order::begin(args->panel, quad);
+    int8_t* to_upper = Order::begin(args->panel, quad + 4);
+    for (int run = 0; run < 16; ++run) {
+      uint8x16_t low[4];
+      uint8x16_t high[4];
+      read_weights(unit, run, quad, low, high);
+      store_values<Order>(low, runs.a[run] + 4 * quad, runs.c[run] + 4 * quad, to_lower);
+      store_values<Order>(high, runs.a[run] + 16 + 4 * quad, runs.c[run] + 16 + 4 * quad, to_upper);
+      to_lower += Order::kGroupBytes;
+      to_upper += Order::kGroupBytes;
+    }
+  }
+}
+
+}  // namespace midge::arm64

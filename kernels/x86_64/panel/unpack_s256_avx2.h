@@ -1,0 +1,200 @@
+// Units of 256 columns with integer scales of runs of columns (kernels/packed.h) as int8 panels: the
+// rounding of kernels/generic/panel/unpack_s256.h. Registers j = 0..3 stand for rows 8j..8j+7.
+//
+// A value is the high byte of a * q + c in 16 bits, c = 2^7 - b; those at even and odd places are
+// multiplied apart.
+#pragma once
+
+#include "kernels/generic/panel/panel_constants.h"
+#include "kernels/x86_64/avx2.h"
+
+namespace midge::avx2 {
+
+/// The 6-bit scales and minimums of a unit as bytes, [block][row].
+struct SubScales {
+  int8_t scales[8][kTileRows];
+  int8_t minimums[8][kTileRows];
+};
+static inline void read_sub_scales(const uint8_t (*packed)[8][16], SubScales* out) {
+  const __m128i six_bits = _mm_set1_epi8(63);
+  const auto load = [](const uint8_t* from) {
+    return _mm_load_si128(reinterpret_cast<const __m128i*>(from));
+  };
+  const auto store = [](int8_t* to, __m128i bytes) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+  };
+  for (int b = 0; b < 8; ++b) {
+    const __m128i first = load(packed[0][b]);
+    const __m128i second = load(packed[1][b]);
+    const __m128i third = load(packed[2][b]);
+    store(out->scales[b], _mm_and_si128(first, six_bits));
+    store(out->scales[b] + 16, _mm_and_si128(second, six_bits));
+    store(out->minimums[b], _mm_and_si128(third, six_bits));
+    const __m128i lowest = _mm_and_si128(_mm_srli_epi16(first, 6), _mm_set1_epi8(3));
+    const __m128i middle = _mm_and_si128(_mm_srli_epi16(second, 4), _mm_set1_epi8(12));
+    const __m128i highest = _mm_and_si128(_mm_srli_epi16(third, 2), _mm_set1_epi8(48));
+    store(out->minimums[b] + 16, _mm_or_si128(_mm_or_si128(lowest, middle), highest));
+  }
+}
+
+/// a and c of every run and row, each twice: for the two 16-bit halves of a row's 4 columns.
+template <int kRuns>
+struct RunIntegers {
+  __m256i a[kRuns][4];
+  __m256i c[kRuns][4];
+};
+
+/// 8 f16 scales times 8 integers.
+static inline __m256 scale_8(const uint16_t* scales, const int8_t* factors) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(factors));
+  return _mm256_mul_ps(load_f16(scales), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+}
+
+/// The larger of `largest` and the magnitude of scales * weight - minimums.
+static inline __m256 max_magnitude(__m256 largest, __m256 scales, float weight, __m256 minimums) {
+  const __m256 value = _mm256_sub_ps(_mm256_mul_ps(scales, _mm256_set1_ps(weight)), minimums);
+  return _mm256_max_ps(largest, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), value));
+}
+
+static inline __m256i twice(__m256i lanes) {
+  return _mm256_blend_epi16(lanes, _mm256_slli_epi32(lanes, 16), 0xAA);
+}
+
+/// Weights are q + kWeightMin up to kWeightMax. minimums: null if there are none.
+template <int kRuns, int kWeightMin, int kWeightMax>
+static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[kTileRows],
+                                const uint16_t* minimums, const int8_t (*sub_minimums)[kTileRows],
+                                RunIntegers<kRuns>* out, float* panel_scales) {
+  for (int j = 0; j < 4; ++j) {
+    const int row = 8 * j;
+    const auto minimums_of = [&](int run) {
+      return minimums == nullptr ? _mm256_setzero_ps()
+                                 : scale_8(minimums + row, sub_minimums[run] + row);
+    };
+    __m256 largest = _mm256_setzero_ps();
+    for (int run = 0; run < kRuns; ++run) {
+      const __m256 run_scales = scale_8(scales + row, factors[run] + row);
+      largest = max_magnitude(largest, run_scales, kWeightMin, minimums_of(run));
+      largest = max_magnitude(largest, run_scales, kWeightMax, minimums_of(run));
+    }
+    _mm256_storeu_ps(panel_scales + row,
+                     _mm256_mul_ps(largest, _mm256_set1_ps(generic::kRunUnit)));
+    const __m256 nonzero = _mm256_cmp_ps(largest, _mm256_setzero_ps(), _CMP_NEQ_OQ);
+    const __m256 quotient = _mm256_div_ps(_mm256_set1_ps(generic::kRunMultiplierMax), largest);
+    const __m256 factor = _mm256_and_ps(quotient, nonzero);
+    for (int run = 0; run < kRuns; ++run) {
+      const __m256 run_scales = scale_8(scales + row, factors[run] + row);
+      const __m256i a = twice(_mm256_cvtps_epi32(_mm256_mul_ps(run_scales, factor)));
+      const __m256i b = twice(_mm256_cvtps_epi32(_mm256_mul_ps(minimums_of(run), factor)));
+      const __m256i offset = _mm256_mullo_epi16(a, _mm256_set1_epi16(kWeightMin));
+      out->a[run][j] = a;
+      out->c[run][j] =
+          _mm256_add_epi16(_mm256_sub_epi16(_mm256_set1_epi16(0x80), b), offset);
+    }
+  }
+}
+
+/// The panel's 4 columns of 8 rows.
+static inline void store_values(int8_t* to, __m256i q, __m256i a, __m256i c) {
+  const __m256i even_places = _mm256_set1_epi16(0x00FF);
+  const __m256i even =
+      _mm256_add_epi16(_mm256_mullo_epi16(_mm256_and_si256(q, even_places), a), c);
+  const __m256i odd = _mm256_add_epi16(_mm256_mullo_epi16(_mm256_srli_epi16(q, 8), a), c);
+  const __m256i values = _mm256_or_si256(_mm256_srli_epi16(even, 8),
+                                         _mm256_andnot_si256(even_places, odd));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to), values);
+}
+
+/// q of 4 columns: of rows 8 * half.. and of those 16 further.
+struct Weights {
+  __m256i low;
+  __m256i high;
+};
+
+static inline Weights load_nibbles(const uint8_t* line, int half) {
+  if (half == 0) x86::prefetch_stream(line);
+  const __m256i bytes = load_stream(line + 32 * half);
+  const __m256i mask = _mm256_set1_epi8(0x0F);
+  return {_mm256_and_si256(bytes, mask), _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask)};
+}
+
+/// Line g of a block.
+static inline Weights load_weights(const UnitQ4B32MS256::Block& block, int g, int half) {
+  const Weights nibbles = load_nibbles(block.nibbles[g], half);
+  return {nibbles.low, _mm256_xor_si256(nibbles.high, _mm256_set1_epi8(8))};
+}
+
+/// 16 where the inverted fifth bit is 0.
+static inline __m256i fifth_bits(const uint8_t* line, __m256i bit) {
+  const __m256i bits = _mm256_load_si256(reinterpret_cast<const __m256i*>(line));
+  const __m256i is_zero = _mm256_cmpeq_epi8(_mm256_and_si256(bits, bit), _mm256_setzero_si256());
+  return _mm256_and_si256(is_zero, _mm256_set1_epi8(16));
+}
+static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g, int half) {
+  const Weights nibbles = load_nibbles(block.nibbles[g], half);
+  const __m256i bit = _mm256_set1_epi8(static_cast<char>(1 << g));
+  return {_mm256_or_si256(nibbles.low, fifth_bits(block.high_bits[0] + 32 * half, bit)),
+          _mm256_or_si256(nibbles.high, fifth_bits(block.high_bits[1] + 32 * half, bit))};
+}
+
+/// Both lines of a group.
+static inline void load_weights(const UnitQ6B16S256::Group& group, int half, Weights lines[2]) {
+  if (half == 0) x86::prefetch_stream(group.high_bits);
+  const __m256i places = _mm256_set1_epi8(0x30);
+  // The upper of the two bits is stored inverted.
+  const __m256i bits = _mm256_xor_si256(load_stream(group.high_bits + 32 * half),
+                                        _mm256_set1_epi8(static_cast<char>(0xAA)));
+  const auto join = [&](__m256i nibbles, __m256i shifted) {
+    return _mm256_or_si256(nibbles, _mm256_and_si256(shifted, places));
+  };
+  const Weights first = load_nibbles(group.nibbles[0], half);
+  const Weights second = load_nibbles(group.nibbles[1], half);
+  lines[0] = {join(first.low, _mm256_slli_epi16(bits, 4)),
+              join(first.high, _mm256_slli_epi16(bits, 2))};
+  lines[1] = {join(second.low, bits), join(second.high, _mm256_srli_epi16(bits, 2))};
+}
+
+/// q4b32ms256 and q5b32ms256, q = 0..kWeightMax.
+template <int kWeightMax, typename Unit>
+static inline void unpack_ms256(const UnpackArgs* args) {
+  const auto& unit = *static_cast<const Unit*>(args->rhs);
+  SubScales sub_scales;
+  read_sub_scales(unit.sub_scales, &sub_scales);
+  RunIntegers<8> runs;
+  run_integers<8, 0, kWeightMax>(unit.scales, sub_scales.scales, unit.minimums, sub_scales.minimums,
+                                 &runs, args->scales);
+  for (int b = 0; b < 8; ++b) {
+    for (int half = 0; half < 2; ++half) {
+      int8_t* panel = args->panel + b * 32 * kTileRows + 32 * half;
+#pragma GCC unroll 8
+      for (int g = 0; g < 8; ++g, panel += 128) {
+        const Weights weights = load_weights(unit.blocks[b], g, half);
+        store_values(panel, weights.low, runs.a[b][half], runs.c[b][half]);
+        store_values(panel + 64, weights.high, runs.a[b][2 + half], runs.c[b][2 + half]);
+      }
+    }
+  }
+}
+
+static inline void unpack_q6b16s256(const UnpackArgs* args) {
+  const auto& unit = *static_cast<const UnitQ6B16S256*>(args->rhs);
+  RunIntegers<16> runs;
+  run_integers<16, -32, 31>(unit.scales, unit.sub_scales, nullptr, nullptr, &runs, args->scales);
+  for (int run = 0; run < 16; ++run) {
+    for (int half = 0; half < 2; ++half) {
+      int8_t* panel = args->panel + run * 16 * kTileRows + 32 * half;
+      for (int p = 0; p < 2; ++p, panel += 256) {
+        Weights lines[2];
+        load_weights(unit.groups[run / 2][run % 2 * 2 + p], half, lines);
+#pragma GCC unroll 2
+        for (int g = 0; g < 2; ++g) {
+          store_values(panel + 128 * g, lines[g].low, runs.a[run][half], runs.c[run][half]);
+          store_values(panel + 128 * g + 64, lines[g].high, runs.a[run][2 + half],
+                       runs.c[run][2 + half]);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace midge::avx2

@@ -1,0 +1,101 @@
+// What the unpacking kernels of units with integer scales of runs of columns share: the rounding of
+// kernels/generic/panel/unpack_s256.h.
+//
+// A panel byte, value + 128, is the high byte of a * q + c in 16 bits, c = 0x8080 - b.
+#pragma once
+
+#include "kernels/generic/panel/panel_constants.h"
+#include "kernels/x86_64/units_s256_avx512.h"
+
+namespace midge::avx512 {
+
+/// Scales and minimums of a run for 16 rows.
+struct RunScales {
+  __m512 scales;
+  __m512 minimums;
+};
+
+/// The largest magnitude of weights kWeightMin..kWeightMax, or `largest`.
+template <int kWeightMin, int kWeightMax>
+static inline __m512 max_magnitude(const RunScales& run, __m512 largest) {
+  const __m512 at_min =
+      _mm512_sub_ps(_mm512_mul_ps(run.scales, _mm512_set1_ps(kWeightMin)), run.minimums);
+  const __m512 at_max =
+      _mm512_sub_ps(_mm512_mul_ps(run.scales, _mm512_set1_ps(kWeightMax)), run.minimums);
+  largest = _mm512_max_ps(largest, _mm512_abs_ps(at_min));
+  return _mm512_max_ps(largest, _mm512_abs_ps(at_max));
+}
+
+/// a and c of a run for 16 rows, each twice: for the two 16-bit halves of a row's 4 columns.
+/// Weights are q + kWeightMin.
+struct RunIntegers {
+  __m512i a;
+  __m512i c;
+};
+static inline __m512i twice(__m512i lanes) {
+  return _mm512_mask_blend_epi16(0xAAAAAAAAu, lanes, _mm512_slli_epi32(lanes, 16));
+}
+template <int kWeightMin>
+static inline RunIntegers run_integers(const RunScales& run, __m512 factor) {
+  const __m512i a = twice(_mm512_cvtps_epi32(_mm512_mul_ps(run.scales, factor)));
+  const __m512i b = twice(_mm512_cvtps_epi32(_mm512_mul_ps(run.minimums, factor)));
+  const __m512i offset = _mm512_mullo_epi16(a, _mm512_set1_epi16(kWeightMin));
+  const __m512i c = _mm512_sub_epi16(_mm512_set1_epi16(static_cast<int16_t>(0x8080)), b);
+  return {a, _mm512_add_epi16(c, offset)};
+}
+
+/// Panel bytes of q = 0..63 of 4 columns of 16 rows.
+static inline __m512i panel_bytes(__m512i q, const RunIntegers& run) {
+  const __m512i even_places = _mm512_set1_epi16(0x00FF);
+  const __m512i even = _mm512_and_si512(q, even_places);
+  const __m512i odd = _mm512_srli_epi16(q, 8);
+  const __m512i even_value = _mm512_add_epi16(_mm512_mullo_epi16(even, run.a), run.c);
+  const __m512i odd_value = _mm512_add_epi16(_mm512_mullo_epi16(odd, run.a), run.c);
+  // even_places ? even_value >> 8 : odd_value
+  return _mm512_ternarylogic_epi32(even_places, _mm512_srli_epi16(even_value, 8), odd_value, 0xCA);
+}
+
+/// The scale of 16 rows of the panel, and what run_integers() multiplies with.
+static inline __m512 finish_scales(__m512 largest, float* scales) {
+  _mm512_storeu_ps(scales, _mm512_mul_ps(largest, _mm512_set1_ps(generic::kRunUnit)));
+  const __mmask16 nonzero = _mm512_cmp_ps_mask(largest, _mm512_setzero_ps(), _CMP_NEQ_OQ);
+  return _mm512_maskz_div_ps(nonzero, _mm512_set1_ps(generic::kRunMultiplierMax), largest);
+}
+
+/// The runs of q4b32ms256 and q5b32ms256, of rows 16 * half.. of a tile.
+template <typename Unit>
+static inline RunScales load_run(const Unit& unit, const SubScales& sub_scales, int run, int half) {
+  const __m512 scales = half == 0 ? load_f16(unit.scales).low : load_f16(unit.scales).high;
+  const __m512 minimums = half == 0 ? load_f16(unit.minimums).low : load_f16(unit.minimums).high;
+  return {_mm512_mul_ps(scales, _mm512_cvtepi32_ps(load_u8(sub_scales.scales[half][run]))),
+          _mm512_mul_ps(minimums, _mm512_cvtepi32_ps(load_u8(sub_scales.minimums[half][run])))};
+}
+
+/// q4b32ms256 and q5b32ms256, q = 0..kWeightMax.
+template <int kWeightMax, typename Unit>
+static inline void unpack_ms256(const UnpackArgs* args) {
+  const auto& unit = *static_cast<const Unit*>(args->rhs);
+  SubScales sub_scales;
+  read_sub_scales(unit.sub_scales, &sub_scales);
+  __m512 factors[2];
+  for (int half = 0; half < 2; ++half) {
+    __m512 largest = _mm512_setzero_ps();
+    for (int b = 0; b < 8; ++b) {
+      largest = max_magnitude<0, kWeightMax>(load_run(unit, sub_scales, b, half), largest);
+    }
+    factors[half] = finish_scales(largest, args->scales + 16 * half);
+  }
+  int8_t* panel = args->panel;
+  for (int b = 0; b < 8; ++b) {
+    const RunIntegers low = run_integers<0>(load_run(unit, sub_scales, b, 0), factors[0]);
+    const RunIntegers high = run_integers<0>(load_run(unit, sub_scales, b, 1), factors[1]);
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; ++g, panel += 128) {
+      const Weights weights = load_weights(unit.blocks[b], g);
+      _mm512_store_si512(panel, panel_bytes(weights.low, low));
+      _mm512_store_si512(panel + 64, panel_bytes(weights.high, high));
+    }
+  }
+}
+
+}  // namespace midge::avx512
