@@ -142,9 +142,10 @@ TEST(Pack, TheFirstBadScaleIsNamed) {
       const EncodingInfo& info = encoding_info(encoding);
       const uint16_t bad = 0x7C00;
       // The scale or the minimum.
-      const int64_t offset = encoding == Encoding::kQ6B16S256    ? offsetof(BlockQ6B16S256, scale)
-                             : encoding == Encoding::kQ5B32MS256 ? offsetof(BlockQ5B32MS256, minimum)
-                                                                 : 0;
+      const int64_t offset = encoding == Encoding::kQ6B16S256 ? offsetof(BlockQ6B16S256, scale)
+                             : encoding == Encoding::kQ5B32MS256
+                                 ? offsetof(BlockQ5B32MS256, minimum)
+                                 : 0;
       for (const int64_t row : {40, 41, 299}) {
         // The second block of 256 elements.
         const int64_t at = row * encoded_row_bytes(encoding, kColumns) +

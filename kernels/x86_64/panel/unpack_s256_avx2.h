@@ -1,5 +1,5 @@
-// Units of 256 columns with integer scales of runs of columns (kernels/packed.h) as int8 panels: the
-// rounding of kernels/generic/panel/unpack_s256.h. Registers j = 0..3 stand for rows 8j..8j+7.
+// Units of 256 columns with integer scales of runs of columns (kernels/packed.h) as int8 panels:
+// the rounding of kernels/generic/panel/unpack_s256.h. Registers j = 0..3 stand for rows 8j..8j+7.
 //
 // A value is the high byte of a * q + c in 16 bits, c = 2^7 - b; those at even and odd places are
 // multiplied apart.
@@ -77,8 +77,7 @@ static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[
       largest = max_magnitude(largest, run_scales, kWeightMin, minimums_of(run));
       largest = max_magnitude(largest, run_scales, kWeightMax, minimums_of(run));
     }
-    _mm256_storeu_ps(panel_scales + row,
-                     _mm256_mul_ps(largest, _mm256_set1_ps(generic::kRunUnit)));
+    _mm256_storeu_ps(panel_scales + row, _mm256_mul_ps(largest, _mm256_set1_ps(generic::kRunUnit)));
     const __m256 nonzero = _mm256_cmp_ps(largest, _mm256_setzero_ps(), _CMP_NEQ_OQ);
     const __m256 quotient = _mm256_div_ps(_mm256_set1_ps(generic::kRunMultiplierMax), largest);
     const __m256 factor = _mm256_and_ps(quotient, nonzero);
@@ -88,8 +87,7 @@ static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[
       const __m256i b = twice(_mm256_cvtps_epi32(_mm256_mul_ps(minimums_of(run), factor)));
       const __m256i offset = _mm256_mullo_epi16(a, _mm256_set1_epi16(kWeightMin));
       out->a[run][j] = a;
-      out->c[run][j] =
-          _mm256_add_epi16(_mm256_sub_epi16(_mm256_set1_epi16(0x80), b), offset);
+      out->c[run][j] = _mm256_add_epi16(_mm256_sub_epi16(_mm256_set1_epi16(0x80), b), offset);
     }
   }
 }
@@ -97,11 +95,10 @@ static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[
 /// The panel's 4 columns of 8 rows.
 static inline void store_values(int8_t* to, __m256i q, __m256i a, __m256i c) {
   const __m256i even_places = _mm256_set1_epi16(0x00FF);
-  const __m256i even =
-      _mm256_add_epi16(_mm256_mullo_epi16(_mm256_and_si256(q, even_places), a), c);
+  const __m256i even = _mm256_add_epi16(_mm256_mullo_epi16(_mm256_and_si256(q, even_places), a), c);
   const __m256i odd = _mm256_add_epi16(_mm256_mullo_epi16(_mm256_srli_epi16(q, 8), a), c);
-  const __m256i values = _mm256_or_si256(_mm256_srli_epi16(even, 8),
-                                         _mm256_andnot_si256(even_places, odd));
+  const __m256i values =
+      _mm256_or_si256(_mm256_srli_epi16(even, 8), _mm256_andnot_si256(even_places, odd));
   _mm256_store_si256(reinterpret_cast<__m256i*>(to), values);
 }
 
