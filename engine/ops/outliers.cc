@@ -22,6 +22,14 @@ void decode(const uint8_t* units, int64_t column, float* out) {
   }
 }
 
+template <typename Reader>
+void decode_s256(const uint8_t* units, int64_t column, float* out) {
+  const auto& unit = *reinterpret_cast<const typename Reader::Unit*>(units);
+  for (int row = 0; row < kTileRows; ++row) {
+    out[row] = generic::packed_value<Reader>(unit, row, static_cast<int>(column));
+  }
+}
+
 }  // namespace
 
 void take_outliers(float* x, int64_t count, Outliers* out) {
@@ -56,6 +64,9 @@ void decode_column(Encoding encoding, const uint8_t* units, int64_t column, floa
   switch (encoding) {
     case Encoding::kQ4B32: return decode<generic::ReadQ4B32>(units, column, out);
     case Encoding::kQ4B32S256: return decode<generic::ReadQ4B32S256>(units, column, out);
+    case Encoding::kQ4B32MS256: return decode_s256<generic::ReadQ4B32MS256>(units, column, out);
+    case Encoding::kQ5B32MS256: return decode_s256<generic::ReadQ5B32MS256>(units, column, out);
+    case Encoding::kQ6B16S256: return decode_s256<generic::ReadQ6B16S256>(units, column, out);
     default: return decode<generic::ReadQ8B32>(units, column, out);
   }
 }

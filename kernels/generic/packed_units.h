@@ -118,4 +118,19 @@ struct ReadQ6B16S256 {
   }
 };
 
+/// The weight of a row and column 0..255 as f32, rounded like the row form's.
+template <typename Reader>
+float packed_value(const typename Reader::Unit& unit, int row, int column) {
+  const int run = column / Reader::kRunColumns;
+  const float scale =
+      f16_to_f32(unit.scales[row]) * static_cast<float>(Reader::factor(unit, run, row));
+  const float value = scale * static_cast<float>(Reader::weight(unit, row, column));
+  if constexpr (Reader::kHasMinimums) {
+    return value -
+           f16_to_f32(unit.minimums[row]) * static_cast<float>(Reader::minimum(unit, run, row));
+  } else {
+    return value;
+  }
+}
+
 }  // namespace midge::generic

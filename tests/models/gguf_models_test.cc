@@ -196,8 +196,8 @@ const Mix kMixes[] = {
 };
 
 // The same with packed weights: the error is that of 8-bit activations, and in prompts of weights
-// rounded to a 127th of their row's largest in 256 columns. Measured: 0.065 in prompts and 0.041 in
-// generated text at most; the files' weights as q8b32 give 0.087 and 0.062.
+// rounded to a 127th of their row's largest in 256 columns. Measured: 0.062 in prompts and 0.041 in
+// generated text at most.
 TEST(GgufMixes, PackedLogits) {
   constexpr float kPromptBound = 0.09f;
   constexpr float kGeneratedBound = 0.06f;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/aligned_buffer.h"
+#include "engine/ops/outliers.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/test_data.h"
 
@@ -158,6 +159,30 @@ TEST(Pack, TheFirstBadScaleIsNamed) {
       const Status status = pack_matrix(*team, kernels, w, encoding, "some matrix", tiles->data());
       EXPECT_EQ(status.code(), StatusCode::kInvalidFile);
       EXPECT_EQ(status.message().find("some matrix: row 40, column 256: "), 0u) << status.message();
+    }
+  }
+}
+
+// The two readers of single packed weights agree.
+TEST(Pack, ColumnsAreThoseOfTheRows) {
+  const KernelTable kernels = make_kernel_table();
+  for (const Encoding encoding :
+       {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32, Encoding::kQ4B32MS256,
+        Encoding::kQ5B32MS256, Encoding::kQ6B16S256}) {
+    const std::vector<uint8_t> tile =
+        test::test_packed(encoding, test::DataSort::kNormal, kTileRows, kPanelColumns, 3);
+    std::vector<float> rows(kTileRows * kPanelColumns);
+    for (int64_t row = 0; row < kTileRows; ++row) {
+      const LookupArgs args = {kPanelColumns, tile.data(), row, rows.data() + row * kPanelColumns};
+      kernels.lookup[static_cast<int>(encoding)](&args);
+    }
+    for (int64_t column = 0; column < kPanelColumns; ++column) {
+      float found[kTileRows];
+      decode_column(encoding, tile.data(), column, found);
+      for (int64_t row = 0; row < kTileRows; ++row) {
+        ASSERT_EQ(found[row], rows[static_cast<size_t>(row * kPanelColumns + column)])
+            << encoding_info(encoding).name << " " << row << " " << column;
+      }
     }
   }
 }

@@ -17,7 +17,7 @@
 // Registers beside those of nibbles_neon_dot.inc: v11 scale and correction, v12 and v13 values of the
 // activations, v14 mask of 6 bits. sum0-sum7 are sums of the unit.
 //
-// A block (32 columns): 576 bytes, 1024 multiply-adds; 159 instructions for the products, of which 64
+// A block (32 columns): 576 bytes, 1024 multiply-adds; 162 instructions for the products, of which 64
 // sdot, and 41 for the minimums.
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/nibbles_neon_dot.inc"

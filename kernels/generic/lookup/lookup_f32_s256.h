@@ -14,16 +14,7 @@ void lookup_f32_s256(const LookupArgs* args) {
   const auto* units = static_cast<const typename Reader::Unit*>(args->tile);
   const auto row = static_cast<int>(args->row);
   for (int64_t c = 0; c < args->k; ++c) {
-    const auto& unit = units[c / 256];
-    const int column = static_cast<int>(c % 256);
-    const int run = column / Reader::kRunColumns;
-    const float scale =
-        f16_to_f32(unit.scales[row]) * static_cast<float>(Reader::factor(unit, run, row));
-    float value = scale * static_cast<float>(Reader::weight(unit, row, column));
-    if constexpr (Reader::kHasMinimums) {
-      value -= f16_to_f32(unit.minimums[row]) * static_cast<float>(Reader::minimum(unit, run, row));
-    }
-    args->out[c] = value;
+    args->out[c] = packed_value<Reader>(units[c / 256], row, static_cast<int>(c % 256));
   }
 }
 
