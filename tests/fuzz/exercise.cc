@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "engine/platform/cpu_features.h"
 #include "engine/session/sampler.h"
 #include "engine/session/session.h"
 
@@ -60,17 +61,21 @@ void exercise_tokenizer(const Tokenizer& tokenizer, std::string_view text) {
   }
 }
 
-void exercise_model(const Model& model) {
+// A step in an arithmetic, and tokens drawn from what it gave.
+static void exercise_steps(const Model& model, Arithmetic arithmetic) {
   const ModelConfig& config = model.config();
-  for (const WeightMatrix& matrix : model.linear_matrices()) {
-    dequantize_row(matrix, 0);
-    dequantize_row(matrix, matrix.n - 1);
-  }
-  if (model.parameter_count() > kParametersMax) return;
   ExecutorOptions executor_options;
   executor_options.threads = 1;
+  executor_options.arithmetic = arithmetic;
+  executor_options.isa = detect_isa_levels();
   const auto executor = Executor::create(model, executor_options);
-  require(executor.ok(), "an executor can be made");
+  if (!executor.ok()) {
+    // Packing refuses weights that are infinite or not numbers.
+    require(
+        arithmetic == Arithmetic::kPacked && executor.status().code() == StatusCode::kInvalidFile,
+        "an executor can be made");
+    return;
+  }
   SessionOptions options;
   options.context_length = std::min<int64_t>(config.context_length, 4);
   options.batch_rows = 2;
@@ -94,6 +99,17 @@ void exercise_model(const Model& model) {
     require(sampler.ok(), "a sampler can be made");
     const int32_t token = sampler->sample(logits.data(), 1);
     require(token >= 0 && token < config.vocab_size, "a sampled token has a row");
+  }
+}
+
+void exercise_model(const Model& model) {
+  for (const WeightMatrix& matrix : model.linear_matrices()) {
+    dequantize_row(matrix, 0);
+    dequantize_row(matrix, matrix.n - 1);
+  }
+  if (model.parameter_count() > kParametersMax) return;
+  for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kPacked}) {
+    exercise_steps(model, arithmetic);
   }
 }
 
