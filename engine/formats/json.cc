@@ -133,10 +133,13 @@ Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text
                        state.name.c_str(), static_cast<unsigned long long>(bytes),
                        static_cast<unsigned long long>(kJsonParsedBytesMax));
   }
-  auto error = state.parser.allocate(text.size(), kJsonDepthMax);
+  // The parser's index of the text, as large as the document, ends with this function.
+  simdjson::dom::parser parser;
+  auto error = parser.allocate(text.size(), kJsonDepthMax);
   if (error == simdjson::SUCCESS) {
     // The parser copies the text into a padded buffer of its own.
-    error = state.parser.parse(text.data(), text.size(), true).get(state.root);
+    error = parser.parse_into_document(state.document, text.data(), text.size(), true)
+                .get(state.root);
   }
   if (error != simdjson::SUCCESS) {
     const StatusCode code =

@@ -50,7 +50,7 @@ class JsonObject {
 
 /// Most memory that a document may take while it is parsed: a copy of its text, one of its strings,
 /// and up to kJsonValueBytes for each value, which can be two characters long.
-inline constexpr uint64_t kJsonParsedBytesMax = uint64_t{48} << 20;
+inline constexpr uint64_t kJsonParsedBytesMax = uint64_t{56} << 20;
 inline constexpr uint64_t kJsonValueBytes = 24;
 /// Deepest nesting; real config and tokenizer files have up to 6 levels.
 inline constexpr size_t kJsonDepthMax = 64;
@@ -73,7 +73,7 @@ class JsonDocument {
   // On the heap, so that views into it survive a move of the document.
   struct State {
     std::string name;
-    simdjson::dom::parser parser;
+    simdjson::dom::document document;
     simdjson::dom::element root;
   };
   std::unique_ptr<State> state_;

@@ -98,7 +98,7 @@ TEST(HostileTokenizer, LongFiles) {
   refuse_text(std::string((24 << 20) + 1, ' '), {"25165825 bytes", "expected at most 25165824"});
   std::string many = "{\"a\":[1";
   while (many.size() < (20 << 20)) many += ",1";
-  refuse_text(many + "]}", {"takes up to", "when parsed, expected at most 50331648"});
+  refuse_text(many + "]}", {"takes up to", "when parsed, expected at most 58720256"});
   refuse_text("{\"a\":\"" + std::string(23 << 20, 'x') + "\"}", {"'model' is missing"});
 }
 
@@ -107,7 +107,7 @@ TEST(HostileTokenizer, ManyTokens) {
   // and "3".
   std::string extra;
   SmallJson json;
-  for (int i = 0; i < 360'000; ++i) {
+  for (int i = 0; i < 430'000; ++i) {
     const std::string word = format_string("w%zu", static_cast<size_t>(i));
     const size_t last = word.size() - 1;
     extra += ",\"" + word + "\":" + std::to_string(1000 + i);
@@ -115,7 +115,27 @@ TEST(HostileTokenizer, ManyTokens) {
   }
   json.vocabulary_extra = extra;
   json.merges += ",\"w0 ~\"";
-  refuse(json, {"merge 360004 'w0 ~'", "its result is not in the vocabulary"});
+  refuse(json, {"merge 430004 'w0 ~'", "its result is not in the vocabulary"});
+}
+
+TEST(HostileTokenizer, AsLargeAsTheLargestPublished) {
+  // Phi-4-mini's: 200,000 tokens, merges as arrays, a line for each string. The limits are above.
+  const std::string break_line = "\n          ";
+  std::string extra;
+  SmallJson json;
+  for (int i = 0; i < 200'000; ++i) {
+    const std::string word = format_string("w%zu", static_cast<size_t>(i));
+    const size_t last = word.size() - 1;
+    extra += "," + break_line + "\"" + word + "\": " + std::to_string(1000 + i);
+    json.merges += ",\n        [" + break_line + "\"" + word.substr(0, last) + "\"," +
+                   break_line + "\"" + word.substr(last) + "\"\n        ]";
+  }
+  json.vocabulary_extra = extra;
+  const TempDir dir;
+  dir.write("tokenizer.json", small_json(json));
+  MIDGE_ASSERT_OK(load_tokenizer_json(dir.path()));
+  json.merges += R"(,["w0","~"])";
+  refuse(json, {"merge 200004 'w0 ~'", "its result is not in the vocabulary"});
 }
 
 TEST(HostileTokenizer, ARealVocabularyWithOneBadMerge) {
