@@ -138,8 +138,8 @@ Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text
   auto error = parser.allocate(text.size(), kJsonDepthMax);
   if (error == simdjson::SUCCESS) {
     // The parser copies the text into a padded buffer of its own.
-    error = parser.parse_into_document(state.document, text.data(), text.size(), true)
-                .get(state.root);
+    error =
+        parser.parse_into_document(state.document, text.data(), text.size(), true).get(state.root);
   }
   if (error != simdjson::SUCCESS) {
     const StatusCode code =

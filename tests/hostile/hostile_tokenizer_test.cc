@@ -127,8 +127,8 @@ TEST(HostileTokenizer, AsLargeAsTheLargestPublished) {
     const std::string word = format_string("w%zu", static_cast<size_t>(i));
     const size_t last = word.size() - 1;
     extra += "," + break_line + "\"" + word + "\": " + std::to_string(1000 + i);
-    json.merges += ",\n        [" + break_line + "\"" + word.substr(0, last) + "\"," +
-                   break_line + "\"" + word.substr(last) + "\"\n        ]";
+    json.merges += ",\n        [" + break_line + "\"" + word.substr(0, last) + "\"," + break_line +
+                   "\"" + word.substr(last) + "\"\n        ]";
   }
   json.vocabulary_extra = extra;
   const TempDir dir;
