@@ -99,7 +99,7 @@ class DecoderPass {
     rmsnorm(context_, hidden, h, mtp.hidden_norm.data(), c_.rms_epsilon, m_, h, joined, 2 * h);
     rmsnorm(context_, embedded, h, mtp.token_norm.data(), c_.rms_epsilon, m_, h, joined + h, 2 * h);
     const LinearJob job = {&mtp.input_proj, s_.x_};
-    linear(context_, joined, m_, batch_.role, {&job, 1}, s_.linear_);
+    linear(context_, {joined}, m_, batch_.role, {&job, 1}, s_.linear_);
     prepare_rope();
     look_for_cancel(0);
     run_layer(mtp.layer, c_.layer_count);
@@ -112,7 +112,7 @@ class DecoderPass {
   // last token draw the first one that is generated.
   void project(const float* normed, int64_t rows, float* logits) const {
     const LinearJob job = {&w_.head, logits};
-    linear(context_, normed, rows, RowRole::kGenerated, {&job, 1}, s_.linear_);
+    linear(context_, {normed}, rows, RowRole::kGenerated, {&job, 1}, s_.linear_);
   }
 
  private:
@@ -131,30 +131,28 @@ class DecoderPass {
 
   // x += Wo * attention(norm(x)); x += Wdown * (silu(Wgate * norm(x)) * (Wup * norm(x)))
   void run_layer(const LayerWeights& layer, int64_t layer_index) const {
-    const int64_t h = c_.hidden_size;
-    float* x = s_.x_;
-    float* normed = s_.normed_;  // [m, hidden]
-
-    rmsnorm(context_, x, h, layer.attn_norm.data(), c_.rms_epsilon, m_, h, normed, h);
     const LinearJob qkv[] = {{&layer.q, s_.q_, bias(layer.q_bias)},
                              {&layer.k, s_.k_, bias(layer.k_bias)},
                              {&layer.v, s_.v_, bias(layer.v_bias)}};
-    linear(context_, normed, m_, batch_.role, qkv, s_.linear_);
+    linear(context_, normed(layer.attn_norm), m_, batch_.role, qkv, s_.linear_);
     const AttentionShape shape = c_.attention();
     const RopeRows rope = {c_.rope.width, c_.rope.interleaved, s_.cos_, s_.sin_};
     rope_and_store(context_, shape, batch_.segments, layer_index, rope, s_.q_, s_.k_, s_.v_);
     attention(context_, shape, batch_.segments, layer_index, s_.q_, s_.attention_, s_.attn_);
-    add_product(layer.o, s_.attn_);
+    add_product(layer.o, {s_.attn_});
 
-    rmsnorm(context_, x, h, layer.mlp_norm.data(), c_.rms_epsilon, m_, h, normed, h);
     const LinearJob gate_up[] = {{&layer.gate, s_.gate_}, {&layer.up, s_.up_}};
-    linear(context_, normed, m_, batch_.role, gate_up, s_.linear_);
-    silu_mul(context_, s_.gate_, s_.up_, m_ * c_.intermediate_size, s_.gate_);
-    add_product(layer.down, s_.gate_);
+    linear(context_, normed(layer.mlp_norm), m_, batch_.role, gate_up, s_.linear_);
+    add_product(layer.down, {.x = s_.gate_, .up = s_.up_, .rows = s_.gate_});
+  }
+
+  // norm(x)
+  LinearInput normed(std::span<const float> norm) const {
+    return {.x = s_.x_, .norm = norm.data(), .epsilon = c_.rms_epsilon, .rows = s_.normed_};
   }
 
   // x[m, hidden] += in * w^T
-  void add_product(const WeightMatrix& w, const float* in) const {
+  void add_product(const WeightMatrix& w, const LinearInput& in) const {
     const bool in_place = w.dense == nullptr;  // XNNPACK overwrites its output
     const LinearJob job = {&w, in_place ? s_.x_ : s_.normed_, in_place ? s_.x_ : nullptr, w.n};
     linear(context_, in, m_, batch_.role, {&job, 1}, s_.linear_);

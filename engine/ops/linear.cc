@@ -3,7 +3,7 @@
 
 #include "engine/core/checked_math.h"
 #include "engine/ops/dense_backend.h"
-#include "engine/ops/ops.h"
+#include "engine/ops/quantize.h"
 
 namespace midge {
 namespace {
@@ -27,15 +27,9 @@ constexpr int64_t kPanelRows = 528;
 constexpr int64_t kFloatRowsPerTask = 8;
 constexpr int64_t kFloatMacsPerTask = 65536;
 
-// Columns of one row that are quantised as a task. A multiple of 256.
-constexpr int64_t kQuantizeColumns = 2048;
-
 constexpr int64_t kFloatBytes = sizeof(float);
 
 int64_t super_blocks(int64_t k) { return ceil_div(k, kPanelColumns); }
-
-// Rows of activations that are quantised as a task of the prefill arithmetic.
-int64_t strip_rows(const KernelTable& kernels) { return round_up(8, kernels.panel.tokens); }
 
 bool is_quantised(const WeightMatrix& w) {
   return w.packed != nullptr && w.packed_encoding != Encoding::kF16;
@@ -59,7 +53,7 @@ Result<LinearScratch> LinearScratch::create(const KernelTable& kernels, int64_t 
                rows * blocks * kPanelColumns);
   LinearScratch scratch;
   scratch.rows_ = std::min(rows, kPanelRows);
-  scratch.strip_rows_ = strip_rows(kernels);
+  scratch.strip_rows_ = quantize_strip_rows(kernels);
   scratch.columns_max_ = columns_max;
   const int64_t sizes[] = {
       round_up(lhs_bytes, 64),
@@ -98,12 +92,12 @@ int64_t LinearScratch::worker_bytes() const {
 /// One call of linear(), as seen by one worker.
 class LinearRun {
  public:
-  LinearRun(const OpContext& context, const float* x, int64_t m, int64_t k, RowRole role,
+  LinearRun(const OpContext& context, const LinearInput& input, int64_t m, int64_t k, RowRole role,
             std::span<const LinearJob> jobs, LinearScratch& scratch)
-      : kernels_(*context.kernels),
+      : context_(context),
+        kernels_(*context.kernels),
         worker_(*context.worker),
-        profile_(context.profile),
-        x_(x),
+        input_(input),
         m_(m),
         k_(k),
         role_(role),
@@ -113,16 +107,12 @@ class LinearRun {
                   round_up(m, kernels_.panel.tokens)};
   }
 
-  void run() const {
-    if (std::any_of(jobs_.begin(), jobs_.end(),
-                    [](const LinearJob& job) { return is_quantised(*job.w); })) {
-      const ProfileScope scope(profile_, OpKind::kQuantize);
-      quantize();
-    }
-    const ProfileScope scope(profile_, OpKind::kLinear);
+  void run() {
+    prepare_input();
+    const ProfileScope scope(context_.profile, OpKind::kLinear);
     int64_t tasks = 0;
     for (const LinearJob& job : jobs_) {
-      if (job.w->dense != nullptr) job.w->dense->run(worker_, x_, m_, job.out);
+      if (job.w->dense != nullptr) job.w->dense->run(worker_, input_.x, m_, job.out);
       tasks += task_count(job);
     }
     worker_.for_each(tasks, [&](int64_t task) {
@@ -167,34 +157,22 @@ class LinearRun {
     }
   }
 
-  void quantize() const {
-    if (role_ == RowRole::kGenerated) {
-      const int64_t pieces = ceil_div(k_, kQuantizeColumns);
-      worker_.for_each(m_ * pieces, [&](int64_t item) {
-        const int64_t row = item / pieces;
-        const int64_t first = item % pieces * kQuantizeColumns;
-        const QuantizeArgs args = {std::min(kQuantizeColumns, k_ - first), x_ + row * k_ + first,
-                                   lhs_row(row) + first / 32};
-        kernels_.quantize(&args);
-      });
-      return;
+  // Leaves in input_ rows that matrices of floats can read, and quantised ones for the others.
+  void prepare_input() {
+    const ProfileScope scope(context_.profile, OpKind::kQuantize);
+    const auto quantised = std::count_if(jobs_.begin(), jobs_.end(),
+                                         [](const LinearJob& job) { return is_quantised(*job.w); });
+    const bool is_plain = input_.norm == nullptr && input_.up == nullptr;
+    if (!is_plain && quantised < static_cast<int64_t>(jobs_.size())) {
+      make_rows(context_, input_, m_, k_, input_.rows);
+      input_ = {input_.rows};
     }
-    const int64_t rows = s_.strip_rows_;
-    worker_.for_each(ceil_div(m_, rows), [&](int64_t item) {
-      const int64_t first = item * rows;
-      const int64_t count = std::min(rows, m_ - first);
-      float* strip = strip_of_worker();
-      std::copy_n(x_ + first * k_, count * k_, strip);
-      for (int64_t i = 0; i < count; ++i) {
-        for (int64_t s = 0; s < super_blocks(k_); ++s) {
-          const int64_t column = s * kPanelColumns;
-          take_outliers(strip + i * k_ + column, std::min(kPanelColumns, k_ - column),
-                        s_.outliers_ + s * panel_lhs_.rows + first + i);
-        }
-      }
-      const QuantizePanelArgs args = {first, count, k_, strip, k_ * kFloatBytes, panel_lhs_};
-      kernels_.quantize_panel(&args);
-    });
+    if (quantised == 0) return;
+    if (role_ == RowRole::kGenerated) {
+      quantize_rows(context_, input_, m_, k_, strip_of_worker(), lhs_row(0));
+    } else {
+      quantize_panels(context_, input_, m_, k_, strip_of_worker(), panel_lhs_, s_.outliers_);
+    }
   }
 
   float* strip_of_worker() const {
@@ -246,7 +224,7 @@ class LinearRun {
         is_float ? k_ * kFloatBytes : lhs_blocks(k_) * static_cast<int64_t>(sizeof(LhsBlock));
     for (int64_t row = 0; row < m_; row += kGemvRowsMax) {
       const int64_t rows = std::min<int64_t>(kGemvRowsMax, m_ - row);
-      const void* lhs = is_float ? static_cast<const void*>(x_ + row * k_) : lhs_row(row);
+      const void* lhs = is_float ? static_cast<const void*>(input_.x + row * k_) : lhs_row(row);
       const GemvArgs args = {rows,
                              std::min(tiles * kTileRows, w.n - column),
                              k_,
@@ -322,7 +300,7 @@ class LinearRun {
     const GemmArgs args = {m_,
                            count,
                            k_,
-                           x_,
+                           input_.x,
                            k_ * kFloatBytes,
                            part.data,
                            w.row_stride,
@@ -345,10 +323,10 @@ class LinearRun {
     }
   }
 
+  const OpContext& context_;
   const KernelTable& kernels_;
   const Worker& worker_;
-  OpProfile* profile_;
-  const float* x_;
+  LinearInput input_;
   int64_t m_;
   int64_t k_;
   RowRole role_;
@@ -357,9 +335,9 @@ class LinearRun {
   PanelLhs panel_lhs_;
 };
 
-void linear(const OpContext& context, const float* x, int64_t m, RowRole role,
+void linear(const OpContext& context, const LinearInput& input, int64_t m, RowRole role,
             std::span<const LinearJob> jobs, LinearScratch& scratch) {
-  LinearRun(context, x, m, jobs.front().w->k, role, jobs, scratch).run();
+  LinearRun(context, input, m, jobs.front().w->k, role, jobs, scratch).run();
 }
 
 }  // namespace midge

@@ -131,15 +131,6 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
              });
 }
 
-void silu_mul(const OpContext& context, const float* gate, const float* up, int64_t count,
-              float* out) {
-  const ProfileScope scope(context.profile, OpKind::kElementwise);
-  for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {
-    const SiluMulArgs args = {n, gate + first, up + first, out + first};
-    context.kernels->silu_mul(&args);
-  });
-}
-
 void add_to(const OpContext& context, float* x, const float* y, int64_t count) {
   const ProfileScope scope(context.profile, OpKind::kElementwise);
   for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {

@@ -110,9 +110,19 @@ struct LinearJob {
   int64_t addend_stride = 0;      ///< floats; 0: a bias, the same for every row
 };
 
-/// Products of the same rows x[m, k] with one or more matrices of k columns. An addend may be its
-/// out except through XNNPACK.
-void linear(const OpContext& context, const float* x, int64_t m, RowRole role,
+/// The rows [m, k] that linear() multiplies: x; or rmsnorm(x) * norm[k]; or silu(x) * up. The last
+/// two are computed where they are quantised, without a pass of their own.
+struct LinearInput {
+  const float* x;
+  const float* norm = nullptr;
+  float epsilon = 0;
+  const float* up = nullptr;
+  float* rows = nullptr;  ///< [m, k] for the computed rows, written if a matrix wants floats
+};
+
+/// Products of the same rows with one or more matrices of k columns. An addend may be its out
+/// except through XNNPACK.
+void linear(const OpContext& context, const LinearInput& input, int64_t m, RowRole role,
             std::span<const LinearJob> jobs, LinearScratch& scratch);
 
 /// out[tokens, table.k] = rows of `table`. Ids are in range.
@@ -142,10 +152,6 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
 void attention(const OpContext& context, const AttentionShape& shape,
                std::span<const Segment> segments, int64_t layer, const float* q,
                AttentionScratch& scratch, float* out);
-
-/// out[i] = silu(gate[i]) * up[i], i = 0..count-1. out may be gate.
-void silu_mul(const OpContext& context, const float* gate, const float* up, int64_t count,
-              float* out);
 
 /// x[i] += y[i], i = 0..count-1.
 void add_to(const OpContext& context, float* x, const float* y, int64_t count);

@@ -9,11 +9,11 @@ namespace midge {
 enum class OpKind : uint8_t {
   kEmbed,
   kNorm,
-  kQuantize,  ///< activations for the linear layers
+  kQuantize,  ///< rows for the linear layers, with the norm or silu * mul that makes them
   kLinear,    ///< matrix products
   kRope,      ///< rotation and storing of keys and values
   kAttention,
-  kElementwise,  ///< silu * mul, residuals
+  kElementwise,  ///< residuals that are not added by the products
 };
 inline constexpr int kOpKindCount = 7;
 
