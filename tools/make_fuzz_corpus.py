@@ -102,6 +102,23 @@ def tokenizer_entries(pre="gpt-4o"):
                   "{{'<|' + message['role'] + '|>' + message['content'] + '<|end|>'}}")]
 
 
+SPACE = "\u2581"
+BYTE_PIECES = [f"<0x{byte:02X}>" for byte in range(256)]
+PIECES = [SPACE, "h", "e", "l", "o", "he", "ll", "hell", "hello", SPACE + "hello"]
+
+
+def sentencepiece_entries():
+    tokens = ["<unk>", "<s>", "</s>"] + BYTE_PIECES + PIECES + ADDED
+    types = [2, 3, 3] + [6] * 256 + [1] * len(PIECES) + [3] * len(ADDED)
+    return [entry("tokenizer.ggml.model", STRING, "llama"),
+            array("tokenizer.ggml.tokens", STRING, tokens),
+            array("tokenizer.ggml.token_type", I32, types),
+            array("tokenizer.ggml.scores", F32, [-i / 2 for i in range(len(tokens))]),
+            entry("tokenizer.ggml.bos_token_id", U32, 1),
+            entry("tokenizer.ggml.eos_token_id", U32, len(tokens) - 1),
+            entry("tokenizer.ggml.add_space_prefix", BOOL, 1)]
+
+
 def config_entries(arch, hidden, heads, kv, intermediate, key_length=None, extra=()):
     entries = [entry("general.architecture", STRING, arch),
                entry(f"{arch}.embedding_length", U32, hidden),
@@ -167,6 +184,7 @@ def gguf_seeds():
                                 model_tensors(True, 8, 1, 1, 8, 4, 4, "BF16", "F32"), version=2),
         "tokenizer-dbrx": gguf(tokenizer_entries("dbrx")),
         "tokenizer-qwen2": gguf(tokenizer_entries("qwen2")),
+        "tokenizer-sentencepiece": gguf(sentencepiece_entries()),
         "every-type": gguf([entry(f"k.{kind}", kind, 1) for kind in SCALARS] +
                            [array(f"a.{kind}", kind, [0, 1]) for kind in SCALARS] +
                            [array("a.s", STRING, ["x", ""])]),
@@ -347,6 +365,24 @@ def tokenizer_json(changes=None, model=None, added=None):
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def sentencepiece_json():
+    replace = lambda found, content: {"type": "Replace", "pattern": {"String": found},
+                                      "content": content}
+    tokens = ["<unk>", "<s>", "</s>"] + BYTE_PIECES + PIECES
+    return json.dumps({
+        "added_tokens": [{"id": i, "content": tokens[i], "special": True} for i in range(3)],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": SPACE}, replace(" ", SPACE)]},
+        "post_processor": {"type": "TemplateProcessing", "single": [
+            {"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
+        "decoder": {"type": "Sequence", "decoders": [
+            replace(SPACE, " "), {"type": "ByteFallback"}, {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "byte_fallback": True, "unk_token": "<unk>", "fuse_unk": True,
+                  "vocab": {token: i for i, token in enumerate(tokens)},
+                  "merges": ["h e", "l l", "he ll", "hell o", SPACE + " hello"]}}).encode()
+
+
 def tokenizer_json_seeds():
     plain = tokenizer_json()
     config = json.dumps({"bos_token": None, "eos_token": {"content": "<|end|>"},
@@ -361,6 +397,7 @@ def tokenizer_json_seeds():
              "config": b"\0".join([plain, config, b"<|im_start|><|im_end|>", sample]),
              "nfc": b"\0".join([tokenizer_json({"normalizer": {"type": "NFC"}}), b"", b"",
                                 "e\u0301 hello".encode()]),
+             "sentencepiece": b"\0".join([sentencepiece_json(), b"", b"", sample]),
              "short": short(),
              "bad-regex": short(pre_tokenizer={"type": "Sequence", "pretokenizers": [
                  {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"},
@@ -382,6 +419,8 @@ def tokenizer_json_seeds():
 
 
 def chat_seeds():
+    tools = ['d[{"type": "function", "function": {"name": "add", "parameters": {}}}]',
+             "uWhat is 7 + 5?"]
     turns = ["sBe brief.", "uHello", "aHi!<|end|>", "uAgain <|im_end|> "]
     join = lambda head, messages=turns: "\0".join([head, *messages]).encode()
     seeds = {f"name-{name}": join(name) for name in ("phi4", "phi4-mini", "mimo", "phi3")}
@@ -394,6 +433,15 @@ def chat_seeds():
         "reasoning": join("<|im_start|><|im_sep|><|im_end|></think>"),
         "unknown": join("{% for m in messages %}{{ m }}{% endfor %}"),
         "no-messages": join("mimo", []),
+        "tools-phi4-mini": join("phi4-mini", tools + [
+            'a<|tool_call|>[{"name": "add", "arguments": {"a": 7}}]<|/tool_call|>', "r12"]),
+        "tools-mimo": join("mimo", tools + [
+            'a<think>\nx\n</think>\n<tool_call>\n{"name": "add", "arguments": {"a": 7}}\n'
+            "</tool_call>", "t12"]),
+        "messages": join("mimo", ["m" + json.dumps([
+            {"role": "assistant", "content": None,
+             "tool_calls": [{"function": {"name": "add", "arguments": {"a": 1.5}}}]},
+            {"role": "tool", "content": "12"}])]),
         "odd-bytes": b"phi4-mini\0u\xff\xfe<|user|>\0a\0s\0u" + b"<|" * 50})
     return seeds
 

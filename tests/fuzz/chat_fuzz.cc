@@ -1,9 +1,12 @@
-// A template's name or source text, then the messages of a conversation, each after a NUL and a
-// letter for its role.
+// A template's name or source text, then fields, each after a NUL and a letter: s, u, a, t, r for a
+// message of the system, the user, the assistant, a tool or a tool's response; d for a JSON text of
+// tools, m for one of messages.
 #include "engine/tokenizer/chat.h"
 
 #include <algorithm>
 
+#include "engine/tokenizer/chat_json.h"
+#include "engine/tokenizer/think.h"
 #include "engine/tokenizer/tokenizer_json.h"
 #include "tests/fuzz/exercise.h"
 
@@ -13,9 +16,54 @@ using namespace midge;
 
 constexpr size_t kFieldsMax = 16;
 
-ChatRole role_of(std::string_view field) {
-  if (field.empty() || field[0] == 'u') return ChatRole::kUser;
-  return field[0] == 's' ? ChatRole::kSystem : ChatRole::kAssistant;
+struct Conversation {
+  std::vector<ChatMessage> messages;
+  std::vector<ChatTool> tools;
+};
+
+ChatRole role_of(char letter) {
+  switch (letter) {
+    case 's': return ChatRole::kSystem;
+    case 'a': return ChatRole::kAssistant;
+    case 't': return ChatRole::kTool;
+    case 'r': return ChatRole::kToolResponse;
+    default: return ChatRole::kUser;
+  }
+}
+
+// However an answer arrives in pieces, the filter shows what split_think() finds.
+void check_think(std::string_view answer) {
+  const ThinkSplit split = split_think(answer);
+  for (const size_t piece : {size_t{1}, size_t{3}}) {
+    ThinkFilter filter;
+    std::string shown;
+    for (size_t at = 0; at < answer.size(); at += piece) {
+      filter.push(answer.substr(at, piece), &shown);
+    }
+    filter.flush(&shown);
+    test::require(shown == split.answer, "the filter shows the answer and nothing else");
+  }
+}
+
+void add_field(char letter, std::string_view text, Conversation* conversation) {
+  if (letter == 'd') {
+    const auto tools = parse_chat_tools("tools", text);
+    if (tools.ok()) conversation->tools = *tools;
+    return;
+  }
+  std::vector<ChatMessage>& messages = conversation->messages;
+  if (letter == 'm') {
+    const auto parsed = parse_chat_messages("messages", text);
+    if (parsed.ok()) messages.insert(messages.end(), parsed->begin(), parsed->end());
+    return;
+  }
+  messages.push_back({role_of(letter), std::string(text)});
+  if (letter != 'a') return;
+  check_think(text);
+  for (const ChatFamily family : {ChatFamily::kChatMl, ChatFamily::kPhi4Mini}) {
+    ParsedAnswer answer = parse_tool_calls(family, text);
+    if (!answer.tool_calls.empty()) messages.back().tool_calls = std::move(answer.tool_calls);
+  }
 }
 
 const Tokenizer& tokenizer(const char* name) {
@@ -43,12 +91,12 @@ void check_parts(const Result<std::vector<PromptPart>>& parts) {
   }
 }
 
-void render(const ChatTemplate& chat, const std::vector<ChatMessage>& messages) {
+void render(const ChatTemplate& chat, const Conversation& conversation) {
   for (const GenerationPrompt prompt : {GenerationPrompt::kNone, GenerationPrompt::kAssistant}) {
-    check_parts(render_chat(chat, messages, prompt));
+    check_parts(render_chat(chat, conversation.messages, prompt, conversation.tools));
   }
   for (const TurnEnd end : {TurnEnd::kMissing, TurnEnd::kIncluded}) {
-    check_parts(render_chat_continuation(chat, end, messages));
+    check_parts(render_chat_continuation(chat, end, conversation.messages));
   }
 }
 
@@ -56,14 +104,14 @@ void render(const ChatTemplate& chat, const std::vector<ChatMessage>& messages) 
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto fields = test::split_fields(data, size, kFieldsMax);
-  std::vector<ChatMessage> messages;
+  Conversation conversation;
   for (size_t i = 1; i < fields.size(); ++i) {
-    const std::string_view content = fields[i].empty() ? fields[i] : fields[i].substr(1);
-    messages.push_back({role_of(fields[i]), std::string(content)});
+    if (fields[i].empty()) continue;
+    add_field(fields[i][0], fields[i].substr(1), &conversation);
   }
   const auto named = chat_template_from_name(fields[0]);
-  if (named.ok()) render(*named, messages);
+  if (named.ok()) render(*named, conversation);
   const auto detected = detect_chat_template(fields[0]);
-  if (detected.ok()) render(*detected, messages);
+  if (detected.ok()) render(*detected, conversation);
   return 0;
 }
