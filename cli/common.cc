@@ -64,6 +64,8 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("-c,--context", options.context_length,
                  "Context in tokens (0: the model's, at most 4096)")
       ->check(CLI::NonNegativeNumber);
+  app.add_flag("--no-huge-pages", options.no_huge_pages,
+               "Keep the packed weights in pages of the usual size");
   app.add_option("--arithmetic", options.arithmetic,
                  "packed: int8 activations on packed weights; float: f32 on the weights in place "
                  "(slow reference); xnnpack: float weights through XNNPACK")
@@ -162,6 +164,7 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
   MIDGE_ASSIGN_OR_RETURN(const KernelChoice choice, kernel_choice(options));
   executor.isa = choice.levels;
   executor.kernels = options.kernels;
+  executor.huge_pages = !options.no_huge_pages;
   return executor;
 }
 

@@ -21,6 +21,7 @@ namespace midge {
 struct RunOptions {
   std::string model;  ///< path; empty: the bundled tiny-phi
   bool no_mmap = false;
+  bool no_huge_pages = false;
   int threads = 0;
   int64_t context_length = 0;
   std::string arithmetic = "packed";

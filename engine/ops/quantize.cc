@@ -17,8 +17,8 @@ void make(const KernelTable& kernels, const LinearInput& input, int64_t k, int64
           int64_t rows, float* out) {
   const float* x = input.x + row * k;
   if (input.norm != nullptr) {
-    const RmsnormArgs args = {rows,          k,   x,  k * kFloatBytes, input.norm,
-                              input.epsilon, out, k * kFloatBytes};
+    const RmsnormArgs args = {rows,           k, x, k * kFloatBytes, input.norm, input.epsilon, out,
+                              k * kFloatBytes};
     kernels.rmsnorm(&args);
   } else if (input.up != nullptr) {
     const SiluMulArgs args = {rows * k, x, input.up + row * k, out};

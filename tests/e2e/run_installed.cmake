@@ -6,6 +6,10 @@ execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix}
 if(NOT code EQUAL 0)
   message(FATAL_ERROR "cmake --install: ${error}")
 endif()
+if(EMULATOR)
+  # An installed program has no path into the sysroot: on a device its libraries are the system's.
+  set(ENV{QEMU_SET_ENV} "LD_LIBRARY_PATH=${EMULATED_LIBRARIES}")
+endif()
 execute_process(COMMAND ${EMULATOR} ${prefix}/bin/midge run -p "Once upon a time" -n 8 --json
   WORKING_DIRECTORY /
   RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE error)
