@@ -1,4 +1,6 @@
-// The vectors of the Advanced SIMD attention kernels, see attn_vectors.h.
+// The vectors of the Advanced SIMD attention kernels, see attn_vectors.h. With several queries they
+// are bound by the multiply-adds of the SIMD pipes, with one by the widening of f16 or, of f32, by
+// the latency of the sums.
 #pragma once
 
 #include <arm_neon.h>

@@ -1,5 +1,5 @@
 // f32 to f16 by fcvtn, which rounds to nearest even; a NaN becomes the one of f32_to_f16 in
-// kernels/half.h.
+// kernels/half.h. Bound by the SIMD pipes.
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"

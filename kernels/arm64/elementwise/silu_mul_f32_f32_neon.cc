@@ -1,5 +1,6 @@
 // out = gate / (1 + exp(-gate)) * up, four at a time. kernels/generic/exp_f32.h has the derivation
 // of every constant; the operations here are the same ones in the same order, so the bits are too.
+// Bound by the SIMD pipes; in-order cores wait for each step of the polynomial.
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"

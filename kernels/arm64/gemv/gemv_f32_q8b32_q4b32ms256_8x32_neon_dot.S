@@ -18,7 +18,7 @@
 // activations, v14 mask of 6 bits. sum0-sum7 are sums of the unit.
 //
 // A block (32 columns): 576 bytes, 1024 multiply-adds; 162 instructions for the products, of which 64
-// sdot, and 41 for the minimums.
+// sdot, and 41 for the minimums. Bound by the SIMD pipes.
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/nibbles_neon_dot.inc"
 

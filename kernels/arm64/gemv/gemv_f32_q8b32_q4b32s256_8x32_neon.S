@@ -7,11 +7,14 @@
 //                                         int64_t units,             x3  at least 1
 //                                         GroupSums* sums)           x4
 //
-// The products of nibbles and the registers are those of gemv_f32_q8b32_q4b32_8x32_neon.S, the scales
-// those of gemv_f32_q8b32_q4b32s256_8x32_neon_dot.S: sub-scales as subnormal f16, the scales of the
-// unit times 2^24 on the stack.
+// The products of nibbles are those of gemv_f32_q8b32_q4b32_8x32_neon.S, the scales those of
+// gemv_f32_q8b32_q4b32s256_8x32_neon_dot.S: sub-scales as subnormal f16, the scales of the unit times
+// 2^24 on the stack.
+//
+// Registers: those of gemv_f32_q8b32_q4b32_8x32_neon.S.
 //
 // A block (32 columns): 528 bytes, 1024 multiply-adds, 290 instructions, of which 128 multiply.
+// Bound by the one multiplier of small cores.
 #if defined(__aarch64__)
 
 #include "kernels/arm64/gemv/nibbles_neon.inc"

@@ -14,7 +14,8 @@
 // Registers beside those of nibbles_neon_dot.inc: v11 scale and correction, v12 and v13 values of the
 // activations. At the end of a block v0-v2 have sub-scales, v4-v7 scales.
 //
-// A block (32 columns): 528 bytes, 1024 multiply-adds, 169 instructions, of which 64 sdot.
+// A block (32 columns): 528 bytes, 1024 multiply-adds, 169 instructions, of which 64 sdot. Bound by
+// the SIMD pipes.
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/nibbles_neon_dot.inc"
 

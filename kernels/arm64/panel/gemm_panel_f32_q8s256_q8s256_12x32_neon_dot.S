@@ -10,6 +10,7 @@
 // by the SIMD pipes. 24 sums and 8 operands fill the register file, which is why this is assembly:
 // compilers spill here.
 //
+// Registers
 //   v0-v3    panel, 2 groups x 8 rows         at the end: scales and products of scales
 //   v4-v7    lhs, a third of 4 groups         at the end: scales of rows, float sums
 //   v8-v31   sums: token t, rows 0-3 in v(8 + 2t), rows 4-7 in v(9 + 2t)

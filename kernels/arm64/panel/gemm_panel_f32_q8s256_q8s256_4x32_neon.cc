@@ -7,7 +7,7 @@
 // products fit an int16 (2 * 127 * 128 < 2^15), so per 16 columns a sum takes smull, smlal2 and
 // sadalp: 6 instructions per 32 multiply-adds, bound by the multiplier.
 //
-//   16 int32 sums | 4 registers of lhs | 4 of the panel | 8 products
+// Registers: 16 int32 sums | 4 registers of lhs | 4 of the panel | 8 products
 //
 // Rounding: int32 sums are exact; per element one product of scales and one fused multiply-add.
 #include <arm_neon.h>

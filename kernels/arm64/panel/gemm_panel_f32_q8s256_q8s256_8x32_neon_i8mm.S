@@ -10,6 +10,7 @@
 // operands are loaded 8 columns ahead: in-order cores need it, and it leaves no loop to peel. 12
 // tokens would save 2 % of the instructions and leave no registers to load ahead.
 //
+// Registers
 //   v0-v3    lhs, token pairs 0-3             v8-v11   the same, odd groups
 //   v4-v7    panel, row pairs 0-3             v12-v15  the same, odd groups
 //   v16-v31  sums: token pair i, row pair j in v(16 + 4i + j) as [2 tokens][2 rows]

@@ -1,4 +1,5 @@
-// Rows of f32 as a PanelLhs. kernels/generic/panel/quantize_panel.h is the specification.
+// Rows of f32 as a PanelLhs. kernels/generic/panel/quantize_panel.h is the specification. Bound by
+// the SIMD pipes.
 #pragma once
 
 #include <arm_neon.h>

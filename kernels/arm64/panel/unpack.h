@@ -1,5 +1,5 @@
 // Packed weights as int8 panels in any PanelOrder. kernels/generic/panel/panel.h is the
-// specification of the numbers.
+// specification of the numbers. Bound by the SIMD pipes; all rows of a prompt share the result.
 #pragma once
 
 #include <arm_neon.h>

@@ -3,6 +3,7 @@
 //
 // A value is the high byte of a * q + c in 16 bits, c = 2^7 - b: per 16 weights two of ushll, mul
 // and addhn. Everything of the runs, a and c of all rows, is computed first.
+// Bound by the SIMD pipes.
 #pragma once
 
 #include <arm_neon.h>

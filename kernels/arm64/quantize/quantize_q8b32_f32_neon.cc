@@ -1,7 +1,7 @@
 // out[k] = in[k] as LhsBlocks of 32. kernels/generic/quantize.h is the specification.
 //
 // Four blocks at a time, so that their scales are the lanes of one register and a division serves
-// all of them. The rest of a row is filled up with zeros in a buffer.
+// all of them. The rest of a row is filled up with zeros in a buffer. Bound by the SIMD pipes.
 #include "kernels/arm64/quantize/quantize.h"
 #include "kernels/kernels.h"
 
