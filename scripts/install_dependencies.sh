@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12 (docs/dependencies.md says why each package is
 # there). Quick and silent to apt when everything is installed already.
-# usage: scripts/install_dependencies.sh [--cross] [--fuzz]
-#   --cross  also the arm64 cross compiler, the emulator and the arm64 sysroot
-#   --fuzz   also the compiler of scripts/fuzz.sh
+# usage: scripts/install_dependencies.sh [--cross] [--fuzz] [--report]
+#   --cross   also the arm64 cross compiler, the emulator and the arm64 sysroot
+#   --fuzz    also the compiler of scripts/fuzz.sh
+#   --report  also what tools/arm_report needs beside --cross
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -14,9 +15,11 @@ native_packages=(
   libutf8proc-dev libxnnpack-dev
   libbenchmark-dev libgtest-dev libpcre2-dev
 )
-# libc6-dev-arm64-cross is only recommended by the cross compiler; dpkg-dev unpacks source packages.
-cross_packages=(g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user dpkg-dev)
+# libc6-dev-arm64-cross is only recommended by the cross compiler; dpkg-dev unpacks source packages;
+# python3 runs the test of the kernels' instruction counts.
+cross_packages=(g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user dpkg-dev python3)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
+report_packages=(llvm-19)
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -35,7 +38,8 @@ for argument in "$@"; do
       packages+=("${cross_packages[@]}")
       ;;
     --fuzz) packages+=("${fuzz_packages[@]}") ;;
-    *) fail "unknown option $argument; usage: install_dependencies.sh [--cross] [--fuzz]" ;;
+    --report) packages+=("${report_packages[@]}") ;;
+    *) fail "unknown option $argument; usage: install_dependencies.sh [--cross] [--fuzz] [--report]" ;;
   esac
 done
 
