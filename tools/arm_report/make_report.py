@@ -13,11 +13,11 @@ import shutil
 import subprocess
 import sys
 
-import comments as comments_module
 import counting
-import loops as loops_module
 import mca
 import render
+from comments import comments_of
+from loops import Loop, disassemble, find_loops, stack_accesses, vector_registers
 
 REPORT = counting.ROOT / "docs" / "arm-kernels.md"
 SKIPPED = 77  # the exit code that tells ctest so
@@ -27,7 +27,7 @@ SKIPPED = 77  # the exit code that tells ctest so
 class Measured:
     """Everything about one case."""
     counts: counting.Counts
-    loops: list[loops_module.Loop]
+    loops: list[Loop]
     registers: int
     stack_accesses: int
     estimates: dict[str, list[mca.Estimate] | None]
@@ -74,14 +74,14 @@ def check(counted):
 
 def measure(program, counted):
     """Adds loops and estimates to the counts."""
-    code = loops_module.disassemble(program)
+    code = disassemble(program)
     measured = []
     show = show_progress("cycles")
     for counts in counted:
-        found = loops_module.find_loops(code, counts)
-        estimates = {core: mca.estimate(found, core) for core in mca.CORES}
-        measured.append(Measured(counts, found, loops_module.vector_registers(found[0]),
-                                 loops_module.stack_accesses(found[0]), estimates))
+        loops = find_loops(code, counts)
+        estimates = {core: mca.estimate(loops, core) for core in mca.CORES}
+        measured.append(Measured(counts, loops, vector_registers(loops[0]),
+                                 stack_accesses(loops[0]), estimates))
         show(len(measured), len(counted))
     return measured
 
@@ -92,7 +92,8 @@ def as_json(counted, measured, compiler):
     for i, counts in enumerate(counted):
         entry = {**dataclasses.asdict(counts.case), "instructions": counts.kinds}
         if measured:
-            entry["loops"] = [dataclasses.asdict(loop) for loop in measured[i].loops]
+            entry["loops"] = [{"share": loop.share, "iterations": loop.iterations,
+                               "instructions": len(loop.text)} for loop in measured[i].loops]
             entry["cycles_per_unit"] = {
                 core: mca.cycles_per_unit(counts, measured[i].loops, estimates)
                 for core, estimates in measured[i].estimates.items() if estimates}
@@ -106,8 +107,7 @@ def as_json(counted, measured, compiler):
 
 def comments_of_all(counted):
     """Comments by kernel; says which kernels state no limit."""
-    found = {counts.case.kernel: comments_module.comments_of(counts.case.kernel)
-             for counts in counted}
+    found = {counts.case.kernel: comments_of(counts.case.kernel) for counts in counted}
     silent = [kernel for kernel, comments in found.items() if not comments.limits]
     if silent:
         print("no head comment says what these are bound by: " + ", ".join(silent),
@@ -126,6 +126,8 @@ def main():
                         default=counting.ROOT / "build" / "arm64-emu")
     parser.add_argument("--no-build", action="store_true", help="the program is up to date")
     options = parser.parse_args()
+    if options.kernels != ["*"] and not (options.check or options.json):
+        parser.error("--kernels wants --check or --json: the report has all kernels")
 
     missing = counting.missing_tool()
     if missing:

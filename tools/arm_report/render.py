@@ -71,27 +71,33 @@ def kernel_section(kernel, comments):
 
 INTRODUCTION = """# Arm kernels: what they cost
 
-Made by `tools/arm_report/make_report.py`; [tools/arm_report/README.md](../tools/arm_report/README.md) has the method. Nothing here is timed.
+Made by `tools/arm_report/make_report.py`;
+[tools/arm_report/README.md](../tools/arm_report/README.md) has the method. Nothing here is timed.
 
 Compiler: {compiler}
 
 ## Instructions
 
-What one call executes, prologue and tails included, counted under the emulator. A unit is 32 of what the heading of a table names. "Loads" to "fma" are parts of "per unit".
-"Bytes" per unit are those of the weights; of attention, those of keys and values; of operations without either, those of all operands.
-Sizes: k = 3072, 64 output rows of `gemv`, 48 rows of a prompt, 1024 keys and head_dim 128, n = 3072 numbers.
+What one call executes, prologue and tails included, counted under the emulator. A unit is 32 of
+what the heading of a table names. "Loads" to "fma" are parts of "per unit". "Bytes" per unit are
+those of the weights; of attention, those of keys and values; of operations without either, those
+of all operands. Sizes: k = 3072, 64 output rows of `gemv`, 48 rows of a prompt, 1024 keys and
+head_dim 128, n = 3072 numbers.
 """
 
 CYCLES = """## Cycles
 
-llvm-mca's estimate with all data in the first cache. A cell has cycles per unit / bytes per cycle, and the busiest resource of the hottest loop with the part of the
-time that it is busy: a unit of the core or `dispatch`, the front end. Far below 100 % an iteration waits for results. `-`: the core lacks the instructions.
-"Loop" is the number of instructions of the hottest loop, "share" its part of the call, "v" the SIMD registers that it names, "stack" its accesses to the stack.
+llvm-mca's estimate with all data in the first cache. A cell has cycles per unit / bytes per cycle,
+and the busiest resource of the hottest loop with the part of the time that it is busy: a unit of
+the core or `dispatch`, the front end. Far below 100 % an iteration waits for results. `-`: the
+core lacks the instructions. "Loop" is the number of instructions of the hottest loop, "share" its
+part of the call, "v" the SIMD registers that it names, "stack" its accesses to the stack.
 """
 
 SOURCES = """## Kernels
 
-Limit and registers as the comments of the sources state them. Where there are no registers, the compiler allocates them.
+Limit and registers as the comments of the sources state them. Where there are no registers, the
+compiler allocates them.
 """
 
 
@@ -112,7 +118,7 @@ def render(measured, comments, compiler):
         parts.append(table(["kernel", "case", "instructions", "per unit", "loads", "dot, mmla",
                             "fma", "bytes"], [count_row(entry.counts) for entry in entries]))
         parts.append("")
-    parts.append(CYCLES.format(iterations=mca.ITERATIONS))
+    parts.append(CYCLES)
     for op, entries in by_op(measured).items():
         title, unit = heading(op)
         parts.append(f"### {title}: cycles per 32 {unit}\n")
