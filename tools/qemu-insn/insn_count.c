@@ -131,7 +131,10 @@ static void on_marker(unsigned index, void* data) {
 
   pthread_mutex_lock(&lock);
   sum_threads(all);
-  (n < REGIONS ? begin_region : end_region)(threads[index % THREADS], n % REGIONS, all);
+  if (n < REGIONS)
+    begin_region(threads[index % THREADS], n, all);
+  else
+    end_region(threads[index % THREADS], n - REGIONS, all);
   pthread_mutex_unlock(&lock);
 }
 
