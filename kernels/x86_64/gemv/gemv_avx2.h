@@ -50,6 +50,17 @@ static inline void store_sums(const GemvArgs* args, int64_t column, const TileSu
   }
 }
 
+/// Adds the products of 4 columns of weights q and one token, pairs of columns in 16 bits. No
+/// instruction, but an order: 16 registers hold neither products whose addition the compilers would
+/// put off nor lines and activations that they would load ahead.
+static inline void add_pairs_of_products(__m256i weights_low, __m256i weights_high,
+                                         const int8_t* activations, __m256i& low, __m256i& high) {
+  const __m256i values = broadcast_group(activations);
+  low = _mm256_add_epi16(low, _mm256_maddubs_epi16(weights_low, values));
+  high = _mm256_add_epi16(high, _mm256_maddubs_epi16(weights_high, values));
+  asm volatile("" : "+x"(low), "+x"(high) : : "memory");
+}
+
 /// Block b of every token with 32 columns of nibbles. scales: of rows 8j..8j+7.
 ///
 /// Half a line has 4 columns of 8 rows in its low nibbles and of 8 rows in its high ones. maddubs
@@ -81,9 +92,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
 #pragma GCC unroll 4
         for (int i = 0; i < count; ++i) {
           const LhsBlock& block = reinterpret_cast<const LhsBlock*>(sums.lhs[first + i])[b];
-          const __m256i values = broadcast_group(block.values + 4 * g);
-          low[i] = _mm256_add_epi16(low[i], _mm256_maddubs_epi16(weights_low, values));
-          high[i] = _mm256_add_epi16(high[i], _mm256_maddubs_epi16(weights_high, values));
+          add_pairs_of_products(weights_low, weights_high, block.values + 4 * g, low[i], high[i]);
         }
       }
 #pragma GCC unroll 4

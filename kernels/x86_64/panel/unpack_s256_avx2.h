@@ -6,36 +6,9 @@
 #pragma once
 
 #include "kernels/generic/panel/panel_constants.h"
-#include "kernels/x86_64/avx2.h"
+#include "kernels/x86_64/units_s256_avx2.h"
 
 namespace midge::avx2 {
-
-/// The 6-bit scales and minimums of a unit as bytes, [block][row].
-struct SubScales {
-  int8_t scales[8][kTileRows];
-  int8_t minimums[8][kTileRows];
-};
-static inline void read_sub_scales(const uint8_t (*packed)[8][16], SubScales* out) {
-  const __m128i six_bits = _mm_set1_epi8(63);
-  const auto load = [](const uint8_t* from) {
-    return _mm_load_si128(reinterpret_cast<const __m128i*>(from));
-  };
-  const auto store = [](int8_t* to, __m128i bytes) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
-  };
-  for (int b = 0; b < 8; ++b) {
-    const __m128i first = load(packed[0][b]);
-    const __m128i second = load(packed[1][b]);
-    const __m128i third = load(packed[2][b]);
-    store(out->scales[b], _mm_and_si128(first, six_bits));
-    store(out->scales[b] + 16, _mm_and_si128(second, six_bits));
-    store(out->minimums[b], _mm_and_si128(third, six_bits));
-    const __m128i lowest = _mm_and_si128(_mm_srli_epi16(first, 6), _mm_set1_epi8(3));
-    const __m128i middle = _mm_and_si128(_mm_srli_epi16(second, 4), _mm_set1_epi8(12));
-    const __m128i highest = _mm_and_si128(_mm_srli_epi16(third, 2), _mm_set1_epi8(48));
-    store(out->minimums[b] + 16, _mm_or_si128(_mm_or_si128(lowest, middle), highest));
-  }
-}
 
 /// a and c of every run and row, each twice: for the two 16-bit halves of a row's 4 columns.
 template <int kRuns>
@@ -46,8 +19,7 @@ struct RunIntegers {
 
 /// 8 f16 scales times 8 integers.
 static inline __m256 scale_8(const uint16_t* scales, const int8_t* factors) {
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(factors));
-  return _mm256_mul_ps(load_f16(scales), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+  return _mm256_mul_ps(load_f16(scales), integers_8(factors));
 }
 
 /// The larger of `largest` and the magnitude of scales * weight - minimums.
@@ -100,55 +72,6 @@ static inline void store_values(int8_t* to, __m256i q, __m256i a, __m256i c) {
   const __m256i values =
       _mm256_or_si256(_mm256_srli_epi16(even, 8), _mm256_andnot_si256(even_places, odd));
   _mm256_store_si256(reinterpret_cast<__m256i*>(to), values);
-}
-
-/// q of 4 columns: of rows 8 * half.. and of those 16 further.
-struct Weights {
-  __m256i low;
-  __m256i high;
-};
-
-static inline Weights load_nibbles(const uint8_t* line, int half) {
-  if (half == 0) x86::prefetch_stream(line);
-  const __m256i bytes = load_stream(line + 32 * half);
-  const __m256i mask = _mm256_set1_epi8(0x0F);
-  return {_mm256_and_si256(bytes, mask), _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask)};
-}
-
-/// Line g of a block.
-static inline Weights load_weights(const UnitQ4B32MS256::Block& block, int g, int half) {
-  const Weights nibbles = load_nibbles(block.nibbles[g], half);
-  return {nibbles.low, _mm256_xor_si256(nibbles.high, _mm256_set1_epi8(8))};
-}
-
-/// 16 where the inverted fifth bit is 0.
-static inline __m256i fifth_bits(const uint8_t* line, __m256i bit) {
-  const __m256i bits = _mm256_load_si256(reinterpret_cast<const __m256i*>(line));
-  const __m256i is_zero = _mm256_cmpeq_epi8(_mm256_and_si256(bits, bit), _mm256_setzero_si256());
-  return _mm256_and_si256(is_zero, _mm256_set1_epi8(16));
-}
-static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g, int half) {
-  const Weights nibbles = load_nibbles(block.nibbles[g], half);
-  const __m256i bit = _mm256_set1_epi8(static_cast<char>(1 << g));
-  return {_mm256_or_si256(nibbles.low, fifth_bits(block.high_bits[0] + 32 * half, bit)),
-          _mm256_or_si256(nibbles.high, fifth_bits(block.high_bits[1] + 32 * half, bit))};
-}
-
-/// Both lines of a group.
-static inline void load_weights(const UnitQ6B16S256::Group& group, int half, Weights lines[2]) {
-  if (half == 0) x86::prefetch_stream(group.high_bits);
-  const __m256i places = _mm256_set1_epi8(0x30);
-  // The upper of the two bits is stored inverted.
-  const __m256i bits = _mm256_xor_si256(load_stream(group.high_bits + 32 * half),
-                                        _mm256_set1_epi8(static_cast<char>(0xAA)));
-  const auto join = [&](__m256i nibbles, __m256i shifted) {
-    return _mm256_or_si256(nibbles, _mm256_and_si256(shifted, places));
-  };
-  const Weights first = load_nibbles(group.nibbles[0], half);
-  const Weights second = load_nibbles(group.nibbles[1], half);
-  lines[0] = {join(first.low, _mm256_slli_epi16(bits, 4)),
-              join(first.high, _mm256_slli_epi16(bits, 2))};
-  lines[1] = {join(second.low, bits), join(second.high, _mm256_srli_epi16(bits, 2))};
 }
 
 /// q4b32ms256 and q5b32ms256, q = 0..kWeightMax.

@@ -1,0 +1,148 @@
+// The AVX2 decode kernels of q4b32ms256 and q5b32ms256.
+#pragma once
+
+#include "kernels/x86_64/gemv/gemv_s256_avx2.h"
+
+namespace midge::avx2 {
+
+/// The term of the minimums of a unit that meets blocks first..first + 7.
+template <int kRows>
+__attribute__((always_inline)) static inline void add_minimums(const uint16_t* minimums,
+                                                               const SubScales& sub_scales,
+                                                               int64_t first,
+                                                               TileSums<kRows>& sums) {
+  // Rows 8j..8j+7 whose sums fit the registers together.
+  constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 4 ? 2 : 1;
+  float activations[8][kRows];
+  for (int b = 0; b < 8; ++b) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const LhsBlock& block = lhs_block(sums.lhs[i], first + b);
+      activations[b][i] = block.scale * static_cast<float>(block.correction);
+    }
+  }
+  const __m256 eighth = _mm256_set1_ps(0.125f);
+  for (int from = 0; from < 4; from += kTogether) {
+    __m256 totals[kRows][kTogether];
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kTogether; ++j) totals[i][j] = _mm256_setzero_ps();
+    }
+    for (int b = 0; b < 8; ++b) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kTogether; ++j) {
+        const __m256 factors = integers_8(sub_scales.minimums[b] + 8 * (from + j));
+#pragma GCC unroll 8
+        for (int i = 0; i < kRows; ++i) {
+          totals[i][j] = _mm256_fmadd_ps(factors, _mm256_set1_ps(activations[b][i]), totals[i][j]);
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < kTogether; ++j) {
+      const __m256 scales = _mm256_mul_ps(load_f16(minimums + 8 * (from + j)), eighth);
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; ++i) {
+        __m256& sum = sums.registers[i][from + j];
+        sum = _mm256_fmadd_ps(scales, totals[i][j], sum);
+      }
+    }
+  }
+}
+
+/// The products of block b of a unit with blocks `first + b` of activations.
+template <int kRows, int kWeightMax, typename Unit>
+__attribute__((always_inline)) static inline void add_block(const Unit& unit, int b,
+                                                            const int8_t* factors, int64_t first,
+                                                            const TileSums<kRows>& sums,
+                                                            UnitSums<kRows>& products) {
+  // 8 or 4 lines of pairs of products fit 16 bits.
+  constexpr int kLines = 32767 / (2 * 127 * kWeightMax);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+#pragma GCC unroll 2
+    for (int from = 0; from < kRows; from += kGroup) {
+      forget_loads();
+      const int count = kRows - from < kGroup ? kRows - from : kGroup;
+      __m256i integers_low[kGroup];
+      __m256i integers_high[kGroup];
+#pragma GCC unroll 2
+      for (int line = 0; line < 8; line += kLines) {
+        __m256i low[kGroup];
+        __m256i high[kGroup];
+#pragma GCC unroll 4
+        for (int i = 0; i < count; ++i) low[i] = high[i] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+        for (int g = line; g < line + kLines; ++g) {
+          const Weights weights = load_weights(unit.blocks[b], g, half);
+          // g++ 12 keeps the struct in memory.
+          const __m256i weights_low = weights.low;
+          const __m256i weights_high = weights.high;
+#pragma GCC unroll 4
+          for (int i = 0; i < count; ++i) {
+            const LhsBlock& block = lhs_block(sums.lhs[from + i], first + b);
+            add_pairs_of_products(weights_low, weights_high, block.values + 4 * g, low[i], high[i]);
+          }
+        }
+        const __m256i factors_low = pair_factors(factors + 8 * half);
+        const __m256i factors_high = pair_factors(factors + 16 + 8 * half);
+#pragma GCC unroll 4
+        for (int i = 0; i < count; ++i) {
+          const __m256i more_low = _mm256_madd_epi16(low[i], factors_low);
+          const __m256i more_high = _mm256_madd_epi16(high[i], factors_high);
+          integers_low[i] = line == 0 ? more_low : _mm256_add_epi32(integers_low[i], more_low);
+          integers_high[i] = line == 0 ? more_high : _mm256_add_epi32(integers_high[i], more_high);
+        }
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < count; ++i) {
+        const __m256 scale = _mm256_set1_ps(lhs_block(sums.lhs[from + i], first + b).scale);
+        __m256(&product)[4] = products[from + i];
+        product[half] = add_integers(product[half], integers_low[i], scale);
+        product[2 + half] = add_integers(product[2 + half], integers_high[i], scale);
+      }
+    }
+  }
+}
+
+/// q = 0..kWeightMax.
+template <int kRows, int kWeightMax, typename Unit>
+static inline void gemv_ms256_rows(const GemvArgs* args) {
+  const int64_t units = (args->k + 255) / 256;
+  const auto* unit = static_cast<const Unit*>(args->rhs);
+  for (int64_t column = 0; column < args->n; column += kTileRows) {
+    TileSums<kRows> sums;
+    clear_sums(args, sums);
+    for (int64_t u = 0; u < units; ++u, ++unit) {
+      x86::prefetch_stream(unit->scales);
+      x86::prefetch_stream(unit->minimums);
+      SubScales sub_scales;
+      read_sub_scales(unit->sub_scales, &sub_scales);
+      add_minimums(unit->minimums, sub_scales, 8 * u, sums);
+      UnitSums<kRows> products;
+      clear_unit_sums<kRows>(products);
+      for (int b = 0; b < 8; ++b) {
+        add_block<kRows, kWeightMax>(*unit, b, sub_scales.scales[b], 8 * u, sums, products);
+      }
+      add_unit_sums<kRows>(unit->scales, products, sums);
+    }
+    store_sums(args, column, sums);
+  }
+}
+
+template <int kWeightMax, typename Unit>
+static inline void gemv_ms256(const GemvArgs* args) {
+  switch (args->m) {
+    case 1: return gemv_ms256_rows<1, kWeightMax, Unit>(args);
+    case 2: return gemv_ms256_rows<2, kWeightMax, Unit>(args);
+    case 3: return gemv_ms256_rows<3, kWeightMax, Unit>(args);
+    case 4: return gemv_ms256_rows<4, kWeightMax, Unit>(args);
+    case 5: return gemv_ms256_rows<5, kWeightMax, Unit>(args);
+    case 6: return gemv_ms256_rows<6, kWeightMax, Unit>(args);
+    case 7: return gemv_ms256_rows<7, kWeightMax, Unit>(args);
+    default: return gemv_ms256_rows<8, kWeightMax, Unit>(args);
+  }
+}
+
+}  // namespace midge::avx2
