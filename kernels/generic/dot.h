@@ -11,10 +11,14 @@ inline constexpr int64_t kLanes = 16;
 
 /// sums[l] += a[i] * b[i] for i = 0..count-1; element 0 belongs to lane 0.
 inline void dot_accumulate(const float* a, const float* b, int64_t count, float* sums) {
+  // Apart from what a and b point to: clang does not vectorise the loop otherwise.
+  float lanes[kLanes];
+  for (int64_t l = 0; l < kLanes; ++l) lanes[l] = sums[l];
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) sums[l] += a[i + l] * b[i + l];
+    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += a[i + l] * b[i + l];
   }
+  for (int64_t l = 0; l < kLanes; ++l) sums[l] = lanes[l];
   for (int64_t l = 0; i + l < count; ++l) sums[l] += a[i + l] * b[i + l];
 }
 
