@@ -20,19 +20,12 @@ static inline __m256i load_stream(const void* bytes) {
   return value;
 }
 
-/// The same, not before `sum` is computed: 16 registers do not hold the lines that the compilers
-/// would load ahead. No instruction waits for this.
-static inline __m256i load_stream_after(__m256i& sum, const void* bytes) {
-  __m256i value;
-  asm volatile("vmovdqa %2, %0"
-               : "=x"(value), "+x"(sum)
-               : "m"(*static_cast<const char(*)[32]>(bytes)));
-  return value;
+/// Follows the additions to two sums. No instruction, but an order: 16 registers hold neither the
+/// products whose addition the compilers would put off, nor the lines and activations that they
+/// would load ahead.
+static inline void settle(__m256i& low, __m256i& high) {
+  asm volatile("" : "+x"(low), "+x"(high) : : "memory");
 }
-
-/// Between two passes over a block: what the first one broadcast is not kept for the second, which
-/// would spill it.
-static inline void forget_loads() { asm volatile("" : : : "memory"); }
 
 /// 4 bytes of activations in every lane.
 static inline __m256i broadcast_group(const int8_t* values) {

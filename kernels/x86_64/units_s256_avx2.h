@@ -12,7 +12,7 @@ struct SubScales {
 };
 static inline void read_sub_scales(const uint8_t (*packed)[8][16], SubScales* out) {
   const __m256i six_bits = _mm256_set1_epi8(63);
-  const auto store = [](int8_t (*to)[kTileRows], int row, __m256i two_blocks) {
+  const auto store = [](int8_t(*to)[kTileRows], int row, __m256i two_blocks) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to[0] + row), _mm256_castsi256_si128(two_blocks));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to[1] + row),
                      _mm256_extracti128_si256(two_blocks, 1));

@@ -50,15 +50,13 @@ static inline void store_sums(const GemvArgs* args, int64_t column, const TileSu
   }
 }
 
-/// Adds the products of 4 columns of weights q and one token, pairs of columns in 16 bits. No
-/// instruction, but an order: 16 registers hold neither products whose addition the compilers would
-/// put off nor lines and activations that they would load ahead.
+/// Adds the products of 4 columns of weights q and one token, pairs of columns in 16 bits.
 static inline void add_pairs_of_products(__m256i weights_low, __m256i weights_high,
                                          const int8_t* activations, __m256i& low, __m256i& high) {
   const __m256i values = broadcast_group(activations);
   low = _mm256_add_epi16(low, _mm256_maddubs_epi16(weights_low, values));
   high = _mm256_add_epi16(high, _mm256_maddubs_epi16(weights_high, values));
-  asm volatile("" : "+x"(low), "+x"(high) : : "memory");
+  settle(low, high);
 }
 
 /// Block b of every token with 32 columns of nibbles. scales: of rows 8j..8j+7.
@@ -76,7 +74,6 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
   for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 2
     for (int first = 0; first < kRows; first += kGroup) {
-      forget_loads();
       const int count = kRows - first < kGroup ? kRows - first : kGroup;
       __m256i low[kGroup];
       __m256i high[kGroup];
@@ -85,7 +82,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
 #pragma GCC unroll 8
       for (int g = 0; g < 8; ++g) {
         if (half == 0 && first == 0) x86::prefetch_stream(lines[g]);
-        const __m256i line = load_stream_after(low[0], lines[g] + 32 * half);
+        const __m256i line = load_stream(lines[g] + 32 * half);
         const __m256i weights_low = _mm256_and_si256(line, low_nibbles);
         const __m256i shifted = _mm256_and_si256(_mm256_srli_epi16(line, 4), low_nibbles);
         const __m256i weights_high = _mm256_xor_si256(shifted, sign_bits);

@@ -4,7 +4,7 @@
 //
 // Registers, per half of the rows: 2 int16 sums for each of up to 4 tokens, 2 weights, 1 broadcast,
 // 1 product, 3 constants; the f32 sums are in registers for m = 1 only.
-// Per unit: 9 lines, 16 (6 + 4 m) + 36 m instructions for 1024 m multiply-adds; m = 1 is bound by
+// Per unit: 9 lines, 16 (5 + 5 m) + 30 m instructions for 1024 m multiply-adds; m = 1 is bound by
 // memory, more by instructions.
 // Rounding: integer sums are exact; one product of the scales and one fused multiply-add per block.
 #include "kernels/kernels.h"

@@ -8,8 +8,8 @@
 // widens.
 // Registers, per half of the rows: 2 int16 sums for each of up to 4 tokens, 4 weights, 1 broadcast,
 // 1 product, 2 constants; the sums of the unit and of the tile are in registers for m = 1 only.
-// Per block of 32 columns: 13 lines, 32 (5 + 5 m) + 48 m instructions or so for 1024 m
-// multiply-adds; m = 1 is bound by memory, more by instructions.
+// Per block of 32 columns: 13 lines, 8 (21 + 10 m) + 60 m instructions for 1024 m multiply-adds;
+// m = 1 is bound by memory, more by instructions.
 // Rounding: that of kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
 #include "kernels/kernels.h"
 #include "kernels/x86_64/gemv/gemv_s256_avx2.h"
@@ -50,7 +50,6 @@ __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, 
   for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 2
     for (int from = 0; from < kRows; from += kGroup) {
-      avx2::forget_loads();
       const int count = kRows - from < kGroup ? kRows - from : kGroup;
       __m256i integers_low[kGroup];
       __m256i integers_high[kGroup];

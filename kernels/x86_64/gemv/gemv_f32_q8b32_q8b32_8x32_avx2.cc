@@ -26,7 +26,6 @@ void gemv(const GemvArgs* args) {
       for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 2
         for (int first = 0; first < kRows; first += avx2::kGroup) {
-          avx2::forget_loads();
           const int count = kRows - first < avx2::kGroup ? kRows - first : avx2::kGroup;
           __m256i low[avx2::kGroup];
           __m256i high[avx2::kGroup];
@@ -35,7 +34,7 @@ void gemv(const GemvArgs* args) {
 #pragma GCC unroll 8
           for (int g = 0; g < 8; ++g) {
             if (first == 0) x86::prefetch_stream(unit->values[g][half]);
-            const __m256i weights_low = avx2::load_stream_after(low[0], unit->values[g][half]);
+            const __m256i weights_low = avx2::load_stream(unit->values[g][half]);
             const __m256i weights_high = avx2::load_stream(unit->values[g][half] + 32);
             const __m256i magnitudes_low = _mm256_abs_epi8(weights_low);
             const __m256i magnitudes_high = _mm256_abs_epi8(weights_high);
@@ -47,6 +46,7 @@ void gemv(const GemvArgs* args) {
                   _mm256_add_epi32(low[i], avx2::dot_signed(weights_low, magnitudes_low, values));
               high[i] = _mm256_add_epi32(high[i],
                                          avx2::dot_signed(weights_high, magnitudes_high, values));
+              avx2::settle(low[i], high[i]);
             }
           }
           const __m256 scales_low = avx2::load_f16(unit->scales + 16 * half);

@@ -63,7 +63,6 @@ __attribute__((always_inline)) static inline void add_block(const Unit& unit, in
   for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 2
     for (int from = 0; from < kRows; from += kGroup) {
-      forget_loads();
       const int count = kRows - from < kGroup ? kRows - from : kGroup;
       __m256i integers_low[kGroup];
       __m256i integers_high[kGroup];
