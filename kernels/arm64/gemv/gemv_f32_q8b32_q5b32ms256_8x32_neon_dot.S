@@ -1,0 +1,133 @@
+// The inner loop of gemv_f32_q8b32_q5b32ms256_8x32_neon_dot.cc: 32 output rows of one row of
+// activations.
+//
+// void midge_gemv_q5b32ms256_1x32_neon_dot_add(const LhsBlock* lhs,        x0
+//                                              int64_t lhs_stride,         x1  not used
+//                                              const UnitQ5B32MS256* tile, x2
+//                                              int64_t units,              x3  at least 1
+//                                              GroupSums* sums)            x4
+//
+// A unit goes in two passes over its 8 blocks, first the minimums, then the products. A test of a fifth
+// bit makes the sign of q - 16 above its nibble; dot products start from 16 * (sum of activations) =
+// -2 * correction.
+//
+// Registers
+//   v0-v3    a line of nibbles; scales
+//   v4-v7    q - 16 of 2 x 4 rows: low nibbles, then high ones
+//   v8-v15   fifth bits of low nibbles, then of high ones; at the end of a block the sums of the unit,
+//            which lie on the stack
+//   v16, v17 values of the activations; v18 their scale and correction
+//   v19      0x0f
+//   v20-v22  bytes of 1, 2, 4: masks of fifth bits; v23 those of lines 3-6
+//   v24-v31  int32 dot products, 4 rows each
+//
+// A block (32 columns): 704 bytes, 1024 multiply-adds; 265 instructions for the products, of which 64
+// sdot, and 41 for the minimums. Bound by the two SIMD pipes of big cores.
+#if defined(__aarch64__)
+        .arch   armv8.2-a+dotprod
+#include "kernels/arm64/gemv/high_bits.inc"
+
+sum0    .req v8
+sum1    .req v9
+sum2    .req v12
+sum3    .req v13
+sum4    .req v10
+sum5    .req v11
+sum6    .req v14
+sum7    .req v15
+unit_sums .req x10    // on the stack
+unit_sums_1 .req x11
+
+#include "kernels/arm64/gemv/units_s256.inc"
+
+// Half a line and its products with 4 activations: 2 x 4 low and 2 x 4 high rows.
+.macro half_line line, w0, w1, l0, l1, h0, h1, bit
+        add_fifth_bits \line, \w0, \w1, \l0, \l1, \h0, \h1, v4, v5, v6, v7, \bit, v19
+.endm
+
+.macro half_products act, lane, d0, d1, d4, d5
+        sdot    \d0\().4s, v4.16b, \act\().4b[\lane]
+        sdot    \d1\().4s, v5.16b, \act\().4b[\lane]
+        sdot    \d4\().4s, v6.16b, \act\().4b[\lane]
+        sdot    \d5\().4s, v7.16b, \act\().4b[\lane]
+.endm
+
+// The next line is loaded as soon as this one is unpacked.
+.macro line number, bit, act, lane
+        half_line \number, v0, v1, v8, v9, v12, v13, \bit
+        half_products \act, \lane, v24, v25, v28, v29
+        half_line \number, v2, v3, v10, v11, v14, v15, \bit
+.if \number < 7
+        ld1     {v0.16b, v1.16b, v2.16b, v3.16b}, [lines], #64
+.endif
+        half_products \act, \lane, v26, v27, v30, v31
+.endm
+
+        .text
+        .p2align 4
+        .globl  midge_gemv_q5b32ms256_1x32_neon_dot_add
+        .hidden midge_gemv_q5b32ms256_1x32_neon_dot_add
+        .type   midge_gemv_q5b32ms256_1x32_neon_dot_add, %function
+midge_gemv_q5b32ms256_1x32_neon_dot_add:
+        save_registers
+        sub     sp, sp, #128
+        mov     unit_sums, sp
+        add     unit_sums_1, sp, #64
+        add     sums_1, sums, #256
+        movi    v19.16b, #15
+        movi    v20.16b, #1
+        movi    v21.16b, #2
+        movi    v22.16b, #4
+2:
+        minimum_pass 0
+        start_products
+        clear_sums
+        st1     {v8.4s, v9.4s, v10.4s, v11.4s}, [unit_sums]
+        st1     {v12.4s, v13.4s, v14.4s, v15.4s}, [unit_sums_1]
+        .p2align 4
+3:
+        ld1     {v8.16b, v9.16b, v10.16b, v11.16b}, [lines], #64
+        ld1     {v12.16b, v13.16b, v14.16b, v15.16b}, [lines], #64
+        ldr     d18, [lhs], #8
+        ld1     {v16.16b, v17.16b}, [lhs], #32
+        ld1     {v0.16b, v1.16b, v2.16b, v3.16b}, [lines], #64
+        shl     v4.2s, v18.2s, #1
+        neg     v4.2s, v4.2s
+        .irp    n, 24, 25, 26, 27, 28, 29, 30, 31
+        dup     v\n\().4s, v4.s[1]
+        .endr
+        line    0, v20, v16, 0
+        line    1, v21, v16, 1
+        line    2, v22, v16, 2
+        movi    v23.16b, #8
+        line    3, v23, v16, 3
+        movi    v23.16b, #16
+        line    4, v23, v17, 0
+        movi    v23.16b, #32
+        line    5, v23, v17, 1
+        movi    v23.16b, #64
+        line    6, v23, v17, 2
+        line    7, v23, v17, 3
+
+        movi    v6.16b, #63
+        load_scales 5, 4, 6
+        ld1     {v8.4s, v9.4s, v10.4s, v11.4s}, [unit_sums]
+        ld1     {v12.4s, v13.4s, v14.4s, v15.4s}, [unit_sums_1]
+        subs    blocks, blocks, #1
+        widen   v5
+        add_products v18.s[0], v24, v25, v26, v27, sum0, sum1, sum2, sum3
+        widen   v4
+        add_products v18.s[0], v28, v29, v30, v31, sum4, sum5, sum6, sum7
+        st1     {v8.4s, v9.4s, v10.4s, v11.4s}, [unit_sums]
+        st1     {v12.4s, v13.4s, v14.4s, v15.4s}, [unit_sums_1]
+        b.ne    3b
+        finish_pass unit, 0
+        mov     unit, lines
+        subs    units, units, #1
+        b.ne    2b
+        add     sp, sp, #128
+        restore_registers
+        ret
+        .size   midge_gemv_q5b32ms256_1x32_neon_dot_add, . - midge_gemv_q5b32ms256_1x32_neon_dot_add
+#endif
+        .section .note.GNU-stack, "", %progbits
