@@ -55,6 +55,9 @@ constexpr Selection kSelections[] = {
     {"nothing", Op::kAttn, Encoding::kQ8B32, 1, "none"},
 #if defined(__aarch64__)
     {"Cortex-A53", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_neon"},
+    {"Cortex-A53", Op::kGemv, Encoding::kQ4B32MS256, 1, "gemv_f32_q8b32_q4b32ms256_8x32_neon"},
+    {"Cortex-A53", Op::kGemv, Encoding::kQ5B32MS256, 1, "gemv_f32_q8b32_q5b32ms256_8x32_neon"},
+    {"Cortex-A53", Op::kGemv, Encoding::kQ6B16S256, 8, "gemv_f32_q8b32_q6b16s256_8x32_neon"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_1x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 2, "gemv_f32_q8b32_q4b32_8x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 8, "gemv_f32_q8b32_q4b32_8x32_neon_dot"},

@@ -36,6 +36,7 @@ midge_gemv_q4b32_1x32_neon_add:
         stp     d12, d13, [sp, #32]
         stp     d14, d15, [sp, #48]
 
+        mov     block, x2
         add     lhs, lhs, #8
         mov     to_next_block, #12
         add     sums_1, sums, #256
@@ -46,6 +47,7 @@ midge_gemv_q4b32_1x32_neon_add:
         .p2align 4
 1:
         block_dots
+        add_correction
         ldp     q0, q1, [block]
         ldp     q2, q3, [block, #32]
         fcvtl   v17.4s, v0.4h

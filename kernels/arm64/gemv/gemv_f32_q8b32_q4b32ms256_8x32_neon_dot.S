@@ -75,9 +75,9 @@ midge_gemv_q4b32ms256_1x32_neon_dot_add:
         sub     dot6.4s, dot6.4s, dot2.4s
         sub     dot7.4s, dot7.4s, dot3.4s
         widen   v5
-        add_products v11.s[0], dot0, dot1, dot2, dot3, sum0, sum1, sum2, sum3
+        add_scaled_dots v11.s[0], dot0, dot1, dot2, dot3, sum0, sum1, sum2, sum3
         widen   v4
-        add_products v11.s[0], dot4, dot5, dot6, dot7, sum4, sum5, sum6, sum7, 4
+        add_scaled_dots v11.s[0], dot4, dot5, dot6, dot7, sum4, sum5, sum6, sum7, 4
         b.ne    3b
         finish_pass unit, 0
         mov     unit, lines

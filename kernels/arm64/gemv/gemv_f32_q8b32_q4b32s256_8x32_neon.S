@@ -19,10 +19,10 @@
 
 #include "kernels/arm64/gemv/nibbles_neon.inc"
 
-sub_scales .req x7   // of the next block
-blocks  .req x8      // left in the unit
+sub_scales .req x5   // of the next block
+blocks  .req x7      // left in the unit
 lower_scales .req x9 // f32 scales of output rows 0..15, on the stack
-upper_scales .req x10
+upper_scales .req x11
 
         .text
         .p2align 4
@@ -35,6 +35,7 @@ midge_gemv_q4b32s256_1x32_neon_add:
         stp     d12, d13, [sp, #32]
         stp     d14, d15, [sp, #48]
 
+        mov     block, x2
         add     lhs, lhs, #8
         mov     to_next_block, #12
         add     sums_1, sums, #256
@@ -70,6 +71,7 @@ midge_gemv_q4b32s256_1x32_neon_add:
         .p2align 4
 2:
         block_dots
+        add_correction
         ldr     q0, [sub_scales], #16
         and     v4.16b, v0.16b, v6.16b
         ushr    v0.16b, v0.16b, #4

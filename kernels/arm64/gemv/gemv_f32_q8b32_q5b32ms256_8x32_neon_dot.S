@@ -25,7 +25,7 @@
 // sdot, and 41 for the minimums. Bound by the two SIMD pipes of big cores.
 #if defined(__aarch64__)
         .arch   armv8.2-a+dotprod
-#include "kernels/arm64/gemv/high_bits.inc"
+#include "kernels/arm64/gemv/fifth_bits.inc"
 
 sum0    .req v8
 sum1    .req v9
@@ -115,9 +115,9 @@ midge_gemv_q5b32ms256_1x32_neon_dot_add:
         ld1     {v12.4s, v13.4s, v14.4s, v15.4s}, [unit_sums_1]
         subs    blocks, blocks, #1
         widen   v5
-        add_products v18.s[0], v24, v25, v26, v27, sum0, sum1, sum2, sum3
+        add_scaled_dots v18.s[0], v24, v25, v26, v27, sum0, sum1, sum2, sum3
         widen   v4
-        add_products v18.s[0], v28, v29, v30, v31, sum4, sum5, sum6, sum7
+        add_scaled_dots v18.s[0], v28, v29, v30, v31, sum4, sum5, sum6, sum7
         st1     {v8.4s, v9.4s, v10.4s, v11.4s}, [unit_sums]
         st1     {v12.4s, v13.4s, v14.4s, v15.4s}, [unit_sums_1]
         b.ne    3b

@@ -8,7 +8,7 @@
 //                                             GroupSums* sums)           x4
 //
 // A block goes by halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays in
-// registers. High nibbles are unpacked to q - 32, low ones to q - 64, see high_bits.inc: the dot products
+// registers. High nibbles are unpacked to q - 32, low ones to q - 64, see upper_bits.inc: the dot products
 // of low ones start from 32 * (sum of the run's activations).
 //
 // Registers
@@ -26,7 +26,7 @@
 // two SIMD pipes of big cores.
 #if defined(__aarch64__)
         .arch   armv8.2-a+dotprod
-#include "kernels/arm64/gemv/high_bits.inc"
+#include "kernels/arm64/gemv/upper_bits.inc"
 
 sum0    .req v16
 sum1    .req v17
@@ -39,13 +39,10 @@ sum7    .req v23
 
 #include "kernels/arm64/gemv/units_s256.inc"
 
-values  .req x9      // activations of the next block
-lhs_block .req x10   // bytes of a block of activations
-
 // A group of 8 columns and its products with activations \lane and \lane + 1. Its upper bits are in h,
 // its second line in b; the next group, at lines + \next if there is one, comes in the opposite way.
 .macro group h0, h1, b0, b1, act, lane, next=0
-        add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v10, v11, v12
+        add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9
 .if \next
         ldp     q\b0, q\b1, [lines, #\next]
 .endif
@@ -72,22 +69,6 @@ lhs_block .req x10   // bytes of a block of activations
         movi    v27.4s, #0
 .endm
 
-// The block's sums of these output rows = or += (mul or mla) integer scales * dot products. \half and
-// \bytes are of the instruction that widens the right half of 16 scales.
-.macro finish_run run, how, half, bytes
-        ldp     q6, q8, [packed, #32 * \run]
-        sshll\half v6.8h, v6.\bytes, #0
-        sshll\half v8.8h, v8.\bytes, #0
-        sshll2  v7.4s, v6.8h, #0
-        sshll   v6.4s, v6.4h, #0
-        sshll2  v9.4s, v8.8h, #0
-        sshll   v8.4s, v8.4h, #0
-        \how    v28.4s, v24.4s, v6.4s
-        \how    v29.4s, v25.4s, v7.4s
-        \how    v30.4s, v26.4s, v8.4s
-        \how    v31.4s, v27.4s, v9.4s
-.endm
-
 // Half of the output rows of a block, at lines + \at.
 .macro half_block at, half, bytes, s0, s1, s4, s5
         ldp     q0, q1, [lines, #\at]
@@ -96,11 +77,11 @@ lhs_block .req x10   // bytes of a block of activations
         start_run 0
         group   0, 1, 4, 5, v13, 0, \at + 192
         group   4, 5, 0, 1, v13, 2, \at + 384
-        finish_run 0, mul, \half, \bytes
+        scale_run 0, mul, \half, \bytes, v28, v29, v30, v31, v24, v25, v26, v27
         start_run 1
         group   0, 1, 4, 5, v14, 0, \at + 576
         group   4, 5, 0, 1, v14, 2
-        finish_run 1, mla, \half, \bytes
+        scale_run 1, mla, \half, \bytes, v28, v29, v30, v31, v24, v25, v26, v27
         add_integers v15.s[3], v28, v29, v30, v31, \s0, \s1, \s4, \s5
 .endm
 
@@ -114,9 +95,7 @@ midge_gemv_q6b16s256_1x32_neon_dot_add:
         add     sums_1, sums, #256
         add     values, lhs, #8
         mov     lhs_block, #40
-        movi    v10.16b, #0x0f
-        movi    v11.16b, #0x33
-        movi    v12.16b, #0xee
+        start_masks
 1:
         add     packed, unit, #64
         add     lines, unit, #576
@@ -125,11 +104,7 @@ midge_gemv_q6b16s256_1x32_neon_dot_add:
         .p2align 4
 2:
         ld1     {v13.16b, v14.16b}, [values], lhs_block
-        saddlv  h6, v13.16b
-        saddlv  h7, v14.16b
-        mov     v6.h[1], v7.h[0]
-        sshll   v15.4s, v6.4h, #5
-        ld1     {v15.s}[3], [lhs], lhs_block
+        sum_activations
         half_block 0, , 8b, sum0, sum1, sum4, sum5
         half_block 32, 2, 16b, sum2, sum3, sum6, sum7
         add     packed, packed, #64
