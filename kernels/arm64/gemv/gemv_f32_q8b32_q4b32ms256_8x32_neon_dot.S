@@ -22,6 +22,58 @@
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/nibbles_neon_dot.inc"
 #include "kernels/arm64/gemv/units_s256.inc"
+#include "kernels/arm64/gemv/rows_s256_neon_dot.inc"
+
+// The dot products of a row start from 0 and, of high nibbles, from -16 * correction.
+.macro start_row row_lhs, a, b, c, d
+        ldr     w16, [\row_lhs, #4]
+        movi    v\a\().4s, #0
+        movi    v\b\().4s, #0
+        neg     w16, w16, lsl #4
+        dup     v\c\().4s, w16
+        dup     v\d\().4s, w16
+.endm
+
+.macro subtract_low a, b, c, d
+        sub     v\c\().4s, v\c\().4s, v\a\().4s
+        sub     v\d\().4s, v\d\().4s, v\b\().4s
+.endm
+
+// Half a line in w; the half of the next one, at lines + \next if there is one, goes to n.
+.macro rows_line rows, w0, w1, n0, n1, lane, next=0
+        and     v2.16b, v\w0\().16b, v10.16b
+        and     v3.16b, v\w1\().16b, v10.16b
+.if \next
+        ldp     q\n0, q\n1, [lines, #\next]
+.endif
+        rows_products \rows, v2, v3, v\w0, v\w1, \lane
+.endm
+
+.macro rows_dots rows
+        ldp     q0, q1, [lines]
+        load_values \rows, 8
+        start_row lhs, 16, 17, 18, 19
+        start_row lhs_1, 20, 21, 22, 23
+.if \rows == 4
+        start_row lhs_2, 24, 25, 26, 27
+        start_row lhs_3, 28, 29, 30, 31
+.endif
+        rows_line \rows, 0, 1, 4, 5, 0, 64
+        rows_line \rows, 4, 5, 0, 1, 1, 128
+        rows_line \rows, 0, 1, 4, 5, 2, 192
+        rows_line \rows, 4, 5, 0, 1, 3, 256
+        load_values \rows, 24
+        rows_line \rows, 0, 1, 4, 5, 0, 320
+        rows_line \rows, 4, 5, 0, 1, 1, 384
+        rows_line \rows, 0, 1, 4, 5, 2, 448
+        rows_line \rows, 4, 5, 0, 1, 3
+        subtract_low 16, 17, 18, 19
+        subtract_low 20, 21, 22, 23
+.if \rows == 4
+        subtract_low 24, 25, 26, 27
+        subtract_low 28, 29, 30, 31
+.endif
+.endm
 
         .text
         .p2align 4
@@ -86,5 +138,21 @@ midge_gemv_q4b32ms256_1x32_neon_dot_add:
         restore_registers
         ret
         .size   midge_gemv_q4b32ms256_1x32_neon_dot_add, . - midge_gemv_q4b32ms256_1x32_neon_dot_add
+
+        .p2align 4
+        .globl  midge_gemv_q4b32ms256_2x32_neon_dot_add
+        .hidden midge_gemv_q4b32ms256_2x32_neon_dot_add
+        .type   midge_gemv_q4b32ms256_2x32_neon_dot_add, %function
+midge_gemv_q4b32ms256_2x32_neon_dot_add:
+        add_rows 2, rows_dots, 512, 4
+        .size   midge_gemv_q4b32ms256_2x32_neon_dot_add, . - midge_gemv_q4b32ms256_2x32_neon_dot_add
+
+        .p2align 4
+        .globl  midge_gemv_q4b32ms256_4x32_neon_dot_add
+        .hidden midge_gemv_q4b32ms256_4x32_neon_dot_add
+        .type   midge_gemv_q4b32ms256_4x32_neon_dot_add, %function
+midge_gemv_q4b32ms256_4x32_neon_dot_add:
+        add_rows 4, rows_dots, 512, 4
+        .size   midge_gemv_q4b32ms256_4x32_neon_dot_add, . - midge_gemv_q4b32ms256_4x32_neon_dot_add
 #endif
         .section .note.GNU-stack, "", %progbits

@@ -2,8 +2,8 @@
 #include "kernels/kernels.h"
 
 extern "C" void midge_gemv_q5b32ms256_1x32_neon_add(const midge::LhsBlock* lhs, int64_t lhs_stride,
-                                                     const midge::UnitQ5B32MS256* tile, int64_t units,
-                                                     midge::arm64::GroupSums* sums);
+                                                    const midge::UnitQ5B32MS256* tile,
+                                                    int64_t units, midge::arm64::GroupSums* sums);
 
 // The assembly beside this file does the work. Chunks are of 22 KB.
 void midge::gemv_f32_q8b32_q5b32ms256_8x32_neon(const GemvArgs* args) {

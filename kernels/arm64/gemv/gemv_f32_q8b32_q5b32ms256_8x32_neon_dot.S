@@ -35,10 +35,55 @@ sum4    .req v10
 sum5    .req v11
 sum6    .req v14
 sum7    .req v15
-unit_sums .req x10    // on the stack
-unit_sums_1 .req x11
+unit_sums .req x12    // on the stack
+unit_sums_1 .req x13
 
 #include "kernels/arm64/gemv/units_s256.inc"
+#include "kernels/arm64/gemv/rows_s256_neon_dot.inc"
+
+// The dot products of a row start from -2 * correction.
+.macro start_row row_lhs, a, b, c, d
+        ldr     w16, [\row_lhs, #4]
+        neg     w16, w16, lsl #1
+        dup     v\a\().4s, w16
+        dup     v\b\().4s, w16
+        dup     v\c\().4s, w16
+        dup     v\d\().4s, w16
+.endm
+
+// Half a line in v0, v1. The half of the next one is loaded as soon as this one is unpacked.
+.macro rows_line rows, number, mask, lane
+.if \number < 7
+        movi    v11.16b, #\mask
+.endif
+        add_fifth_bits \number, v0, v1, v6, v7, v8, v9, v2, v3, v4, v5, v11, v10
+.if \number < 7
+        ldp     q0, q1, [lines, #64 * \number + 192]
+.endif
+        rows_products \rows, v2, v3, v4, v5, \lane
+.endm
+
+.macro rows_dots rows
+        ldp     q6, q7, [lines]
+        ldp     q8, q9, [lines, #64]
+        ldp     q0, q1, [lines, #128]
+        load_values \rows, 8
+        start_row lhs, 16, 17, 18, 19
+        start_row lhs_1, 20, 21, 22, 23
+.if \rows == 4
+        start_row lhs_2, 24, 25, 26, 27
+        start_row lhs_3, 28, 29, 30, 31
+.endif
+        rows_line \rows, 0, 1, 0
+        rows_line \rows, 1, 2, 1
+        rows_line \rows, 2, 4, 2
+        rows_line \rows, 3, 8, 3
+        load_values \rows, 24
+        rows_line \rows, 4, 16, 0
+        rows_line \rows, 5, 32, 1
+        rows_line \rows, 6, 64, 2
+        rows_line \rows, 7, 128, 3
+.endm
 
 // Half a line and its products with 4 activations: 2 x 4 low and 2 x 4 high rows.
 .macro half_line line, w0, w1, l0, l1, h0, h1, bit
@@ -129,5 +174,21 @@ midge_gemv_q5b32ms256_1x32_neon_dot_add:
         restore_registers
         ret
         .size   midge_gemv_q5b32ms256_1x32_neon_dot_add, . - midge_gemv_q5b32ms256_1x32_neon_dot_add
+
+        .p2align 4
+        .globl  midge_gemv_q5b32ms256_2x32_neon_dot_add
+        .hidden midge_gemv_q5b32ms256_2x32_neon_dot_add
+        .type   midge_gemv_q5b32ms256_2x32_neon_dot_add, %function
+midge_gemv_q5b32ms256_2x32_neon_dot_add:
+        add_rows 2, rows_dots, 640, 0
+        .size   midge_gemv_q5b32ms256_2x32_neon_dot_add, . - midge_gemv_q5b32ms256_2x32_neon_dot_add
+
+        .p2align 4
+        .globl  midge_gemv_q5b32ms256_4x32_neon_dot_add
+        .hidden midge_gemv_q5b32ms256_4x32_neon_dot_add
+        .type   midge_gemv_q5b32ms256_4x32_neon_dot_add, %function
+midge_gemv_q5b32ms256_4x32_neon_dot_add:
+        add_rows 4, rows_dots, 640, 0
+        .size   midge_gemv_q5b32ms256_4x32_neon_dot_add, . - midge_gemv_q5b32ms256_4x32_neon_dot_add
 #endif
         .section .note.GNU-stack, "", %progbits

@@ -97,10 +97,11 @@ template <int64_t kChunk, int64_t kUnitLhs, typename Lhs, typename Unit>
 static inline void gemv_groups(const GemvArgs* args, int64_t units, AddUnits<Lhs, Unit> add_1,
                                AddUnits<Lhs, Unit> add_2, AddUnits<Lhs, Unit> add_4) {
   const auto* tile = static_cast<const Unit*>(args->rhs);
+  const int64_t chunk_max = group_rows(args->m) == args->m ? units : kChunk;  // a single group?
   for (int64_t column = 0; column < args->n; column += kTileRows, tile += units) {
     GroupSums sums[3];  // 7 rows are the most groups: 4, 2, 1
-    for (int64_t unit = 0; unit < units; unit += kChunk) {
-      const int64_t chunk = units - unit < kChunk ? units - unit : kChunk;
+    for (int64_t unit = 0; unit < units; unit += chunk_max) {
+      const int64_t chunk = units - unit < chunk_max ? units - unit : chunk_max;
       GroupSums* group = sums;
       int64_t rows = 0;
       for (int64_t row = 0; row < args->m; row += rows, ++group) {
