@@ -14,7 +14,7 @@
 // Registers
 //   v0-v5    pairs of vectors of 4 rows: upper bits, nibbles of the first and of the second line; the
 //            first and the last change places from group to group
-//   v6-v9    unpacked high nibbles; integer scales
+//   v6-v9    unpacked weights of the second line; integer scales
 //   v10-v12  0x0f, 0x33, 0xee
 //   v13, v14 4 activations, four times: the first and the second line
 //   v15      32 * the sums of the runs' activations in lanes 0 and 1, their scale in lane 3
@@ -48,24 +48,22 @@ unit_sums_1 .req x13 // the second half of the unit's sums on the stack
 .macro group h0, h1, b0, b1, how, step, next=0
         ld1r    {v13.4s}, [values], #4
         ld1r    {v14.4s}, [values], \step
-        add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9
+        add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v12
 .if \next
         ldp     q\b0, q\b1, [lines, #\next]
 .endif
         products \how, v24, v25, v2, v13
         products \how, v26, v27, v3, v13
-        products \how, v28, v29, v6, v13
-        products \how, v30, v31, v7, v13
+        products \how, v28, v29, v\h0, v13
+        products \how, v30, v31, v\h1, v13
 .if \next
         ldp     q2, q3, [lines, #\next + 64]
-.endif
-        products smlal, v24, v25, v\h0, v14
-        products smlal, v26, v27, v\h1, v14
-        products smlal, v28, v29, v8, v14
-        products smlal, v30, v31, v9, v14
-.if \next
         ldp     q\h0, q\h1, [lines, #\next + 128]
 .endif
+        products smlal, v24, v25, v6, v14
+        products smlal, v26, v27, v7, v14
+        products smlal, v28, v29, v8, v14
+        products smlal, v30, v31, v9, v14
 .endm
 
 .macro finish_run run, how, half, bytes

@@ -14,7 +14,7 @@
 // Registers
 //   v0-v5    pairs of vectors of 4 rows: upper bits, nibbles of the first and of the second line; the
 //            first and the last change places from group to group
-//   v6-v9    unpacked high nibbles; integer scales
+//   v6-v9    unpacked weights of the second line; integer scales
 //   v10-v12  0x0f, 0x33, 0xee
 //   v13, v14 values of the activations: the first and the second run
 //   v15      32 * their sums in lanes 0 and 1, their scale in lane 3
@@ -42,24 +42,22 @@ sum7    .req v23
 // A group of 8 columns and its products with activations \lane and \lane + 1. Its upper bits are in h,
 // its second line in b; the next group, at lines + \next if there is one, comes in the opposite way.
 .macro group h0, h1, b0, b1, act, lane, next=0
-        add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9
+        add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v12
 .if \next
         ldp     q\b0, q\b1, [lines, #\next]
 .endif
         sdot    v24.4s, v2.16b, \act\().4b[\lane]
         sdot    v25.4s, v3.16b, \act\().4b[\lane]
-        sdot    v26.4s, v6.16b, \act\().4b[\lane]
-        sdot    v27.4s, v7.16b, \act\().4b[\lane]
+        sdot    v26.4s, v\h0\().16b, \act\().4b[\lane]
+        sdot    v27.4s, v\h1\().16b, \act\().4b[\lane]
 .if \next
         ldp     q2, q3, [lines, #\next + 64]
-.endif
-        sdot    v24.4s, v\h0\().16b, \act\().4b[\lane + 1]
-        sdot    v25.4s, v\h1\().16b, \act\().4b[\lane + 1]
-        sdot    v26.4s, v8.16b, \act\().4b[\lane + 1]
-        sdot    v27.4s, v9.16b, \act\().4b[\lane + 1]
-.if \next
         ldp     q\h0, q\h1, [lines, #\next + 128]
 .endif
+        sdot    v24.4s, v6.16b, \act\().4b[\lane + 1]
+        sdot    v25.4s, v7.16b, \act\().4b[\lane + 1]
+        sdot    v26.4s, v8.16b, \act\().4b[\lane + 1]
+        sdot    v27.4s, v9.16b, \act\().4b[\lane + 1]
 .endm
 
 .macro start_run run
@@ -118,5 +116,145 @@ midge_gemv_q6b16s256_1x32_neon_dot_add:
         restore_registers
         ret
         .size   midge_gemv_q6b16s256_1x32_neon_dot_add, . - midge_gemv_q6b16s256_1x32_neon_dot_add
+
+// The rest is for 2 and 4 rows, with the registers of rows_s256_neon_dot.inc.
+
+#include "kernels/arm64/gemv/rows_s256_neon_dot.inc"
+
+integers .req x14    // the block's sums of integer scale * dot product of the next row, on the stack
+
+// A run's dot products of a row. v6: scratch.
+.macro start_row values, a, b, c, d
+        saddlv  h6, \values\().16b
+        movi    v\c\().4s, #0
+        movi    v\d\().4s, #0
+        sshll   v6.4s, v6.4h, #5
+        dup     v\a\().4s, v6.s[0]
+        dup     v\b\().4s, v6.s[0]
+.endm
+
+// As `group`, for all rows.
+.macro rows_group rows, h0, h1, b0, b1, lane, next=0
+        movi    v8.16b, #0xee
+        add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v8
+.if \next
+        ldp     q\b0, q\b1, [lines, #\next]
+.endif
+        rows_products \rows, v2, v3, v\h0, v\h1, \lane
+.if \next
+        ldp     q2, q3, [lines, #\next + 64]
+        ldp     q\h0, q\h1, [lines, #\next + 128]
+.endif
+        rows_products \rows, v6, v7, v8, v9, \lane + 1
+.endm
+
+// The dot products of a run, whose weights are at lines + \at, and its integer scales in v0-v3.
+.macro rows_run rows, run, at
+        ldp     q0, q1, [lines, #\at]
+        ldp     q2, q3, [lines, #\at + 64]
+        ldp     q4, q5, [lines, #\at + 128]
+        load_values \rows, 16 * \run + 8
+        start_row v12, 16, 17, 18, 19
+        start_row v13, 20, 21, 22, 23
+.if \rows == 4
+        start_row v14, 24, 25, 26, 27
+        start_row v15, 28, 29, 30, 31
+.endif
+        rows_group \rows, 0, 1, 4, 5, 0, \at + 192
+        rows_group \rows, 4, 5, 0, 1, 2
+        ldr     d0, [packed, #32 * \run]
+        ldr     d2, [packed, #32 * \run + 16]
+        widen_8 s
+        mov     integers, sp
+.endm
+
+.macro end_first_run a, b, c, d
+        mul     v\a\().4s, v\a\().4s, v0.4s
+        mul     v\b\().4s, v\b\().4s, v1.4s
+        mul     v\c\().4s, v\c\().4s, v2.4s
+        mul     v\d\().4s, v\d\().4s, v3.4s
+        st1     {v\a\().4s, v\b\().4s, v\c\().4s, v\d\().4s}, [integers], #64
+.endm
+
+// The first run's integers + this one's go to the unit's sums.
+.macro end_second_run row_lhs, a, b, c, d
+        load_4  4, 5, 6, 7, integers
+        mla     v4.4s, v\a\().4s, v0.4s
+        mla     v5.4s, v\b\().4s, v1.4s
+        mla     v6.4s, v\c\().4s, v2.4s
+        mla     v7.4s, v\d\().4s, v3.4s
+        ld1     {v\a\().4s, v\b\().4s, v\c\().4s, v\d\().4s}, [unit_sums]
+        ldr     s8, [\row_lhs], #40
+        add_integers v8.s[0], v4, v5, v6, v7, v\a, v\b, v\c, v\d
+        st1     {v\a\().4s, v\b\().4s, v\c\().4s, v\d\().4s}, [unit_sums], #64
+.endm
+
+.macro add_rows_q6 rows
+        save_registers
+        sub     sp, sp, #128 * \rows
+        start_lhs \rows
+        movi    v10.16b, #0x0f
+        movi    v11.16b, #0x33
+1:
+        mov     half, #0
+2:
+        add     unit_scales, unit, half, lsl #1
+        add     packed, unit, half
+        add     packed, packed, #64
+        add     lines, unit, half, lsl #2
+        add     lines, lines, #576
+        mov     blocks, #8
+        clear_unit_sums \rows, 64 * \rows
+        .p2align 4
+3:
+        rows_run \rows, 0, 0
+        end_first_run 16, 17, 18, 19
+        end_first_run 20, 21, 22, 23
+.if \rows == 4
+        end_first_run 24, 25, 26, 27
+        end_first_run 28, 29, 30, 31
+.endif
+        rows_run \rows, 1, 384
+        add     unit_sums, sp, #64 * \rows
+        end_second_run lhs, 16, 17, 18, 19
+        end_second_run lhs_1, 20, 21, 22, 23
+.if \rows == 4
+        end_second_run lhs_2, 24, 25, 26, 27
+        end_second_run lhs_3, 28, 29, 30, 31
+.endif
+        add     packed, packed, #64
+        add     lines, lines, #768
+        subs    blocks, blocks, #1
+        b.ne    3b
+        load_unit_sums \rows, 64 * \rows
+        finish_rows \rows, 0, 0
+        eor     half, half, #8
+        cbz     half, 4f
+        rewind  \rows
+        b       2b
+4:
+        sub     unit, lines, #32
+        subs    units, units, #1
+        b.ne    1b
+        add     sp, sp, #128 * \rows
+        restore_registers
+        ret
+.endm
+
+        .p2align 4
+        .globl  midge_gemv_q6b16s256_2x32_neon_dot_add
+        .hidden midge_gemv_q6b16s256_2x32_neon_dot_add
+        .type   midge_gemv_q6b16s256_2x32_neon_dot_add, %function
+midge_gemv_q6b16s256_2x32_neon_dot_add:
+        add_rows_q6 2
+        .size   midge_gemv_q6b16s256_2x32_neon_dot_add, . - midge_gemv_q6b16s256_2x32_neon_dot_add
+
+        .p2align 4
+        .globl  midge_gemv_q6b16s256_4x32_neon_dot_add
+        .hidden midge_gemv_q6b16s256_4x32_neon_dot_add
+        .type   midge_gemv_q6b16s256_4x32_neon_dot_add, %function
+midge_gemv_q6b16s256_4x32_neon_dot_add:
+        add_rows_q6 4
+        .size   midge_gemv_q6b16s256_4x32_neon_dot_add, . - midge_gemv_q6b16s256_4x32_neon_dot_add
 #endif
         .section .note.GNU-stack, "", %progbits
