@@ -1,5 +1,5 @@
-// The inner loop of gemv_f32_q8b32_q4b32ms256_8x32_neon.cc: 32 output rows of one row of activations, for
-// cores without dot products.
+// The inner loop of gemv_f32_q8b32_q4b32ms256_8x32_neon.cc: 32 output rows of one row of
+// activations, for cores without dot products.
 //
 // void midge_gemv_q4b32ms256_1x32_neon_add(const LhsBlock* lhs,        x0
 //                                          int64_t lhs_stride,         x1  not used
@@ -7,12 +7,14 @@
 //                                          int64_t units,              x3  at least 1
 //                                          GroupSums* sums)            x4
 //
-// A unit goes in two passes over its 8 blocks, first the minimums, then the products. The products of
-// nibbles and the registers are those of gemv_f32_q8b32_q4b32_8x32_neon.S, v8-v15 being sums of the unit.
-// Low nibbles are q as they are, high ones q - 8: -correction makes up for it.
+// A unit goes in two passes over its 8 blocks, first the minimums, then the products. The products
+// of nibbles are those of gemv_f32_q8b32_q4b32_8x32_neon.S. Low nibbles are q as they are, high
+// ones q - 8: -correction makes up for it.
 //
-// A block (32 columns): 576 bytes, 1024 multiply-adds; 284 instructions for the products, of which 128
-// multiply, and 41 for the minimums. Bound by the one multiplier of small cores.
+// Registers: those of gemv_f32_q8b32_q4b32_8x32_neon.S; v8-v15 are sums of the unit.
+//
+// A block (32 columns): 576 bytes, 1024 multiply-adds; 282 instructions for the products, of which
+// 128 multiply, and 41 for the minimums. Bound by the one multiplier of small cores.
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/nibbles_neon.inc"
 

@@ -1,8 +1,8 @@
-// The inner loop of gemv_f32_q8b32_q4b32ms256_8x32_neon_dot.cc: 32 output rows of one row of
-// activations.
+// The inner loops of gemv_f32_q8b32_q4b32ms256_8x32_neon_dot.cc: 32 output rows of 1, 2 or 4 rows
+// of activations.
 //
 // void midge_gemv_q4b32ms256_1x32_neon_dot_add(const LhsBlock* lhs,        x0
-//                                              int64_t lhs_stride,         x1  not used
+//                                              int64_t lhs_stride,         x1  not used for 1 row
 //                                              const UnitQ4B32MS256* tile, x2
 //                                              int64_t units,              x3  at least 1
 //                                              GroupSums* sums)            x4
@@ -14,11 +14,15 @@
 // R starts from 128 * (sum of activations) = -16 * correction: the upper output rows have
 // (R - L) / 16, which scvtf divides after the exact product with the scale.
 //
-// Registers beside those of nibbles_neon_dot.inc: v11 scale and correction, v12 and v13 values of the
-// activations, v14 mask of 6 bits. sum0-sum7 are sums of the unit.
+// Registers beside those of nibbles_neon_dot.inc: v11 scale and correction, v12 and v13 values of
+// the activations, v14 mask of 6 bits. sum0-sum7 are sums of the unit.
 //
-// A block (32 columns): 576 bytes, 1024 multiply-adds; 162 instructions for the products, of which 64
-// sdot, and 41 for the minimums. Bound by the SIMD pipes.
+// A block (32 columns): 576 bytes, 1024 multiply-adds; 162 instructions for the products, of which
+// 64 sdot, and 41 for the minimums. Bound by the SIMD pipes.
+//
+// The same for 2 and 4 rows goes by halves of the output rows, with the registers of
+// rows_s256_neon_dot.inc: 306 and 534 instructions for the products of a block, 66 and 85 for the
+// minimums.
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/nibbles_neon_dot.inc"
 #include "kernels/arm64/gemv/units_s256.inc"

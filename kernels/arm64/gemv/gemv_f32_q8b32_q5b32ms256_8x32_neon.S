@@ -1,5 +1,5 @@
-// The inner loop of gemv_f32_q8b32_q5b32ms256_8x32_neon.cc: 32 output rows of one row of activations, for
-// cores without dot products.
+// The inner loop of gemv_f32_q8b32_q5b32ms256_8x32_neon.cc: 32 output rows of one row of
+// activations, for cores without dot products.
 //
 // void midge_gemv_q5b32ms256_1x32_neon_add(const LhsBlock* lhs,        x0
 //                                          int64_t lhs_stride,         x1  not used
@@ -7,9 +7,10 @@
 //                                          int64_t units,              x3  at least 1
 //                                          GroupSums* sums)            x4
 //
-// A unit goes in two passes over its 8 blocks, first the minimums, then the products, and a block by
-// halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays in registers. Sixteen
-// bits hold the sum of 16 products with q - 16, at most 16 * 16 * 127; -2 * correction makes up for the 16.
+// A unit goes in two passes over its 8 blocks, first the minimums, then the products, and a block
+// by halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays in registers.
+// Sixteen bits hold the sum of 16 products with q - 16, at most 16 * 16 * 127; -2 * correction
+// makes up for the 16.
 //
 // Registers
 //   v0, v1   nibbles of 2 x 4 rows
@@ -21,8 +22,8 @@
 //   v20-v22  masks of fifth bits: of lines 2-6, 0 and 1
 //   v24-v31  int16 products; then dot products of 4 rows in the even ones
 //
-// A block (32 columns): 704 bytes, 1024 multiply-adds; 382 instructions for the products, of which 128
-// multiply, and 41 for the minimums. Bound by the one multiplier of small cores.
+// A block (32 columns): 704 bytes, 1024 multiply-adds; 382 instructions for the products, of which
+// 128 multiply, and 41 for the minimums. Bound by the one multiplier of small cores.
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/fifth_bits.inc"
 #include "kernels/arm64/gemv/products_neon.inc"
@@ -42,8 +43,8 @@ values  .req x10     // of the next activations
 to_first .req x11    // from the last activations of a block to its first
 to_next_block .req x12 // and to the first of the next block
 
-// Half of a line. The half of the next one, at lines + \next, and its activations are loaded as soon as
-// this one is unpacked.
+// Half of a line. The half of the next one, at lines + \next, and its activations are loaded as
+// soon as this one is unpacked.
 .macro half_line number, bit, act, how, next_act=0, next=0, step=0
         add_fifth_bits \number, v0, v1, v16, v17, v18, v19, v2, v3, v4, v5, \bit, v6
 .if \number < 7
@@ -57,7 +58,8 @@ to_next_block .req x12 // and to the first of the next block
 .endm
 
 // Half of the output rows of a block, at lines + \at. After the last activations values goes on by
-// \step; then \lhs is from it to the scale and the correction of this block. \scales: the first of 8.
+// \step; then \lhs is from it to the scale and the correction of this block. \scales: the first of
+// 8.
 .macro half_block at, step, lhs, scales, s0, s1, s4, s5
         ldp     q16, q17, [lines, #\at]
         ldp     q18, q19, [lines, #\at + 64]

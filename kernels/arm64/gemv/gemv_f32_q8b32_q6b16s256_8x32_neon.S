@@ -1,5 +1,5 @@
-// The inner loop of gemv_f32_q8b32_q6b16s256_8x32_neon.cc: 32 output rows of one row of activations, for
-// cores without dot products.
+// The inner loop of gemv_f32_q8b32_q6b16s256_8x32_neon.cc: 32 output rows of one row of
+// activations, for cores without dot products.
 //
 // void midge_gemv_q6b16s256_1x32_neon_add(const LhsBlock* lhs,       x0
 //                                         int64_t lhs_stride,        x1  not used
@@ -8,8 +8,8 @@
 //                                         GroupSums* sums)           x4
 //
 // As in gemv_f32_q8b32_q6b16s256_8x32_neon_dot.S a block goes by halves of the output rows, and low
-// nibbles become q - 64. Sixteen bits hold the sum of 4 products with these, at most 4 * 64 * 127, and of
-// 8 products with q - 32.
+// nibbles become q - 64. Sixteen bits hold the sum of 4 products with these, at most 4 * 64 * 127,
+// and of 8 products with q - 32.
 //
 // Registers
 //   v0-v5    pairs of vectors of 4 rows: upper bits, nibbles of the first and of the second line; the
@@ -22,8 +22,8 @@
 //   v20-v23  sums of the unit, which lie on the stack in the order of GroupSums
 //   v24-v31  int16 products; then dot products of 4 rows in the even ones
 //
-// A block (32 columns): 832 bytes, 1024 multiply-adds, 440 instructions, of which 128 multiply. Bound by
-// the one multiplier of small cores.
+// A block (32 columns): 832 bytes, 1024 multiply-adds, 438 instructions, of which 128 multiply.
+// Bound by the one multiplier of small cores.
 #if defined(__aarch64__)
 #include "kernels/arm64/gemv/products_neon.inc"
 #include "kernels/arm64/gemv/upper_bits.inc"
@@ -43,8 +43,8 @@ to_first .req x11    // from the last activations of a block to its first
 to_next_block .req x12 // and to the first of the next block
 unit_sums_1 .req x13 // the second half of the unit's sums on the stack
 
-// A group of 8 columns. Its upper bits are in h, its second line in b; the next group, at lines + \next if
-// there is one, comes in the opposite way.
+// A group of 8 columns. Its upper bits are in h, its second line in b; the next group, at lines +
+// \next if there is one, comes in the opposite way.
 .macro group h0, h1, b0, b1, how, step, next=0
         ld1r    {v13.4s}, [values], #4
         ld1r    {v14.4s}, [values], \step

@@ -1,15 +1,15 @@
-// The inner loop of gemv_f32_q8b32_q6b16s256_8x32_neon_dot.cc: 32 output rows of one row of
+// The inner loops of gemv_f32_q8b32_q6b16s256_8x32_neon_dot.cc: 32 output rows of 1, 2 or 4 rows of
 // activations.
 //
 // void midge_gemv_q6b16s256_1x32_neon_dot_add(const LhsBlock* lhs,       x0
-//                                             int64_t lhs_stride,        x1  not used
+//                                             int64_t lhs_stride,        x1  not used for 1 row
 //                                             const UnitQ6B16S256* tile, x2
 //                                             int64_t units,             x3  at least 1
 //                                             GroupSums* sums)           x4
 //
-// A block goes by halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays in
-// registers. High nibbles are unpacked to q - 32, low ones to q - 64, see upper_bits.inc: the dot products
-// of low ones start from 32 * (sum of the run's activations).
+// A block goes by halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays
+// in registers. High nibbles are unpacked to q - 32, low ones to q - 64, see upper_bits.inc: the
+// dot products of low ones start from 32 * (sum of the run's activations).
 //
 // Registers
 //   v0-v5    pairs of vectors of 4 rows: upper bits, nibbles of the first and of the second line; the
@@ -22,8 +22,11 @@
 //   v24-v27  int32 dot products of a run: rows 8h..8h+7, 16+8h..16+8h+7
 //   v28-v31  the block's sums of integer scale * dot product
 //
-// A block (32 columns): 832 bytes, 1024 multiply-adds, 318 instructions, of which 64 sdot. Bound by the
-// two SIMD pipes of big cores.
+// A block (32 columns): 832 bytes, 1024 multiply-adds, 318 instructions, of which 64 sdot. Bound by
+// the two SIMD pipes of big cores.
+//
+// The same for 2 and 4 rows, with the registers of rows_s256_neon_dot.inc: 490 and 758 instructions
+// a block.
 #if defined(__aarch64__)
         .arch   armv8.2-a+dotprod
 #include "kernels/arm64/gemv/upper_bits.inc"
@@ -39,8 +42,9 @@ sum7    .req v23
 
 #include "kernels/arm64/gemv/units_s256.inc"
 
-// A group of 8 columns and its products with activations \lane and \lane + 1. Its upper bits are in h,
-// its second line in b; the next group, at lines + \next if there is one, comes in the opposite way.
+// A group of 8 columns and its products with activations \lane and \lane + 1. Its upper bits are in
+// h, its second line in b; the next group, at lines + \next if there is one, comes in the opposite
+// way.
 .macro group h0, h1, b0, b1, act, lane, next=0
         add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v12
 .if \next
