@@ -30,6 +30,15 @@ Function choose(Op op, Encoding encoding, const KernelChoice& choice, int rows =
   return info == nullptr ? nullptr : reinterpret_cast<Function>(info->function);
 }
 
+// What beats the level: 2 preferred, 1 tuned, 0 nothing.
+int rank_of(const KernelInfo& kernel, const KernelChoice& choice, int rows) {
+  if (!choice.prefer.empty() && matches_glob(choice.prefer, kernel.name)) return 2;
+  for (const TunedKernel& tuned : choice.tuned) {
+    if (tuned.kernel == &kernel && tuned.rows_min <= rows && rows <= tuned.rows_max) return 1;
+  }
+  return 0;
+}
+
 }  // namespace
 
 const char* isa_level_name(IsaLevel level) { return kIsaLevelNames[static_cast<int>(level)]; }
@@ -101,16 +110,16 @@ bool matches_glob(std::string_view pattern, std::string_view name) {
 
 const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& choice, int rows) {
   const KernelInfo* chosen = nullptr;
-  bool chosen_preferred = false;
+  int chosen_rank = 0;
   for (const KernelInfo& kernel : kKernels) {
     if (kernel.op != op || kernel.encoding != encoding || !choice.levels.has(kernel.level) ||
         (kernel.rows_max != 0 && kernel.rows_max < rows)) {
       continue;
     }
-    const bool preferred = !choice.prefer.empty() && matches_glob(choice.prefer, kernel.name);
+    const int rank = rank_of(kernel, choice, rows);
     bool better = chosen == nullptr;
-    if (!better && preferred != chosen_preferred) {
-      better = preferred;
+    if (!better && rank != chosen_rank) {
+      better = rank > chosen_rank;
     } else if (!better && kernel.level != chosen->level) {
       better = kernel.level > chosen->level;
     } else if (!better) {
@@ -118,7 +127,7 @@ const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& ch
     }
     if (better) {
       chosen = &kernel;
-      chosen_preferred = preferred;
+      chosen_rank = rank;
     }
   }
   return chosen;

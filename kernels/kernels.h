@@ -79,20 +79,31 @@ struct KernelInfo {
 /// Every kernel built for this architecture, in registry order. Static storage.
 std::span<const KernelInfo> all_kernels();
 
+/// A kernel that is known to be the best of its operation and encoding for some numbers of rows.
+struct TunedKernel {
+  const KernelInfo* kernel;
+  int rows_min;
+  int rows_max;
+
+  bool operator==(const TunedKernel&) const = default;
+};
+
 /// Which kernels may be chosen.
 struct KernelChoice {
   IsaLevels levels;
   /// Kernels whose name matches (* and ?) and whose level is available win over all others.
   /// Empty: none do.
-  std::string_view prefer;
+  std::string_view prefer = {};
+  /// These win over kernels of higher levels. Of gemm_panel, for all prefill kernels of its level.
+  std::span<const TunedKernel> tuned = {};
 };
 
 /// True if `name` matches `pattern`: * any run of characters, ? any one.
 bool matches_glob(std::string_view pattern, std::string_view name);
 
 /// The kernel for an operation, encoding and number of rows: of those whose level is available and
-/// that take the rows, the preferred ones, else those of the highest level; of these the one for
-/// the fewest rows; of these the last registered. Null if there is none. Pure.
+/// that take the rows, the preferred ones, else the tuned one, else those of the highest level; of
+/// these the one for the fewest rows; of these the last registered. Null if there is none. Pure.
 const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& choice = {},
                                 int rows = 1);
 

@@ -90,6 +90,24 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
   return Status();
 }
 
+// By what calibration says of the packed weights.
+Status Executor::choose_kernels(const ExecutorOptions& options) {
+  std::vector<PackedSample> samples;
+  for (const NamedMatrix& matrix : linear_matrices(weights_)) {
+    const WeightMatrix& w = *matrix.w;
+    if (w.packed != nullptr) samples.push_back({w.packed_encoding, w.n, w.k, w.packed});
+  }
+  CalibrateOptions calibrate_options;
+  calibrate_options.levels = options.isa;
+  calibrate_options.cache_dir = options.cache_dir;
+  calibrate_options.bytes_min = options.calibrate_bytes_min;
+  MIDGE_ASSIGN_OR_RETURN(calibration_, calibrate(team_, samples, calibrate_options));
+  const std::vector<TunedKernel> tuned =
+      fastest_kernels(calibration_.calibration, calibration_.cores, options.isa);
+  kernels_ = make_kernel_table({options.isa, options.kernels, tuned});
+  return Status();
+}
+
 Status Executor::make_dense_operators(const Progress& on_progress) {
   std::vector<NamedMatrix> matrices = linear_matrices(weights_);
   for (size_t i = 0; i < matrices.size(); ++i) {
@@ -128,6 +146,9 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
     MIDGE_RETURN_IF_ERROR(executor->make_dense_operators(on_progress));
   } else {
     MIDGE_RETURN_IF_ERROR(executor->copy_weights(options, on_progress));
+  }
+  if (options.calibrate && options.arithmetic == Arithmetic::kPacked) {
+    MIDGE_RETURN_IF_ERROR(executor->choose_kernels(options));
   }
   return executor;
 }

@@ -11,6 +11,7 @@
 #include "engine/core/aligned_buffer.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/ops.h"
+#include "engine/platform/calibrate.h"
 #include "models/decoder.h"
 #include "models/model.h"
 
@@ -32,6 +33,13 @@ struct ExecutorOptions {
   IsaLevels isa;           ///< levels that kernels are chosen from
   std::string kernels;     ///< names of kernels to prefer, see KernelChoice; empty: none
   bool huge_pages = true;  ///< ask for large pages for the copies of the weights
+  /// For kPacked: choose kernels by their speed on the weights, measured when they are first run on
+  /// this machine (CalibrateOptions); the results are the same. Without: by the highest level.
+  bool calibrate = false;
+  /// Keeps what was measured; empty: nothing is written, each executor measures anew.
+  std::string cache_dir;
+  int64_t calibrate_bytes_min =
+      CalibrateOptions().bytes_min;  ///< encodings with less: not measured
 };
 
 /// Shared by the sessions of one model; runs one step at a time.
@@ -50,6 +58,8 @@ class Executor {
     return {&model_.config(), &weights_, &kernels_, &team_, profile_};
   }
   const KernelTable& kernels() const { return kernels_; }
+  /// What the kernels were chosen by; without cores if not calibrated.
+  const CalibrationReport& calibration() const { return calibration_; }
   /// Levels that the kernels were chosen from.
   IsaLevels isa() const { return isa_; }
   int thread_count() const { return team_.thread_count(); }
@@ -70,12 +80,14 @@ class Executor {
       : model_(model), weights_(model.weights()), team_(std::move(team)) {}
 
   Status copy_weights(const ExecutorOptions& options, const Progress& on_progress);
+  Status choose_kernels(const ExecutorOptions& options);
   Status make_dense_operators(const Progress& on_progress);
 
   const Model& model_;
   ModelWeights weights_;
   WorkerTeam team_;
   IsaLevels isa_;
+  CalibrationReport calibration_;
   KernelTable kernels_ = {};
   AlignedBuffer copies_;
   std::vector<std::unique_ptr<DenseOperator>> dense_;

@@ -18,6 +18,9 @@ void open(const RunSetup& setup, Running* out) {
   options.arithmetic = setup.arithmetic;
   options.weights = setup.weights;
   options.isa = setup.isa.value_or(detect_isa_levels());
+  options.calibrate = setup.calibrate;
+  options.cache_dir = setup.cache_dir;
+  options.calibrate_bytes_min = 0;
   auto executor = Executor::create(*out->model, options);
   MIDGE_ASSERT_OK(executor);
   out->executor = std::move(*executor);

@@ -19,6 +19,8 @@ struct RunSetup {
   Arithmetic arithmetic = Arithmetic::kFloat;
   std::optional<Encoding> weights = std::nullopt;
   std::optional<IsaLevels> isa = std::nullopt;  ///< nothing: those of this machine
+  bool calibrate = false;                       ///< models of any size
+  std::string cache_dir = {};
 };
 
 struct Running {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/platform/calibration_file.h"
 #include "engine/platform/cpu_features.h"
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
@@ -152,6 +153,61 @@ TEST_P(Packed, EveryIsaLevelGivesTheBitsOfGeneric) {
       if (expected.empty()) expected = found;
       EXPECT_EQ(found, expected) << checkpoint.shape.model_type << " " << isa_level_name(level);
     }
+  }
+}
+
+// A file of rates for this machine by which the kernels of one level win.
+void write_rates(const std::string& cache_dir, IsaLevel winner) {
+  const std::vector<CoreType> cores = detect_core_types();
+  Calibration calibration;
+  for (const CalibrationCase& c : calibration_cases(detect_isa_levels())) {
+    for (const KernelInfo* kernel : calibration_candidates(c, detect_isa_levels())) {
+      for (int i = 0; i < static_cast<int>(cores.size()); ++i) {
+        calibration.kernels.push_back({c, kernel, i, kernel->level == winner ? 200 : 100});
+      }
+    }
+  }
+  calibration.reads = {{1, 100}};
+  const std::string key = calibration_key(cores);
+  MIDGE_ASSERT_OK(save_calibration(calibration_path(cache_dir, key), key, calibration));
+}
+
+TEST_P(Packed, CalibrationChangesKernelsAndNoBits) {
+  const IsaLevels available = detect_isa_levels();
+  const auto encoding = static_cast<size_t>(GetParam());
+  for (const Checkpoint& checkpoint : checkpoints_) {
+    const std::vector<int32_t> tokens = checkpoint.tokens();
+    RunSetup setup = checkpoint.setup(GetParam());
+    Running plain;
+    test::open(setup, &plain);
+    if (HasFatalFailure()) return;
+    const std::vector<float> expected = conversation(*plain.session, tokens, 7, 3);
+    setup.calibrate = true;
+    for (int i = 0; i < kIsaLevelCount; ++i) {
+      const auto level = static_cast<IsaLevel>(i);
+      if (!available.has(level)) continue;
+      const test::TempDir dir;
+      write_rates(dir.path(), level);
+      setup.cache_dir = dir.path();
+      Running run;
+      test::open(setup, &run);
+      if (HasFatalFailure()) return;
+      EXPECT_EQ(run.executor->calibration().seconds, 0);
+      EXPECT_EQ(conversation(*run.session, tokens, 7, 3), expected) << isa_level_name(level);
+      const KernelInfo* gemv =
+          select_kernel(Op::kGemv, GetParam(), {IsaLevels{1u << i}, ""}, kGemvRowsMax);
+      if (gemv == nullptr || level == IsaLevel::kGeneric) continue;
+      EXPECT_EQ(reinterpret_cast<void (*)()>(run.executor->kernels().gemv[encoding][kGemvRowsMax]),
+                gemv->function)
+          << gemv->name;
+    }
+    // Measured ones.
+    setup.cache_dir.clear();
+    Running run;
+    test::open(setup, &run);
+    if (HasFatalFailure()) return;
+    EXPECT_GT(run.executor->calibration().seconds, 0);
+    EXPECT_EQ(conversation(*run.session, tokens, 7, 3), expected);
   }
 }
 

@@ -1,0 +1,99 @@
+#include "engine/platform/core_types.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+
+#include <sched.h>
+
+namespace midge {
+namespace {
+
+// What tells designs apart: x86-64, then arm64.
+constexpr std::string_view kNameKeys[] = {"vendor_id",   "cpu family",  "model",
+                                          "stepping",    "CPU part",    "CPU implementer",
+                                          "CPU variant", "CPU revision"};
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+bool is_plain(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Adds a word to a name. Names stand in files and reports, so nothing else than plain characters.
+void append_word(std::string_view word, std::string* name) {
+  if (!name->empty() && !word.empty()) *name += ' ';
+  for (const char c : word) *name += is_plain(c) ? c : '-';
+}
+
+struct Processor {
+  int number;
+  std::string name;
+};
+
+// The blocks that begin with a line "processor : N".
+std::vector<Processor> processors(std::string_view cpuinfo) {
+  std::vector<Processor> found;
+  while (!cpuinfo.empty()) {
+    const std::string_view line = cpuinfo.substr(0, cpuinfo.find('\n'));
+    cpuinfo.remove_prefix(std::min(line.size() + 1, cpuinfo.size()));
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    const std::string_view key = trimmed(line.substr(0, colon));
+    const std::string_view value = trimmed(line.substr(colon + 1));
+    if (key == "processor") {
+      int number = -1;
+      std::from_chars(value.data(), value.data() + value.size(), number);
+      found.push_back({number, {}});
+    } else if (!found.empty() &&
+               std::find(std::begin(kNameKeys), std::end(kNameKeys), key) != std::end(kNameKeys)) {
+      append_word(value, &found.back().name);
+    }
+  }
+  return found;
+}
+
+std::vector<int> allowed_core_numbers() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> numbers;
+  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return {0};
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(static_cast<size_t>(i), &set)) numbers.push_back(i);
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::vector<CoreType> core_types_of(std::string_view cpuinfo, std::span<const int> allowed) {
+  const std::vector<Processor> known = processors(cpuinfo);
+  std::vector<CoreType> types;
+  for (const int core : allowed) {
+    const auto processor = std::find_if(known.begin(), known.end(),
+                                        [&](const Processor& p) { return p.number == core; });
+    const bool named = processor != known.end() && !processor->name.empty();
+    const std::string name = named ? processor->name : "unknown";
+    auto type =
+        std::find_if(types.begin(), types.end(), [&](const CoreType& t) { return t.name == name; });
+    if (type == types.end()) type = types.insert(types.end(), {name, {}});
+    type->cores.push_back(core);
+  }
+  return types;
+}
+
+std::vector<CoreType> detect_core_types() {
+  const std::vector<int> allowed = allowed_core_numbers();
+  std::ifstream file("/proc/cpuinfo");
+  const std::string cpuinfo((std::istreambuf_iterator<char>(file)),
+                            std::istreambuf_iterator<char>());
+  return core_types_of(cpuinfo, allowed);
+}
+
+}  // namespace midge
