@@ -232,6 +232,7 @@ void print_json_report(const Options& options, const LoadedModel& loaded, const 
   json.member("decode_step_seconds", report.decode_seconds);
   json.member("decode_linear_seconds", report.linear_seconds);
   json.member("read_seconds", report.read_seconds);
+  json.member("calibration_seconds", loaded.executor->calibration().seconds);
   json.member("prefill_tokens", report.prefill_tokens);
   json.member("prefill_seconds", report.prefill_seconds);
   write_profile(json, "decode_profile_seconds", report.decode_profile);
@@ -249,6 +250,8 @@ Status bench_command(Options options) {
   const int64_t decoded = 1 + (decode_steps + 1) * options.rows;
   RunOptions run_options = options.run;
   run_options.needs_tokenizer = false;
+  // Instructions of single runs are counted and subtracted from each other.
+  if (once) run_options.calibrate = false;
   if (run_options.context_length == 0) {
     run_options.context_length = options.prefill_only  ? options.tokens
                                  : options.decode_only ? 1 + options.tokens * options.rows

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "engine/platform/cpu_features.h"
@@ -55,6 +56,11 @@ void add_model_option(CLI::App& app, RunOptions& options) {
 void add_kernel_options(CLI::App& app, RunOptions& options) {
   app.add_option("--isa", options.isa, "Highest instruction set level to use (see midge cpu)");
   app.add_option("--kernel", options.kernels, "Prefer kernels whose names match this glob");
+  app.add_flag("!--no-calibration", options.calibrate,
+               "Choose kernels by level, not by measured rates (as with --isa and --kernel)");
+  app.add_option("--cache-dir", options.cache_dir,
+                 "Folder that keeps measured rates (default: $XDG_CACHE_HOME/midge or "
+                 "~/.cache/midge; empty: none)");
 }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
@@ -147,6 +153,21 @@ Result<KernelChoice> kernel_choice(const RunOptions& options) {
   return choice;
 }
 
+bool calibrates(const RunOptions& options) {
+  return options.calibrate && options.isa.empty() && options.kernels.empty();
+}
+
+std::string cache_dir(const RunOptions& options) {
+  if (options.cache_dir.has_value()) return *options.cache_dir;
+  // The XDG Base Directory Specification: paths that are not absolute are to be ignored.
+  for (const auto& [variable, folder] :
+       {std::pair("XDG_CACHE_HOME", "midge"), std::pair("HOME", ".cache/midge")}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && value[0] == '/') return join_path(value, folder);
+  }
+  return {};
+}
+
 Result<ExecutorOptions> executor_options(const RunOptions& options) {
   ExecutorOptions executor;
   executor.threads = options.threads;
@@ -165,6 +186,8 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
   executor.isa = choice.levels;
   executor.kernels = options.kernels;
   executor.huge_pages = !options.no_huge_pages;
+  executor.calibrate = calibrates(options);
+  executor.cache_dir = cache_dir(options);
   return executor;
 }
 

@@ -28,6 +28,8 @@ struct RunOptions {
   std::string weights;  ///< encoding; empty: as in the files
   std::string isa;      ///< level; empty: the highest
   std::string kernels;  ///< glob of kernel names to prefer
+  bool calibrate = true;
+  std::optional<std::string> cache_dir;  ///< empty: none
   std::string kv_type = "f16";
   std::string rope = "auto";
   bool json = false;
@@ -65,6 +67,13 @@ Result<IsaLevels> isa_levels(const std::string& name);
 /// Which kernels --isa and --kernel allow; points into the options. Errors: invalid_argument (ISA
 /// level, a glob that no kernel matches).
 Result<KernelChoice> kernel_choice(const RunOptions& options);
+
+/// True if kernels are to be chosen by measured rates: nothing forces a choice.
+bool calibrates(const RunOptions& options);
+
+/// --cache-dir, or the user's cache folder: $XDG_CACHE_HOME/midge, $HOME/.cache/midge. Empty if
+/// there is none.
+std::string cache_dir(const RunOptions& options);
 
 /// What the options ask of the executor. Errors: invalid_argument (ISA level, encoding, a glob that
 /// no kernel matches).

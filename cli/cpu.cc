@@ -1,9 +1,9 @@
-// midge cpu: what this machine may run, and which kernels are chosen for it.
+// midge cpu: what this machine may run, how fast, and which kernels are chosen for it.
 #include <cstdio>
 
 #include "cli/common.h"
+#include "engine/platform/calibrate.h"
 #include "engine/platform/cpu_features.h"
-#include "engine/platform/worker_team.h"
 
 namespace midge {
 namespace {
@@ -11,7 +11,14 @@ namespace {
 struct Options {
   RunOptions run;
   bool all = false;
+  bool calibrate = false;
 };
+
+// Random weights to measure on, more than most caches hold; their width; and how long the
+// measurements may take per type of core.
+constexpr int64_t kWeightsBytes = 128 << 20;
+constexpr int64_t kWeightsColumns = 4096;
+constexpr double kCalibrateSeconds = 0.5;
 
 struct Choice {
   Op op;
@@ -81,13 +88,99 @@ void print_line(Op op, Encoding encoding, const std::string& rows, const char* n
               name);
 }
 
-void print_text(const std::vector<Level>& levels, const KernelChoice& choice, bool all) {
+// The rates of the file; measured ones with --calibrate.
+Result<CalibrationReport> find_rates(const Options& options, const IsaLevels& levels) {
+  MIDGE_ASSIGN_OR_RETURN(const WorkerTeam team, WorkerTeam::create(0));
+  CalibrateOptions calibrate_options;
+  calibrate_options.levels = levels;
+  calibrate_options.cache_dir = cache_dir(options.run);
+  if (!options.calibrate) return calibrate(team, {}, calibrate_options);
+  calibrate_options.again = true;
+  calibrate_options.seconds = kCalibrateSeconds;
+  MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer weights, random_weights(kWeightsBytes));
+  std::vector<PackedSample> samples;
+  for (int i = 0; i < kEncodingCount; ++i) {
+    const auto encoding = static_cast<Encoding>(i);
+    if (packed_info(encoding).unit_bytes == 0) continue;
+    const int64_t tiles = kWeightsBytes / packed_tile_bytes(encoding, kWeightsColumns);
+    samples.push_back({encoding, tiles * kTileRows, kWeightsColumns, weights.data()});
+  }
+  return calibrate(team, samples, calibrate_options);
+}
+
+bool is_chosen(const KernelRate& rate, const KernelChoice& choice) {
+  const Encoding encoding = rate.at.op == Op::kGemmPanel ? Encoding::kF32 : rate.at.encoding;
+  return select_kernel(rate.at.op, encoding, choice, rate.at.op == Op::kGemv ? rate.at.rows : 1) ==
+         rate.kernel;
+}
+
+const char* rate_unit(Op op) { return op == Op::kGemmPanel ? "GMAC/s" : "GB/s"; }
+
+void print_rates(const CalibrationReport& report, const KernelChoice& choice) {
+  for (size_t i = 0; i < report.cores.size(); ++i) {
+    std::printf("core type %zu     %s, %zu cores\n", i, report.cores[i].name.c_str(),
+                report.cores[i].cores.size());
+  }
+  for (const ReadRate& read : report.calibration.reads) {
+    std::printf("reads           %.1f GB/s, %d threads\n", static_cast<double>(read.rate) * 1e-9,
+                read.threads);
+  }
+  std::printf("rates           ");
+  if (report.seconds > 0) {
+    std::printf("measured in %.0f ms\n", report.seconds * 1e3);
+  } else if (report.calibration.kernels.empty()) {
+    std::printf("none yet: measured with a model's weights, or by --calibrate\n");
+    if (!report.loaded.ok() && report.loaded.code() != StatusCode::kNotFound) {
+      std::printf("                %s\n", report.loaded.message().c_str());
+    }
+  } else {
+    std::printf("of %s\n", report.path.c_str());
+  }
+  if (!report.saved.ok())
+    std::printf("                not kept: %s\n", report.saved.message().c_str());
+  if (report.calibration.kernels.empty()) return;
+  std::printf("\noperation       weights     rows  core type  rate           candidate\n");
+  for (const KernelRate& rate : report.calibration.kernels) {
+    std::printf("%-15s %-11s %-4d  %-9d %8.2f %-6s %s %s\n", op_name(rate.at.op),
+                encoding_info(rate.at.encoding).name, rate.at.rows, rate.core_type,
+                static_cast<double>(rate.rate) * 1e-9, rate_unit(rate.at.op),
+                is_chosen(rate, choice) ? "*" : " ", rate.kernel->name);
+  }
+}
+
+void write_rates(JsonWriter& json, const CalibrationReport& report, const KernelChoice& choice) {
+  json.begin_object("calibration").member("file", report.path);
+  json.member("seconds", report.seconds).begin_array("core_types");
+  for (const CoreType& type : report.cores) {
+    json.begin_object().member("name", type.name);
+    json.member("cores", static_cast<int64_t>(type.cores.size())).end_object();
+  }
+  json.end_array().begin_array("reads");
+  for (const ReadRate& read : report.calibration.reads) {
+    json.begin_object().member("threads", int64_t{read.threads});
+    json.member("bytes_per_second", read.rate).end_object();
+  }
+  json.end_array().begin_array("rates");
+  for (const KernelRate& rate : report.calibration.kernels) {
+    json.begin_object().member("operation", op_name(rate.at.op));
+    json.member("encoding", encoding_info(rate.at.encoding).name);
+    json.member("rows", int64_t{rate.at.rows}).member("core_type", int64_t{rate.core_type});
+    json.member("kernel", rate.kernel->name).member("chosen", is_chosen(rate, choice));
+    json.member(rate.at.op == Op::kGemmPanel ? "macs_per_second" : "bytes_per_second", rate.rate);
+    json.end_object();
+  }
+  json.end_array().end_object();
+}
+
+void print_text(const std::vector<Level>& levels, const KernelChoice& choice,
+                const CalibrationReport& report, bool all) {
   std::printf("cores           %d\n", allowed_cores());
   for (const Level& level : levels) {
     std::printf("level           %-11s %s, %lld kernels%s\n", isa_level_name(level.level),
                 level.available ? "available" : "missing", static_cast<long long>(level.kernels),
                 level.available && !choice.levels.has(level.level) ? ", not used" : "");
   }
+  if (!report.cores.empty()) print_rates(report, choice);
   std::printf("\noperation       encoding    rows  kernel\n");
   if (all) {
     for (const KernelInfo& kernel : all_kernels()) {
@@ -101,7 +194,8 @@ void print_text(const std::vector<Level>& levels, const KernelChoice& choice, bo
   }
 }
 
-void print_report(const std::vector<Level>& levels, const KernelChoice& choice) {
+void print_report(const std::vector<Level>& levels, const KernelChoice& choice,
+                  const CalibrationReport& report) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.cpu").member("version", int64_t{1});
   json.member("cores", int64_t{allowed_cores()});
@@ -119,7 +213,9 @@ void print_report(const std::vector<Level>& levels, const KernelChoice& choice) 
     if (c.rows_max != 0) json.member("rows_max", int64_t{c.rows_max});
     json.member("kernel", c.kernel->name).end_object();
   }
-  json.end_array().begin_array("kernels");
+  json.end_array();
+  if (!report.cores.empty()) write_rates(json, report, choice);
+  json.begin_array("kernels");
   for (const KernelInfo& kernel : all_kernels()) {
     json.begin_object().member("name", kernel.name).member("level", isa_level_name(kernel.level));
     json.member("usable", choice.levels.has(kernel.level)).end_object();
@@ -129,12 +225,19 @@ void print_report(const std::vector<Level>& levels, const KernelChoice& choice) 
 }
 
 Status cpu_command(const Options& options) {
-  MIDGE_ASSIGN_OR_RETURN(const KernelChoice choice, kernel_choice(options.run));
+  MIDGE_ASSIGN_OR_RETURN(KernelChoice choice, kernel_choice(options.run));
   const std::vector<Level> levels = levels_of_build(detect_isa_levels());
+  CalibrationReport report;
+  std::vector<TunedKernel> tuned;
+  if (calibrates(options.run)) {
+    MIDGE_ASSIGN_OR_RETURN(report, find_rates(options, choice.levels));
+    tuned = fastest_kernels(report.calibration, report.cores, choice.levels);
+    choice.tuned = tuned;
+  }
   if (options.run.json) {
-    print_report(levels, choice);
+    print_report(levels, choice, report);
   } else {
-    print_text(levels, choice, options.all);
+    print_text(levels, choice, report, options.all);
   }
   return Status();
 }
@@ -147,6 +250,12 @@ void add_cpu_command(CLI::App& app, Command* run) {
       app.add_subcommand("cpu", "Show instruction set levels and the kernels chosen for them");
   add_kernel_options(*command, options->run);
   command->add_flag("--all", options->all, "List every kernel that may be used");
+  command
+      ->add_flag("--calibrate", options->calibrate,
+                 "Measure the candidates on random weights now, and keep the rates")
+      ->excludes(command->get_option("--isa"))
+      ->excludes(command->get_option("--kernel"))
+      ->excludes(command->get_option("--no-calibration"));
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return cpu_command(*options); }; });
 }
