@@ -38,7 +38,11 @@ const KernelInfo* fastest(std::span<const Candidate> candidates) {
   const KernelInfo* chosen = nullptr;
   for (const Candidate& c : candidates) {
     if (c.rate < best * (1 - kRateNoise)) continue;
-    if (chosen == nullptr || c.kernel->level >= chosen->level) chosen = c.kernel;
+    // As select_kernel does.
+    const bool better = chosen == nullptr ||
+                        (c.kernel->level == chosen->level ? c.kernel->rows_max <= chosen->rows_max
+                                                          : c.kernel->level > chosen->level);
+    if (better) chosen = c.kernel;
   }
   return chosen;
 }

@@ -63,8 +63,8 @@ struct Calibration {
 bool is_measured(const Calibration& calibration, const CalibrationCase& c, int core_types,
                  const IsaLevels& levels);
 
-/// Rates closer than this are the same: the higher level, or later kernel, is taken then, so that
-/// noise does not make one choice today and another tomorrow.
+/// Rates closer than this are the same: what select_kernel takes without rates is taken then, so
+/// that noise does not make one choice today and another tomorrow.
 inline constexpr double kRateNoise = 0.03;
 
 /// The kernels with the greatest rates, summed over the cores, of the cases that were measured. The
