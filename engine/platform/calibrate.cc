@@ -44,6 +44,8 @@ constexpr int64_t kPrefillColumns = 4 * kPanelColumns;
 constexpr int64_t kReadBytes = 4 << 20;
 constexpr int64_t kReadPieceBytes = 64 << 10;
 constexpr int kReadPasses = 5;
+// After this, no more passes of a number of threads: other programs keep them apart.
+constexpr double kReadSeconds = 0.01;
 
 // Attention, from caches: a split of keys of the usual size.
 constexpr int64_t kAttnKeys = 512;
@@ -413,8 +415,11 @@ void measure_reads(const WorkerTeam& team, std::span<const PackedSample> weights
   for (int threads = 1; threads <= all;
        threads = threads < all ? std::min(2 * threads, all) : all + 1) {
     if (known.find_read(threads) != nullptr) continue;
+    const Clock::time_point start = Clock::now();
     double best = walk.read(team, threads);
-    for (int i = 1; i < kReadPasses; ++i) best = std::min(best, walk.read(team, threads));
+    for (int i = 1; i < kReadPasses && seconds_since(start) < kReadSeconds; ++i) {
+      best = std::min(best, walk.read(team, threads));
+    }
     calibration->reads.push_back(
         {threads, static_cast<int64_t>(static_cast<double>(threads * kReadBytes) / best)});
   }
