@@ -8,8 +8,11 @@ function(midge_compile_options target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
   # -ffp-contract=off: a multiply and an add are fused only where the source says so, because every
   # ISA must round alike (docs/architecture.md, "Numerics").
+  # -fno-trapping-math: nobody reads the floating-point exception flags; without it g++ makes no
+  # vectors of selections.
   target_compile_options(${target} PRIVATE
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -ffp-contract=off
+    -fno-trapping-math
     $<$<BOOL:${MIDGE_WERROR}>:-Werror>)
   if(MIDGE_SANITIZE)
     # Every report ends the program: a printed line would not fail a test.

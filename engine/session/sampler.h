@@ -69,14 +69,20 @@ class Sampler {
 
   void apply_allowed(const float* logits);
   void apply_penalties();
+  void find_maxima();
+  void scale_by_temperature();
   void keep_top_k();
   void keep_top_p();
   void keep_min_p();
   int32_t best() const;
-  int32_t draw(double uniform) const;
+  float maximum() const { return processed_[static_cast<size_t>(best())]; }
+  double total_weight(float maximum);
+  int32_t draw(double uniform);
   // The `count` best finite entries of processed_, in order, at the front of candidates_; returns
   // how many there are.
   size_t order_best(size_t count);
+  template <typename Removed>
+  void remove_if(const Removed& removed);
 
   struct Candidate {
     float logit;
@@ -91,6 +97,11 @@ class Sampler {
   std::vector<uint8_t> in_prompt_;
   std::vector<uint32_t> output_counts_;
   std::vector<float> processed_;
+  // By blocks of the vocabulary, so that what can't matter is passed over: the largest entry of
+  // processed_ in each, a copy to reorder, and the weight of all entries up to its end.
+  std::vector<float> maxima_;
+  std::vector<float> ordered_maxima_;
+  std::vector<double> weights_to_;
   std::vector<Candidate> candidates_;
 };
 

@@ -40,9 +40,9 @@ inline float exp_f32(float x) {
   const float scale_a = std::bit_cast<float>((half + 127) << 23);
   const float scale_b = std::bit_cast<float>((exponent - half + 127) << 23);
   const float result = p * scale_a * scale_b;
-  if (x < -87.33654f) return 0.0f;
-  if (x > 88.72283f) return __builtin_inff();
-  return x != x ? x : result;
+  const float below = x < -87.33654f ? 0.0f : result;
+  const float ends = x > 88.72283f ? __builtin_inff() : below;
+  return x != x ? x : ends;
 }
 
 }  // namespace midge::generic
