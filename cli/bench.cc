@@ -19,6 +19,7 @@ struct Options {
   bool prefill_only = false;
   int64_t tokens = 0;  ///< 0: a default of the mode
   int64_t rows = 1;
+  int64_t depth = 1;  ///< tokens in the cache before the first decode step
 };
 
 using Clock = std::chrono::steady_clock;
@@ -121,8 +122,8 @@ struct Report {
 };
 
 // Alternates passes over the weights and steps, so that both see the same machine.
-Status measure_decode(BenchRun& run, int64_t steps, int64_t rows, Report* report) {
-  MIDGE_RETURN_IF_ERROR(run.prefill(1));
+Status measure_decode(BenchRun& run, int64_t steps, const Options& options, Report* report) {
+  MIDGE_RETURN_IF_ERROR(run.prefill(options.depth));
   std::vector<double> reads;
   std::vector<double> decodes;
   std::vector<double> linears;
@@ -131,7 +132,7 @@ Status measure_decode(BenchRun& run, int64_t steps, int64_t rows, Report* report
     OpProfile profile;
     run.executor().set_profile(&profile);
     const Clock::time_point start = Clock::now();
-    MIDGE_RETURN_IF_ERROR(run.decode(rows));
+    MIDGE_RETURN_IF_ERROR(run.decode(options.rows));
     const double seconds = seconds_since(start);
     run.executor().set_profile(nullptr);
     if (i == 0) continue;  // pages and caches settle
@@ -166,7 +167,7 @@ Status run_once(const Options& options, BenchRun& run, Report* report) {
     report->prefill_tokens = options.tokens;
     return Status();
   }
-  MIDGE_RETURN_IF_ERROR(run.prefill(1));
+  MIDGE_RETURN_IF_ERROR(run.prefill(options.depth));
   const Clock::time_point start = Clock::now();
   for (int64_t i = 0; i < options.tokens; ++i) MIDGE_RETURN_IF_ERROR(run.decode(options.rows));
   report->decode_steps = options.tokens;
@@ -227,7 +228,8 @@ void print_json_report(const Options& options, const LoadedModel& loaded, const 
   json.begin_object().member("schema", "midge.bench").member("version", int64_t{1});
   json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
   json.member("isa", isa_level_name(loaded.executor->isa().top()));
-  json.member("rows", options.rows).member("packed_bytes", loaded.executor->packed_bytes());
+  json.member("rows", options.rows).member("depth", options.depth);
+  json.member("packed_bytes", loaded.executor->packed_bytes());
   json.member("decode_steps", report.decode_steps);
   json.member("decode_step_seconds", report.decode_seconds);
   json.member("decode_linear_seconds", report.linear_seconds);
@@ -247,15 +249,16 @@ Status bench_command(Options options) {
   const int64_t decode_steps = options.tokens > 0 ? options.tokens : 15;
   int64_t prefill_tokens = options.tokens > 0 && once ? options.tokens : 512;
   if (once && options.tokens == 0) options.tokens = options.prefill_only ? 512 : 15;
-  const int64_t decoded = 1 + (decode_steps + 1) * options.rows;
+  const int64_t decoded = options.depth + (decode_steps + 1) * options.rows;
   RunOptions run_options = options.run;
   run_options.needs_tokenizer = false;
   // Instructions of single runs are counted and subtracted from each other.
   if (once) run_options.calibrate = false;
   if (run_options.context_length == 0) {
-    run_options.context_length = options.prefill_only  ? options.tokens
-                                 : options.decode_only ? 1 + options.tokens * options.rows
-                                                       : std::max(decoded, prefill_tokens);
+    run_options.context_length = options.prefill_only ? options.tokens
+                                 : options.decode_only
+                                     ? options.depth + options.tokens * options.rows
+                                     : std::max(decoded, prefill_tokens);
   }
   MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(run_options));
   // A smaller context (--context, or the model's own) makes the prompt shorter.
@@ -268,7 +271,7 @@ Status bench_command(Options options) {
   if (once) {
     MIDGE_RETURN_IF_ERROR(run_once(options, run, &report));
   } else {
-    MIDGE_RETURN_IF_ERROR(measure_decode(run, decode_steps, options.rows, &report));
+    MIDGE_RETURN_IF_ERROR(measure_decode(run, decode_steps, options, &report));
     MIDGE_RETURN_IF_ERROR(loaded.session->truncate(0));
     MIDGE_RETURN_IF_ERROR(measure_prefill(run, prefill_tokens, &report));
   }
@@ -291,7 +294,8 @@ void add_bench_command(CLI::App& app, Command* run) {
   add_run_options(*command, options->run);
   CLI::Option* decode =
       command->add_flag("--decode-only", options->decode_only,
-                        "One run from a prompt of one token, no warm-up, nothing else measured");
+                        "One run after a prompt of --depth tokens, no warm-up, nothing else "
+                        "measured");
   command
       ->add_flag("--prefill-only", options->prefill_only,
                  "One prompt of --tokens tokens in one step, nothing else measured")
@@ -300,6 +304,9 @@ void add_bench_command(CLI::App& app, Command* run) {
       ->check(CLI::PositiveNumber);
   command->add_option("--rows", options->rows, "Tokens per decode step")
       ->check(CLI::Range(1, 512))
+      ->capture_default_str();
+  command->add_option("--depth", options->depth, "Tokens in the cache before the first decode step")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--batch", options->run.batch_rows, "Rows of one pass through the layers")
       ->check(CLI::Range(1, 4096))
