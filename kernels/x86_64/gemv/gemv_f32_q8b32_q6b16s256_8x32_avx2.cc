@@ -110,6 +110,7 @@ void gemv(const GemvArgs* args) {
     for (int64_t u = 0; u < units; ++u, ++unit) {
       x86::prefetch_stream(unit->scales);
       for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit->sub_scales[run]);
+      x86::request_lines(unit->sub_scales, sizeof(unit->sub_scales));
       UnitSums<kRows> products;
       avx2::clear_unit_sums<kRows>(products);
       for (int b = 0; b < 8; ++b) add_block<kRows>(*unit, b, 8 * u, sums, products);

@@ -132,6 +132,7 @@ void gemv(const GemvArgs* args) {
     for (int64_t u = 0; u < units; ++u, ++unit) {
       x86::prefetch_stream(unit->scales);
       for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit->sub_scales[run]);
+      x86::request_lines(unit->sub_scales, sizeof(unit->sub_scales));
       add_unit(*unit, 8 * u, sums);
     }
     avx512::store_sums(args, column, sums);

@@ -116,6 +116,7 @@ static inline void gemv_ms256_rows(const GemvArgs* args) {
     for (int64_t u = 0; u < units; ++u, ++unit) {
       x86::prefetch_stream(unit->scales);
       x86::prefetch_stream(unit->minimums);
+      x86::request_lines(unit->sub_scales, sizeof(unit->sub_scales));
       SubScales sub_scales;
       read_sub_scales(unit->sub_scales, &sub_scales);
       add_minimums(unit->minimums, sub_scales, 8 * u, sums);
