@@ -175,6 +175,16 @@ void write_rates(const std::string& cache_dir, IsaLevel winner) {
 TEST_P(Packed, CalibrationChangesKernelsAndNoBits) {
   const IsaLevels available = detect_isa_levels();
   const auto encoding = static_cast<size_t>(GetParam());
+  // Portable kernels are no candidates; of a single one nothing is measured.
+  int candidates = 0;
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    if (static_cast<IsaLevel>(i) == IsaLevel::kGeneric ||
+        !available.has(static_cast<IsaLevel>(i))) {
+      continue;
+    }
+    const KernelChoice only = {IsaLevels{1u << i}, ""};
+    candidates += select_kernel(Op::kGemv, GetParam(), only, kGemvRowsMax) != nullptr ? 1 : 0;
+  }
   for (const Checkpoint& checkpoint : checkpoints_) {
     const std::vector<int32_t> tokens = checkpoint.tokens();
     RunSetup setup = checkpoint.setup(GetParam());
@@ -206,7 +216,9 @@ TEST_P(Packed, CalibrationChangesKernelsAndNoBits) {
     Running run;
     test::open(setup, &run);
     if (HasFatalFailure()) return;
-    EXPECT_GT(run.executor->calibration().seconds, 0);
+    if (candidates > 1) {
+      EXPECT_GT(run.executor->calibration().seconds, 0);
+    }
     EXPECT_EQ(conversation(*run.session, tokens, 7, 3), expected);
   }
 }
