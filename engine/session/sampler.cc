@@ -124,8 +124,7 @@ void Sampler::scale_by_temperature() {
   for (float& logit : maxima_) logit /= temperature;  // division keeps the order
 }
 
-// Removes the entries for which removed(logit, id) holds. It holds for no better one than it holds
-// for.
+// Removes the entries for which removed(logit, id) holds.
 template <typename Removed>
 void Sampler::remove_if(const Removed& removed) {
   for (size_t b = 0; b < maxima_.size(); ++b) {
