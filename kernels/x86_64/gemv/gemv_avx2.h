@@ -2,8 +2,11 @@
 #pragma once
 
 #include "kernels/x86_64/avx2.h"
+#include "kernels/x86_64/gemv/gemv_units.h"
 
 namespace midge::avx2 {
+
+using x86::lhs_block;
 
 /// Tokens whose integer sums fit the registers together; more take a block's weights again, from
 /// the first cache level.
@@ -88,13 +91,13 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
         const __m256i weights_high = _mm256_xor_si256(shifted, sign_bits);
 #pragma GCC unroll 4
         for (int i = 0; i < count; ++i) {
-          const LhsBlock& block = reinterpret_cast<const LhsBlock*>(sums.lhs[first + i])[b];
+          const LhsBlock& block = lhs_block(sums.lhs[first + i], b);
           add_pairs_of_products(weights_low, weights_high, block.values + 4 * g, low[i], high[i]);
         }
       }
 #pragma GCC unroll 4
       for (int i = 0; i < count; ++i) {
-        const LhsBlock& block = reinterpret_cast<const LhsBlock*>(sums.lhs[first + i])[b];
+        const LhsBlock& block = lhs_block(sums.lhs[first + i], b);
         const __m256i correction = _mm256_set1_epi32(block.correction);
         const __m256 scale = _mm256_set1_ps(block.scale);
         __m256(&sum)[4] = sums.registers[first + i];

@@ -2,8 +2,11 @@
 #pragma once
 
 #include "kernels/x86_64/avx512.h"
+#include "kernels/x86_64/gemv/gemv_units.h"
 
 namespace midge::avx512 {
+
+using x86::lhs_block;
 
 /// The sums of kRows tokens with the 32 rows of a tile, and where the tokens' activations are.
 template <int kRows>
@@ -44,7 +47,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
   __m512i high[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
-    low[i] = _mm512_set1_epi32(reinterpret_cast<const LhsBlock*>(sums.lhs[i])[b].correction);
+    low[i] = _mm512_set1_epi32(lhs_block(sums.lhs[i], b).correction);
     high[i] = _mm512_slli_epi32(low[i], 4);
   }
 #pragma GCC unroll 8
@@ -55,7 +58,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
     const __m512i weights_high = _mm512_ternarylogic_epi32(line, low_nibbles, sign_bits, 0x9A);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
-      const LhsBlock& block = reinterpret_cast<const LhsBlock*>(sums.lhs[i])[b];
+      const LhsBlock& block = lhs_block(sums.lhs[i], b);
       const __m512i values = broadcast_group(block.values + 4 * g);
       low[i] = _mm512_dpbusd_epi32(low[i], weights_low, values);
       high[i] = _mm512_dpbusd_epi32(high[i], weights_high, values);
@@ -63,7 +66,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
-    const __m512 scale = _mm512_set1_ps(reinterpret_cast<const LhsBlock*>(sums.lhs[i])[b].scale);
+    const __m512 scale = _mm512_set1_ps(lhs_block(sums.lhs[i], b).scale);
     sums.low[i] = add_block(sums.low[i], low[i], scales.low, scale);
     sums.high[i] = add_block(sums.high[i], _mm512_srai_epi32(high[i], 4), scales.high, scale);
   }

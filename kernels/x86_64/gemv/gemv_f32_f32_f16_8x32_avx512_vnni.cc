@@ -35,16 +35,7 @@ void gemv(const GemvArgs* args) {
 }  // namespace
 
 void gemv_f32_f32_f16_8x32_avx512_vnni(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv<1>(args);
-    case 2: return gemv<2>(args);
-    case 3: return gemv<3>(args);
-    case 4: return gemv<4>(args);
-    case 5: return gemv<5>(args);
-    case 6: return gemv<6>(args);
-    case 7: return gemv<7>(args);
-    default: return gemv<8>(args);
-  }
+  x86::gemv_by_rows(args->m, [args]<int kRows>() { gemv<kRows>(args); });
 }
 
 }  // namespace midge

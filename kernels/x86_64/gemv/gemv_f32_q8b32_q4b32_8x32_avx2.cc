@@ -10,40 +10,12 @@
 #include "kernels/kernels.h"
 #include "kernels/x86_64/gemv/gemv_avx2.h"
 
-namespace midge {
-namespace {
-
-template <int kRows>
-void gemv(const GemvArgs* args) {
-  const int64_t units = (args->k + 31) / 32;
-  const auto* unit = static_cast<const UnitQ4B32*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
-    avx2::TileSums<kRows> sums;
-    avx2::clear_sums(args, sums);
-    for (int64_t b = 0; b < units; ++b, ++unit) {
-      x86::prefetch_stream(unit->scales);
-      const __m256 scales[4] = {avx2::load_f16(unit->scales), avx2::load_f16(unit->scales + 8),
-                                avx2::load_f16(unit->scales + 16),
-                                avx2::load_f16(unit->scales + 24)};
-      avx2::add_nibbles(unit->nibbles, b, scales, sums);
-    }
-    avx2::store_sums(args, column, sums);
-  }
+void midge::gemv_f32_q8b32_q4b32_8x32_avx2(const GemvArgs* args) {
+  x86::gemv_by_units<avx2::TileSums, UnitQ4B32, 32>(args, [](const UnitQ4B32& unit, int64_t b,
+                                                             auto& sums) {
+    x86::prefetch_stream(unit.scales);
+    const __m256 scales[4] = {avx2::load_f16(unit.scales), avx2::load_f16(unit.scales + 8),
+                              avx2::load_f16(unit.scales + 16), avx2::load_f16(unit.scales + 24)};
+    avx2::add_nibbles(unit.nibbles, b, scales, sums);
+  });
 }
-
-}  // namespace
-
-void gemv_f32_q8b32_q4b32_8x32_avx2(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv<1>(args);
-    case 2: return gemv<2>(args);
-    case 3: return gemv<3>(args);
-    case 4: return gemv<4>(args);
-    case 5: return gemv<5>(args);
-    case 6: return gemv<6>(args);
-    case 7: return gemv<7>(args);
-    default: return gemv<8>(args);
-  }
-}
-
-}  // namespace midge

@@ -10,37 +10,10 @@
 #include "kernels/kernels.h"
 #include "kernels/x86_64/gemv/gemv_avx512.h"
 
-namespace midge {
-namespace {
-
-template <int kRows>
-void gemv(const GemvArgs* args) {
-  const int64_t units = (args->k + 31) / 32;
-  const auto* unit = static_cast<const UnitQ4B32*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
-    avx512::TileSums<kRows> sums;
-    avx512::clear_sums(args, sums);
-    for (int64_t b = 0; b < units; ++b, ++unit) {
-      x86::prefetch_stream(unit->scales);
-      avx512::add_nibbles(unit->nibbles, b, avx512::load_f16(unit->scales), sums);
-    }
-    avx512::store_sums(args, column, sums);
-  }
+void midge::gemv_f32_q8b32_q4b32_8x32_avx512_vnni(const GemvArgs* args) {
+  x86::gemv_by_units<avx512::TileSums, UnitQ4B32, 32>(
+      args, [](const UnitQ4B32& unit, int64_t b, auto& sums) {
+        x86::prefetch_stream(unit.scales);
+        avx512::add_nibbles(unit.nibbles, b, avx512::load_f16(unit.scales), sums);
+      });
 }
-
-}  // namespace
-
-void gemv_f32_q8b32_q4b32_8x32_avx512_vnni(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv<1>(args);
-    case 2: return gemv<2>(args);
-    case 3: return gemv<3>(args);
-    case 4: return gemv<4>(args);
-    case 5: return gemv<5>(args);
-    case 6: return gemv<6>(args);
-    case 7: return gemv<7>(args);
-    default: return gemv<8>(args);
-  }
-}
-
-}  // namespace midge

@@ -8,54 +8,27 @@
 #include "kernels/kernels.h"
 #include "kernels/x86_64/gemv/gemv_avx2.h"
 
-namespace midge {
-namespace {
-
-template <int kRows>
-void gemv(const GemvArgs* args) {
-  const int64_t units = (args->k + 255) / 256;
-  const __m256i nibble = _mm256_set1_epi32(15);
-  const auto* unit = static_cast<const UnitQ4B32S256*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
-    avx2::TileSums<kRows> sums;
-    avx2::clear_sums(args, sums);
-    for (int64_t u = 0; u < units; ++u, ++unit) {
-      x86::prefetch_stream(unit->scales);
-      x86::prefetch_stream(unit->sub_scales[0]);
-      x86::prefetch_stream(unit->sub_scales[4]);
-      for (int64_t b = 0; b < 8; ++b) {
-        __m256 scales[4];
+void midge::gemv_f32_q8b32_q4b32s256_8x32_avx2(const GemvArgs* args) {
+  x86::gemv_by_units<avx2::TileSums, UnitQ4B32S256, 256>(
+      args, [](const UnitQ4B32S256& unit, int64_t u, auto& sums) {
+        const __m256i nibble = _mm256_set1_epi32(15);
+        x86::prefetch_stream(unit.scales);
+        x86::prefetch_stream(unit.sub_scales[0]);
+        x86::prefetch_stream(unit.sub_scales[4]);
+        for (int64_t b = 0; b < 8; ++b) {
+          __m256 scales[4];
 #pragma GCC unroll 2
-        for (int half = 0; half < 2; ++half) {
-          const __m256i sub_scales = _mm256_cvtepu8_epi32(
-              _mm_loadl_epi64(reinterpret_cast<const __m128i*>(unit->sub_scales[b] + 8 * half)));
-          const __m256i low = _mm256_and_si256(sub_scales, nibble);
-          const __m256i high = _mm256_srli_epi32(sub_scales, 4);
-          scales[half] =
-              _mm256_mul_ps(avx2::load_f16(unit->scales + 8 * half), _mm256_cvtepi32_ps(low));
-          scales[2 + half] =
-              _mm256_mul_ps(avx2::load_f16(unit->scales + 16 + 8 * half), _mm256_cvtepi32_ps(high));
+          for (int half = 0; half < 2; ++half) {
+            const __m256i sub_scales = _mm256_cvtepu8_epi32(
+                _mm_loadl_epi64(reinterpret_cast<const __m128i*>(unit.sub_scales[b] + 8 * half)));
+            const __m256i low = _mm256_and_si256(sub_scales, nibble);
+            const __m256i high = _mm256_srli_epi32(sub_scales, 4);
+            scales[half] =
+                _mm256_mul_ps(avx2::load_f16(unit.scales + 8 * half), _mm256_cvtepi32_ps(low));
+            scales[2 + half] = _mm256_mul_ps(avx2::load_f16(unit.scales + 16 + 8 * half),
+                                             _mm256_cvtepi32_ps(high));
+          }
+          avx2::add_nibbles(unit.nibbles[b], 8 * u + b, scales, sums);
         }
-        avx2::add_nibbles(unit->nibbles[b], 8 * u + b, scales, sums);
-      }
-    }
-    avx2::store_sums(args, column, sums);
-  }
+      });
 }
-
-}  // namespace
-
-void gemv_f32_q8b32_q4b32s256_8x32_avx2(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv<1>(args);
-    case 2: return gemv<2>(args);
-    case 3: return gemv<3>(args);
-    case 4: return gemv<4>(args);
-    case 5: return gemv<5>(args);
-    case 6: return gemv<6>(args);
-    case 7: return gemv<7>(args);
-    default: return gemv<8>(args);
-  }
-}
-
-}  // namespace midge

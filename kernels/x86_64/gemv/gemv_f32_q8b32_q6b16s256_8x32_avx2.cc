@@ -101,38 +101,22 @@ __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, 
 }
 
 template <int kRows>
-void gemv(const GemvArgs* args) {
-  const int64_t units = (args->k + 255) / 256;
-  const auto* unit = static_cast<const UnitQ6B16S256*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
-    TileSums<kRows> sums;
-    avx2::clear_sums(args, sums);
-    for (int64_t u = 0; u < units; ++u, ++unit) {
-      x86::prefetch_stream(unit->scales);
-      for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit->sub_scales[run]);
-      x86::request_lines(unit->sub_scales, sizeof(unit->sub_scales));
-      UnitSums<kRows> products;
-      avx2::clear_unit_sums<kRows>(products);
-      for (int b = 0; b < 8; ++b) add_block<kRows>(*unit, b, 8 * u, sums, products);
-      avx2::add_unit_sums<kRows>(unit->scales, products, sums);
-    }
-    avx2::store_sums(args, column, sums);
-  }
+__attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, int64_t first,
+                                                    TileSums<kRows>& sums) {
+  x86::prefetch_stream(unit.scales);
+  for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit.sub_scales[run]);
+  x86::request_lines(unit.sub_scales, sizeof(unit.sub_scales));
+  UnitSums<kRows> products;
+  avx2::clear_unit_sums<kRows>(products);
+  for (int b = 0; b < 8; ++b) add_block<kRows>(unit, b, first, sums, products);
+  avx2::add_unit_sums<kRows>(unit.scales, products, sums);
 }
 
 }  // namespace
 
 void gemv_f32_q8b32_q6b16s256_8x32_avx2(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv<1>(args);
-    case 2: return gemv<2>(args);
-    case 3: return gemv<3>(args);
-    case 4: return gemv<4>(args);
-    case 5: return gemv<5>(args);
-    case 6: return gemv<6>(args);
-    case 7: return gemv<7>(args);
-    default: return gemv<8>(args);
-  }
+  x86::gemv_by_units<TileSums, UnitQ6B16S256, 256>(
+      args, [](const UnitQ6B16S256& unit, int64_t u, auto& sums) { add_unit(unit, 8 * u, sums); });
 }
 
 }  // namespace midge

@@ -15,12 +15,9 @@
 namespace midge {
 namespace {
 
+using avx512::lhs_block;
 using avx512::TileSums;
 using avx512::Weights;
-
-const LhsBlock* lhs_of(const char* row, int64_t first) {
-  return reinterpret_cast<const LhsBlock*>(row) + first;
-}
 
 // The sums of values 0..15 (lower 16 bits) and 16..31 of 8 blocks.
 void run_sums(const LhsBlock* blocks, int32_t sums[8]) {
@@ -70,12 +67,15 @@ __attribute__((always_inline)) inline void add_run(const UnitQ6B16S256::Group* g
 template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, int64_t first,
                                                     TileSums<kRows>& sums) {
+  x86::prefetch_stream(unit.scales);
+  for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit.sub_scales[run]);
+  x86::request_lines(unit.sub_scales, sizeof(unit.sub_scales));
   alignas(16) int32_t activations[kRows][8];
   __m512 low[kRows];
   __m512 high[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
-    run_sums(lhs_of(sums.lhs[i], first), activations[i]);
+    run_sums(&lhs_block(sums.lhs[i], first), activations[i]);
     low[i] = high[i] = _mm512_setzero_ps();
   }
   for (int b = 0; b < 8; ++b) {
@@ -91,7 +91,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
     __m512i integers_low[kRows];
     __m512i integers_high[kRows];
 #pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) values[i] = lhs_of(sums.lhs[i], first + b)->values;
+    for (int i = 0; i < kRows; ++i) values[i] = lhs_block(sums.lhs[i], first + b).values;
     add_run<kRows>(unit.groups[b], values, dots_low, dots_high);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
@@ -105,7 +105,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
     add_run<kRows>(unit.groups[b] + 2, values, dots_low, dots_high);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
-      const __m512 scale = _mm512_set1_ps(lhs_of(sums.lhs[i], first + b)->scale);
+      const __m512 scale = _mm512_set1_ps(lhs_block(sums.lhs[i], first + b).scale);
       integers_low[i] =
           _mm512_add_epi32(integers_low[i], _mm512_mullo_epi32(dots_low[i], second_low));
       integers_high[i] =
@@ -122,36 +122,11 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
   }
 }
 
-template <int kRows>
-void gemv(const GemvArgs* args) {
-  const int64_t units = (args->k + 255) / 256;
-  const auto* unit = static_cast<const UnitQ6B16S256*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
-    TileSums<kRows> sums;
-    avx512::clear_sums(args, sums);
-    for (int64_t u = 0; u < units; ++u, ++unit) {
-      x86::prefetch_stream(unit->scales);
-      for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit->sub_scales[run]);
-      x86::request_lines(unit->sub_scales, sizeof(unit->sub_scales));
-      add_unit(*unit, 8 * u, sums);
-    }
-    avx512::store_sums(args, column, sums);
-  }
-}
-
 }  // namespace
 
 void gemv_f32_q8b32_q6b16s256_8x32_avx512_vnni(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv<1>(args);
-    case 2: return gemv<2>(args);
-    case 3: return gemv<3>(args);
-    case 4: return gemv<4>(args);
-    case 5: return gemv<5>(args);
-    case 6: return gemv<6>(args);
-    case 7: return gemv<7>(args);
-    default: return gemv<8>(args);
-  }
+  x86::gemv_by_units<TileSums, UnitQ6B16S256, 256>(
+      args, [](const UnitQ6B16S256& unit, int64_t u, auto& sums) { add_unit(unit, 8 * u, sums); });
 }
 
 }  // namespace midge

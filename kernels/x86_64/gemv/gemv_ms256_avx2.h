@@ -105,44 +105,30 @@ __attribute__((always_inline)) static inline void add_block(const Unit& unit, in
   }
 }
 
-/// q = 0..kWeightMax.
+/// A unit that meets blocks first..first + 7; q = 0..kWeightMax.
 template <int kRows, int kWeightMax, typename Unit>
-static inline void gemv_ms256_rows(const GemvArgs* args) {
-  const int64_t units = (args->k + 255) / 256;
-  const auto* unit = static_cast<const Unit*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
-    TileSums<kRows> sums;
-    clear_sums(args, sums);
-    for (int64_t u = 0; u < units; ++u, ++unit) {
-      x86::prefetch_stream(unit->scales);
-      x86::prefetch_stream(unit->minimums);
-      x86::request_lines(unit->sub_scales, sizeof(unit->sub_scales));
-      SubScales sub_scales;
-      read_sub_scales(unit->sub_scales, &sub_scales);
-      add_minimums(unit->minimums, sub_scales, 8 * u, sums);
-      UnitSums<kRows> products;
-      clear_unit_sums<kRows>(products);
-      for (int b = 0; b < 8; ++b) {
-        add_block<kRows, kWeightMax>(*unit, b, sub_scales.scales[b], 8 * u, sums, products);
-      }
-      add_unit_sums<kRows>(unit->scales, products, sums);
-    }
-    store_sums(args, column, sums);
+__attribute__((always_inline)) static inline void add_unit(const Unit& unit, int64_t first,
+                                                           TileSums<kRows>& sums) {
+  x86::prefetch_stream(unit.scales);
+  x86::prefetch_stream(unit.minimums);
+  x86::request_lines(unit.sub_scales, sizeof(unit.sub_scales));
+  SubScales sub_scales;
+  read_sub_scales(unit.sub_scales, &sub_scales);
+  add_minimums(unit.minimums, sub_scales, first, sums);
+  UnitSums<kRows> products;
+  clear_unit_sums<kRows>(products);
+  for (int b = 0; b < 8; ++b) {
+    add_block<kRows, kWeightMax>(unit, b, sub_scales.scales[b], first, sums, products);
   }
+  add_unit_sums<kRows>(unit.scales, products, sums);
 }
 
 template <int kWeightMax, typename Unit>
 static inline void gemv_ms256(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv_ms256_rows<1, kWeightMax, Unit>(args);
-    case 2: return gemv_ms256_rows<2, kWeightMax, Unit>(args);
-    case 3: return gemv_ms256_rows<3, kWeightMax, Unit>(args);
-    case 4: return gemv_ms256_rows<4, kWeightMax, Unit>(args);
-    case 5: return gemv_ms256_rows<5, kWeightMax, Unit>(args);
-    case 6: return gemv_ms256_rows<6, kWeightMax, Unit>(args);
-    case 7: return gemv_ms256_rows<7, kWeightMax, Unit>(args);
-    default: return gemv_ms256_rows<8, kWeightMax, Unit>(args);
-  }
+  x86::gemv_by_units<TileSums, Unit, 256>(
+      args, []<int kRows>(const Unit& unit, int64_t u, TileSums<kRows>& sums) {
+        add_unit<kRows, kWeightMax>(unit, 8 * u, sums);
+      });
 }
 
 }  // namespace midge::avx2

@@ -7,10 +7,6 @@
 
 namespace midge::avx512 {
 
-static inline const LhsBlock& lhs_block(const char* row, int64_t block) {
-  return reinterpret_cast<const LhsBlock*>(row)[block];
-}
-
 /// The term of the minimums of a unit that meets blocks first..first + 7.
 template <int kRows>
 __attribute__((always_inline)) static inline void add_minimums(const uint16_t* minimums,
@@ -86,38 +82,23 @@ __attribute__((always_inline)) static inline void add_products(const Unit& unit,
   }
 }
 
+/// A unit that meets blocks first..first + 7.
 template <int kRows, typename Unit>
-static inline void gemv_ms256_rows(const GemvArgs* args) {
-  const int64_t units = (args->k + 255) / 256;
-  const auto* unit = static_cast<const Unit*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
-    TileSums<kRows> sums;
-    clear_sums(args, sums);
-    for (int64_t u = 0; u < units; ++u, ++unit) {
-      x86::prefetch_stream(unit->scales);
-      x86::prefetch_stream(unit->minimums);
-      x86::request_lines(unit->sub_scales, sizeof(unit->sub_scales));
-      SubScales sub_scales;
-      read_sub_scales(unit->sub_scales, &sub_scales);
-      add_minimums(unit->minimums, sub_scales, 8 * u, sums);
-      add_products(*unit, sub_scales, 8 * u, sums);
-    }
-    store_sums(args, column, sums);
-  }
+__attribute__((always_inline)) static inline void add_unit(const Unit& unit, int64_t first,
+                                                           TileSums<kRows>& sums) {
+  x86::prefetch_stream(unit.scales);
+  x86::prefetch_stream(unit.minimums);
+  x86::request_lines(unit.sub_scales, sizeof(unit.sub_scales));
+  SubScales sub_scales;
+  read_sub_scales(unit.sub_scales, &sub_scales);
+  add_minimums(unit.minimums, sub_scales, first, sums);
+  add_products(unit, sub_scales, first, sums);
 }
 
 template <typename Unit>
 static inline void gemv_ms256(const GemvArgs* args) {
-  switch (args->m) {
-    case 1: return gemv_ms256_rows<1, Unit>(args);
-    case 2: return gemv_ms256_rows<2, Unit>(args);
-    case 3: return gemv_ms256_rows<3, Unit>(args);
-    case 4: return gemv_ms256_rows<4, Unit>(args);
-    case 5: return gemv_ms256_rows<5, Unit>(args);
-    case 6: return gemv_ms256_rows<6, Unit>(args);
-    case 7: return gemv_ms256_rows<7, Unit>(args);
-    default: return gemv_ms256_rows<8, Unit>(args);
-  }
+  x86::gemv_by_units<TileSums, Unit, 256>(
+      args, [](const Unit& unit, int64_t u, auto& sums) { add_unit(unit, 8 * u, sums); });
 }
 
 }  // namespace midge::avx512

@@ -7,10 +7,6 @@
 
 namespace midge::avx2 {
 
-static inline const LhsBlock& lhs_block(const char* row, int64_t block) {
-  return reinterpret_cast<const LhsBlock*>(row)[block];
-}
-
 /// The integer scales of 8 rows, each for both pairs of columns of its lane.
 static inline __m256i pair_factors(const int8_t* factors) {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(factors));
