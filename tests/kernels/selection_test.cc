@@ -63,6 +63,8 @@ constexpr Selection kSelections[] = {
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 8, "gemv_f32_q8b32_q4b32_8x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ5B32MS256, 1, "gemv_f32_q8b32_q5b32ms256_8x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ6B16S256, 1, "gemv_f32_q8b32_q6b16s256_8x32_neon_dot"},
+    {"Cortex-A510", Op::kGemv, Encoding::kQ4B32, 4, "gemv_f32_q8b32_q4b32_8x32_neon_i8mm"},
+    {"Cortex-A510", Op::kGemv, Encoding::kQ8B32, 4, "gemv_f32_q8b32_q8b32_8x32_neon_dot"},
 #else
     {"Haswell", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_avx2"},
     {"Haswell", Op::kGemv, Encoding::kQ4B32MS256, 1, "gemv_f32_q8b32_q4b32ms256_8x32_avx2"},
