@@ -109,6 +109,7 @@ midge_gemv_q6b16s256_1x32_neon_add:
         mov     to_next_block, #12
         start_masks
 1:
+        request_head 9
         add     packed, unit, #64
         add     lines, unit, #576
         mov     blocks, #8

@@ -99,6 +99,7 @@ midge_gemv_q6b16s256_1x32_neon_dot_add:
         mov     lhs_block, #40
         start_masks
 1:
+        request_head 9
         add     packed, unit, #64
         add     lines, unit, #576
         mov     blocks, #8
@@ -200,6 +201,7 @@ integers .req x14    // the block's sums of integer scale * dot product of the n
         movi    v10.16b, #0x0f
         movi    v11.16b, #0x33
 1:
+        request_head 9
         mov     half, #0
 2:
         add     unit_scales, unit, half, lsl #1
