@@ -1,10 +1,13 @@
-// The error of exp_f32 over its range.
+// The error of exp_f32 over its range, and its bits in the kernels that take shortcuts.
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "kernels/generic/exp_f32.h"
+#include "tests/harness/kernel_harness.h"
 
 namespace midge::generic {
 namespace {
@@ -50,6 +53,40 @@ TEST(Exp, Ends) {
   EXPECT_TRUE(std::isnan(exp_f32(std::numeric_limits<float>::quiet_NaN())));
   EXPECT_TRUE(std::isfinite(exp_f32(88.72283f)));
   EXPECT_GT(exp_f32(-87.33654f), 0.0f);
+}
+
+// Every `step`th float from bits `first` on, with both signs.
+std::vector<float> gates(uint32_t first, uint32_t last, uint32_t step) {
+  std::vector<float> values;
+  for (uint32_t bits = first; bits < last; bits += step) {
+    values.push_back(std::bit_cast<float>(bits));
+    values.push_back(std::bit_cast<float>(bits | 0x80000000u));
+  }
+  return values;
+}
+
+// silu_mul kernels may know that 1 + exp_f32(x) hides some of exp_f32.
+TEST(Exp, SiluMulHasItsBits) {
+  const uint32_t step = kStep * 63 + 1;
+  std::vector<float> gate = gates(0, 0x7F800001u, step);
+  // All from 88.7 to 89.1, where the exponential overflows.
+  const std::vector<float> ends = gates(0x42B16666u, 0x42B23333u, 1);
+  gate.insert(gate.end(), ends.begin(), ends.end());
+  const std::vector<float> up(gate.size(), 1.0f);
+  std::vector<float> expected(gate.size());
+  std::vector<float> out(gate.size());
+  for (size_t i = 0; i < gate.size(); ++i) expected[i] = gate[i] / (1.0f + exp_f32(-gate[i]));
+  for (const KernelInfo& kernel : all_kernels()) {
+    if (kernel.op != Op::kSiluMul || !test::can_run(kernel)) continue;
+    const SiluMulArgs args = {static_cast<int64_t>(gate.size()), gate.data(), up.data(),
+                              out.data()};
+    reinterpret_cast<SiluMulFunction>(kernel.function)(&args);
+    for (size_t i = 0; i < gate.size(); ++i) {
+      ASSERT_TRUE(std::bit_cast<uint32_t>(out[i]) == std::bit_cast<uint32_t>(expected[i]) ||
+                  (std::isnan(out[i]) && std::isnan(expected[i])))
+          << kernel.name << ' ' << gate[i] << ": " << out[i] << ", not " << expected[i];
+    }
+  }
 }
 
 }  // namespace

@@ -1,6 +1,16 @@
-// out = gate / (1 + exp(-gate)) * up, four at a time. kernels/generic/exp_f32.h has the derivation
-// of every constant; the operations here are the same ones in the same order, so the bits are too.
-// Bound by the SIMD pipes; in-order cores wait for each step of the polynomial.
+// out = gate / (1 + exp(-gate)) * up, eight at a time, with the bits of exp_f32 in
+// kernels/generic/exp_f32.h, which has the derivation of its constants. What it does for the ends
+// of the range is left out where the quotient does not show it:
+//   - x = -gate is kept above -80 instead of -88, and small results are not made zero: 1 + exp(x)
+//     is 1 below -17.4.
+//   - 2^n goes in two factors 2^(n - 1) and 2, as n is -115 at least. Adding up overflows to
+//     infinity where exp_f32 selects it (tests/kernels/exp_test.cc).
+//   - A NaN is what the division makes of gate.
+// Negated operands give negated results, so gate need not be negated: r is that of exp_f32 with the
+// other sign, and its products are subtracted.
+//
+// Per 8 numbers 67 instructions, of which two divisions. Bound by the SIMD pipes; in-order cores
+// wait for each step of the polynomial, two vectors at a time halve that.
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"
@@ -8,52 +18,46 @@
 namespace midge {
 namespace {
 
-inline float32x4_t exp_f32x4(float32x4_t x) {
-  const float32x4_t round = vdupq_n_f32(0x1.8p23f);
-  // fmax and fmin keep a NaN, for which the last selection is meant.
-  const float32x4_t clamped = vminq_f32(vmaxq_f32(x, vdupq_n_f32(-88.0f)), vdupq_n_f32(89.0f));
-  const float32x4_t shifted = vaddq_f32(vmulq_n_f32(clamped, 0x1.715476p+0f), round);
-  const float32x4_t n = vsubq_f32(shifted, round);
-  const float32x4_t r =
-      vsubq_f32(vsubq_f32(clamped, vmulq_n_f32(n, 0x1.62e4p-1f)), vmulq_n_f32(n, 0x1.7f7d1cp-20f));
-  float32x4_t p = vdupq_n_f32(1.0f / 5040.0f);
-  p = vaddq_f32(vmulq_f32(p, r), vdupq_n_f32(1.0f / 720.0f));
-  p = vaddq_f32(vmulq_f32(p, r), vdupq_n_f32(1.0f / 120.0f));
-  p = vaddq_f32(vmulq_f32(p, r), vdupq_n_f32(1.0f / 24.0f));
-  p = vaddq_f32(vmulq_f32(p, r), vdupq_n_f32(1.0f / 6.0f));
-  p = vaddq_f32(vmulq_f32(p, r), vdupq_n_f32(0.5f));
-  p = vaddq_f32(vmulq_f32(p, vmulq_f32(r, r)), r);
-  p = vaddq_f32(p, vdupq_n_f32(1.0f));
-  const int32x4_t exponent =
-      vsubq_s32(vreinterpretq_s32_f32(shifted), vreinterpretq_s32_f32(round));
-  const int32x4_t half = vshrq_n_s32(exponent, 1);
-  const int32x4_t bias = vdupq_n_s32(127);
-  const float32x4_t scale_a = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23));
-  const float32x4_t scale_b =
-      vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vsubq_s32(exponent, half), bias), 23));
-  float32x4_t result = vmulq_f32(vmulq_f32(p, scale_a), scale_b);
-  const uint32x4_t is_small = vcltq_f32(x, vdupq_n_f32(-87.33654f));
-  const uint32x4_t is_large = vcgtq_f32(x, vdupq_n_f32(88.72283f));
-  result = vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(result), is_small));
-  result = vbslq_f32(is_large, vdupq_n_f32(__builtin_inff()), result);
-  return vbslq_f32(vceqq_f32(x, x), result, x);
-}
-
 inline float32x4_t silu_mul(float32x4_t gate, float32x4_t up) {
-  const float32x4_t denominator = vaddq_f32(vdupq_n_f32(1.0f), exp_f32x4(vnegq_f32(gate)));
+  // 126 more than in exp_f32 leaves the exponent field of 2^(n - 1) in the low bits.
+  const float32x4_t round = vdupq_n_f32(0x1.8p23f + 126.0f);
+  const float32x4_t clamped = vminq_f32(vmaxq_f32(gate, vdupq_n_f32(-89.0f)), vdupq_n_f32(80.0f));
+  const float32x4_t shifted = vaddq_f32(vmulq_f32(clamped, vdupq_n_f32(-0x1.715476p+0f)), round);
+  const float32x4_t n = vsubq_f32(shifted, round);
+  const float32x4_t r = vaddq_f32(vaddq_f32(clamped, vmulq_f32(n, vdupq_n_f32(0x1.62e4p-1f))),
+                                  vmulq_f32(n, vdupq_n_f32(0x1.7f7d1cp-20f)));
+  float32x4_t p = vdupq_n_f32(1.0f / 5040.0f);
+  p = vsubq_f32(vdupq_n_f32(1.0f / 720.0f), vmulq_f32(p, r));
+  p = vsubq_f32(vdupq_n_f32(1.0f / 120.0f), vmulq_f32(p, r));
+  p = vsubq_f32(vdupq_n_f32(1.0f / 24.0f), vmulq_f32(p, r));
+  p = vsubq_f32(vdupq_n_f32(1.0f / 6.0f), vmulq_f32(p, r));
+  p = vsubq_f32(vdupq_n_f32(0.5f), vmulq_f32(p, r));
+  p = vsubq_f32(vmulq_f32(p, vmulq_f32(r, r)), r);
+  p = vaddq_f32(p, vdupq_n_f32(1.0f));
+  const float32x4_t half_scale =
+      vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23));
+  const float32x4_t half = vmulq_f32(p, half_scale);
+  const float32x4_t denominator = vaddq_f32(vdupq_n_f32(1.0f), vaddq_f32(half, half));
   return vmulq_f32(vdivq_f32(gate, denominator), up);
 }
 
 }  // namespace
 
 void silu_mul_f32_f32_neon(const SiluMulArgs* args) {
+  const int64_t n = args->n;
+  const float* gate = args->gate;
+  const float* up = args->up;
+  float* out = args->out;
   int64_t i = 0;
-  for (; i + 4 <= args->n; i += 4) {
-    vst1q_f32(args->out + i, silu_mul(vld1q_f32(args->gate + i), vld1q_f32(args->up + i)));
+  for (; i + 8 <= n; i += 8) {
+    const float32x4_t first = silu_mul(vld1q_f32(gate + i), vld1q_f32(up + i));
+    const float32x4_t second = silu_mul(vld1q_f32(gate + i + 4), vld1q_f32(up + i + 4));
+    vst1q_f32(out + i, first);
+    vst1q_f32(out + i + 4, second);
   }
-  for (; i < args->n; ++i) {
-    const float32x4_t result = silu_mul(vdupq_n_f32(args->gate[i]), vdupq_n_f32(args->up[i]));
-    args->out[i] = vgetq_lane_f32(result, 0);
+  for (; i < n; ++i) {
+    const float32x4_t result = silu_mul(vdupq_n_f32(gate[i]), vdupq_n_f32(up[i]));
+    out[i] = vgetq_lane_f32(result, 0);
   }
 }
 
