@@ -30,6 +30,8 @@ inline void multiply_unit(const int8_t* lhs, const int8_t* panel, float32x4_t lh
     int8x16_t rows[4];
     for (int j = 0; j < 4; ++j) rows[j] = vld1q_s8(panel + i + 16 * j);
     for (int t = 0; t < 4; ++t) {
+      // No instruction: g++ 12 would load all four tokens ahead and keep sums on the stack.
+      if (t == 2) asm volatile("" : : : "memory");
       const int8x16_t token = vld1q_s8(lhs + i + 16 * t);
       int16x8_t products[4];
       for (int j = 0; j < 4; ++j) {

@@ -72,8 +72,10 @@ static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[
 /// 16 columns of a quad of rows: q (in the order of the packed unit) to the panel.
 template <typename Order>
 static inline void store_values(uint8x16_t q[4], const int16_t* a, const int16_t* c, int8_t* to) {
-  const int16x4_t a_rows = vld1_s16(a);
-  const int16x4_t c_rows = vld1_s16(c);
+  int16x4_t a_rows = vld1_s16(a);
+  int16x4_t c_rows = vld1_s16(c);
+  // No instruction: g++ 12 would load the lanes one by one into general registers and spill them.
+  asm("" : "+w"(a_rows), "+w"(c_rows));
   Order::arrange(q);
   int8x16_t values[4];
   for (int i = 0; i < 4; ++i) {
