@@ -133,18 +133,19 @@ struct SmmlaOrder : OctetOrder {
 
   /// Two tables of 32.
   struct Tables {
-    int8x16x2_t even;  // rows 0, 1
-    int8x16x2_t odd;   // rows 2, 3
+    int8x16_t row_0, row_1, row_2, row_3;
 
     static inline uint8x16_t rows() {
       return uint8x16_t{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
     }
     inline int8x16_t at(uint8x16_t index, int i) const {
-      return i % 2 == 0 ? vqtbl2q_s8(even, index) : vqtbl2q_s8(odd, index);
+      return i % 2 == 0 ? vqtbl2q_s8({row_0, row_1}, index) : vqtbl2q_s8({row_2, row_3}, index);
     }
     inline void set(int8x16_t a, int8x16_t b, int8x16_t c, int8x16_t d) {
-      even = {a, b};
-      odd = {c, d};
+      row_0 = a;
+      row_1 = b;
+      row_2 = c;
+      row_3 = d;
     }
     inline int8x16_t low(uint8x16_t bytes, int i) const {
       return at(vsliq_n_u8(bytes, rows(), 4), i);
