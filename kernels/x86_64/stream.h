@@ -20,12 +20,13 @@ static inline void prefetch_stream(const void* line) {
   }
 }
 
-/// Asks for the lines at `first`, in order. For the head of a unit, parts of which are read later
-/// between its other lines: a line that is jumped over in the stream and read on the way costs the
-/// hardware prefetchers their thread (docs/tuning-log.md).
-static inline void request_lines(const void* first, int64_t bytes) {
-  const char* line = static_cast<const char*>(first);
-  for (int64_t at = 0; at < bytes; at += 64) asm volatile("prefetcht0 (%0)" : : "r"(line + at));
+/// Asks for the lines from `first` up to `end`, in order. For the head of a unit, parts of which
+/// are read later between its other lines: a line that is jumped over in the stream and read on the
+/// way costs the hardware prefetchers their thread (docs/tuning-log.md).
+static inline void request_lines(const void* first, const void* end) {
+  for (const char* line = static_cast<const char*>(first); line < end; line += 64) {
+    asm volatile("prefetcht0 (%0)" : : "r"(line));
+  }
 }
 
 }  // namespace midge::x86

@@ -69,7 +69,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
                                                     TileSums<kRows>& sums) {
   x86::prefetch_stream(unit.scales);
   for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit.sub_scales[run]);
-  x86::request_lines(unit.sub_scales, sizeof(unit.sub_scales));
+  x86::request_lines(&unit, unit.groups);
   alignas(16) int32_t activations[kRows][8];
   __m512 low[kRows];
   __m512 high[kRows];

@@ -111,7 +111,7 @@ __attribute__((always_inline)) static inline void add_unit(const Unit& unit, int
                                                            TileSums<kRows>& sums) {
   x86::prefetch_stream(unit.scales);
   x86::prefetch_stream(unit.minimums);
-  x86::request_lines(unit.sub_scales, sizeof(unit.sub_scales));
+  x86::request_lines(&unit, unit.blocks);
   SubScales sub_scales;
   read_sub_scales(unit.sub_scales, &sub_scales);
   add_minimums(unit.minimums, sub_scales, first, sums);
