@@ -12,8 +12,8 @@ const KernelInfo kKernels[] = {
 };
 #undef MIDGE_KERNEL
 
-constexpr const char* kIsaLevelNames[kIsaLevelCount] = {"generic",   "neon", "neon_dot",
-                                                        "neon_i8mm", "avx2", "avx512_vnni"};
+constexpr const char* kIsaLevelNames[kIsaLevelCount] = {
+    "generic", "neon", "neon_dot", "neon_i8mm", "avx2", "avx512_vnni", "amx"};
 
 constexpr PanelShape kPanelShapes[kIsaLevelCount] = {
     {1, kPanelColumns},  // generic
@@ -22,6 +22,7 @@ constexpr PanelShape kPanelShapes[kIsaLevelCount] = {
     {8, 8},              // neon_i8mm: smmla takes 8 columns of 2 tokens
     {1, kPanelColumns},  // avx2: activations are broadcast from where they lie
     {1, kPanelColumns},  // avx512_vnni
+    {1, kPanelColumns},  // amx: rows of a tile are read wherever they lie
 };
 
 template <typename Function>

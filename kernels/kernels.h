@@ -19,8 +19,9 @@ enum class IsaLevel : uint8_t {
   kNeonI8mm,    ///< and smmla, usdot (Armv8.6 I8MM)
   kAvx2,        ///< x86-64: AVX2, FMA, F16C
   kAvx512Vnni,  ///< and AVX-512 F, BW, DQ, VL, VNNI
+  kAmx,         ///< and AMX with int8, for prefill
 };
-inline constexpr int kIsaLevelCount = 6;
+inline constexpr int kIsaLevelCount = 7;
 
 /// "generic", "neon_dot" ... as in kernel names.
 const char* isa_level_name(IsaLevel level);

@@ -5,6 +5,10 @@
 #elif defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace midge {
 namespace {
@@ -27,11 +31,31 @@ constexpr int kLeaf7EbxAvx512Dq = 17;
 constexpr int kLeaf7EbxAvx512Bw = 30;
 constexpr int kLeaf7EbxAvx512Vl = 31;
 constexpr int kLeaf7EcxAvx512Vnni = 11;
-// XCR0: xmm and ymm; mask registers, upper halves of zmm0-15, zmm16-31.
+constexpr int kLeaf7EdxAmxTile = 24;
+constexpr int kLeaf7EdxAmxInt8 = 25;
+// XCR0: xmm and ymm; mask registers, upper halves of zmm0-15, zmm16-31; shapes and data of tiles.
 constexpr uint64_t kXcr0Avx = 0x06;
 constexpr uint64_t kXcr0Avx512 = 0xE6;
+constexpr uint64_t kXcr0Amx = 0x60000;
+
+// The instructions, and registers that the system can save.
+bool has_amx(const X86Words& words) {
+  return bit(words.leaf7_edx, kLeaf7EdxAmxTile) && bit(words.leaf7_edx, kLeaf7EdxAmxInt8) &&
+         (words.xcr0 & kXcr0Amx) == kXcr0Amx;
+}
 
 #if defined(__x86_64__)
+bool request_tile_permission() {
+#if defined(__linux__)
+  // Linux, Documentation/arch/x86/xstate.rst. Spelt out, because older headers lack them.
+  constexpr int kArchReqXcompPerm = 0x1023;
+  constexpr int kXfeatureXtiledata = 18;
+  return ::syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0;
+#else
+  return false;
+#endif
+}
+
 X86Words read_x86_words() {
   X86Words words = {};
   unsigned eax = 0;
@@ -42,11 +66,13 @@ X86Words read_x86_words() {
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
     words.leaf7_ebx = ebx;
     words.leaf7_ecx = ecx;
+    words.leaf7_edx = edx;
   }
   if (bit(words.leaf1_ecx, kLeaf1EcxOsxsave)) {
     __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
     words.xcr0 = uint64_t{edx} << 32 | eax;
   }
+  words.tile_permission = has_amx(words) && request_tile_permission();
   return words;
 }
 #endif
@@ -77,6 +103,8 @@ IsaLevels x86_64_isa_levels(const X86Words& words) {
     return levels;
   }
   levels.add(IsaLevel::kAvx512Vnni);
+  if (!has_amx(words) || !words.tile_permission) return levels;
+  levels.add(IsaLevel::kAmx);
   return levels;
 }
 

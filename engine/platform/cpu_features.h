@@ -17,6 +17,9 @@ struct X86Words {
   uint32_t leaf7_ebx;  ///< CPUID leaf 7, sub-leaf 0; zeros where the core has no leaf 7
   uint32_t leaf7_ecx;
   uint64_t xcr0;  ///< registers that the operating system saves; 0 without OSXSAVE
+  uint32_t leaf7_edx = 0;
+  /// Linux lets the process use the data of tiles, which it saves on request only.
+  bool tile_permission = false;
 };
 
 /// The levels of an x86-64 core: a level needs its instructions and an operating system that saves
@@ -24,7 +27,8 @@ struct X86Words {
 IsaLevels x86_64_isa_levels(const X86Words& words);
 
 /// The levels of this machine; generic alone where nothing else is known. Asks the system each
-/// time.
+/// time. On a core with AMX this asks Linux for the permission to use tiles, which holds for all
+/// threads of the process from then on and makes the least size of an alternate signal stack grow.
 IsaLevels detect_isa_levels();
 
 }  // namespace midge

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/platform/cpu_features.h"
+#include "tests/harness/amx_emulation.h"
 
 extern "C" uint64_t midge_call_checked(void (*function)(), const void* args, int64_t vector_bytes);
 
@@ -50,6 +51,7 @@ bool install_handlers() {
   action.sa_sigaction = handle;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (const int signal : kSignals) ::sigaction(signal, &action, nullptr);
+  reinstall_amx_emulation();
   return true;
 }
 
@@ -76,6 +78,7 @@ CallOutcome call_checked(void (*function)(), const void* args) {
   CallOutcome outcome;
   uint64_t changed = 0;
   outcome.signal = call_or_signal(function, args, bytes, &changed);
+  const bool keeps_tiles = release_tiles();
   if (outcome.signal != 0) {
     outcome.fault_address = fault_address;
     return outcome;
@@ -85,6 +88,7 @@ CallOutcome call_checked(void (*function)(), const void* args) {
     if (!outcome.registers.empty()) outcome.registers += ' ';
     outcome.registers += kRegisterNames[i];
   }
+  if (keeps_tiles) outcome.registers += outcome.registers.empty() ? "tiles" : " tiles";
   return outcome;
 }
 

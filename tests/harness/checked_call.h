@@ -7,7 +7,8 @@ namespace midge::test {
 
 /// What became of a call.
 struct CallOutcome {
-  std::string registers;                ///< names of the registers that were not preserved
+  /// Names of the registers that were not preserved; of tiles that were not released.
+  std::string registers;
   int signal = 0;                       ///< that ended the call; 0: it returned
   const void* fault_address = nullptr;  ///< of that signal
 };

@@ -88,7 +88,8 @@ std::string expected_level_names() {
   if (!has_all({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"})) {
     return "generic avx2";
   }
-  return "generic avx2 avx512_vnni";
+  if (!has_all({"amx_tile", "amx_int8"})) return "generic avx2 avx512_vnni";
+  return "generic avx2 avx512_vnni amx";
 #else
   return "generic";
 #endif

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "engine/platform/cpu_features.h"
+#include "tests/harness/amx_emulation.h"
 #include "tests/harness/checked_call.h"
 #include "tests/harness/test_data.h"
 
@@ -231,7 +231,7 @@ std::string KernelCall::describe(const void* address) const {
 }
 
 bool can_run(const KernelInfo& kernel) {
-  static const IsaLevels levels = detect_isa_levels();
+  static const IsaLevels levels = levels_with_emulation();
   return levels.has(kernel.level);
 }
 

@@ -118,7 +118,7 @@ class KernelCall {
   std::vector<Operand> operands_;
 };
 
-/// Whether this machine may run the kernel.
+/// Whether this machine may run the kernel, by emulation (amx_emulation.h) if need be.
 bool can_run(const KernelInfo& kernel);
 
 /// The scalar specification of a kernel.

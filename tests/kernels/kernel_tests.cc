@@ -1,7 +1,11 @@
 // One test per registered kernel, Kernels.<name>:
 //   kernels_test --gtest_filter='Kernels.gemv_*_neon_dot'
+#include <cinttypes>
+#include <cstdio>
+
 #include <gtest/gtest.h>
 
+#include "tests/harness/amx_emulation.h"
 #include "tests/kernels/kernel_bodies.h"
 
 namespace midge::test {
@@ -15,9 +19,15 @@ class KernelTest : public ::testing::Test {
     if (!can_run(kernel_)) {
       GTEST_SKIP() << "this machine lacks " << isa_level_name(kernel_.level);
     }
+    const int64_t emulated_before = emulated_instructions();
     Failures failures;
     check_kernel(kernel_, &failures);
     EXPECT_TRUE(failures.none()) << failures.text();
+    const int64_t emulated = emulated_instructions() - emulated_before;
+    if (emulated > 0) {
+      std::printf("[ emulated ] %" PRId64 " instructions on tiles, which this machine lacks\n",
+                  emulated);
+    }
   }
 
  private:

@@ -154,6 +154,8 @@ void check_pairs(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel,
   const int64_t tokens = panel_shape(gemm_kernel.level).tokens;
   std::vector<int64_t> rows;
   for (const int64_t count : {1, 2, 3, 4, 5, 7}) rows.push_back(count * tokens);
+  // Around the tiles of kernels that take any number.
+  if (tokens == 1) rows.insert(rows.end(), {8, 9, 15, 16, 17, 31, 32, 33, 48, 50, 64, 65, 97});
   for (const DataSort sort : kDataSorts) {
     check_pair(unpack_kernel, gemm_kernel, kPanelColumns, sort, rows, failures);
     for (const int64_t k : {1, 31, 32, 40, 64, 96, 160, 224, 255}) {

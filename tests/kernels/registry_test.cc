@@ -42,7 +42,7 @@ TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
       "silu_mul|add)";
   const std::string grammar = "^" + op + "(_" + type +
                               "){1,3}(_[0-9]+x[0-9]+)?_(generic|neon|neon_dot|neon_i8mm|avx2|"
-                              "avx512_vnni)$";
+                              "avx512_vnni|amx)$";
   regex_t compiled;
   ASSERT_EQ(::regcomp(&compiled, grammar.c_str(), REG_EXTENDED | REG_NOSUB), 0);
   EXPECT_NE(::regexec(&compiled, "gemm_f32_f32_q5_1x1_generic", 0, nullptr, 0), 0);

@@ -31,7 +31,9 @@ std::vector<Cpu> cpus() {
   return {{"nothing", {}},
           {"Haswell", x86_64_isa_levels({0x7FFAFBFF, 0x000027AB, 0, 0x07})},
           {"Skylake-X", x86_64_isa_levels({0x7FFEFBFF, 0xD39FFFFB, 0x00000008, 0x2FF})},
-          {"Zen 4", x86_64_isa_levels({0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x2E7})}};
+          {"Zen 4", x86_64_isa_levels({0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x2E7})},
+          {"Sapphire Rapids",
+           x86_64_isa_levels({0x7FFEFBFF, 0xF3BFB7EF, 0xFB417FFE, 0x602E7, 0xFFDD4432, true})}};
 #endif
 }
 
@@ -77,6 +79,14 @@ constexpr Selection kSelections[] = {
     {"Zen 4", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx512_vnni"},
     {"Zen 4", Op::kUnpack, Encoding::kQ8B32, 1, "unpack_q8s256_q8b32_avx512_vnni"},
     {"Zen 4", Op::kGemmPanel, Encoding::kF32, 1, "gemm_panel_f32_q8s256_q8s256_8x32_avx512_vnni"},
+    {"Sapphire Rapids", Op::kGemmPanel, Encoding::kF32, 1,
+     "gemm_panel_f32_q8s256_q8s256_32x32_amx"},
+    {"Sapphire Rapids", Op::kQuantizePanel, Encoding::kF32, 1, "quantize_panel_q8s256_f32_amx"},
+    {"Sapphire Rapids", Op::kUnpack, Encoding::kQ6B16S256, 1, "unpack_q8s256_q6b16s256_amx"},
+    {"Sapphire Rapids", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
+    {"Sapphire Rapids", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx512_vnni"},
+    {"Sapphire Rapids", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_avx512_vnni"},
+    {"Sapphire Rapids", Op::kRmsnorm, Encoding::kF32, 1, "rmsnorm_f32_f32_avx2"},
 #endif
 };
 
@@ -131,7 +141,7 @@ TEST(Selection, UpTo) {
   EXPECT_FALSE(arm.up_to(IsaLevel::kNeonDot).has(IsaLevel::kNeonI8mm));
   EXPECT_EQ(arm.up_to(IsaLevel::kGeneric).top(), IsaLevel::kGeneric);
   EXPECT_EQ(IsaLevels{}.up_to(IsaLevel::kAvx512Vnni).top(), IsaLevel::kGeneric);
-  EXPECT_EQ(all_levels().up_to(IsaLevel::kAvx512Vnni).bits, all_levels().bits);
+  EXPECT_EQ(all_levels().up_to(IsaLevel::kAmx).bits, all_levels().bits);
 }
 
 TEST(Selection, LevelNames) {

@@ -1,36 +1,6 @@
-// 32 rows x 256 columns of UnitQ8B32 as a panel [64 groups of 4 columns][32 rows][4] of value +
-// 128; the rounding is that of kernels/generic/panel/panel.h. 10 instructions per 64 weights.
-#include "kernels/generic/panel/panel.h"
 #include "kernels/kernels.h"
 #include "kernels/x86_64/panel/unpack_avx512.h"
 
 void midge::unpack_q8s256_q8b32_avx512_vnni(const UnpackArgs* args) {
-  const auto* units = static_cast<const UnitQ8B32*>(args->rhs);
-  const int64_t blocks = (args->k + 31) / 32;
-  __m512 max_low = _mm512_setzero_ps();
-  __m512 max_high = _mm512_setzero_ps();
-  for (int64_t b = 0; b < blocks; ++b) {
-    const avx512::RowPair scales = avx512::load_f16(units[b].scales);
-    max_low = _mm512_max_ps(max_low, _mm512_abs_ps(scales.low));
-    max_high = _mm512_max_ps(max_high, _mm512_abs_ps(scales.high));
-  }
-  const __m512 unit = _mm512_set1_ps(generic::kQ8Unit);
-  _mm512_storeu_ps(args->scales, _mm512_mul_ps(max_low, unit));
-  _mm512_storeu_ps(args->scales + 16, _mm512_mul_ps(max_high, unit));
-  const __m512 factor_low = avx512::multiplier_factor(max_low, generic::kQ8MultiplierMax);
-  const __m512 factor_high = avx512::multiplier_factor(max_high, generic::kQ8MultiplierMax);
-
-  for (int64_t b = 0; b < blocks; ++b) {
-    const avx512::RowPair scales = avx512::load_f16(units[b].scales);
-    const __m512i multipliers_low = avx512::row_multipliers(scales.low, factor_low);
-    const __m512i multipliers_high = avx512::row_multipliers(scales.high, factor_high);
-    int8_t* panel = args->panel + b * 32 * kTileRows;
-    for (int g = 0; g < 8; ++g, panel += 128) {
-      const __m512i low = avx512::load_stream(units[b].values[g][0]);
-      const __m512i high = avx512::load_stream(units[b].values[g][1]);
-      _mm512_store_si512(panel, avx512::multiply_q15(low, multipliers_low));
-      _mm512_store_si512(panel + 64, avx512::multiply_q15(high, multipliers_high));
-    }
-  }
-  avx512::clear_blocks(args->panel, blocks);
+  avx512::unpack_q8b32<avx512::kVnniOffset>(args);
 }

@@ -1,10 +1,10 @@
-// What the unpacking kernels of units with integer scales of runs of columns share: the rounding of
-// kernels/generic/panel/unpack_s256.h.
+// Panels, as in unpack_avx512.h, of units with integer scales of runs of columns; the rounding is
+// that of kernels/generic/panel/unpack_s256.h.
 //
-// A panel byte, value + 128, is the high byte of a * q + c in 16 bits, c = 0x8080 - b.
+// A panel byte is the high byte of a * q + c in 16 bits, c = 256 * kOffset + 0x80 - b.
 #pragma once
 
-#include "kernels/generic/panel/panel_constants.h"
+#include "kernels/x86_64/panel/unpack_avx512.h"
 #include "kernels/x86_64/units_s256_avx512.h"
 
 namespace midge::avx512 {
@@ -35,12 +35,13 @@ struct RunIntegers {
 static inline __m512i twice(__m512i lanes) {
   return _mm512_mask_blend_epi16(0xAAAAAAAAu, lanes, _mm512_slli_epi32(lanes, 16));
 }
-template <int kWeightMin>
+template <int kOffset, int kWeightMin>
 static inline RunIntegers run_integers(const RunScales& run, __m512 factor) {
   const __m512i a = twice(_mm512_cvtps_epi32(_mm512_mul_ps(run.scales, factor)));
   const __m512i b = twice(_mm512_cvtps_epi32(_mm512_mul_ps(run.minimums, factor)));
   const __m512i offset = _mm512_mullo_epi16(a, _mm512_set1_epi16(kWeightMin));
-  const __m512i c = _mm512_sub_epi16(_mm512_set1_epi16(static_cast<int16_t>(0x8080)), b);
+  constexpr auto kStart = static_cast<int16_t>(256 * kOffset + 0x80);
+  const __m512i c = _mm512_sub_epi16(_mm512_set1_epi16(kStart), b);
   return {a, _mm512_add_epi16(c, offset)};
 }
 
@@ -71,8 +72,8 @@ static inline RunScales load_run(const Unit& unit, const SubScales& sub_scales, 
           _mm512_mul_ps(minimums, _mm512_cvtepi32_ps(load_u8(sub_scales.minimums[half][run])))};
 }
 
-/// q4b32ms256 and q5b32ms256, q = 0..kWeightMax.
-template <int kWeightMax, typename Unit>
+/// q4b32ms256 and q5b32ms256, q = 0..kWeightMax: 11 and 15 instructions and 1 store per 64 weights.
+template <int kOffset, int kWeightMax, typename Unit>
 static inline void unpack_ms256(const UnpackArgs* args) {
   const auto& unit = *static_cast<const Unit*>(args->rhs);
   SubScales sub_scales;
@@ -87,13 +88,47 @@ static inline void unpack_ms256(const UnpackArgs* args) {
   }
   int8_t* panel = args->panel;
   for (int b = 0; b < 8; ++b) {
-    const RunIntegers low = run_integers<0>(load_run(unit, sub_scales, b, 0), factors[0]);
-    const RunIntegers high = run_integers<0>(load_run(unit, sub_scales, b, 1), factors[1]);
+    const RunIntegers low = run_integers<kOffset, 0>(load_run(unit, sub_scales, b, 0), factors[0]);
+    const RunIntegers high = run_integers<kOffset, 0>(load_run(unit, sub_scales, b, 1), factors[1]);
 #pragma GCC unroll 8
     for (int g = 0; g < 8; ++g, panel += 128) {
       const Weights weights = load_weights(unit.blocks[b], g);
       _mm512_store_si512(panel, panel_bytes(weights.low, low));
       _mm512_store_si512(panel + 64, panel_bytes(weights.high, high));
+    }
+  }
+}
+
+/// The run of q6b16s256, of rows 16 * half.. of a tile.
+static inline RunScales load_run(const UnitQ6B16S256& unit, int run, int half) {
+  const RowPair scales = load_f16(unit.scales);
+  const __m512 factors = _mm512_cvtepi32_ps(load_i8(unit.sub_scales[run] + 16 * half));
+  return {_mm512_mul_ps(half == 0 ? scales.low : scales.high, factors), _mm512_setzero_ps()};
+}
+
+/// 13 instructions and 1 store per 64 weights.
+template <int kOffset>
+static inline void unpack_q6b16s256(const UnpackArgs* args) {
+  const auto& unit = *static_cast<const UnitQ6B16S256*>(args->rhs);
+  __m512 factors[2];
+  for (int half = 0; half < 2; ++half) {
+    __m512 largest = _mm512_setzero_ps();
+    for (int run = 0; run < 16; ++run) {
+      largest = max_magnitude<-32, 31>(load_run(unit, run, half), largest);
+    }
+    factors[half] = finish_scales(largest, args->scales + 16 * half);
+  }
+  int8_t* panel = args->panel;
+  for (int run = 0; run < 16; ++run) {
+    const RunIntegers low = run_integers<kOffset, -32>(load_run(unit, run, 0), factors[0]);
+    const RunIntegers high = run_integers<kOffset, -32>(load_run(unit, run, 1), factors[1]);
+    for (int p = 0; p < 2; ++p, panel += 256) {
+      Weights lines[2];
+      load_weights(unit.groups[run / 2][run % 2 * 2 + p], lines);
+      _mm512_store_si512(panel, panel_bytes(lines[0].low, low));
+      _mm512_store_si512(panel + 64, panel_bytes(lines[0].high, high));
+      _mm512_store_si512(panel + 128, panel_bytes(lines[1].low, low));
+      _mm512_store_si512(panel + 192, panel_bytes(lines[1].high, high));
     }
   }
 }
