@@ -30,59 +30,74 @@ constexpr int64_t kSteps = kPanelColumns / kTileBytes;
 constexpr int64_t kPanelStride = kTileRows * 4;
 constexpr int64_t kSumsStride = kTileRows * 4;
 
-// Sums of tokens first.. ; those from `next` to `end` - 1 are still to be added to acc.
-struct Sums {
-  alignas(64) int32_t values[kTokensMax][kTileRows];
-  int64_t first;
-  int64_t next;
-  int64_t end;
+// Sums that tiles left in memory and that are still to be added to acc.
+struct Pending {
+  const int32_t (*sums)[kTileRows];
+  const float* lhs_scales;
+  float (*acc)[kTileRows];
+  int64_t tokens;
 };
 
-void add_tokens(const GemmPanelArgs* args, int64_t count, Sums* sums) {
-  const __m512 scales_low = _mm512_loadu_ps(args->panel_scales);
-  const __m512 scales_high = _mm512_loadu_ps(args->panel_scales + 16);
-  const int64_t end = sums->end - sums->next < count ? sums->end : sums->next + count;
-  for (; sums->next < end; ++sums->next) {
-    const int32_t* integers = sums->values[sums->next - sums->first];
-    float* acc = args->acc + sums->next * kTileRows;
-    const __m512 scale = _mm512_set1_ps(args->lhs_scales[sums->next]);
-    const __m512 low = args->first ? _mm512_setzero_ps() : _mm512_load_ps(acc);
-    const __m512 high = args->first ? _mm512_setzero_ps() : _mm512_load_ps(acc + 16);
-    _mm512_store_ps(acc, avx512::add_block(low, _mm512_load_si512(integers), scales_low, scale));
-    _mm512_store_ps(acc + 16,
-                    avx512::add_block(high, _mm512_load_si512(integers + 16), scales_high, scale));
+// Adds the sums of `count` tokens, or of those that are left.
+template <bool kFirst>
+__attribute__((always_inline)) static inline void add_tokens(avx512::RowPair panel_scales,
+                                                             int64_t count, Pending* pending) {
+  Pending p = *pending;
+  for (const int64_t end = p.tokens < count ? 0 : p.tokens - count; p.tokens > end; --p.tokens) {
+    float* acc = *p.acc++;
+    const int32_t* sums = *p.sums++;
+    const __m512 scale = _mm512_set1_ps(*p.lhs_scales++);
+    const __m512 low = kFirst ? _mm512_setzero_ps() : _mm512_load_ps(acc);
+    const __m512 high = kFirst ? _mm512_setzero_ps() : _mm512_load_ps(acc + 16);
+    const __m512i sum_low = _mm512_load_si512(sums);
+    const __m512i sum_high = _mm512_load_si512(sums + 16);
+    _mm512_store_ps(acc, avx512::add_block(low, sum_low, panel_scales.low, scale));
+    _mm512_store_ps(acc + 16, avx512::add_block(high, sum_high, panel_scales.high, scale));
   }
+  *pending = p;
 }
 
-// Adds what is left of *sums, then leaves there the dot products of tokens first.. and first +
-// second.. .
-void multiply(const GemmPanelArgs* args, int64_t first, int64_t second, Sums* sums) {
-  const int8_t* lhs_0 = args->lhs + first * kPanelColumns;
-  const int8_t* lhs_1 = lhs_0 + second * kPanelColumns;
-  const int8_t* panel = args->panel;
-  amx::zero<0>();
-  amx::zero<1>();
-  amx::zero<2>();
-  amx::zero<3>();
+template <bool kFirst>
+static inline void multiply(const GemmPanelArgs* args, int64_t tokens, int64_t tile_tokens) {
+  alignas(64) int32_t sums[kTokensMax][kTileRows];
+  const avx512::RowPair panel_scales = {_mm512_loadu_ps(args->panel_scales),
+                                        _mm512_loadu_ps(args->panel_scales + 16)};
+  const int64_t m = args->m;
+  const int8_t* const lhs = args->lhs;
+  const int8_t* const panel = args->panel;
+  const float* const lhs_scales = args->lhs_scales;
+  auto* const acc = reinterpret_cast<float(*)[kTileRows]>(args->acc);
+  const int64_t second = tokens - tile_tokens;
+  Pending pending = {sums, lhs_scales, acc, 0};
+  for (int64_t done = 0; done < m;) {
+    const int64_t first = done + tokens <= m ? done : m - tokens;
+    const int8_t* lhs_0 = lhs + first * kPanelColumns;
+    const int8_t* lhs_1 = lhs_0 + second * kPanelColumns;
+    amx::zero<0>();
+    amx::zero<1>();
+    amx::zero<2>();
+    amx::zero<3>();
 #pragma GCC unroll 4
-  for (int64_t step = 0; step < kSteps; ++step) {
-    amx::load<4>(lhs_0, kPanelColumns);
-    amx::load<6>(panel, kPanelStride);
-    amx::multiply<0, 4, 6>();
-    amx::load<7>(panel + kTileBytes, kPanelStride);
-    amx::multiply<1, 4, 7>();
-    amx::load<5>(lhs_1, kPanelColumns);
-    amx::multiply<2, 5, 6>();
-    amx::multiply<3, 5, 7>();
-    add_tokens(args, kTokensMax / kSteps, sums);
-    lhs_0 += kTileBytes;
-    lhs_1 += kTileBytes;
-    panel += kTileBytes / 4 * kPanelStride;
+    for (int64_t step = 0; step < kSteps; ++step) {
+      const int8_t* rhs = panel + step * (kTileBytes / 4 * kPanelStride);
+      amx::load<4>(lhs_0 + step * kTileBytes, kPanelColumns);
+      amx::load<6>(rhs, kPanelStride);
+      amx::multiply<0, 4, 6>();
+      amx::load<7>(rhs + kTileBytes, kPanelStride);
+      amx::multiply<1, 4, 7>();
+      amx::load<5>(lhs_1 + step * kTileBytes, kPanelColumns);
+      amx::multiply<2, 5, 6>();
+      amx::multiply<3, 5, 7>();
+      add_tokens<kFirst>(panel_scales, kTokensMax / kSteps, &pending);
+    }
+    amx::store<0>(sums[0], kSumsStride);
+    amx::store<1>(sums[0] + 16, kSumsStride);
+    amx::store<2>(sums[second], kSumsStride);
+    amx::store<3>(sums[second] + 16, kSumsStride);
+    pending = {sums + (done - first), lhs_scales + done, acc + done, first + tokens - done};
+    done = first + tokens;
   }
-  amx::store<0>(sums->values[0], kSumsStride);
-  amx::store<1>(sums->values[0] + 16, kSumsStride);
-  amx::store<2>(sums->values[second], kSumsStride);
-  amx::store<3>(sums->values[second] + 16, kSumsStride);
+  add_tokens<kFirst>(panel_scales, kTokensMax, &pending);
 }
 
 }  // namespace
@@ -97,17 +112,12 @@ void gemm_panel_f32_q8s256_q8s256_32x32_amx(const GemmPanelArgs* args) {
     config.rows[tile] = static_cast<uint8_t>(tile < 6 ? tile_tokens : 16);
   }
   amx::configure(config);
-  Sums sums;
-  sums.first = sums.next = sums.end = 0;
-  for (int64_t done = 0; done < args->m; done = sums.end) {
-    const int64_t first = done + tokens <= args->m ? done : args->m - tokens;
-    multiply(args, first, tokens - tile_tokens, &sums);
-    sums.first = first;
-    sums.next = done;
-    sums.end = first + tokens;
+  if (args->first) {
+    multiply<true>(args, tokens, tile_tokens);
+  } else {
+    multiply<false>(args, tokens, tile_tokens);
   }
   amx::release();
-  add_tokens(args, tokens, &sums);
 }
 
 }  // namespace midge
