@@ -1,4 +1,5 @@
 #include "bench/peak_loop.h"
+#include "kernels/x86_64/amx.h"
 
 namespace midge::bench {
 namespace {
@@ -40,9 +41,28 @@ void run_avx2(int64_t iterations) {
                      "xmm9", "xmm10", "xmm11");
 }
 
+// A product of whole tiles takes 16 cycles and its sums are there after 52 (Intel's optimization
+// manual): four tiles of sums.
+void run_amx(int64_t iterations) {
+  amx::TileConfig config;
+  for (int tile = 0; tile < 8; ++tile) {
+    config.row_bytes[tile] = 64;
+    config.rows[tile] = 16;
+  }
+  amx::configure(config);
+  for (int64_t i = 0; i < iterations; ++i) {
+    amx::multiply<0, 4, 6>();
+    amx::multiply<1, 4, 7>();
+    amx::multiply<2, 5, 6>();
+    amx::multiply<3, 5, 7>();
+  }
+  amx::release();
+}
+
 }  // namespace
 
 PeakLoop peak_loop(IsaLevel level) {
+  if (level == IsaLevel::kAmx) return {run_amx, 4 * 16 * 16 * 64};
   if (level == IsaLevel::kAvx512Vnni) return {run_avx512_vnni, 12 * 64};
   if (level == IsaLevel::kAvx2) return {run_avx2, 6 * 32};
   return {nullptr, 0};

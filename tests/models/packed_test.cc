@@ -8,6 +8,7 @@
 #include "engine/platform/calibration_file.h"
 #include "engine/platform/cpu_features.h"
 #include "models/registry.h"
+#include "tests/harness/amx_emulation.h"
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/running.h"
 
@@ -135,7 +136,7 @@ TEST_P(Packed, BitsDoNotDependOnThreadsOrBatchRows) {
 }
 
 TEST_P(Packed, EveryIsaLevelGivesTheBitsOfGeneric) {
-  const IsaLevels available = detect_isa_levels();
+  const IsaLevels available = test::levels_with_emulation();
   for (const Checkpoint& checkpoint : checkpoints_) {
     const std::vector<int32_t> tokens = checkpoint.tokens();
     std::vector<float> expected;
