@@ -26,10 +26,9 @@ TEST(Levels, ThoseOfThisMachineRun) {
     }
     if (count > 0) {
       std::printf("[ levels   ] %-11s %3d kernels%s\n", name.c_str(), count,
-                  should_run ? ""
-                  : is_emulated
-                      ? ", run in part by the harness: this machine lacks its instructions"
-                      : ", not run: this machine lacks it");
+                  should_run    ? ""
+                  : is_emulated ? ", instructions on tiles emulated: this machine lacks them"
+                                : ", not run: this machine lacks it");
     }
   }
 }

@@ -62,6 +62,7 @@ static inline void multiply(const GemmPanelArgs* args, int64_t tokens, int64_t t
   alignas(64) int32_t sums[kTokensMax][kTileRows];
   const avx512::RowPair panel_scales = {_mm512_loadu_ps(args->panel_scales),
                                         _mm512_loadu_ps(args->panel_scales + 16)};
+  // Copies, because what is stored in acc could be *args for all that the compiler knows.
   const int64_t m = args->m;
   const int8_t* const lhs = args->lhs;
   const int8_t* const panel = args->panel;
