@@ -41,9 +41,11 @@ static inline float quantize_block(const float* in, int64_t count, int8_t* out, 
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i), _mm512_cvtepi32_epi8(rounded));
     total = _mm512_add_epi32(total, rounded);
   }
-  // Every element still carries the bits of the rounding constant.
-  *sum = static_cast<int32_t>(static_cast<uint32_t>(_mm512_reduce_add_epi32(total)) -
-                              16u * kRegisters * x86::kRoundBits);
+  // Every element still carries the bits of the rounding constant, which a sum of all would
+  // overflow with.
+  constexpr uint32_t kBits = kRegisters * x86::kRoundBits;
+  total = _mm512_sub_epi32(total, _mm512_set1_epi32(static_cast<int32_t>(kBits)));
+  *sum = _mm512_reduce_add_epi32(total);
   return s.scale;
 }
 
