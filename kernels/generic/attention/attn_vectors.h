@@ -74,6 +74,16 @@ struct Kernel {
     float maximum;
   };
 
+  // Asks for the next kBytes at `*ahead`, if it is not null. The second cache level holds enough
+  // requests to cover memory's latency, the first one does not.
+  template <int64_t kBytes>
+  MIDGE_INLINE void prefetch(const uint8_t** ahead) {
+    if (*ahead == nullptr) return;
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(*ahead + i, 0, 2);
+    *ahead += kBytes;
+  }
+
   // A set during a step.
   struct Set {
     const AttnArgs* args;
@@ -82,6 +92,8 @@ struct Kernel {
     int64_t step;
     alignas(64) float scores[Isa::kSet][kAttnStep];  // then weights
     KeyRange seen[Isa::kSet];
+    bool is_first;         // of the step's sets, so that it meets keys and values first
+    const uint8_t* ahead;  // what to prefetch next, or null
   };
 
   // sums[queries][vectors] += number i of factors(query) x vectors at `cache`, which lie `stride`
@@ -123,17 +135,19 @@ struct Kernel {
   }
 
   // sums[queries][vectors] += the sum over r = 0..rows - 1 of numbers(query)[r] times row r of the
-  // cache, in order of r.
+  // cache, in order of r. Prefetches as many bytes as it reads.
   template <int kQueries, int kVectors, int kGroup, typename Numbers>
   MIDGE_INLINE void add_rows(const uint8_t* cache, int64_t row_stride, int64_t group_stride,
-                             int64_t rows, const Numbers& numbers, V (&sums)[kQueries][kVectors]) {
+                             int64_t rows, const Numbers& numbers, const uint8_t** ahead,
+                             V (&sums)[kQueries][kVectors]) {
     const auto add_row = [&]<int i>(const auto& factors_of) {
       add_products<kQueries, kVectors, kGroup, i>(cache, group_stride, factors_of, sums);
       cache += row_stride;
     };
     int64_t r = 0;
-    if constexpr (Isa::kFactors == 4) {
-      for (; r + 4 <= rows; r += 4) {
+    for (; r + 4 <= rows; r += 4) {
+      prefetch<4 * kVectors * kWidth * Isa::kCacheBytes>(ahead);
+      if constexpr (Isa::kFactors == 4) {
         Factors factors[kQueries];
 #pragma GCC unroll 16
         for (int j = 0; j < kQueries; ++j) factors[j] = Isa::load_factors(numbers(j) + r);
@@ -142,6 +156,11 @@ struct Kernel {
         add_row.template operator()<1>(factors_of);
         add_row.template operator()<2>(factors_of);
         add_row.template operator()<3>(factors_of);
+      } else {
+#pragma GCC unroll 4
+        for (int64_t i = r; i < r + 4; ++i) {
+          add_row.template operator()<0>([&](int j) { return Isa::load_factor(numbers(j) + i); });
+        }
       }
     }
     for (; r < rows; ++r) {
@@ -167,7 +186,7 @@ struct Kernel {
     for (int j = 0; j < kQueries; ++j) q[j] = set.queries[j].q;
     add_rows<kQueries, kVectors, kGroup>(
         keys, kKeyBlock * Isa::kCacheBytes, args->k_stride, args->head_dim,
-        [&](int j) { return q[j]; }, sums);
+        [&](int j) { return q[j]; }, &set.ahead, sums);
     const V scale = Isa::broadcast(args->scale);
 #pragma GCC unroll 16
     for (int j = 0; j < kQueries; ++j) {
@@ -205,7 +224,7 @@ struct Kernel {
     }
     add_rows<kQueries, kVectors, kVectors>(
         values, args->v_stride, 0, range.end - range.begin,
-        [&](int j) { return weights + j * kAttnStep; }, sums);
+        [&](int j) { return weights + j * kAttnStep; }, &set.ahead, sums);
 #pragma GCC unroll 16
     for (int j = 0; j < kQueries; ++j) {
 #pragma GCC unroll 16
@@ -302,6 +321,12 @@ struct Kernel {
       any.end = seen.end > any.end ? seen.end : any.end;
     }
     if (any.begin >= any.end) return;
+    // While the keys are worked through, as many bytes of values are asked for, and the other way
+    // round: keys and values take turns too often for hardware to keep up with both streams.
+    const AttnArgs* args = set.args;
+    const auto* keys = static_cast<const uint8_t*>(args->k);
+    const auto* values = static_cast<const uint8_t*>(args->v);
+    set.ahead = set.is_first ? values + set.step * args->v_stride : nullptr;
     score<kQueries>(set, any.begin / kKeyBlock * kBlockVectors,
                     (any.end + kKeyBlock - 1) / kKeyBlock * kBlockVectors);
     for (int j = 0; j < kQueries; ++j) {
@@ -316,6 +341,7 @@ struct Kernel {
     for (int j = 0; j < kQueries; ++j) {
       add_values<1>(set, j, {set.seen[j].begin, common.begin});
     }
+    if (set.is_first) set.ahead = keys + (set.step + kAttnStep) / kKeyBlock * args->k_stride;
     add_values<kQueries>(set, 0, common);
     for (int j = 0; j < kQueries; ++j) add_values<1>(set, j, {common.end, set.seen[j].end});
   }
@@ -350,6 +376,7 @@ struct Kernel {
     for (set.step = begin / kAttnStep * kAttnStep; set.step < end; set.step += kAttnStep) {
       for (int64_t j = 0; j < args->count; j += Isa::kSet) {
         set.queries = args->queries + j;
+        set.is_first = j == 0;
         set.states = states + j;
         run_step_of(args->count - j, set);
       }
