@@ -121,7 +121,7 @@ using UnpackFunction = void (*)(const UnpackArgs*);
 /// acc[m, 32] += lhs_scales[m] * panel_scales[32] * (lhs[m, 256] * panel[32, 256]^T), one f32
 /// multiply-add per super-block and element; acc starts at 0 if `first`.
 struct GemmPanelArgs {
-  int64_t m;  // a multiple of PanelShape::tokens
+  int64_t m;  // a multiple of PanelShape::step
   bool first;
   const int8_t* lhs;          // one super-block of a PanelLhs, from a multiple of tokens on
   const float* lhs_scales;    // [m]

@@ -16,13 +16,13 @@ constexpr const char* kIsaLevelNames[kIsaLevelCount] = {
     "generic", "neon", "neon_dot", "neon_i8mm", "avx2", "avx512_vnni", "amx"};
 
 constexpr PanelShape kPanelShapes[kIsaLevelCount] = {
-    {1, kPanelColumns},  // generic
-    {4, 16},             // neon: smull takes 16 columns of a token from a register
-    {12, 4},             // neon_dot: sdot by lane takes 4 columns of 4 tokens from a register
-    {8, 8},              // neon_i8mm: smmla takes 8 columns of 2 tokens
-    {1, kPanelColumns},  // avx2: activations are broadcast from where they lie
-    {1, kPanelColumns},  // avx512_vnni
-    {1, kPanelColumns},  // amx: rows of a tile are read wherever they lie
+    {1, kPanelColumns, 1},  // generic
+    {4, 16, 4},             // neon: smull takes 16 columns of a token from a register
+    {12, 4, 4},             // neon_dot: sdot by lane takes 4 columns of 4 tokens from a register
+    {8, 8, 8},              // neon_i8mm: smmla takes 8 columns of 2 tokens
+    {1, kPanelColumns, 1},  // avx2: activations are broadcast from where they lie
+    {1, kPanelColumns, 1},  // avx512_vnni
+    {1, kPanelColumns, 1},  // amx: rows of a tile are read wherever they lie
 };
 
 template <typename Function>

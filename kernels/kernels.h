@@ -108,10 +108,12 @@ bool matches_glob(std::string_view pattern, std::string_view name);
 const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& choice = {},
                                 int rows = 1);
 
-/// How the kernels of a level want activations in the prefill arithmetic, see PanelLhs.
+/// How the kernels of a level want activations in the prefill arithmetic, see PanelLhs, and how
+/// many gemm_panel takes: a multiple of `step`, which divides `tokens`.
 struct PanelShape {
   int64_t tokens;
   int64_t group;
+  int64_t step;
 };
 PanelShape panel_shape(IsaLevel level);
 

@@ -1,5 +1,6 @@
 // Matrix products: which arithmetic, how the rows of a matrix are spread over the workers.
 #include <algorithm>
+#include <cstring>
 
 #include "engine/core/checked_math.h"
 #include "engine/ops/dense_backend.h"
@@ -59,7 +60,8 @@ Result<LinearScratch> LinearScratch::create(const KernelTable& kernels, int64_t 
       round_up(lhs_bytes, 64),
       round_up(rows * blocks * kFloatBytes, 64),
       round_up(rows * blocks * kFloatBytes, 64),
-      round_up(rows * blocks * static_cast<int64_t>(sizeof(Outliers)), 64),
+      round_up(rows * blocks * kOutliersMax * static_cast<int64_t>(sizeof(Outlier)), 64),
+      round_up(rows * blocks, 64),
       thread_count * scratch.worker_bytes(),
   };
   int64_t total = 0;
@@ -72,8 +74,10 @@ Result<LinearScratch> LinearScratch::create(const KernelTable& kernels, int64_t 
   at += sizes[1];
   scratch.lhs_sums_ = reinterpret_cast<int32_t*>(at);
   at += sizes[2];
-  scratch.outliers_ = reinterpret_cast<Outliers*>(at);
+  scratch.outliers_.items = reinterpret_cast<Outlier*>(at);
   at += sizes[3];
+  scratch.outliers_.counts = at;
+  at += sizes[4];
   scratch.per_worker_ = at;
   return scratch;
 }
@@ -180,22 +184,36 @@ class LinearRun {
                                     s_.strip_bytes());
   }
 
+  // The first rows in front of one with outliers, or of the last few.
+  static int64_t rows_without(const uint8_t* counts, int64_t rows) {
+    int64_t i = 0;
+    for (; i + 8 <= rows; i += 8) {
+      uint64_t eight = 0;
+      std::memcpy(&eight, counts + i, 8);
+      if (eight != 0) break;
+    }
+    return i;
+  }
+
   // acc[rows, 32] += the outliers of a super-block times their columns of a tile's units.
-  void add_outliers(Encoding encoding, const uint8_t* units, const Outliers* outliers, int64_t rows,
+  void add_outliers(Encoding encoding, const uint8_t* units, const Outliers& outliers, int64_t rows,
                     float* acc) const {
     float* columns = strip_of_worker();  // [256][32], those that are needed
     bool decoded[kPanelColumns] = {};
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int o = 0; o < outliers[i].count; ++o) {
-        const Outlier& outlier = outliers[i].items[o];
-        float* column = columns + outlier.column * kTileRows;
-        if (!decoded[outlier.column]) {
-          decode_column(encoding, units, outlier.column, column);
-          decoded[outlier.column] = true;
+    int64_t i = rows_without(outliers.counts, rows);
+    while (i < rows) {
+      const Outliers row = outliers.from(i);
+      for (int o = 0; o < *row.counts; ++o) {
+        float* column = columns + row.items[o].column * kTileRows;
+        if (!decoded[row.items[o].column]) {
+          decode_column(encoding, units, row.items[o].column, column);
+          decoded[row.items[o].column] = true;
         }
         float* sums = acc + i * kTileRows;
-        for (int64_t j = 0; j < kTileRows; ++j) sums[j] += outlier.value * column[j];
+        for (int64_t j = 0; j < kTileRows; ++j) sums[j] += row.items[o].value * column[j];
       }
+      ++i;
+      i += rows_without(outliers.counts + i, rows - i);
     }
   }
 
@@ -258,7 +276,7 @@ class LinearRun {
                                           w.packed + (first + t) * w.tile_bytes() + s * panel_units,
                                           panels + t * kPanelBytes, scales + t * kTileRows};
           unpack(&unpack_args);
-          const GemmPanelArgs args = {round_up(rows, kernels_.panel.tokens),
+          const GemmPanelArgs args = {round_up(rows, kernels_.panel.step),
                                       s == 0,
                                       panel_lhs_.values + lhs_at * kPanelColumns,
                                       panel_lhs_.scales + lhs_at,
@@ -268,7 +286,7 @@ class LinearRun {
                                       accs + t * s_.rows_ * kTileRows};
           kernels_.gemm_panel(&args);
           add_outliers(w.packed_encoding, static_cast<const uint8_t*>(unpack_args.rhs),
-                       s_.outliers_ + lhs_at, rows, args.acc);
+                       s_.outliers_.from(lhs_at), rows, args.acc);
         }
       }
       for (int64_t t = 0; t < tiles; ++t) {
@@ -285,10 +303,12 @@ class LinearRun {
     for (int64_t i = 0; i < rows; ++i) {
       float* out = job.out + (row + i) * n + column;
       const float* addend = addend_at(job, row + i, column);
-      if (addend == nullptr) {
-        std::copy_n(acc + i * kTileRows, count, out);
-      } else {
+      if (addend != nullptr) {
         for (int64_t j = 0; j < count; ++j) out[j] = acc[i * kTileRows + j] + addend[j];
+      } else if (count == kTileRows) {  // without a call of memmove
+        for (int64_t j = 0; j < kTileRows; ++j) out[j] = acc[i * kTileRows + j];
+      } else {
+        std::copy_n(acc + i * kTileRows, count, out);
       }
     }
   }

@@ -79,8 +79,8 @@ class LinearScratch {
   uint8_t* lhs_ = nullptr;  // LhsBlocks or the values of a PanelLhs
   float* lhs_scales_ = nullptr;
   int32_t* lhs_sums_ = nullptr;
-  Outliers* outliers_ = nullptr;  // [super-blocks][rows of a PanelLhs]
-  int64_t strip_rows_ = 0;        // that a worker quantises at a time
+  Outliers outliers_ = {};  // [super-blocks][rows of a PanelLhs]
+  int64_t strip_rows_ = 0;  // that a worker quantises at a time
   int64_t columns_max_ = 0;
   uint8_t* per_worker_ = nullptr;  // panels and accumulators
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/generic/packed_units.h"
 
@@ -30,34 +31,63 @@ void decode_s256(const uint8_t* units, int64_t column, float* out) {
   }
 }
 
-}  // namespace
+struct Magnitudes {
+  float sum;
+  float largest;
+};
 
-void take_outliers(float* x, int64_t count, Outliers* out) {
-  out->count = 0;
-  // Sixteen running sums, so that the compiler may use vectors.
-  float sums[16] = {};
-  float largest[16] = {};
-  for (int64_t i = 0; i < count; i += 16) {
-    const int64_t lanes = std::min<int64_t>(16, count - i);
-    for (int64_t l = 0; l < lanes; ++l) {
-      const float magnitude = std::fabs(x[i + l]);
-      sums[l] += magnitude;
-      largest[l] = magnitude > largest[l] ? magnitude : largest[l];
+// Vectors that every machine has. Compilers do not make them of a loop over floats here.
+using Floats = float __attribute__((vector_size(16)));
+using Bits = int32_t __attribute__((vector_size(16)));
+constexpr int kLanes = 4;
+constexpr int kVectors = 4;  // running sums that do not wait for each other
+
+// `largest` is only right if the sum is not NaN.
+Magnitudes magnitudes(const float* x, int64_t count) {
+  Floats sums[kVectors] = {};
+  Floats largest[kVectors] = {};
+  int64_t i = 0;
+  for (; i + kVectors * kLanes <= count; i += kVectors * kLanes) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      Bits bits;
+      std::memcpy(&bits, x + i + v * kLanes, sizeof(bits));
+      const auto magnitude = reinterpret_cast<Floats>(bits & 0x7fffffff);
+      sums[v] += magnitude;
+      largest[v] = largest[v] > magnitude ? largest[v] : magnitude;
     }
   }
-  float sum = 0;
-  for (const float part : sums) sum += part;
-  const float threshold = sum / static_cast<float>(count) * kOutlierRatio;
-  if (!(*std::max_element(largest, largest + 16) > threshold)) return;
-  while (out->count < Outliers::kMax) {
+  Magnitudes all = {0, 0};
+  for (int v = 0; v < kVectors; ++v) {
+    for (int l = 0; l < kLanes; ++l) {
+      all.sum += sums[v][l];
+      all.largest = std::max(all.largest, largest[v][l]);
+    }
+  }
+  for (; i < count; ++i) {
+    all.sum += std::fabs(x[i]);
+    all.largest = std::max(all.largest, std::fabs(x[i]));
+  }
+  return all;
+}
+
+}  // namespace
+
+uint8_t take_outliers(float* x, int64_t count, Outlier* out) {
+  const Magnitudes all = magnitudes(x, count);
+  const float threshold = all.sum / static_cast<float>(count) * kOutlierRatio;
+  if (!(all.largest > threshold)) return 0;
+  uint8_t taken = 0;
+  while (taken < kOutliersMax) {
     int64_t at = 0;
     for (int64_t i = 1; i < count; ++i) {
       if (std::fabs(x[i]) > std::fabs(x[at])) at = i;
     }
-    if (!(std::fabs(x[at]) > threshold)) return;
-    out->items[out->count++] = {static_cast<int32_t>(at), x[at]};
+    if (!(std::fabs(x[at]) > threshold)) break;
+    out[taken++] = {static_cast<int32_t>(at), x[at]};
     x[at] = 0;
   }
+  return taken;
 }
 
 void decode_column(Encoding encoding, const uint8_t* units, int64_t column, float* out) {
@@ -67,7 +97,8 @@ void decode_column(Encoding encoding, const uint8_t* units, int64_t column, floa
     case Encoding::kQ4B32MS256: return decode_s256<generic::ReadQ4B32MS256>(units, column, out);
     case Encoding::kQ5B32MS256: return decode_s256<generic::ReadQ5B32MS256>(units, column, out);
     case Encoding::kQ6B16S256: return decode_s256<generic::ReadQ6B16S256>(units, column, out);
-    default: return decode<generic::ReadQ8B32>(units, column, out);
+    case Encoding::kQ8B32: return decode<generic::ReadQ8B32>(units, column, out);
+    default: return;  // has no prefill kernels
   }
 }
 

@@ -17,18 +17,21 @@ struct Outlier {
   float value;
 };
 
-/// Those that one row has in a super-block.
-struct Outliers {
-  static constexpr int kMax = 8;
+/// Those that are taken out of a super-block at most.
+inline constexpr int kOutliersMax = 8;
 
-  int32_t count;
-  Outlier items[kMax];
+/// Those of many rows. The counts lie together, as most of them are 0.
+struct Outliers {
+  uint8_t* counts;  ///< [rows]
+  Outlier* items;   ///< [rows][kOutliersMax]
+
+  Outliers from(int64_t row) const { return {counts + row, items + row * kOutliersMax}; }
 };
 
-/// Moves the outliers of x[count], count <= 256, to *out and leaves zeros in their place: largest
-/// first, those beyond 8 times the mean magnitude, at most Outliers::kMax. None of a super-block
-/// that holds an infinity or a NaN.
-void take_outliers(float* x, int64_t count, Outliers* out);
+/// Moves the outliers of x[count], count <= 256, to out[kOutliersMax] and leaves zeros in their
+/// place: largest first, those beyond 8 times the mean magnitude, at most kOutliersMax. None of a
+/// super-block that holds an infinity or a NaN. Returns how many.
+uint8_t take_outliers(float* x, int64_t count, Outlier* out);
 
 /// out[32] = column `column` of a super-block of a packed tile, whose units begin at `units`.
 void decode_column(Encoding encoding, const uint8_t* units, int64_t column, float* out);

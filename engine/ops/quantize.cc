@@ -78,7 +78,7 @@ void quantize_rows(const OpContext& context, const LinearInput& input, int64_t m
 }
 
 void quantize_panels(const OpContext& context, const LinearInput& input, int64_t m, int64_t k,
-                     float* strip, const PanelLhs& out, Outliers* outliers) {
+                     float* strip, const PanelLhs& out, const Outliers& outliers) {
   const KernelTable& kernels = *context.kernels;
   const int64_t rows = quantize_strip_rows(kernels);
   context.worker->for_each(ceil_div(m, rows), [&](int64_t item) {
@@ -87,8 +87,9 @@ void quantize_panels(const OpContext& context, const LinearInput& input, int64_t
     make(kernels, input, k, first, count, strip);
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t column = 0; column < k; column += kPanelColumns) {
-        take_outliers(strip + i * k + column, std::min(kPanelColumns, k - column),
-                      outliers + column / kPanelColumns * out.rows + first + i);
+        const Outliers at = outliers.from(column / kPanelColumns * out.rows + first + i);
+        *at.counts =
+            take_outliers(strip + i * k + column, std::min(kPanelColumns, k - column), at.items);
       }
     }
     const QuantizePanelArgs args = {first, count, k, strip, k * kFloatBytes, out};

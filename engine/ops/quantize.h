@@ -20,6 +20,6 @@ void quantize_rows(const OpContext& context, const LinearInput& input, int64_t m
 /// Rows in the prefill arithmetic, with their outliers [super-blocks of k][out.rows].
 /// `strip`: quantize_strip_rows() * k floats of this worker.
 void quantize_panels(const OpContext& context, const LinearInput& input, int64_t m, int64_t k,
-                     float* strip, const PanelLhs& out, Outliers* outliers);
+                     float* strip, const PanelLhs& out, const Outliers& outliers);
 
 }  // namespace midge

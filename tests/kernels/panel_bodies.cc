@@ -13,9 +13,11 @@ namespace {
 
 int64_t super_blocks(int64_t k) { return (k + kPanelColumns - 1) / kPanelColumns; }
 
-// The values of a PanelLhs from those with tokens 1 and group 256, [super_blocks][rows][256].
+// The values of a PanelLhs from those with tokens 1 and group 256, [super_blocks][rows][256]; rows
+// a multiple of the shape's tokens if there are several super-blocks.
 std::vector<int8_t> reordered(const std::vector<int8_t>& plain, int64_t rows, PanelShape shape) {
-  std::vector<int8_t> values(plain.size());
+  const auto unit = static_cast<size_t>(shape.tokens * kPanelColumns);
+  std::vector<int8_t> values((plain.size() + unit - 1) / unit * unit);
   for (size_t i = 0; i < plain.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
     const int64_t column = at % kPanelColumns;
@@ -102,7 +104,7 @@ GemmPanelArgs place(const PanelCase& c, const std::vector<int8_t>& lhs, const Pa
   GemmPanelArgs args = {};
   args.m = c.m;
   args.first = c.first;
-  args.lhs = call.input("lhs", extent(c.m * kPanelColumns, 1), lhs.data());
+  args.lhs = call.input("lhs", extent(static_cast<int64_t>(lhs.size()), 1), lhs.data());
   args.lhs_scales = call.input("lhs_scales", extent(c.m * 4), c.scales.data());
   args.lhs_sums = call.input("lhs_sums", extent(c.m * 4), c.sums.data());
   args.panel = call.input("panel", extent(kPanelBytes, 64),
@@ -151,16 +153,21 @@ void check_pair(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel, 
 
 void check_pairs(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel,
                  Failures* failures) {
-  const int64_t tokens = panel_shape(gemm_kernel.level).tokens;
+  const PanelShape shape = panel_shape(gemm_kernel.level);
   std::vector<int64_t> rows;
-  for (const int64_t count : {1, 2, 3, 4, 5, 7}) rows.push_back(count * tokens);
+  for (const int64_t count : {1, 2, 3, 4, 5, 7}) rows.push_back(count * shape.tokens);
+  for (int64_t m = shape.step; m < 2 * shape.tokens; m += shape.step) {
+    if (m % shape.tokens != 0) rows.push_back(m);
+  }
   // Around the tiles of kernels that take any number.
-  if (tokens == 1) rows.insert(rows.end(), {8, 9, 15, 16, 17, 31, 32, 33, 48, 50, 64, 65, 97});
+  if (shape.tokens == 1) {
+    rows.insert(rows.end(), {8, 9, 15, 16, 17, 31, 32, 33, 48, 50, 64, 65, 97});
+  }
   for (const DataSort sort : kDataSorts) {
     check_pair(unpack_kernel, gemm_kernel, kPanelColumns, sort, rows, failures);
     for (const int64_t k : {1, 31, 32, 40, 64, 96, 160, 224, 255}) {
       if (!failures->enough()) {
-        check_pair(unpack_kernel, gemm_kernel, k, sort, {tokens}, failures);
+        check_pair(unpack_kernel, gemm_kernel, k, sort, {shape.tokens}, failures);
       }
     }
   }

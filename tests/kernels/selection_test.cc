@@ -76,7 +76,7 @@ constexpr Selection kSelections[] = {
     {"Zen 4", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
     {"Zen 4", Op::kGemv, Encoding::kQ4B32, 8, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
     {"Zen 4", Op::kGemv, Encoding::kQ6B16S256, 3, "gemv_f32_q8b32_q6b16s256_8x32_avx512_vnni"},
-    {"Zen 4", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx512_vnni"},
+    {"Zen 4", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx2"},
     {"Zen 4", Op::kUnpack, Encoding::kQ8B32, 1, "unpack_q8s256_q8b32_avx512_vnni"},
     {"Zen 4", Op::kGemmPanel, Encoding::kF32, 1, "gemm_panel_f32_q8s256_q8s256_8x32_avx512_vnni"},
     {"Sapphire Rapids", Op::kGemmPanel, Encoding::kF32, 1,

@@ -1,19 +1,20 @@
 // acc[m, 32] += lhs_scales[m] * panel_scales[32] * (lhs[m, 256] * panel[32, 256]^T), by sdot.
 //
-// void midge_gemm_panel_12x32_neon_dot(const GemmPanelArgs* args), m a multiple of 12
+// void midge_gemm_panel_12x32_neon_dot(const GemmPanelArgs* args), m a multiple of 4
 //
-// lhs    [m / 12][64 groups][12 tokens][4 columns]: PanelShape {12, 4}
+// lhs    [m / 12, rounded up][64 groups][12 tokens][4 columns]: PanelShape {12, 4}
 // panel  [4 octets of rows][32 pairs of groups][2 quads of rows][2 groups][4 rows][4 columns]
 //
 // A unit of work is 12 tokens x 8 rows: 24 sums of 4 rows each. Per 16 columns 5 loads of 64 bytes
 // feed 96 sdot (1536 multiply-adds); per unit the 24 sums take one scvtf, fmul and fmla each. Bound
-// by the SIMD pipes. 24 sums and 8 operands fill the register file, which is why this is assembly:
+// by the SIMD pipes. The 4 or 8 tokens that may be left over go through the panel 4 at a time: a
+// register of lhs per group, 6 loads for 32 sdot. 24 sums and 8 operands fill the register file, which is why this is assembly:
 // compilers spill here.
 //
 // Registers
 //   v0-v3    panel, 2 groups x 8 rows         at the end: scales and products of scales
 //   v4-v7    lhs, a third of 4 groups         at the end: scales of rows, float sums
-//   v8-v31   sums: token t, rows 0-3 in v(8 + 2t), rows 4-7 in v(9 + 2t)
+//   v8-v31   sums (v8-v15 of 4 tokens): token t, rows 0-3 in v(8 + 2t), rows 4-7 in v(9 + 2t)
 //   x0       args, then the octets left
 //
 // Rounding: int32 sums are exact; per element one product of scales and one fused multiply-add.
@@ -90,6 +91,21 @@
   multiply_tokens_8 v7, v1, v3
 .endm
 
+// 16 columns of 4 tokens: 16 bytes of the 48 of each group.
+.macro multiply_16_columns_of_4
+  load_panel
+  ldr q4, [lhs]
+  ldr q5, [lhs, #48]
+  ldr q6, [lhs, #96]
+  ldr q7, [lhs, #144]
+  add lhs, lhs, #192
+  multiply_tokens_0 v4, v0, v2
+  multiply_tokens_0 v5, v1, v3
+  load_panel
+  multiply_tokens_0 v6, v0, v2
+  multiply_tokens_0 v7, v1, v3
+.endm
+
 // Adds the sums \a, \b of a token, whose scale is lane \lane of v0, to its row of acc.
 .macro finish_token token, lane, a, b
   ldp q6, q7, [acc, #(128 * \token - ACC_BIAS)]
@@ -116,9 +132,10 @@ midge_gemm_panel_12x32_neon_dot:
   ldp panel_begin, scales_begin, [x0, #40]
   ldr acc_tile, [x0, #56]
   add acc_tile, acc_tile, #ACC_BIAS
-  cbz tokens_left, .Lreturn
 
 .Ltokens:
+  subs tokens_left, tokens_left, #12
+  b.lt .Lrest
   mov panel, panel_begin
   mov panel_scales, scales_begin
   mov acc, acc_tile
@@ -160,8 +177,47 @@ midge_gemm_panel_12x32_neon_dot:
   mov lhs_tile, lhs
   add lhs_scales, lhs_scales, #48
   add acc_tile, acc_tile, #(12 * 128)
-  subs tokens_left, tokens_left, #12
-  b.ne .Ltokens
+  b .Ltokens
+
+// Those of the last group, 4 at a time.
+.Lrest:
+  adds tokens_left, tokens_left, #12
+  b.eq .Lreturn
+
+.Ltokens_of_4:
+  mov panel, panel_begin
+  mov panel_scales, scales_begin
+  mov acc, acc_tile
+  mov octets_left, #4
+
+.Lrows_of_4:
+  mov lhs, lhs_tile
+  mov columns_left, #256
+  .irp sum, 8,9,10,11,12,13,14,15
+  movi v\sum\().4s, #0
+  .endr
+
+.Lcolumns_of_4:
+  multiply_16_columns_of_4
+  multiply_16_columns_of_4
+  subs columns_left, columns_left, #32
+  b.ne .Lcolumns_of_4
+
+  ldp q4, q5, [panel_scales], #32
+  ldr q0, [lhs_scales]
+  finish_token 0, 0, v8, v9
+  finish_token 1, 1, v10, v11
+  finish_token 2, 2, v12, v13
+  finish_token 3, 3, v14, v15
+  add acc, acc, #32
+  subs octets_left, octets_left, #1
+  b.ne .Lrows_of_4
+
+  add lhs_tile, lhs_tile, #16
+  add lhs_scales, lhs_scales, #16
+  add acc_tile, acc_tile, #(4 * 128)
+  subs tokens_left, tokens_left, #4
+  b.ne .Ltokens_of_4
 
 .Lreturn:
   ldp d10, d11, [sp, #16]
