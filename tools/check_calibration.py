@@ -33,7 +33,8 @@ def benchmark_name(rate):
 def benchmark_rates(program, names, repetitions):
     pattern = "^(" + "|".join(sorted(names)) + ")$"
     report = run_json([program, f"--benchmark_filter={pattern}", "--benchmark_format=json",
-                       f"--benchmark_repetitions={repetitions}"])
+                       f"--benchmark_repetitions={repetitions}",
+                       "--benchmark_enable_random_interleaving=true"])
     return {entry["run_name"]: entry["GB/s"] for entry in report["benchmarks"]
             if entry.get("aggregate_name") == "median"}
 
@@ -42,7 +43,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("build", type=pathlib.Path, help="folder of the release build")
     parser.add_argument("--tolerance", type=float, default=0.03)
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=9)
     options = parser.parse_args()
 
     report = run_json([options.build / "midge", "cpu", "--calibrate", "--json", "--cache-dir", ""])
