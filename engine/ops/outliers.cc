@@ -77,17 +77,25 @@ uint8_t take_outliers(float* x, int64_t count, Outlier* out) {
   const Magnitudes all = magnitudes(x, count);
   const float threshold = all.sum / static_cast<float>(count) * kOutlierRatio;
   if (!(all.largest > threshold)) return 0;
-  uint8_t taken = 0;
-  while (taken < kOutliersMax) {
-    int64_t at = 0;
-    for (int64_t i = 1; i < count; ++i) {
-      if (std::fabs(x[i]) > std::fabs(x[at])) at = i;
-    }
-    if (!(std::fabs(x[at]) > threshold)) break;
-    out[taken++] = {static_cast<int32_t>(at), x[at]};
-    x[at] = 0;
+  int32_t columns[kPanelColumns];
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (std::fabs(x[i]) > threshold) columns[found++] = static_cast<int32_t>(i);
   }
-  return taken;
+  if (found > kOutliersMax) {
+    std::nth_element(columns, columns + kOutliersMax, columns + found, [x](int32_t i, int32_t j) {
+      const float a = std::fabs(x[i]);
+      const float b = std::fabs(x[j]);
+      return a != b ? a > b : i < j;
+    });
+    found = kOutliersMax;
+    std::sort(columns, columns + found);
+  }
+  for (int64_t i = 0; i < found; ++i) {
+    out[i] = {columns[i], x[columns[i]]};
+    x[columns[i]] = 0;
+  }
+  return static_cast<uint8_t>(found);
 }
 
 void decode_column(Encoding encoding, const uint8_t* units, int64_t column, float* out) {

@@ -28,8 +28,8 @@ struct Outliers {
   Outliers from(int64_t row) const { return {counts + row, items + row * kOutliersMax}; }
 };
 
-/// Moves the outliers of x[count], count <= 256, to out[kOutliersMax] and leaves zeros in their
-/// place: largest first, those beyond 8 times the mean magnitude, at most kOutliersMax. None of a
+/// Moves the outliers of x[count], count <= 256, to out[kOutliersMax] by column and leaves zeros in
+/// their place: those beyond 8 times the mean magnitude, the kOutliersMax largest. None of a
 /// super-block that holds an infinity or a NaN. Returns how many.
 uint8_t take_outliers(float* x, int64_t count, Outlier* out);
 
