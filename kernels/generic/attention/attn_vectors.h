@@ -184,9 +184,11 @@ struct Kernel {
     }
     const float* q[kQueries];
     for (int j = 0; j < kQueries; ++j) q[j] = set.queries[j].q;
+    const uint8_t* ahead = set.ahead;  // in a register
     add_rows<kQueries, kVectors, kGroup>(
         keys, kKeyBlock * Isa::kCacheBytes, args->k_stride, args->head_dim,
-        [&](int j) { return q[j]; }, &set.ahead, sums);
+        [&](int j) { return q[j]; }, &ahead, sums);
+    set.ahead = ahead;
     const V scale = Isa::broadcast(args->scale);
 #pragma GCC unroll 16
     for (int j = 0; j < kQueries; ++j) {
@@ -216,6 +218,7 @@ struct Kernel {
                             (set.step + range.begin) * args->v_stride + d * Isa::kCacheBytes;
     const float* weights = set.scores[first_query] + range.begin;
     const AttnQuery* queries = set.queries + first_query;
+    const uint8_t* ahead = set.ahead;  // in a register
     V sums[kQueries][kVectors];
 #pragma GCC unroll 16
     for (int j = 0; j < kQueries; ++j) {
@@ -224,7 +227,8 @@ struct Kernel {
     }
     add_rows<kQueries, kVectors, kVectors>(
         values, args->v_stride, 0, range.end - range.begin,
-        [&](int j) { return weights + j * kAttnStep; }, &set.ahead, sums);
+        [&](int j) { return weights + j * kAttnStep; }, &ahead, sums);
+    set.ahead = ahead;
 #pragma GCC unroll 16
     for (int j = 0; j < kQueries; ++j) {
 #pragma GCC unroll 16
