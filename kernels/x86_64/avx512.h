@@ -16,7 +16,6 @@ namespace midge::avx512 {
 /// 64 aligned bytes of a weight stream. `asm volatile`, because g++ 12 otherwise loads a line once
 /// per use.
 static inline __m512i load_stream(const void* line) {
-  x86::prefetch_stream(line);
   __m512i value;
   asm volatile("vmovdqa64 %1, %0" : "=v"(value) : "m"(*static_cast<const char(*)[64]>(line)));
   return value;

@@ -5,18 +5,22 @@
 
 namespace midge::x86 {
 
-/// How far the decode kernels prefetch into the first cache level; 0: they leave it to the
-/// hardware. Zen 4 reads 2-5 % faster without, 1 and 2 threads alike (docs/tuning-log.md). An Intel
-/// server core was measured to need it: 0.87 of a read loop without, 1.0 with 2048..8192.
-inline constexpr int64_t kPrefetchBytes = 0;
+/// Rows of activations from which kernels ask for weights ahead, and how far.
+inline constexpr int kAheadRows = 4;
+inline constexpr int64_t kAheadBytes = 8192;
 
-/// The prefetch that goes with the use of a line of a weight stream. `asm volatile`, because g++ 12
-/// otherwise gathers the prefetches of an unrolled loop at its head.
-static inline void prefetch_stream(const void* line) {
-  if constexpr (kPrefetchBytes > 0) {
-    asm volatile("prefetcht0 %c1(%0)" : : "r"(line), "i"(kPrefetchBytes));
-  } else {
-    static_cast<void>(line);
+/// Asks for what lies kAheadBytes behind the lines from `first` up to `end` of a weight stream,
+/// into the second cache level, if the kernel takes kRowsMin rows. With so many a core computes
+/// about as long as memory takes, and the hardware's own prefetching does not get far enough ahead;
+/// with fewer it does better alone on Zen 4 (docs/tuning-log.md), while an Intel server core was
+/// measured to need 2048..8192 bytes for one row, too. A few lines at a time: more wait for each
+/// other.
+template <int kRows, int kRowsMin = kAheadRows>
+static inline void request_ahead(const void* first, const void* end) {
+  if constexpr (kRows >= kRowsMin) {
+    for (const char* line = static_cast<const char*>(first); line < end; line += 64) {
+      asm volatile("prefetcht1 %c1(%0)" : : "r"(line), "i"(kAheadBytes));
+    }
   }
 }
 

@@ -44,7 +44,6 @@ struct Weights {
 };
 
 static inline Weights load_nibbles(const uint8_t* line, int half) {
-  if (half == 0) x86::prefetch_stream(line);
   const __m256i bytes = load_stream(line + 32 * half);
   const __m256i mask = _mm256_set1_epi8(0x0F);
   return {_mm256_and_si256(bytes, mask), _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask)};
@@ -70,7 +69,6 @@ static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g, in
 
 /// Both lines of a group.
 static inline void load_weights(const UnitQ6B16S256::Group& group, int half, Weights lines[2]) {
-  if (half == 0) x86::prefetch_stream(group.high_bits);
   const __m256i places = _mm256_set1_epi8(0x30);
   // The upper of the two bits is stored inverted.
   const __m256i bits = _mm256_xor_si256(load_stream(group.high_bits + 32 * half),

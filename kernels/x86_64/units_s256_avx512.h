@@ -28,10 +28,6 @@ static inline Weights load_weights(const UnitQ4B32MS256::Block& block, int g) {
 
 /// 16 is added where the inverted fifth bit is 0.
 static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g) {
-  if (g == 0) {
-    x86::prefetch_stream(block.high_bits[0]);
-    x86::prefetch_stream(block.high_bits[1]);
-  }
   const Weights nibbles = plain_nibbles(load_stream(block.nibbles[g]));
   const __m512i bit = _mm512_set1_epi8(static_cast<char>(1 << g));
   const __m512i sixteen = _mm512_set1_epi8(16);

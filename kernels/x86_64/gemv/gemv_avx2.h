@@ -84,7 +84,6 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
       for (int i = 0; i < count; ++i) low[i] = high[i] = _mm256_setzero_si256();
 #pragma GCC unroll 8
       for (int g = 0; g < 8; ++g) {
-        if (half == 0 && first == 0) x86::prefetch_stream(lines[g]);
         const __m256i line = load_stream(lines[g] + 32 * half);
         const __m256i weights_low = _mm256_and_si256(line, low_nibbles);
         const __m256i shifted = _mm256_and_si256(_mm256_srli_epi16(line, 4), low_nibbles);

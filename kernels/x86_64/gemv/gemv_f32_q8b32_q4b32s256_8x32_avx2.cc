@@ -10,12 +10,11 @@
 
 void midge::gemv_f32_q8b32_q4b32s256_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<avx2::TileSums, UnitQ4B32S256, 256>(
-      args, [](const UnitQ4B32S256& unit, int64_t u, auto& sums) {
+      args, []<int kRows>(const UnitQ4B32S256& unit, int64_t u, avx2::TileSums<kRows>& sums) {
+        x86::request_ahead<kRows>(&unit, unit.nibbles);
         const __m256i nibble = _mm256_set1_epi32(15);
-        x86::prefetch_stream(unit.scales);
-        x86::prefetch_stream(unit.sub_scales[0]);
-        x86::prefetch_stream(unit.sub_scales[4]);
         for (int64_t b = 0; b < 8; ++b) {
+          x86::request_ahead<kRows>(unit.nibbles + b, unit.nibbles + b + 1);
           __m256 scales[4];
 #pragma GCC unroll 2
           for (int half = 0; half < 2; ++half) {

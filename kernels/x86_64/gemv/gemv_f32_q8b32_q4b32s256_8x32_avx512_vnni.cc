@@ -11,20 +11,20 @@
 #include "kernels/x86_64/gemv/gemv_avx512.h"
 
 void midge::gemv_f32_q8b32_q4b32s256_8x32_avx512_vnni(const GemvArgs* args) {
-  x86::gemv_by_units<avx512::TileSums, UnitQ4B32S256, 256>(args, [](const UnitQ4B32S256& unit,
-                                                                    int64_t u, auto& sums) {
-    x86::prefetch_stream(unit.scales);
-    x86::prefetch_stream(unit.sub_scales[0]);
-    x86::prefetch_stream(unit.sub_scales[4]);
-    const avx512::RowPair scales = avx512::load_f16(unit.scales);
-    for (int64_t b = 0; b < 8; ++b) {
-      const __m512i sub_scales = _mm512_cvtepu8_epi32(
-          _mm_load_si128(reinterpret_cast<const __m128i*>(unit.sub_scales[b])));
-      const __m512i low = _mm512_and_si512(sub_scales, _mm512_set1_epi32(15));
-      const __m512i high = _mm512_srli_epi32(sub_scales, 4);
-      const avx512::RowPair block_scales = {_mm512_mul_ps(scales.low, _mm512_cvtepi32_ps(low)),
-                                            _mm512_mul_ps(scales.high, _mm512_cvtepi32_ps(high))};
-      avx512::add_nibbles(unit.nibbles[b], 8 * u + b, block_scales, sums);
-    }
-  });
+  x86::gemv_by_units<avx512::TileSums, UnitQ4B32S256, 256>(
+      args, []<int kRows>(const UnitQ4B32S256& unit, int64_t u, avx512::TileSums<kRows>& sums) {
+        x86::request_ahead<kRows>(&unit, unit.nibbles);
+        const avx512::RowPair scales = avx512::load_f16(unit.scales);
+        for (int64_t b = 0; b < 8; ++b) {
+          x86::request_ahead<kRows>(unit.nibbles + b, unit.nibbles + b + 1);
+          const __m512i sub_scales = _mm512_cvtepu8_epi32(
+              _mm_load_si128(reinterpret_cast<const __m128i*>(unit.sub_scales[b])));
+          const __m512i low = _mm512_and_si512(sub_scales, _mm512_set1_epi32(15));
+          const __m512i high = _mm512_srli_epi32(sub_scales, 4);
+          const avx512::RowPair block_scales = {
+              _mm512_mul_ps(scales.low, _mm512_cvtepi32_ps(low)),
+              _mm512_mul_ps(scales.high, _mm512_cvtepi32_ps(high))};
+          avx512::add_nibbles(unit.nibbles[b], 8 * u + b, block_scales, sums);
+        }
+      });
 }

@@ -43,6 +43,7 @@ template <int kRows>
 __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, int b,
                                                      int64_t first, const TileSums<kRows>& sums,
                                                      UnitSums<kRows>& products) {
+  x86::request_ahead<kRows>(unit.groups + b, unit.groups + b + 1);
   RunStarts starts[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) starts[i] = run_starts(lhs_block(sums.lhs[i], first + b));
@@ -103,9 +104,8 @@ __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, 
 template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, int64_t first,
                                                     TileSums<kRows>& sums) {
-  x86::prefetch_stream(unit.scales);
-  for (int run = 0; run < 16; run += 2) x86::prefetch_stream(unit.sub_scales[run]);
   x86::request_lines(&unit, unit.groups);
+  x86::request_ahead<kRows>(&unit, unit.groups);
   UnitSums<kRows> products;
   avx2::clear_unit_sums<kRows>(products);
   for (int b = 0; b < 8; ++b) add_block<kRows>(unit, b, first, sums, products);

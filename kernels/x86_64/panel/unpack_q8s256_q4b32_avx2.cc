@@ -27,7 +27,6 @@ void midge::unpack_q8s256_q4b32_avx2(const UnpackArgs* args) {
           avx2::row_multipliers(units[b].scales + 16 + 8 * half, factors[2 + half]);
       int8_t* panel = args->panel + b * 32 * kTileRows + 32 * half;
       for (int g = 0; g < 8; ++g, panel += 128) {
-        if (half == 0) x86::prefetch_stream(units[b].nibbles[g]);
         const __m256i line = avx2::load_stream(units[b].nibbles[g] + 32 * half);
         const __m256i low =
             _mm256_xor_si256(_mm256_and_si256(_mm256_slli_epi16(line, 4), high_nibbles), sign_bits);

@@ -40,7 +40,6 @@ void unpack_q8s256_q4b32s256_avx2(const UnpackArgs* args) {
       const SubScales scales_high = spread(_mm256_srli_epi32(sub_scales, 4));
       int8_t* panel = args->panel + b * 32 * kTileRows + 32 * half;
       for (int g = 0; g < 8; ++g, panel += 128) {
-        if (half == 0) x86::prefetch_stream(unit->nibbles[b][g]);
         const __m256i line = avx2::load_stream(unit->nibbles[b][g] + 32 * half);
         const __m256i low = _mm256_and_si256(line, low_nibbles);
         const __m256i high =

@@ -21,8 +21,6 @@ void midge::unpack_q8s256_q8b32_avx2(const UnpackArgs* args) {
     }
     int8_t* panel = args->panel + b * 32 * kTileRows;
     for (int g = 0; g < 8; ++g, panel += 128) {
-      x86::prefetch_stream(units[b].values[g][0]);
-      x86::prefetch_stream(units[b].values[g][1]);
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
         const __m256i values = avx2::load_stream(units[b].values[g][j / 2] + 32 * (j % 2));
