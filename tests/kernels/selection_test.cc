@@ -84,7 +84,7 @@ constexpr Selection kSelections[] = {
     {"Sapphire Rapids", Op::kQuantizePanel, Encoding::kF32, 1, "quantize_panel_q8s256_f32_amx"},
     {"Sapphire Rapids", Op::kUnpack, Encoding::kQ6B16S256, 1, "unpack_q8s256_q6b16s256_amx"},
     {"Sapphire Rapids", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
-    {"Sapphire Rapids", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx512_vnni"},
+    {"Sapphire Rapids", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx2"},
     {"Sapphire Rapids", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_avx512_vnni"},
     {"Sapphire Rapids", Op::kRmsnorm, Encoding::kF32, 1, "rmsnorm_f32_f32_avx2"},
 #endif
