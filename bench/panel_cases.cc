@@ -78,7 +78,7 @@ class PanelRun {
 
   void multiply(int64_t s) {
     const int64_t at = s * rows_;
-    const GemmPanelArgs args = {rows_,
+    const GemmPanelArgs args = {round_up(m_, kernels_.shape.step),
                                 s == 0,
                                 values_ + at * kPanelColumns,
                                 scales_.data() + at,

@@ -106,7 +106,7 @@ void decode_column(Encoding encoding, const uint8_t* units, int64_t column, floa
     case Encoding::kQ5B32MS256: return decode_s256<generic::ReadQ5B32MS256>(units, column, out);
     case Encoding::kQ6B16S256: return decode_s256<generic::ReadQ6B16S256>(units, column, out);
     case Encoding::kQ8B32: return decode<generic::ReadQ8B32>(units, column, out);
-    default: return;  // has no prefill kernels
+    default: std::fill_n(out, kTileRows, 0.0f);  // no prefill kernels, no outliers
   }
 }
 

@@ -14,7 +14,7 @@ inline constexpr int64_t kAheadBytes = 8192;
 /// about as long as memory takes, and the hardware's own prefetching does not get far enough ahead;
 /// with fewer it does better alone on Zen 4 (docs/tuning-log.md), while an Intel server core was
 /// measured to need 2048..8192 bytes for one row, too. A few lines at a time: more wait for each
-/// other.
+/// other. Head comments of kernels count without them: one per line of weights.
 template <int kRows, int kRowsMin = kAheadRows>
 static inline void request_ahead(const void* first, const void* end) {
   if constexpr (kRows >= kRowsMin) {

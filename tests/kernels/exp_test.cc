@@ -72,6 +72,9 @@ TEST(Exp, SiluMulHasItsBits) {
   // All from 88.7 to 89.1, where the exponential overflows.
   const std::vector<float> ends = gates(0x42B16666u, 0x42B23333u, 1);
   gate.insert(gate.end(), ends.begin(), ends.end());
+  for (const uint32_t bits : {0u, 0x7F800000u, 0x7FC00000u, 0x7F7FFFFFu, 1u}) {
+    for (const float value : gates(bits, bits + 1, 1)) gate.push_back(value);
+  }
   const std::vector<float> up(gate.size(), 1.0f);
   std::vector<float> expected(gate.size());
   std::vector<float> out(gate.size());

@@ -17,7 +17,8 @@ int64_t super_blocks(int64_t k) { return (k + kPanelColumns - 1) / kPanelColumns
 // a multiple of the shape's tokens if there are several super-blocks.
 std::vector<int8_t> reordered(const std::vector<int8_t>& plain, int64_t rows, PanelShape shape) {
   const auto unit = static_cast<size_t>(shape.tokens * kPanelColumns);
-  std::vector<int8_t> values((plain.size() + unit - 1) / unit * unit);
+  // Places of rows that do not exist may hold anything.
+  std::vector<int8_t> values((plain.size() + unit - 1) / unit * unit, -77);
   for (size_t i = 0; i < plain.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
     const int64_t column = at % kPanelColumns;

@@ -163,6 +163,8 @@ TEST(Selection, PanelsGoTogether) {
       const KernelTable table = make_kernel_table(choice);
       EXPECT_EQ(table.panel.tokens, panel_shape(level).tokens);
       EXPECT_EQ(table.panel.group, panel_shape(level).group);
+      EXPECT_EQ(table.panel.step, panel_shape(level).step);
+      EXPECT_EQ(table.panel.tokens % table.panel.step, 0);
       if (prefer.starts_with("gemm_panel")) {
         EXPECT_EQ(level, IsaLevel::kGeneric);
       }

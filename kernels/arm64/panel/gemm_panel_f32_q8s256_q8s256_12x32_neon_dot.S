@@ -7,13 +7,16 @@
 //
 // A unit of work is 12 tokens x 8 rows: 24 sums of 4 rows each. Per 16 columns 5 loads of 64 bytes
 // feed 96 sdot (1536 multiply-adds); per unit the 24 sums take one scvtf, fmul and fmla each. Bound
-// by the SIMD pipes. The 4 or 8 tokens that may be left over go through the panel 4 at a time: a
-// register of lhs per group, 6 loads for 32 sdot. 24 sums and 8 operands fill the register file, which is why this is assembly:
+// by the SIMD pipes. 24 sums and 8 operands fill the register file, which is why this is assembly:
 // compilers spill here.
+//
+// The 4 or 8 tokens that may be left over go through the panel 4 at a time: 8 sums, and per 16
+// columns 6 loads for 32 sdot.
 //
 // Registers
 //   v0-v3    panel, 2 groups x 8 rows         at the end: scales and products of scales
-//   v4-v7    lhs, a third of 4 groups         at the end: scales of rows, float sums
+//   v4-v7    lhs, a third of 4 groups; of 4 tokens a group each
+//                                             at the end: scales of rows, float sums
 //   v8-v31   sums (v8-v15 of 4 tokens): token t, rows 0-3 in v(8 + 2t), rows 4-7 in v(9 + 2t)
 //   x0       args, then the octets left
 //

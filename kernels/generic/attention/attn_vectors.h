@@ -16,6 +16,7 @@
 //   kCacheBytes       bytes of an element of the cache
 //   kSet              queries of a set
 //   kFactors          numbers that Factors hold, 1 or 4
+//   kPrefetch         whether to ask for keys and values ahead, which is for measurement to say
 //   tile_vectors(n)   vectors of a tile for n queries; over keys a divisor or multiple of a block
 //   load, store, broadcast, add, sub, mul, highest: f32; which operand of highest wins if one is
 //                     NaN does not matter
@@ -78,7 +79,7 @@ struct Kernel {
   // requests to cover memory's latency, the first one does not.
   template <int64_t kBytes>
   MIDGE_INLINE void prefetch(const uint8_t** ahead) {
-    if (*ahead == nullptr) return;
+    if (!Isa::kPrefetch || *ahead == nullptr) return;
 #pragma GCC unroll 16
     for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(*ahead + i, 0, 2);
     *ahead += kBytes;
@@ -92,7 +93,7 @@ struct Kernel {
     int64_t step;
     alignas(64) float scores[Isa::kSet][kAttnStep];  // then weights
     KeyRange seen[Isa::kSet];
-    bool is_first;         // of the step's sets, so that it meets keys and values first
+    bool is_first;         // of the call's sets, and so, but for a few steps, to meet a step first
     const uint8_t* ahead;  // what to prefetch next, or null
   };
 
@@ -135,7 +136,7 @@ struct Kernel {
   }
 
   // sums[queries][vectors] += the sum over r = 0..rows - 1 of numbers(query)[r] times row r of the
-  // cache, in order of r. Prefetches as many bytes as it reads.
+  // cache, in order of r. Prefetches as many bytes as it reads, but for the last rows % 4.
   template <int kQueries, int kVectors, int kGroup, typename Numbers>
   MIDGE_INLINE void add_rows(const uint8_t* cache, int64_t row_stride, int64_t group_stride,
                              int64_t rows, const Numbers& numbers, const uint8_t** ahead,
@@ -339,6 +340,7 @@ struct Kernel {
     // Keys that not all queries see are taken query by query: a value that is not to be seen may
     // be a NaN. In order of keys for each query.
     if (common.begin >= common.end) {
+      set.ahead = nullptr;
       for (int j = 0; j < kQueries; ++j) add_values<1>(set, j, set.seen[j]);
       return;
     }

@@ -43,6 +43,7 @@ struct AttentionVectors : Cache {
   // 10 loads.
   static constexpr int kSet = 6;
   static constexpr int kFactors = 1;
+  static constexpr bool kPrefetch = true;
   static constexpr int tile_vectors(int queries) { return queries <= 6 ? 4 : 2; }
 
   static inline V load(const float* p) { return _mm512_loadu_ps(p); }

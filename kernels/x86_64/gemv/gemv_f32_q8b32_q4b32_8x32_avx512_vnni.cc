@@ -3,10 +3,10 @@
 // columns. The product is avx512::add_nibbles.
 //
 // Registers: 2 m int32 and 2 m f32 sums, 2 weights, 1 broadcast, 2 masks; m = 8 needs a few more
-// than there are, which costs a dozen spills per unit. Per unit: 9 loads, 16 m
-// vpdpbusd = 1024 m multiply-adds. Bound by memory up to m = 4; m = 8 about as much by the two
-// multiply ports of Zen 4 (16 + 4 cycles per token and unit). Rounding: int32 sums are exact; one
-// product of the scales and one fused multiply-add per block.
+// than there are, which costs a dozen spills per unit. Per unit: 9 loads (from m = 4 on 9
+// prefetches, see request_ahead), 16 m vpdpbusd = 1024 m multiply-adds. Bound by memory up to m =
+// 4; m = 8 by the two multiply ports of Zen 4 (16 + 4 cycles per token and unit). Rounding: int32
+// sums are exact; one product of the scales and one fused multiply-add per block.
 #include "kernels/kernels.h"
 #include "kernels/x86_64/gemv/gemv_avx512.h"
 
