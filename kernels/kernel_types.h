@@ -109,7 +109,7 @@ struct QuantizePanelArgs {
 using QuantizePanelFunction = void (*)(const QuantizePanelArgs*);
 
 /// 32 rows x 256 columns of packed weights as an int8 panel: value * scales[row].
-/// kernels/generic/panel.h defines the rounding. Columns beyond k are zeros.
+/// kernels/generic/panel/panel.h defines the rounding. Columns beyond k are zeros.
 struct UnpackArgs {
   int64_t k;        // columns that exist, 1..256
   const void* rhs;  // the packed units of these columns

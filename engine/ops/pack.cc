@@ -135,7 +135,8 @@ void put_row(Encoding target, const void* blocks, int64_t count, int row, uint8_
       return put_row<BlockQ5B32MS256, UnitQ5B32MS256>(blocks, count, row, tile);
     case Encoding::kQ6B16S256:
       return put_row<BlockQ6B16S256, UnitQ6B16S256>(blocks, count, row, tile);
-    default: return put_row<uint16_t, UnitF16>(blocks, count, row, tile);
+    case Encoding::kF16: return put_row<uint16_t, UnitF16>(blocks, count, row, tile);
+    default: return;  // has no packed form: can_pack() said so
   }
 }
 
