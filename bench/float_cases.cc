@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "bench/cases.h"
-#include "engine/ops/encode.h"
+#include "engine/weights/encode.h"
 
 namespace midge::bench {
 namespace {

@@ -5,7 +5,7 @@
 #include "cli/common.h"
 #include "cli/line_editor.h"
 #include "cli/terminal.h"
-#include "engine/tokenizer/think.h"
+#include "engine/chat/think.h"
 
 namespace midge {
 namespace {

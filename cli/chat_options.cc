@@ -3,8 +3,8 @@
 #include <cstdio>
 
 #include "cli/terminal.h"
+#include "engine/chat/chat_json.h"
 #include "engine/core/mapped_file.h"
-#include "engine/tokenizer/chat_json.h"
 
 namespace midge {
 

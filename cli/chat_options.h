@@ -7,8 +7,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "engine/tokenizer/chat.h"
-#include "engine/tokenizer/think.h"
+#include "engine/chat/chat.h"
+#include "engine/chat/think.h"
 
 namespace midge {
 

@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "engine/chat/chat.h"
 #include "engine/platform/cpu_features.h"
-#include "engine/tokenizer/chat.h"
-#include "engine/tokenizer/tokenizer_directory.h"
-#include "engine/tokenizer/tokenizer_gguf.h"
+#include "engine/tokenizer_files/tokenizer_directory.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
 #include "models/registry.h"
 
 namespace midge {
@@ -235,26 +235,27 @@ Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& opti
   return load_tokenizer_gguf(file);
 }
 
-Result<Tokenizer> load_tokenizer(const Model& model) {
-  const GgufFile* gguf = model.source().gguf();
-  return gguf != nullptr ? load_tokenizer_gguf(*gguf)
-                         : load_tokenizer_directory(model.source().path());
+Result<Tokenizer> load_tokenizer(const WeightSource& source) {
+  const GgufFile* gguf = source.gguf();
+  return gguf != nullptr ? load_tokenizer_gguf(*gguf) : load_tokenizer_directory(source.path());
 }
 
 Result<LoadedModel> load_model(const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   LoadedModel loaded;
   MIDGE_ASSIGN_OR_RETURN(loaded.path, model_path(options));
+  std::shared_ptr<const WeightSource> source;
   {
     CopyProgressBar bar;
-    MIDGE_ASSIGN_OR_RETURN(loaded.model,
-                           open_model(loaded.path, file_access(options), bar.callback()));
+    MIDGE_ASSIGN_OR_RETURN(source,
+                           WeightSource::open(loaded.path, file_access(options), bar.callback()));
   }
+  MIDGE_ASSIGN_OR_RETURN(loaded.model, open_model(source));
   {
     ProgressBar bar("loading");
     bar.update(0, 100);
     if (options.needs_tokenizer) {
-      MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(*loaded.model));
+      MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(*source));
       if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
         return make_status(StatusCode::kModelMismatch,
                            "%s: the tokenizer has ids up to %d, the embedding %lld rows",
@@ -314,7 +315,7 @@ void report_speed(const GenerateResult& result) {
 void write_memory(JsonWriter& json, const LoadedModel& loaded) {
   json.begin_object("memory");
   // Mapped and shared, or with --no-mmap a copy of the files.
-  json.member("file_bytes", static_cast<int64_t>(loaded.model->source().file_bytes()));
+  json.member("file_bytes", static_cast<int64_t>(loaded.model->storage().file_bytes()));
   json.member("kv_bytes", loaded.session->kv_bytes());
   json.member("scratch_bytes", loaded.session->scratch_bytes());
   json.member("packed_bytes", loaded.executor->packed_bytes()).end_object();

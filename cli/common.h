@@ -11,6 +11,7 @@
 
 #include "cli/json_writer.h"
 #include "cli/terminal.h"
+#include "engine/formats/weight_source.h"
 #include "engine/session/generator.h"
 #include "engine/session/session.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -88,8 +89,8 @@ Result<std::string> model_path(const RunOptions& options);
 
 /// The tokenizer of a Hugging Face directory or GGUF file, without its weights.
 Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& options);
-/// The tokenizer that belongs to an open model.
-Result<Tokenizer> load_tokenizer(const Model& model);
+/// The tokenizer that belongs to open files.
+Result<Tokenizer> load_tokenizer(const WeightSource& source);
 
 /// How options ask for files to be read.
 FileAccess file_access(const RunOptions& options);

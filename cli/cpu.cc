@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "cli/common.h"
-#include "engine/platform/calibrate.h"
+#include "engine/calibration/calibrate.h"
 #include "engine/platform/cpu_features.h"
 
 namespace midge {

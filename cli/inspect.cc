@@ -41,11 +41,12 @@ std::string tokenizer_summary(const Result<Tokenizer>& tokenizer) {
                        tokenizer->added_tokens().size());
 }
 
-void print_text(const Model& model, const Result<Tokenizer>& tokenizer, bool tensors) {
+void print_text(const WeightSource& source, const Model& model, const Result<Tokenizer>& tokenizer,
+                bool tensors) {
   const ModelConfig& c = model.config();
   const auto ll = [](int64_t value) { return static_cast<long long>(value); };
-  std::printf("model        %s (%s)\n", model.source().path().c_str(),
-              model.source().kind() == SourceKind::kGguf ? "GGUF" : "Hugging Face directory");
+  std::printf("model        %s (%s)\n", source.path().c_str(),
+              source.kind() == SourceKind::kGguf ? "GGUF" : "Hugging Face directory");
   std::printf("family       %s\n", c.family.c_str());
   std::printf("layers       %lld%s\n", ll(c.layer_count),
               c.mtp_layer_count > 0 ? " and one MTP layer" : "");
@@ -68,9 +69,9 @@ void print_text(const Model& model, const Result<Tokenizer>& tokenizer, bool ten
   std::printf("\nparameters   %lld", ll(model.parameter_count()));
   if (c.mtp_layer_count > 0)
     std::printf(" and %lld in the MTP layer", ll(model.mtp_parameter_count()));
-  const std::vector<SourceFile>& files = model.source().files();
+  const std::vector<SourceFile>& files = source.files();
   std::printf("\nfiles        %zu, %.3f MB\n", files.size(),
-              static_cast<double>(model.source().file_bytes()) * 1e-6);
+              static_cast<double>(source.file_bytes()) * 1e-6);
   for (const SourceFile& file : files) {
     if (files.size() == 1) break;
     std::printf("             %s, %.3f MB\n", file.path.c_str(),
@@ -79,7 +80,7 @@ void print_text(const Model& model, const Result<Tokenizer>& tokenizer, bool ten
   std::printf("per token    %.3f MB of weights, %lld bytes of f16 KV\n",
               static_cast<double>(bytes_per_token(model)) * 1e-6,
               ll(c.layer_count * c.kv_head_count * c.head_dim * 4));
-  for (const auto& [type, total] : totals_by_type(model.source())) {
+  for (const auto& [type, total] : totals_by_type(source)) {
     std::printf("%-12s %lld tensors, %.3f MB\n", type.c_str(), ll(total.tensors),
                 static_cast<double>(total.bytes) * 1e-6);
   }
@@ -87,7 +88,7 @@ void print_text(const Model& model, const Result<Tokenizer>& tokenizer, bool ten
     std::printf("warning      %s\n", warning.c_str());
   }
   if (!tensors) return;
-  for (const SourceTensor& tensor : model.source().tensors()) {
+  for (const SourceTensor& tensor : source.tensors()) {
     std::printf("%-48s %-5s %-16s %12llu bytes at %llu\n", printable(tensor.name).c_str(),
                 tensor.type_name.c_str(), shape_to_string(tensor.shape).c_str(),
                 static_cast<unsigned long long>(tensor.bytes),
@@ -112,17 +113,18 @@ void write_config(JsonWriter& json, const ModelConfig& c) {
   json.end_array().end_object();
 }
 
-void print_report(const Model& model, const Result<Tokenizer>& tokenizer) {
+void print_report(const WeightSource& source, const Model& model,
+                  const Result<Tokenizer>& tokenizer) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.inspect").member("version", int64_t{1});
-  json.member("model", model.source().path());
-  json.member("format", model.source().kind() == SourceKind::kGguf ? "gguf" : "huggingface");
+  json.member("model", source.path());
+  json.member("format", source.kind() == SourceKind::kGguf ? "gguf" : "huggingface");
   write_config(json, model.config());
   json.member("parameter_count", model.parameter_count());
   json.member("mtp_parameter_count", model.mtp_parameter_count());
-  json.member("file_bytes", static_cast<int64_t>(model.source().file_bytes()));
+  json.member("file_bytes", static_cast<int64_t>(source.file_bytes()));
   json.begin_array("files");
-  for (const SourceFile& file : model.source().files()) {
+  for (const SourceFile& file : source.files()) {
     json.begin_object().member("path", file.path);
     json.member("bytes", static_cast<int64_t>(file.bytes)).end_object();
   }
@@ -133,7 +135,7 @@ void print_report(const Model& model, const Result<Tokenizer>& tokenizer) {
   json.begin_array("warnings");
   for (const std::string& warning : model.warnings()) json.element(warning);
   json.end_array().begin_array("tensors");
-  for (const SourceTensor& tensor : model.source().tensors()) {
+  for (const SourceTensor& tensor : source.tensors()) {
     json.begin_object().member("name", tensor.name).member("type", tensor.type_name);
     json.begin_array("shape");
     for (const int64_t dim : tensor.shape) json.element(dim);
@@ -147,17 +149,19 @@ void print_report(const Model& model, const Result<Tokenizer>& tokenizer) {
 
 Status inspect_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
-  std::unique_ptr<Model> model;
+  std::shared_ptr<const WeightSource> source;
   {
     CopyProgressBar bar;
-    MIDGE_ASSIGN_OR_RETURN(model, open_model(path, file_access(options.run), bar.callback()));
+    MIDGE_ASSIGN_OR_RETURN(source,
+                           WeightSource::open(path, file_access(options.run), bar.callback()));
   }
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, open_model(source));
   // A file without a vocabulary is worth a look all the same.
-  const Result<Tokenizer> tokenizer = load_tokenizer(*model);
+  const Result<Tokenizer> tokenizer = load_tokenizer(*source);
   if (options.run.json) {
-    print_report(*model, tokenizer);
+    print_report(*source, *model, tokenizer);
   } else {
-    print_text(*model, tokenizer, options.tensors);
+    print_text(*source, *model, tokenizer, options.tensors);
   }
   return Status();
 }

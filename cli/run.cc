@@ -6,9 +6,9 @@
 #include "cli/chat_options.h"
 #include "cli/common.h"
 #include "cli/terminal.h"
+#include "engine/chat/chat_json.h"
+#include "engine/chat/think.h"
 #include "engine/core/mapped_file.h"
-#include "engine/tokenizer/chat_json.h"
-#include "engine/tokenizer/think.h"
 
 namespace midge {
 namespace {

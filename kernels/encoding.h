@@ -107,7 +107,7 @@ struct BlockQ8B32 {
 static_assert(sizeof(BlockQ8B32) == 34 && alignof(BlockQ8B32) == 2);
 
 /// Eight sub-blocks of 32. `packed_scales` holds eight 6-bit scales and eight 6-bit minimums
-/// (sub_scale_and_minimum in generic/decode_block.h takes them apart). Byte l of the 32 nibble
+/// (sub_scale_and_minimum in decode_block.h takes them apart). Byte l of the 32 nibble
 /// bytes of a pair holds weight l of the even sub-block in its low, of the odd one in its high
 /// nibble.
 struct BlockQ4B32MS256 {

@@ -53,8 +53,8 @@ Status check_range(const std::string& path, const char* what, int64_t value, int
 
 }  // namespace
 
-ModelLoader::ModelLoader(std::unique_ptr<WeightSource> source) : model_(new Model()) {
-  model_->source_ = std::move(source);
+ModelLoader::ModelLoader(std::shared_ptr<const WeightSource> source) : source_(std::move(source)) {
+  parts_.storage = source_;
 }
 
 Result<const SourceTensor*> ModelLoader::expect(const std::string& name,
@@ -100,7 +100,7 @@ Status ModelLoader::matrix(const std::string& name, int64_t n, int64_t k, Weight
         AlignedBuffer::create(static_cast<int64_t>(tensor->bytes), name.c_str()));
     std::memcpy(copy.data(), tensor->data, tensor->bytes);
     out->data = copy.data();
-    model_->copies_.push_back(std::move(copy));
+    parts_.copies.push_back(std::move(copy));
   }
   return Status();
 }
@@ -118,13 +118,13 @@ Status ModelLoader::vector(const std::string& name, int64_t n, std::span<const f
   std::vector<float> values(static_cast<size_t>(n));
   const DequantizeArgs args = {n, aligned.data(), values.data()};
   make_kernel_table().dequantize[static_cast<int>(*tensor->encoding)](&args);
-  model_->vectors_.push_back(std::move(values));
-  *out = model_->vectors_.back();
+  parts_.vectors.push_back(std::move(values));
+  *out = parts_.vectors.back();
   return Status();
 }
 
 Status ModelLoader::check_config() const {
-  const ModelConfig& c = model_->config_;
+  const ModelConfig& c = parts_.config;
   const std::string& path = source().path();
   MIDGE_RETURN_IF_ERROR(check_range(path, "hidden size", c.hidden_size, 1, kHiddenSizeMax));
   MIDGE_RETURN_IF_ERROR(check_range(path, "layer count", c.layer_count, 1, kLayerCountMax));
@@ -228,7 +228,7 @@ Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& l
 Status ModelLoader::bind_decoder(const DecoderLayout& layout) {
   const ModelConfig& c = config();
   const DecoderNames& names = names_of(source().kind());
-  ModelWeights& weights = model_->weights_;
+  ModelWeights& weights = parts_.weights;
   MIDGE_RETURN_IF_ERROR(
       matrix(weight(names.embedding), c.vocab_size, c.hidden_size, &weights.embedding));
   const bool gguf = source().kind() == SourceKind::kGguf;
@@ -268,7 +268,7 @@ Status ModelLoader::bind_mtp(const std::string& prefix) {
   MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + "input_proj"), h, 2 * h, &mtp.input_proj));
   MIDGE_RETURN_IF_ERROR(bind_layer(prefix, DecoderLayout(), &mtp.layer));
   MIDGE_RETURN_IF_ERROR(vector(weight(prefix + "final_layernorm"), h, &mtp.final_norm));
-  model_->weights_.mtp.push_back(mtp);
+  parts_.weights.mtp.push_back(mtp);
   return Status();
 }
 
@@ -281,7 +281,7 @@ Result<std::unique_ptr<Model>> ModelLoader::finish() {
                          shape_to_string(tensor.shape).c_str(), config().family.c_str());
     }
   }
-  return std::move(model_);
+  return std::make_unique<Model>(std::move(parts_));
 }
 
 }  // namespace midge

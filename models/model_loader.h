@@ -5,7 +5,8 @@
 #include <string>
 #include <unordered_set>
 
-#include "models/model.h"
+#include "engine/decoder/model.h"
+#include "engine/formats/weight_source.h"
 
 namespace midge {
 
@@ -19,11 +20,11 @@ struct DecoderLayout {
 /// what was found and what was expected (model_mismatch, invalid_file, unsupported).
 class ModelLoader {
  public:
-  explicit ModelLoader(std::unique_ptr<WeightSource> source);
+  explicit ModelLoader(std::shared_ptr<const WeightSource> source);
 
-  const WeightSource& source() const { return *model_->source_; }
-  ModelConfig& config() { return model_->config_; }
-  void warn(std::string line) { model_->warnings_.push_back(std::move(line)); }
+  const WeightSource& source() const { return *source_; }
+  ModelConfig& config() { return parts_.config; }
+  void warn(std::string line) { parts_.warnings.push_back(std::move(line)); }
 
   bool has(const std::string& name) const { return source().find(name) != nullptr; }
   /// Marks a tensor as known but unused.
@@ -48,7 +49,8 @@ class ModelLoader {
   Status bind_layer(const std::string& prefix, const DecoderLayout& layout, LayerWeights* layer);
   Result<const SourceTensor*> expect(const std::string& name, const std::vector<int64_t>& shape);
 
-  std::unique_ptr<Model> model_;
+  std::shared_ptr<const WeightSource> source_;
+  ModelParts parts_;
   std::unordered_set<std::string> bound_;
 };
 

@@ -32,10 +32,7 @@ Result<std::string> family_name(const WeightSource& source) {
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> open_model(const std::string& path, FileAccess access,
-                                          const CopyProgress& on_copy) {
-  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source,
-                         WeightSource::open(path, access, on_copy));
+Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> source) {
   MIDGE_ASSIGN_OR_RETURN(const std::string name, family_name(*source));
   std::string known;
   for (const Family& family : kFamilies) {
@@ -47,9 +44,17 @@ Result<std::unique_ptr<Model>> open_model(const std::string& path, FileAccess ac
     }
     known += known.empty() ? family.name : std::string(", ") + family.name;
   }
-  return make_status(StatusCode::kUnsupported, "%s: %s '%s', expected one of: %s", path.c_str(),
+  return make_status(StatusCode::kUnsupported, "%s: %s '%s', expected one of: %s",
+                     source->path().c_str(),
                      source->kind() == SourceKind::kGguf ? "architecture" : "model_type",
                      printable(name).c_str(), known.c_str());
+}
+
+Result<std::unique_ptr<Model>> open_model(const std::string& path, FileAccess access,
+                                          const CopyProgress& on_copy) {
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source,
+                         WeightSource::open(path, access, on_copy));
+  return open_model(std::move(source));
 }
 
 }  // namespace midge

@@ -8,10 +8,13 @@
 
 namespace midge {
 
-/// Opens, checks and binds the model at `path` (a Hugging Face directory or a GGUF file).
-/// Weights stay in the files (kMap) or in one copy of them (kCopy, whose progress on_copy is told).
-/// Errors: not_found, io_error, invalid_file, unsupported (model type, tensor type, rope type),
-/// model_mismatch (tensors against config).
+/// Checks the files of a model and binds their tensors; the weights stay where the source has them.
+/// Errors: invalid_file, unsupported (model type, tensor type, rope type), model_mismatch (tensors
+/// against config).
+Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> source);
+
+/// The same for the Hugging Face directory or GGUF file at `path`.
+/// Errors: also those of WeightSource::open.
 Result<std::unique_ptr<Model>> open_model(const std::string& path,
                                           FileAccess access = FileAccess::kMap,
                                           const CopyProgress& on_copy = nullptr);

@@ -13,6 +13,7 @@
 #include "engine/formats/gguf/gguf.h"
 #include "engine/formats/json.h"
 #include "engine/formats/safetensors/safetensors.h"
+#include "engine/weights/weight_storage.h"
 #include "kernels/encoding.h"
 
 namespace midge {
@@ -41,7 +42,7 @@ struct SourceFile {
 };
 
 /// The files of one model. Immutable after open; owns what its tensors point into.
-class WeightSource {
+class WeightSource : public WeightStorage {
  public:
   /// Opens a Hugging Face directory or a GGUF file, by what `path` is; of a split GGUF file its
   /// first part. Errors: not_found, io_error, invalid_file, unsupported (neither of the two).
@@ -49,16 +50,13 @@ class WeightSource {
                                                     const CopyProgress& on_copy = nullptr);
 
   SourceKind kind() const { return kind_; }
-  const std::string& path() const { return path_; }
+  const std::string& path() const override { return path_; }
   const std::vector<SourceTensor>& tensors() const { return tensors_; }
   const SourceTensor* find(std::string_view name) const;
   /// The files that hold tensors: shards by name, parts in order.
   const std::vector<SourceFile>& files() const { return files_; }
-  /// Bytes of all of them.
-  uint64_t file_bytes() const;
-  /// Tells the system that a part of a tensor is not needed for now: of mapped files, its pages are
-  /// dropped from memory and read again when touched.
-  void release_pages(const void* start, int64_t bytes) const {
+  uint64_t file_bytes() const override;
+  void release_pages(const void* start, int64_t bytes) const override {
     if (access_ == FileAccess::kMap) release_mapped_pages(start, static_cast<uint64_t>(bytes));
   }
 

@@ -9,7 +9,7 @@
 #include "engine/ops/ops.h"
 #include "engine/ops/profile.h"
 #include "engine/ops/segments.h"
-#include "kernels/generic/exp_f32.h"
+#include "kernels/exp_f32.h"
 
 namespace midge {
 namespace {

@@ -12,8 +12,8 @@
 #include "engine/core/aligned_buffer.h"
 #include "engine/ops/outliers.h"
 #include "engine/ops/profile.h"
-#include "engine/ops/weight_matrix.h"
 #include "engine/platform/worker_team.h"
+#include "engine/weights/weight_matrix.h"
 #include "kernels/kernels.h"
 
 namespace midge {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/generic/packed_units.h"
+#include "kernels/packed_units.h"
 
 namespace midge {
 namespace {

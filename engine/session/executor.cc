@@ -1,8 +1,8 @@
 #include "engine/session/executor.h"
 
 #include "engine/core/checked_math.h"
-#include "engine/ops/encode.h"
-#include "engine/ops/pack.h"
+#include "engine/weights/encode.h"
+#include "engine/weights/pack.h"
 
 namespace midge {
 namespace {
@@ -70,7 +70,7 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
     const std::optional<Encoding> target = copied_encoding(w, options);
     if (!target.has_value()) continue;
     uint8_t* out = copies_.data() + done;
-    const std::string what = model_.source().path() + ": " + matrix.name;
+    const std::string what = model_.storage().path() + ": " + matrix.name;
     const WeightMatrix in_file = w;
     if (options.arithmetic == Arithmetic::kPacked) {
       MIDGE_RETURN_IF_ERROR(pack_matrix(team_, kernels_, w, *target, what, out));
@@ -83,7 +83,7 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
       w.row_stride = encoded_row_bytes(*target, w.k);
     }
     done += copy_bytes(in_file, *target, options.arithmetic);
-    model_.source().release_pages(in_file.data, in_file.bytes());
+    model_.storage().release_pages(in_file.data, in_file.bytes());
     if (on_progress != nullptr) on_progress(done, total);
   }
   if (model_.config().tied_head) weights_.embedding = weights_.head;

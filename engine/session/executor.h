@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/calibration/calibrate.h"
 #include "engine/core/aligned_buffer.h"
+#include "engine/decoder/decoder.h"
+#include "engine/decoder/model.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/ops.h"
-#include "engine/platform/calibrate.h"
-#include "models/decoder.h"
-#include "models/model.h"
 
 namespace midge {
 

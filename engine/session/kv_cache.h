@@ -2,8 +2,8 @@
 #pragma once
 
 #include "engine/core/aligned_buffer.h"
+#include "engine/decoder/model.h"
 #include "engine/ops/ops.h"
-#include "models/model.h"
 
 namespace midge {
 

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "engine/session/random.h"
-#include "kernels/generic/exp_f32.h"
+#include "kernels/exp_f32.h"
 
 namespace midge {
 namespace {

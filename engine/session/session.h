@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "engine/decoder/decoder.h"
 #include "engine/session/executor.h"
 #include "engine/session/kv_cache.h"
-#include "models/decoder.h"
 
 namespace midge {
 

@@ -46,7 +46,7 @@ TEST(FullSize, DecodesWithinItsMemory) {
     for (const float logit : logits) ASSERT_TRUE(std::isfinite(logit));
   }
   const int64_t resident = status_bytes("VmHWM");
-  const auto file = static_cast<int64_t>(run.model->source().file_bytes());
+  const auto file = static_cast<int64_t>(run.model->storage().file_bytes());
   const int64_t allowed = file + run.session->kv_bytes() + 200'000'000;
   std::printf("[ memory   ] peak resident %.1f MB, file %.1f MB, KV %.1f MB, allowed %.1f MB\n",
               static_cast<double>(resident) * 1e-6, static_cast<double>(file) * 1e-6,

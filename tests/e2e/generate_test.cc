@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/chat/chat.h"
 #include "engine/formats/json.h"
 #include "engine/session/generator.h"
 #include "engine/session/perplexity.h"
-#include "engine/tokenizer/chat.h"
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "tests/harness/running.h"
 #include "tests/harness/temp_dir.h"
 

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/session/perplexity.h"
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "tests/harness/outliers.h"
 #include "tests/harness/running.h"
 

@@ -1,13 +1,13 @@
 // A template's name or source text, then fields, each after a NUL and a letter: s, u, a, t, r for a
 // message of the system, the user, the assistant, a tool or a tool's response; d for a JSON text of
 // tools, m for one of messages.
-#include "engine/tokenizer/chat.h"
+#include "engine/chat/chat.h"
 
 #include <algorithm>
 
-#include "engine/tokenizer/chat_json.h"
-#include "engine/tokenizer/think.h"
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/chat/chat_json.h"
+#include "engine/chat/think.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "tests/fuzz/exercise.h"
 
 namespace {

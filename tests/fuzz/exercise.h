@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/decoder/model.h"
 #include "engine/tokenizer/tokenizer.h"
-#include "models/model.h"
 
 namespace midge::test {
 

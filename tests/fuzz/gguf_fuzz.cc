@@ -2,7 +2,7 @@
 // "--next part--" separates the parts of a split file.
 #include "engine/formats/gguf/gguf.h"
 
-#include "engine/tokenizer/tokenizer_gguf.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
 #include "models/registry.h"
 #include "tests/fuzz/exercise.h"
 #include "tests/harness/temp_dir.h"

@@ -1,7 +1,7 @@
 // tokenizer.json, NUL, tokenizer_config.json, NUL, chat_template.jinja, NUL, a text to encode.
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 
-#include "engine/tokenizer/chat.h"
+#include "engine/chat/chat.h"
 #include "tests/fuzz/exercise.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

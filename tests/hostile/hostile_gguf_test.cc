@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/chat/chat.h"
 #include "engine/core/utf8.h"
 #include "engine/tokenizer/byte_alphabet.h"
-#include "engine/tokenizer/chat.h"
-#include "engine/tokenizer/tokenizer_gguf.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
 #include "models/registry.h"
 #include "tests/harness/gguf_writer.h"
 #include "tests/harness/golden.h"

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/session/sampler.h"
+#include "models/registry.h"
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/gguf_writer.h"
 #include "tests/harness/running.h"

@@ -1,7 +1,7 @@
 // Hostile tokenizer.json files, one test for each item of docs/hostile-input.md.
 #include <gtest/gtest.h>
 
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/refusal.h"
 #include "tests/harness/temp_dir.h"

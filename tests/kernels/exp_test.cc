@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/generic/exp_f32.h"
+#include "kernels/exp_f32.h"
 #include "tests/harness/kernel_harness.h"
 
 namespace midge::generic {

@@ -235,12 +235,15 @@ TEST(GgufMixes, TypesAndLogits) {
     SCOPED_TRACE(mix.name);
     const std::string name = mix.name;
     const std::string path = test::data_path("golden/llama_cpp/" + name + ".gguf");
-    const auto model = open_model(path);
+    auto opened = WeightSource::open(path, FileAccess::kMap);
+    MIDGE_ASSERT_OK(opened);
+    const std::shared_ptr<const WeightSource> source = std::move(*opened);
+    const auto model = open_model(source);
     MIDGE_ASSERT_OK(model);
     EXPECT_TRUE((*model)->config().tied_head);
     std::vector<std::string> types;
     for (const char* tensor_name : kMixTensors) {
-      const SourceTensor* tensor = (*model)->source().find(tensor_name);
+      const SourceTensor* tensor = source->find(tensor_name);
       types.push_back(tensor == nullptr ? "missing" : tensor->type_name);
     }
     EXPECT_EQ(types, mix.types);

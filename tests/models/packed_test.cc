@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/platform/calibration_file.h"
+#include "engine/calibration/calibration_file.h"
 #include "engine/platform/cpu_features.h"
 #include "models/registry.h"
 #include "tests/harness/amx_emulation.h"

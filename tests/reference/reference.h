@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "models/model.h"
+#include "engine/decoder/model.h"
 
 namespace midge::reference {
 

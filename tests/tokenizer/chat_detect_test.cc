@@ -1,9 +1,9 @@
 // Which template sources are recognised, and what is made of them.
 #include <gtest/gtest.h>
 
+#include "engine/chat/chat.h"
 #include "engine/core/mapped_file.h"
-#include "engine/tokenizer/chat.h"
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "test_vocabulary.h"
 
 namespace midge {

@@ -1,4 +1,4 @@
-#include "engine/tokenizer/chat_json.h"
+#include "engine/chat/chat_json.h"
 
 #include <gtest/gtest.h>
 

@@ -1,13 +1,13 @@
-#include "engine/tokenizer/chat.h"
+#include "engine/chat/chat.h"
 
 #include <algorithm>
 
 #include <gtest/gtest.h>
 
+#include "engine/chat/chat_json.h"
 #include "engine/core/mapped_file.h"
 #include "engine/formats/json.h"
-#include "engine/tokenizer/chat_json.h"
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "test_vocabulary.h"
 
 namespace midge {

@@ -12,8 +12,8 @@
 #include "engine/core/mapped_file.h"
 #include "engine/formats/gguf/gguf.h"
 #include "engine/formats/json.h"
-#include "engine/tokenizer/tokenizer_gguf.h"
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "golden.h"
 #include "test_vocabulary.h"
 

@@ -8,10 +8,10 @@
 
 #include "engine/core/mapped_file.h"
 #include "engine/formats/gguf/gguf.h"
-#include "engine/tokenizer/sentencepiece_library.h"
-#include "engine/tokenizer/tokenizer_gguf.h"
-#include "engine/tokenizer/tokenizer_json.h"
-#include "engine/tokenizer/tokenizer_model.h"
+#include "engine/tokenizer_files/sentencepiece_library.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_model.h"
 #include "golden.h"
 #include "test_vocabulary.h"
 

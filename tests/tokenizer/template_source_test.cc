@@ -1,4 +1,4 @@
-#include "engine/tokenizer/template_source.h"
+#include "engine/chat/template_source.h"
 
 #include <gtest/gtest.h>
 

@@ -6,8 +6,8 @@
 
 #include "engine/core/mapped_file.h"
 #include "engine/tokenizer/byte_alphabet.h"
-#include "engine/tokenizer/tokenizer_json.h"
 #include "engine/tokenizer/unicode.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 
 namespace midge {
 

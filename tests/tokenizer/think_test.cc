@@ -1,4 +1,4 @@
-#include "engine/tokenizer/think.h"
+#include "engine/chat/think.h"
 
 #include <gtest/gtest.h>
 

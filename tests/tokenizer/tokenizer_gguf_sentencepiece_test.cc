@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/tokenizer/tokenizer_gguf.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
 #include "gguf_writer.h"
 #include "test_vocabulary.h"
 

@@ -1,4 +1,4 @@
-#include "engine/tokenizer/tokenizer_gguf.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
 
 #include <cstring>
 

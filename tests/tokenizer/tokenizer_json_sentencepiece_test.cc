@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "test_vocabulary.h"
 
 namespace midge {

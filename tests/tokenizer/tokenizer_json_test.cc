@@ -1,4 +1,4 @@
-#include "engine/tokenizer/tokenizer_json.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,5 @@
 // tokenizer.model files: what is read, what is refused before the library sees it.
-#include "engine/tokenizer/tokenizer_model.h"
+#include "engine/tokenizer_files/tokenizer_model.h"
 
 #include <chrono>
 #include <cstdio>
@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "engine/core/mapped_file.h"
-#include "engine/tokenizer/sentencepiece_library.h"
-#include "engine/tokenizer/sentencepiece_model.h"
-#include "engine/tokenizer/tokenizer_directory.h"
+#include "engine/tokenizer_files/sentencepiece_library.h"
+#include "engine/tokenizer_files/sentencepiece_model.h"
+#include "engine/tokenizer_files/tokenizer_directory.h"
 #include "test_vocabulary.h"
 
 namespace midge {

@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/platform/calibrate.h"
-#include "engine/platform/calibration_file.h"
+#include "engine/calibration/calibrate.h"
+#include "engine/calibration/calibration_file.h"
 #include "engine/platform/cpu_features.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/temp_dir.h"

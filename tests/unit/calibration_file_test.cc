@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/platform/calibration_file.h"
+#include "engine/calibration/calibration_file.h"
 #include "tests/harness/temp_dir.h"
 
 namespace midge {

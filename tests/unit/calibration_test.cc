@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/platform/calibration.h"
+#include "engine/calibration/calibration.h"
 
 namespace midge {
 namespace {

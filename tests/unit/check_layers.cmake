@@ -3,15 +3,22 @@
 set(kernels kernels)
 set(engine_core engine/core)
 set(engine_platform ${engine_core} ${kernels} engine/platform)
-set(engine_formats ${engine_core} ${kernels} engine/formats)
-set(engine_tokenizer ${engine_core} engine/formats engine/tokenizer)
-set(engine_ops ${engine_platform} ${kernels} engine/ops)
-set(models ${engine_ops} engine/formats models)
-set(engine_session ${models} engine/tokenizer engine/session)
+set(engine_weights ${engine_platform} engine/weights)
+set(engine_ops ${engine_weights} engine/ops)
+set(engine_calibration ${engine_ops} engine/calibration)
+set(engine_decoder ${engine_ops} engine/decoder)
+set(engine_tokenizer ${engine_core} engine/tokenizer)
+set(engine_session ${engine_decoder} engine/calibration engine/tokenizer engine/session)
+# Foreign files: nothing above needs them once a model is open.
+set(engine_formats ${engine_core} ${kernels} engine/weights engine/formats)
+set(engine_tokenizer_files ${engine_formats} engine/tokenizer engine/tokenizer_files)
+set(engine_chat ${engine_tokenizer} engine/formats engine/chat)
+set(models ${engine_decoder} engine/formats models)
 
 set(errors "")
-foreach(layer IN ITEMS kernels engine/core engine/platform engine/formats engine/tokenizer
-        engine/ops models engine/session)
+foreach(layer IN ITEMS kernels engine/core engine/platform engine/weights engine/ops
+        engine/calibration engine/decoder engine/tokenizer engine/session engine/formats
+        engine/tokenizer_files engine/chat models)
   string(REPLACE "/" "_" name ${layer})
   file(GLOB_RECURSE files ${SOURCE}/${layer}/*.h ${SOURCE}/${layer}/*.cc ${SOURCE}/${layer}/*.def)
   if(NOT files)

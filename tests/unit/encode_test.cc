@@ -1,5 +1,5 @@
 // The plain encoder: how far a weight may move, and what happens at the ends of the ranges.
-#include "engine/ops/encode.h"
+#include "engine/weights/encode.h"
 
 #include <cmath>
 #include <cstring>

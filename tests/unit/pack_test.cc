@@ -1,5 +1,5 @@
 // Packing: the tiles hold the weights of the rows, wherever these come from.
-#include "engine/ops/pack.h"
+#include "engine/weights/pack.h"
 
 #include <cstring>
 

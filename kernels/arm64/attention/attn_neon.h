@@ -5,7 +5,7 @@
 
 #include <arm_neon.h>
 
-#include "kernels/generic/attention/attn_vectors.h"
+#include "kernels/attn_vectors.h"
 
 namespace midge {
 namespace {

@@ -1,5 +1,5 @@
 // out = gate / (1 + exp(-gate)) * up, eight at a time, with the bits of exp_f32 in
-// kernels/generic/exp_f32.h, which has the derivation of its constants. What it does for the ends
+// kernels/exp_f32.h, which has the derivation of its constants. What it does for the ends
 // of the range is left out where the quotient does not show it:
 //   - x = -gate is kept above -80 instead of -88, and small results are not made zero: 1 + exp(x)
 //     is 1 below -17.4.

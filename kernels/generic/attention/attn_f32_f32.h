@@ -16,10 +16,10 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/decode_block.h"
+#include "kernels/exp_f32.h"
 #include "kernels/generic/attention/attn_range.h"
-#include "kernels/generic/decode_block.h"
 #include "kernels/generic/dot.h"
-#include "kernels/generic/exp_f32.h"
 #include "kernels/kernel_types.h"
 
 namespace midge::generic {

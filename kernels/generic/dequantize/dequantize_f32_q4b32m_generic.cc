@@ -1,4 +1,4 @@
-#include "kernels/generic/decode_block.h"
+#include "kernels/decode_block.h"
 #include "kernels/kernels.h"
 
 void midge::dequantize_f32_q4b32m_generic(const DequantizeArgs* args) {

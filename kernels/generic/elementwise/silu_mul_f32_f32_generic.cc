@@ -1,5 +1,5 @@
 // out = gate / (1 + exp(-gate)) * up
-#include "kernels/generic/exp_f32.h"
+#include "kernels/exp_f32.h"
 #include "kernels/kernels.h"
 
 void midge::silu_mul_f32_f32_generic(const SiluMulArgs* args) {

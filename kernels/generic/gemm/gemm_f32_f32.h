@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/generic/decode_block.h"
+#include "kernels/decode_block.h"
 #include "kernels/generic/dot.h"
 #include "kernels/kernel_types.h"
 

@@ -1,6 +1,6 @@
 // out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend) for packed units of 256 columns with integer
 // scales of runs of columns: the specification of their decode arithmetic. Readers are those of
-// kernels/generic/packed_units.h.
+// kernels/packed_units.h.
 //
 // Per block of 32 columns: integer = sum over its runs of factor * (sum of weight * value), exact
 // in int32 and in f32 (|integer| < 2^24). Per unit, in this order:
@@ -14,8 +14,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/generic/packed_units.h"
 #include "kernels/kernel_types.h"
+#include "kernels/packed_units.h"
 
 namespace midge::generic {
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "kernels/generic/packed_units.h"
 #include "kernels/kernel_types.h"
+#include "kernels/packed_units.h"
 
 namespace midge::generic {
 

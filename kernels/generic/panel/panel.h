@@ -17,9 +17,9 @@
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/generic/packed_units.h"
 #include "kernels/generic/panel/panel_constants.h"
 #include "kernels/kernel_types.h"
+#include "kernels/packed_units.h"
 
 namespace midge::generic {
 

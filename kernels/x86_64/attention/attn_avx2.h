@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/generic/attention/attn_vectors.h"
+#include "kernels/attn_vectors.h"
 
 namespace midge {
 namespace {

@@ -1,4 +1,4 @@
-// out = gate / (1 + exp(-gate)) * up, eight at a time. kernels/generic/exp_f32.h has the derivation
+// out = gate / (1 + exp(-gate)) * up, eight at a time. kernels/exp_f32.h has the derivation
 // of every constant; the operations here are the same ones in the same order, so the bits are too.
 #include <immintrin.h>
 

@@ -1,4 +1,4 @@
-// out = gate / (1 + exp(-gate)) * up, sixteen at a time. kernels/generic/exp_f32.h has the
+// out = gate / (1 + exp(-gate)) * up, sixteen at a time. kernels/exp_f32.h has the
 // derivation of every constant; the operations here are the same ones in the same order, so the
 // bits are too. What is left out changes none: numbers below the range of exp, and their limit 0,
 // vanish beside the 1; vscalefps rounds 2^n * p once, as two factors do, and overflows to infinity

@@ -1,0 +1,521 @@
+#include "engine/calibration/calibrate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
+
+#include <sched.h>
+#include <time.h>
+
+#include "engine/calibration/calibration_file.h"
+#include "engine/core/checked_math.h"
+
+namespace midge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Processor time of this thread: other programs do not count.
+double thread_seconds() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Runs of a candidate: odd numbers, as the median is taken; at least three, as one may be held up.
+constexpr int kRounds = 9;
+constexpr int kRoundsMin = 3;
+constexpr int kTrials = 3;
+// A candidate that takes this many times as long as another in the trials is out.
+constexpr double kHopeless = 2;
+// What a clock can tell at best: nothing takes no time.
+constexpr double kClockSeconds = 1e-9;
+
+// Weights of a run at most: long enough for the start of a stream not to matter.
+constexpr int64_t kRunBytes = 2 << 20;
+// Columns of a tile that prefill kernels take, so that a run is short on slow cores, too.
+constexpr int64_t kPrefillColumns = 4 * kPanelColumns;
+// Weights that each thread reads in a pass to measure the bandwidth, and the passes.
+constexpr int64_t kReadBytes = 4 << 20;
+constexpr int64_t kReadPieceBytes = 64 << 10;
+constexpr int kReadPasses = 5;
+// After this, no more passes of a number of threads: other programs keep them apart.
+constexpr double kReadSeconds = 0.01;
+
+// Attention, from caches: a split of keys of the usual size.
+constexpr int64_t kAttnKeys = 512;
+constexpr int64_t kAttnHeadDim = 128;
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<int64_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
+}
+
+// Keeps this thread on some cores as long as it lives.
+class PinnedThread {
+ public:
+  explicit PinnedThread(const std::vector<int>& cores) {
+    pinned_ = ::sched_getaffinity(0, sizeof(before_), &before_) == 0;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int core : cores) CPU_SET(static_cast<size_t>(core), &set);
+    pinned_ = pinned_ && ::sched_setaffinity(0, sizeof(set), &set) == 0;
+  }
+  ~PinnedThread() {
+    if (pinned_) ::sched_setaffinity(0, sizeof(before_), &before_);
+  }
+  PinnedThread(const PinnedThread&) = delete;
+  PinnedThread& operator=(const PinnedThread&) = delete;
+
+ private:
+  cpu_set_t before_;
+  bool pinned_ = false;
+};
+
+// Hands out the tiles of matrices of one shape in turn, so that what is read was not read lately.
+class TileWalk {
+ public:
+  // Of the weights in an encoding, the matrices with the width that most of their bytes have.
+  TileWalk(std::span<const PackedSample> weights, Encoding encoding) {
+    int64_t most = 0;
+    for (const PackedSample& sample : weights) {
+      if (sample.encoding != encoding) continue;
+      int64_t bytes = 0;
+      for (const PackedSample& other : weights) {
+        if (other.encoding == encoding && other.k == sample.k) bytes += bytes_of(other);
+      }
+      if (bytes > most) {
+        most = bytes;
+        k_ = sample.k;
+      }
+    }
+    for (const PackedSample& sample : weights) {
+      if (sample.encoding == encoding && sample.k == k_) samples_.push_back(sample);
+    }
+    bytes_ = most;
+    if (most > 0) tile_bytes_ = packed_tile_bytes(encoding, k_);
+  }
+
+  static int64_t tiles_of(const PackedSample& sample) { return ceil_div(sample.n, kTileRows); }
+  static int64_t bytes_of(const PackedSample& sample) {
+    return tiles_of(sample) * packed_tile_bytes(sample.encoding, sample.k);
+  }
+
+  int64_t bytes() const { return bytes_; }
+  int64_t k() const { return k_; }
+  int64_t tile_bytes() const { return tile_bytes_; }
+
+  // body(tiles, count) for the next `count` tiles, in pieces that lie together.
+  template <typename Body>
+  void next(int64_t count, const Body& body) {
+    while (count > 0) {
+      const PackedSample& sample = samples_[sample_];
+      const int64_t piece = std::min(count, tiles_of(sample) - tile_);
+      body(sample.tiles + tile_ * tile_bytes_, piece);
+      count -= piece;
+      tile_ += piece;
+      if (tile_ == tiles_of(sample)) {
+        tile_ = 0;
+        sample_ = (sample_ + 1) % samples_.size();
+      }
+    }
+  }
+
+ private:
+  std::vector<PackedSample> samples_;
+  int64_t bytes_ = 0;
+  int64_t k_ = 0;
+  int64_t tile_bytes_ = 0;
+  size_t sample_ = 0;
+  int64_t tile_ = 0;
+};
+
+uint64_t next_random(uint64_t* state) {  // xorshift64 (Marsaglia)
+  *state ^= *state << 13;
+  *state ^= *state >> 7;
+  *state ^= *state << 17;
+  return *state;
+}
+
+// In [-1, 1).
+void fill_floats(float* out, int64_t count) {
+  uint64_t state = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = static_cast<float>(static_cast<int32_t>(next_random(&state) >> 32)) * 0x1p-31f;
+  }
+}
+
+// Operands of the kernels beside the weights, and what they are called with.
+class KernelRun {
+ public:
+  static Result<KernelRun> create(const CalibrationCase& c, TileWalk walk) {
+    KernelRun run(c, std::move(walk));
+    switch (c.op) {
+      case Op::kGemv: MIDGE_RETURN_IF_ERROR(run.prepare_gemv()); break;
+      case Op::kGemmPanel: MIDGE_RETURN_IF_ERROR(run.prepare_panel()); break;
+      default: MIDGE_RETURN_IF_ERROR(run.prepare_attn()); break;
+    }
+    return run;
+  }
+
+  // What the rates count, per unit of run().
+  int64_t unit_work() const {
+    if (case_.op == Op::kGemv) return walk_.tile_bytes();
+    if (case_.op == Op::kGemmPanel) return case_.rows * kTileRows * prefill_columns();
+    return attn_bytes();
+  }
+  int64_t units_max() const { return units_max_; }
+
+  void run(const KernelInfo& kernel, int64_t units) {
+    switch (case_.op) {
+      case Op::kGemv: return run_gemv(kernel, units);
+      case Op::kGemmPanel: return run_panel(kernel, units);
+      default: return run_attn(kernel, units);
+    }
+  }
+
+ private:
+  KernelRun(const CalibrationCase& c, TileWalk walk) : case_(c), walk_(std::move(walk)) {}
+
+  // Units are tiles.
+  Status prepare_gemv() {
+    units_max_ = std::max<int64_t>(1, kRunBytes / walk_.tile_bytes());
+    const int64_t blocks = lhs_blocks(walk_.k());
+    const bool is_float = case_.encoding == Encoding::kF16;
+    lhs_stride_ = is_float ? walk_.k() * 4 : blocks * static_cast<int64_t>(sizeof(LhsBlock));
+    const int64_t lhs_bytes = round_up(case_.rows * lhs_stride_, 64);
+    const int64_t out_bytes = case_.rows * units_max_ * kTileRows * 4;
+    MIDGE_ASSIGN_OR_RETURN(memory_, AlignedBuffer::create(lhs_bytes + out_bytes, "calibration"));
+    out_ = reinterpret_cast<float*>(memory_.data() + lhs_bytes);
+    if (is_float) {
+      fill_floats(reinterpret_cast<float*>(memory_.data()), case_.rows * walk_.k());
+      return Status();
+    }
+    auto* lhs = reinterpret_cast<LhsBlock*>(memory_.data());
+    uint64_t state = 1;
+    for (int64_t i = 0; i < case_.rows * blocks; ++i) {
+      lhs[i].scale = 0.01f;
+      for (int8_t& value : lhs[i].values) value = static_cast<int8_t>(next_random(&state) >> 57);
+    }
+    return Status();
+  }
+
+  void run_gemv(const KernelInfo& kernel, int64_t units) {
+    const auto gemv = reinterpret_cast<GemvFunction>(kernel.function);
+    walk_.next(units, [&](const uint8_t* tiles, int64_t count) {
+      const GemvArgs args = {
+          case_.rows, count * kTileRows, walk_.k(), memory_.data(), lhs_stride_,
+          tiles,      nullptr,           0,         out_,           units_max_ * kTileRows * 4};
+      gemv(&args);
+    });
+  }
+
+  int64_t prefill_columns() const { return std::min(walk_.k(), kPrefillColumns); }
+
+  // Units are tiles, each with all rows. The rows of every 256 columns are the same ones.
+  Status prepare_panel() {
+    units_max_ = std::max<int64_t>(1, kRunBytes / walk_.tile_bytes());
+    const int64_t rows = case_.rows;
+    const int64_t sizes[] = {rows * kPanelColumns, round_up(rows * 4, 64), round_up(rows * 4, 64),
+                             kPanelBytes,          kTileRows * 4,          rows * kTileRows * 4};
+    int64_t total = 0;
+    for (const int64_t size : sizes) total += size;
+    MIDGE_ASSIGN_OR_RETURN(memory_, AlignedBuffer::create(total, "calibration"));
+    uint8_t* at[6] = {memory_.data()};
+    for (int i = 1; i < 6; ++i) at[i] = at[i - 1] + sizes[i - 1];
+    fill_floats(reinterpret_cast<float*>(at[0]), sizes[0] / 4);
+    fill_floats(reinterpret_cast<float*>(at[1]), rows);
+    panel_ = {rows,
+              false,
+              reinterpret_cast<int8_t*>(at[0]),
+              reinterpret_cast<float*>(at[1]),
+              reinterpret_cast<int32_t*>(at[2]),
+              reinterpret_cast<int8_t*>(at[3]),
+              reinterpret_cast<float*>(at[4]),
+              reinterpret_cast<float*>(at[5])};
+    return Status();
+  }
+
+  void run_panel(const KernelInfo& kernel, int64_t units) {
+    const auto gemm = reinterpret_cast<GemmPanelFunction>(kernel.function);
+    const IsaLevels level = {1u << static_cast<int>(kernel.level)};
+    const auto unpack = reinterpret_cast<UnpackFunction>(
+        select_kernel(Op::kUnpack, case_.encoding, {level})->function);
+    const PackedInfo info = packed_info(case_.encoding);
+    const int64_t step_bytes = kPanelColumns / info.unit_elements * info.unit_bytes;
+    walk_.next(units, [&](const uint8_t* tiles, int64_t count) {
+      for (int64_t t = 0; t < count; ++t) {
+        for (int64_t column = 0; column < prefill_columns(); column += kPanelColumns) {
+          const UnpackArgs unpack_args = {
+              std::min(kPanelColumns, prefill_columns() - column),
+              tiles + t * walk_.tile_bytes() + column / kPanelColumns * step_bytes,
+              const_cast<int8_t*>(panel_.panel), const_cast<float*>(panel_.panel_scales)};
+          unpack(&unpack_args);
+          panel_.first = column == 0;
+          gemm(&panel_);
+        }
+      }
+    });
+  }
+
+  int64_t attn_row_bytes() const { return encoded_row_bytes(case_.encoding, kAttnHeadDim); }
+  int64_t attn_bytes() const { return 2 * kAttnKeys * attn_row_bytes(); }
+
+  // Units are calls.
+  Status prepare_attn() {
+    units_max_ = std::max<int64_t>(1, kRunBytes / attn_bytes());
+    const int64_t q_bytes = case_.rows * kAttnHeadDim * 4;
+    MIDGE_ASSIGN_OR_RETURN(memory_, random_weights(attn_bytes()));
+    if (case_.encoding == Encoding::kF32) {
+      fill_floats(reinterpret_cast<float*>(memory_.data()), attn_bytes() / 4);
+    }
+    MIDGE_ASSIGN_OR_RETURN(more_, AlignedBuffer::create(2 * q_bytes, "calibration"));
+    auto* q = reinterpret_cast<float*>(more_.data());
+    fill_floats(q, case_.rows * kAttnHeadDim);
+    out_ = q + case_.rows * kAttnHeadDim;
+    for (int64_t i = 0; i < case_.rows; ++i) {
+      queries_.push_back({q + i * kAttnHeadDim, 0, kAttnKeys, out_ + i * kAttnHeadDim});
+    }
+    parts_.resize(static_cast<size_t>(2 * case_.rows));
+    return Status();
+  }
+
+  void run_attn(const KernelInfo& kernel, int64_t units) {
+    const auto attn = reinterpret_cast<AttnFunction>(kernel.function);
+    const AttnArgs args = {case_.rows,
+                           kAttnHeadDim,
+                           queries_.data(),
+                           memory_.data(),
+                           attn_row_bytes() * kKeyBlock,
+                           memory_.data() + kAttnKeys * attn_row_bytes(),
+                           attn_row_bytes(),
+                           0.1f,
+                           parts_.data(),
+                           parts_.data() + case_.rows};
+    for (int64_t i = 0; i < units; ++i) attn(&args);
+  }
+
+  CalibrationCase case_;
+  TileWalk walk_;
+  int64_t units_max_ = 1;
+  AlignedBuffer memory_;
+  AlignedBuffer more_;
+  int64_t lhs_stride_ = 0;
+  float* out_ = nullptr;
+  GemmPanelArgs panel_ = {};
+  std::vector<AttnQuery> queries_;
+  std::vector<float> parts_;
+};
+
+// Cases that the weights need and that nothing is known of.
+std::vector<CalibrationCase> missing_cases(const Calibration& calibration, int core_types,
+                                           std::span<const PackedSample> weights,
+                                           const CalibrateOptions& options) {
+  std::vector<CalibrationCase> missing;
+  for (const CalibrationCase& c : calibration_cases(options.levels)) {
+    if (c.op != Op::kAttn) {
+      const int64_t bytes = TileWalk(weights, c.encoding).bytes();
+      if (bytes == 0 || bytes < options.bytes_min) continue;
+    }
+    if (!is_measured(calibration, c, core_types, options.levels)) missing.push_back(c);
+  }
+  return missing;
+}
+
+Status measure_case(const CalibrationCase& c, int core_type, std::span<const PackedSample> weights,
+                    const CalibrateOptions& options, double seconds, Calibration* calibration) {
+  const std::vector<const KernelInfo*> candidates = calibration_candidates(c, options.levels);
+  MIDGE_ASSIGN_OR_RETURN(KernelRun run, KernelRun::create(c, TileWalk(weights, c.encoding)));
+  const std::vector<double> rates = measure_rates(
+      candidates.size(),
+      [&](size_t candidate, int64_t units) {
+        const double start = thread_seconds();
+        run.run(*candidates[candidate], units);
+        return thread_seconds() - start;
+      },
+      run.units_max(), seconds);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const double rate = std::clamp(rates[i] * static_cast<double>(run.unit_work()), 1.0, 1e18);
+    calibration->kernels.push_back({c, candidates[i], core_type, static_cast<int64_t>(rate)});
+  }
+  return Status();
+}
+
+// Measures cases on this core as long as there is time.
+Status measure_cases(std::span<const CalibrationCase> cases, int core_type,
+                     std::span<const PackedSample> weights, const CalibrateOptions& options,
+                     Calibration* calibration) {
+  const Clock::time_point start = Clock::now();
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const double left = options.seconds - seconds_since(start);
+    if (left <= 0) break;
+    MIDGE_RETURN_IF_ERROR(measure_case(cases[i], core_type, weights, options,
+                                       left / static_cast<double>(cases.size() - i), calibration));
+  }
+  return Status();
+}
+
+// The weights in pieces, read from one on.
+class ReadWalk {
+ public:
+  explicit ReadWalk(std::span<const PackedSample> weights) {
+    for (const PackedSample& sample : weights) {
+      for (int64_t at = 0; at + kReadPieceBytes <= TileWalk::bytes_of(sample);
+           at += kReadPieceBytes) {
+        pieces_.push_back(sample.tiles + at);
+      }
+    }
+  }
+
+  bool empty() const { return pieces_.empty(); }
+
+  // Seconds in which `threads` of the team read the next kReadBytes each.
+  double read(const WorkerTeam& team, int threads) {
+    constexpr int64_t kPieces = kReadBytes / kReadPieceBytes;
+    Clock::time_point start;
+    std::atomic<double> seconds = 0;  // of the last one to finish
+    std::atomic<uint64_t> total = 0;  // keeps the compiler from dropping the reads
+    team.run([&](const Worker& worker) {
+      worker.barrier();  // all are awake
+      worker.single([&] { start = Clock::now(); });
+      if (worker.index() >= threads) return;
+      uint64_t sum = 0;
+      for (int64_t i = 0; i < kPieces; ++i) {
+        const size_t piece = next_ + static_cast<size_t>(worker.index() * kPieces + i);
+        const auto* words = reinterpret_cast<const uint64_t*>(pieces_[piece % pieces_.size()]);
+        for (int64_t j = 0; j < kReadPieceBytes / 8; ++j) sum += words[j];
+      }
+      total += sum;
+      const double mine = seconds_since(start);
+      double last = seconds;
+      while (last < mine && !seconds.compare_exchange_weak(last, mine)) {
+      }
+    });
+    next_ += static_cast<size_t>(threads * kPieces);
+    return seconds;
+  }
+
+ private:
+  std::vector<const uint8_t*> pieces_;
+  size_t next_ = 0;
+};
+
+// Rates of 1, 2, 4 ... and all threads that are not known.
+void measure_reads(const WorkerTeam& team, std::span<const PackedSample> weights,
+                   const Calibration& known, Calibration* calibration) {
+  ReadWalk walk(weights);
+  if (walk.empty()) return;
+  const int all = team.thread_count();
+  for (int threads = 1; threads <= all;
+       threads = threads < all ? std::min(2 * threads, all) : all + 1) {
+    if (known.find_read(threads) != nullptr) continue;
+    const Clock::time_point start = Clock::now();
+    double best = walk.read(team, threads);
+    for (int i = 1; i < kReadPasses && seconds_since(start) < kReadSeconds; ++i) {
+      best = std::min(best, walk.read(team, threads));
+    }
+    calibration->reads.push_back(
+        {threads, static_cast<int64_t>(static_cast<double>(threads * kReadBytes) / best)});
+  }
+}
+
+}  // namespace
+
+Result<AlignedBuffer> random_weights(int64_t bytes) {
+  MIDGE_ASSIGN_OR_RETURN(AlignedBuffer buffer,
+                         AlignedBuffer::create(round_up(bytes, 8), "random weights"));
+  buffer.prefer_huge_pages();
+  uint64_t state = 1;
+  auto* words = reinterpret_cast<uint64_t*>(buffer.data());
+  // An f16 or f32 with bit 14 of its upper half clear is less than 2.
+  for (int64_t i = 0; i < buffer.bytes() / 8; ++i) {
+    words[i] = next_random(&state) & 0xBFFFBFFFBFFFBFFFu;
+  }
+  return buffer;
+}
+
+std::vector<double> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
+                                  double budget_seconds) {
+  double best = std::numeric_limits<double>::infinity();
+  std::vector<double> seconds(count, best);  // of a unit
+  for (int trial = 0; trial < kTrials; ++trial) {
+    for (size_t i = count; i-- > 0;) {  // the highest level first
+      seconds[i] = std::min(seconds[i], std::max(run(i, 1), kClockSeconds));
+      best = std::min(best, seconds[i]);
+    }
+  }
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < count; ++i) {
+    if (seconds[i] <= kHopeless * best) kept.push_back(i);
+  }
+  const double runs = static_cast<double>(kept.size()) * kRounds;
+  const int64_t units = static_cast<int64_t>(
+      std::clamp(budget_seconds / runs / best, 1.0, static_cast<double>(units_max)));
+  std::vector<std::vector<double>> taken(kept.size());
+  double spent = 0;
+  for (size_t round = 0; round < kRounds && (round < kRoundsMin || spent < budget_seconds);
+       ++round) {
+    for (size_t i = 0; i < kept.size(); ++i) {
+      const size_t turn = (round + i) % kept.size();
+      taken[turn].push_back(std::max(run(kept[turn], units), kClockSeconds));
+      spent += taken[turn].back();
+    }
+  }
+  for (size_t i = 0; i < kept.size(); ++i) {
+    seconds[kept[i]] = median(taken[i]) / static_cast<double>(units);
+  }
+  std::vector<double> rates;
+  for (const double s : seconds) rates.push_back(1 / s);
+  return rates;
+}
+
+Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const PackedSample> weights,
+                                    const CalibrateOptions& options) {
+  CalibrationReport report;
+  report.cores = detect_core_types();
+  const std::string key = calibration_key(report.cores);
+  Calibration& known = report.calibration;
+  const auto load = [&] {
+    Result<Calibration> loaded = load_calibration(report.path, key);
+    report.loaded = loaded.status();
+    if (loaded.ok()) known.add_missing(*loaded);
+  };
+  if (!options.cache_dir.empty()) {
+    report.path = calibration_path(options.cache_dir, key);
+    load();
+  }
+  int64_t bytes = 0;
+  for (const PackedSample& sample : weights) bytes += TileWalk::bytes_of(sample);
+  if (bytes < options.bytes_min) return report;
+
+  const Clock::time_point start = Clock::now();
+  const Calibration nothing;
+  Calibration measured;
+  const auto core_types = static_cast<int>(report.cores.size());
+  const std::vector<CalibrationCase> cases =
+      missing_cases(options.again ? nothing : known, core_types, weights, options);
+  for (int i = 0; i < core_types && !cases.empty(); ++i) {
+    std::optional<PinnedThread> pinned;
+    if (core_types > 1) pinned.emplace(report.cores[static_cast<size_t>(i)].cores);
+    MIDGE_RETURN_IF_ERROR(measure_cases(cases, i, weights, options, &measured));
+  }
+  measure_reads(team, weights, options.again ? nothing : known, &measured);
+  if (measured.kernels.empty() && measured.reads.empty()) return report;
+  report.seconds = seconds_since(start);
+  measured.add_missing(known);
+  known = std::move(measured);
+  if (report.path.empty()) return report;
+  const Status found = report.loaded;
+  load();  // what another process has added since
+  report.loaded = found;
+  report.saved = save_calibration(report.path, key, known);
+  return report;
+}
+
+}  // namespace midge

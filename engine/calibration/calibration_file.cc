@@ -1,0 +1,200 @@
+#include "engine/calibration/calibration_file.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include <unistd.h>
+
+#include "engine/core/mapped_file.h"
+
+namespace midge {
+namespace {
+
+// The first line. The number changes when the lines, or what is measured, change.
+constexpr std::string_view kFirstLine = "midge kernel rates 1\n";
+constexpr std::string_view kKey = "key ";
+constexpr std::string_view kEnd = "end ";
+constexpr uint64_t kFileBytesMax = 1 << 20;
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo).
+uint64_t hash_of(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+  return hash;
+}
+
+std::string hash_text(std::string_view text) {
+  return format_string("%016llx", static_cast<unsigned long long>(hash_of(text)));
+}
+
+bool parse_number(std::string_view text, int64_t min, int64_t max, int64_t* number) {
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), *number);
+  return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && *number >= min &&
+         *number <= max;
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  while (!line.empty()) {
+    const std::string_view word = line.substr(0, line.find(' '));
+    words.push_back(word);
+    line.remove_prefix(std::min(word.size() + 1, line.size()));
+  }
+  return words;
+}
+
+// "read THREADS RATE"
+void parse_read(std::span<const std::string_view> words, Calibration* out) {
+  int64_t threads = 0;
+  int64_t rate = 0;
+  if (words.size() == 3 && parse_number(words[1], 1, INT32_MAX, &threads) &&
+      parse_number(words[2], 1, INT64_MAX, &rate)) {
+    out->reads.push_back({static_cast<int>(threads), rate});
+  }
+}
+
+// "kernel NAME ENCODING ROWS CORE_TYPE RATE"
+void parse_kernel(std::span<const std::string_view> words, Calibration* out) {
+  int64_t rows = 0;
+  int64_t core_type = 0;
+  int64_t rate = 0;
+  Encoding encoding = Encoding::kF32;
+  if (words.size() != 6 || !find_encoding(words[2], &encoding) ||
+      !parse_number(words[3], 1, INT32_MAX, &rows) ||
+      !parse_number(words[4], 0, INT32_MAX, &core_type) ||
+      !parse_number(words[5], 1, INT64_MAX, &rate)) {
+    return;
+  }
+  for (const KernelInfo& kernel : all_kernels()) {
+    if (kernel.name != words[1]) continue;
+    out->kernels.push_back({{kernel.op, encoding, static_cast<int>(rows)},
+                            &kernel,
+                            static_cast<int>(core_type),
+                            rate});
+  }
+}
+
+// A file of its own beside `path`, so that writers do not meet.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& path) : path_(path + ".XXXXXX") {
+    fd_ = ::mkstemp(path_.data());
+  }
+  ~TemporaryFile() {
+    if (fd_ < 0) return;
+    ::close(fd_);
+    if (!renamed_) ::unlink(path_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  bool ok() const { return fd_ >= 0; }
+  bool write(std::string_view text) const {
+    while (!text.empty()) {
+      const ssize_t count = ::write(fd_, text.data(), text.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return false;
+      text.remove_prefix(static_cast<size_t>(count));
+    }
+    return true;
+  }
+  bool rename_to(const std::string& path) {
+    renamed_ = ::rename(path_.c_str(), path.c_str()) == 0;
+    return renamed_;
+  }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+  bool renamed_ = false;
+};
+
+}  // namespace
+
+std::string calibration_key(std::span<const CoreType> cores) {
+  std::string key;
+  for (const CoreType& type : cores)
+    key += format_string("%zu x ", type.cores.size()) + type.name + ", ";
+  std::string registry;
+  for (const KernelInfo& kernel : all_kernels()) {
+    registry += format_string("%s %d\n", kernel.name, kernel.rows_max);
+  }
+  return key + "midge " MIDGE_VERSION ", kernels " + hash_text(registry);
+}
+
+std::string calibration_text(const Calibration& calibration, std::string_view key) {
+  std::string text(kFirstLine);
+  text.append(kKey).append(key).append("\n");
+  for (const ReadRate& read : calibration.reads) {
+    text += format_string("read %d %lld\n", read.threads, static_cast<long long>(read.rate));
+  }
+  for (const KernelRate& k : calibration.kernels) {
+    text += format_string("kernel %s %s %d %d %lld\n", k.kernel->name,
+                          encoding_info(k.at.encoding).name, k.at.rows, k.core_type,
+                          static_cast<long long>(k.rate));
+  }
+  const std::string hash = hash_text(text);
+  return text.append(kEnd).append(hash).append("\n");
+}
+
+Result<Calibration> parse_calibration(std::string_view text, std::string_view key) {
+  if (!text.starts_with(kFirstLine)) {
+    return make_status(StatusCode::kInvalidFile, "not a file of kernel rates of this version");
+  }
+  // Everything stands or falls with the last line: a file that was cut off or damaged is as none.
+  const size_t end = text.rfind(kEnd);
+  if (end == std::string_view::npos ||
+      text.substr(end + kEnd.size()) != hash_text(text.substr(0, end)) + "\n") {
+    return make_status(StatusCode::kInvalidFile, "kernel rates are cut off or damaged");
+  }
+  text = text.substr(kFirstLine.size(), end - kFirstLine.size());
+  Calibration calibration;
+  bool right_key = false;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const std::vector<std::string_view> words = words_of(line);
+    if (line.starts_with(kKey)) {
+      right_key = line.substr(kKey.size()) == key;
+    } else if (line.starts_with("read ")) {
+      parse_read(words, &calibration);
+    } else if (line.starts_with("kernel ")) {
+      parse_kernel(words, &calibration);
+    }
+  }
+  if (!right_key) {
+    return make_status(StatusCode::kInvalidFile, "kernel rates of another machine or build");
+  }
+  return calibration;
+}
+
+std::string calibration_path(const std::string& cache_dir, std::string_view key) {
+  return join_path(cache_dir, "kernel-rates-" + hash_text(key) + ".txt");
+}
+
+Result<Calibration> load_calibration(const std::string& path, std::string_view key) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string text, read_small_file(path, kFileBytesMax));
+  Result<Calibration> calibration = parse_calibration(text, key);
+  if (!calibration.ok()) {
+    const Status& status = calibration.status();
+    return Status(status.code(), path + ": " + status.message());
+  }
+  return calibration;
+}
+
+Status save_calibration(const std::string& path, std::string_view key,
+                        const Calibration& calibration) {
+  std::error_code ignored;  // of a folder that is needed, the next step tells
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+  TemporaryFile file(path);
+  if (!file.ok() || !file.write(calibration_text(calibration, key)) || !file.rename_to(path)) {
+    return make_status(StatusCode::kIoError, "%s: cannot write: %s", path.c_str(),
+                       std::strerror(errno));
+  }
+  return Status();
+}
+
+}  // namespace midge

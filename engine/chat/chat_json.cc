@@ -1,0 +1,284 @@
+#include "engine/chat/chat_json.h"
+
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "engine/formats/json.h"
+
+namespace midge {
+namespace {
+
+using simdjson::dom::element;
+using simdjson::dom::element_type;
+
+constexpr std::string_view kSpace = " \t\r\n";
+
+void write_string(std::string_view text, std::string* out) {
+  *out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"': *out += "\\\""; break;
+      case '\\': *out += "\\\\"; break;
+      case '\n': *out += "\\n"; break;
+      case '\r': *out += "\\r"; break;
+      case '\t': *out += "\\t"; break;
+      case '\b': *out += "\\b"; break;
+      case '\f': *out += "\\f"; break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          *out += format_string("\\u%04x", static_cast<unsigned>(c));
+        } else {
+          *out += c;
+        }
+    }
+  }
+  *out += '"';
+}
+
+// Python's repr: the shortest digits that give the number back, with an exponent below 1e-4 and
+// from 1e16 on.
+void write_float(double value, std::string* out) {
+  char buffer[64];
+  const double size = std::fabs(value);
+  const bool fixed = size == 0 || (size >= 1e-4 && size < 1e16);
+  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value,
+                                 fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  const std::string_view text(buffer, static_cast<size_t>(end.ptr - buffer));
+  *out += text;
+  if (fixed && text.find('.') == std::string_view::npos) *out += ".0";
+}
+
+// Recursion is bounded by the depth that JsonDocument allows.
+void write(element value, std::string* out);
+
+void write_object(simdjson::dom::object object, std::string* out) {
+  std::vector<std::pair<std::string_view, element>> members;
+  std::unordered_map<std::string_view, size_t> places;
+  for (const auto& [key, value] : object) {
+    const auto [place, is_new] = places.try_emplace(key, members.size());
+    if (is_new) {
+      members.emplace_back(key, value);
+    } else {
+      members[place->second].second = value;
+    }
+  }
+  *out += '{';
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (i > 0) *out += ", ";
+    write_string(members[i].first, out);
+    *out += ": ";
+    write(members[i].second, out);
+  }
+  *out += '}';
+}
+
+void write(element value, std::string* out) {
+  switch (value.type()) {
+    case element_type::OBJECT: write_object(value.get_object().value_unsafe(), out); return;
+    case element_type::ARRAY: {
+      const simdjson::dom::array items = value.get_array().value_unsafe();
+      *out += '[';
+      bool first = true;
+      for (const element item : items) {
+        if (!first) *out += ", ";
+        first = false;
+        write(item, out);
+      }
+      *out += ']';
+      return;
+    }
+    case element_type::STRING: write_string(value.get_string().value_unsafe(), out); return;
+    case element_type::INT64: *out += std::to_string(value.get_int64().value_unsafe()); return;
+    case element_type::UINT64: *out += std::to_string(value.get_uint64().value_unsafe()); return;
+    case element_type::DOUBLE: write_float(value.get_double().value_unsafe(), out); return;
+    case element_type::BOOL: *out += value.get_bool().value_unsafe() ? "true" : "false"; return;
+    case element_type::NULL_VALUE: *out += "null"; return;
+  }
+}
+
+Status wrong(const std::string& place, std::string_view key, element value, const char* expected) {
+  return make_status(StatusCode::kInvalidFile, "%s: '%s' is %s, expected %s", place.c_str(),
+                     printable(key).c_str(), json_type_name(value), expected);
+}
+
+Result<JsonObject> as_object(const std::string& place, element value) {
+  simdjson::dom::object object;
+  if (value.get_object().get(object) != simdjson::SUCCESS) {
+    return make_status(StatusCode::kInvalidFile, "%s is %s, expected an object", place.c_str(),
+                       json_type_name(value));
+  }
+  return JsonObject(object, &place);
+}
+
+// {"name", "arguments"}, or these inside of "function". nullopt: not a call.
+std::optional<ToolCall> read_call(element value) {
+  element inner;
+  if (value.at_key("function").get(inner) == simdjson::SUCCESS) value = inner;
+  std::string_view name;
+  element arguments;
+  if (value.at_key("name").get_string().get(name) != simdjson::SUCCESS ||
+      value.at_key("arguments").get(arguments) != simdjson::SUCCESS) {
+    return std::nullopt;
+  }
+  return ToolCall{std::string(name), template_json(arguments)};
+}
+
+std::optional<ChatRole> role_of(std::string_view name) {
+  for (const ChatRole role : {ChatRole::kSystem, ChatRole::kUser, ChatRole::kAssistant,
+                              ChatRole::kTool, ChatRole::kToolResponse}) {
+    if (name == chat_role_name(role)) return role;
+  }
+  return std::nullopt;
+}
+
+Result<ChatMessage> read_message(const std::string& place, element value) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject object, as_object(place, value));
+  ChatMessage message;
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view role_name, object.string("role"));
+  const std::optional<ChatRole> role = role_of(role_name);
+  if (!role.has_value()) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: role '%s', expected system, user, assistant, tool or tool_response",
+                       place.c_str(), printable(role_name).c_str());
+  }
+  message.role = *role;
+  if (object.has("tool_calls")) {
+    MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array calls, object.array("tool_calls"));
+    for (const element item : calls) {
+      std::optional<ToolCall> call = read_call(item);
+      if (!call.has_value()) {
+        return wrong(place, "tool_calls", item, "objects with a string 'name' and 'arguments'");
+      }
+      message.tool_calls.push_back(std::move(*call));
+    }
+  }
+  if (message.tool_calls.empty() || object.has("content")) {
+    MIDGE_ASSIGN_OR_RETURN(message.content, object.string("content"));
+  }
+  return message;
+}
+
+// Takes `prefix` off the front of *text.
+bool take(std::string_view prefix, std::string_view* text) {
+  if (!text->starts_with(prefix)) return false;
+  text->remove_prefix(prefix.size());
+  return true;
+}
+
+void skip_space(std::string_view* text) {
+  text->remove_prefix(std::min(text->find_first_not_of(kSpace), text->size()));
+}
+
+// Adds the calls of a JSON array. False: it is not one, or something in it is not a call.
+bool add_calls(std::string_view text, std::vector<ToolCall>* calls) {
+  const auto document = JsonDocument::parse("tool calls", text);
+  if (!document.ok()) return false;
+  const auto list = document->root_array();
+  if (!list.ok()) return false;
+  for (const element item : *list) {
+    std::optional<ToolCall> call = read_call(item);
+    if (!call.has_value()) return false;
+    calls->push_back(std::move(*call));
+  }
+  return true;
+}
+
+bool parse_calls_phi4_mini(std::string_view rest, std::vector<ToolCall>* calls) {
+  if (take("<|tool_call|>", &rest)) {
+    const size_t end = rest.find("<|/tool_call|>");
+    if (end != std::string_view::npos) {
+      std::string_view after = rest.substr(end + std::string_view("<|/tool_call|>").size());
+      skip_space(&after);
+      if (!after.empty()) return false;
+      rest = rest.substr(0, end);
+    }
+    return add_calls(rest, calls);
+  }
+  return take("functools", &rest) && add_calls(rest, calls);
+}
+
+bool parse_calls_chatml(std::string_view rest, std::vector<ToolCall>* calls) {
+  while (take("<tool_call>", &rest)) {
+    const size_t end = std::min(rest.find("</tool_call>"), rest.size());
+    std::string list = "[";
+    list += rest.substr(0, end);
+    list += ']';
+    const size_t count = calls->size();
+    if (!add_calls(list, calls) || calls->size() != count + 1) return false;
+    rest.remove_prefix(end);
+    take("</tool_call>", &rest);
+    skip_space(&rest);
+  }
+  return rest.empty();
+}
+
+}  // namespace
+
+std::string template_json(element value) {
+  std::string text;
+  write(value, &text);
+  return text;
+}
+
+std::string template_json_string(std::string_view text) {
+  std::string quoted;
+  write_string(text, &quoted);
+  return quoted;
+}
+
+Result<std::vector<ChatTool>> parse_chat_tools(const std::string& name, std::string_view text) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
+  MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array list, document.root_array());
+  std::vector<ChatTool> tools;
+  for (const element item : list) {
+    const std::string place = format_string("%s: tool %zu", name.c_str(), tools.size());
+    MIDGE_ASSIGN_OR_RETURN(const JsonObject object, as_object(place, item));
+    element function = item;
+    if (object.has("function")) {
+      MIDGE_RETURN_IF_ERROR(object.object("function").status());
+      function = item.at_key("function").value_unsafe();
+    }
+    MIDGE_ASSIGN_OR_RETURN(const JsonObject inner, as_object(place, function));
+    MIDGE_RETURN_IF_ERROR(inner.string("name").status());
+    tools.push_back({template_json(item), template_json(function)});
+  }
+  return tools;
+}
+
+Result<std::vector<ChatMessage>> parse_chat_messages(const std::string& name,
+                                                     std::string_view text) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
+  MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array list, document.root_array());
+  std::vector<ChatMessage> messages;
+  for (const element item : list) {
+    const std::string place = format_string("%s: message %zu", name.c_str(), messages.size());
+    MIDGE_ASSIGN_OR_RETURN(ChatMessage message, read_message(place, item));
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
+ParsedAnswer parse_tool_calls(ChatFamily family, std::string_view answer) {
+  ParsedAnswer parsed;
+  size_t begin = std::string_view::npos;
+  bool found = false;
+  if (family == ChatFamily::kChatMl) {
+    begin = answer.find("<tool_call>");
+  } else if (family == ChatFamily::kPhi4Mini) {
+    begin = std::min(answer.find("<|tool_call|>"), answer.find("functools["));
+  }
+  if (begin < answer.size()) {
+    const std::string_view rest = answer.substr(begin);
+    found = family == ChatFamily::kChatMl ? parse_calls_chatml(rest, &parsed.tool_calls)
+                                          : parse_calls_phi4_mini(rest, &parsed.tool_calls);
+  }
+  if (!found || parsed.tool_calls.empty()) return {std::string(answer), {}};
+  const size_t last = answer.substr(0, begin).find_last_not_of(kSpace);
+  if (last != std::string_view::npos) parsed.content = answer.substr(0, last + 1);
+  return parsed;
+}
+
+}  // namespace midge

@@ -1,0 +1,50 @@
+// JSON of conversations: tools and messages from files, tool calls in answers.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <simdjson.h>
+
+#include "engine/chat/chat.h"
+#include "engine/core/status.h"
+
+namespace midge {
+
+/// Longest file of tools or messages.
+inline constexpr size_t kChatJsonBytesMax = size_t{16} << 20;
+
+/// `value` as the filter tojson of transformers' chat templates writes it, which is Python's
+/// json.dumps(value, ensure_ascii=False): ", " and ": " between, members in the order of the
+/// document (of members with one name the last value, at the first place), characters beyond ASCII
+/// as they are, floats like Python's repr.
+std::string template_json(simdjson::dom::element value);
+/// The same for a string: quotes around it, \" \\ \n \r \t \b \f and \u00XX inside.
+std::string template_json_string(std::string_view text);
+
+/// Tools from a JSON array of {"name": ...} or {"type": "function", "function": {"name": ...}}.
+/// `name` stands in messages. Errors: invalid_file (not such an array, or an integer of more than
+/// 64 bits), naming the entry.
+Result<std::vector<ChatTool>> parse_chat_tools(const std::string& name, std::string_view text);
+
+/// Messages from a JSON array of {"role": ..., "content": ..., "tool_calls": [...]}. Roles are
+/// those of chat_role_name. The content may be absent or null beside tool calls, each of which is
+/// {"name": ..., "arguments": ...} or {"function": {...}} with these. Errors: invalid_file, naming
+/// the message.
+Result<std::vector<ChatMessage>> parse_chat_messages(const std::string& name,
+                                                     std::string_view text);
+
+/// An answer taken apart.
+struct ParsedAnswer {
+  std::string content;  ///< what precedes the calls, without white space at its end
+  std::vector<ToolCall> tool_calls;
+};
+
+/// Finds the tool calls of an answer, which is text with the added tokens spelled out: in kChatMl
+/// <tool_call>{...}</tool_call>, one or more; in kPhi4Mini <|tool_call|>[...]<|/tool_call|> or
+/// functools[...]. The last end tag may be missing. An answer with anything else after the first
+/// call, or with a malformed one, has no calls: it is all content.
+ParsedAnswer parse_tool_calls(ChatFamily family, std::string_view answer);
+
+}  // namespace midge

@@ -1,0 +1,121 @@
+// A loaded model: what the runtime needs to know, and the weights in place.
+//
+// All families here are one kind of network, a pre-norm decoder: grouped-query attention with
+// rotary positions and a SwiGLU MLP. What differs between them (biases, fused files, partial
+// rotary, longrope, a tied head, an MTP layer) is data in these structs, filled by the family's
+// file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/core/aligned_buffer.h"
+#include "engine/ops/ops.h"
+#include "engine/weights/weight_storage.h"
+
+namespace midge {
+
+/// Rotary embedding. Frequency j is 1 / (factor[j] * theta^(2j / width)); cos and sin are scaled by
+/// attention_factor. All numbers are kept as the f32 values that files hold.
+struct RopeConfig {
+  int64_t width = 0;         ///< rotated elements of a head, even
+  bool interleaved = false;  ///< pairs (2j, 2j + 1) instead of (j, j + width / 2)
+  float theta = 0;
+  float attention_factor = 1;
+  std::vector<float> short_factors;  ///< [width / 2], or empty: all ones
+  std::vector<float> long_factors;   ///< [width / 2], or empty: no second regime
+  int64_t original_context = 0;      ///< longest sequence of the short regime
+
+  bool has_regimes() const { return !long_factors.empty(); }
+};
+
+/// Hyperparameters, as checked against the tensors.
+struct ModelConfig {
+  std::string family;  ///< "phi3", "mimo", "qwen2"
+  int64_t hidden_size = 0;
+  int64_t layer_count = 0;
+  int64_t intermediate_size = 0;
+  int64_t head_count = 0;
+  int64_t kv_head_count = 0;
+  int64_t head_dim = 0;
+  int64_t vocab_size = 0;  ///< rows of the embedding table; tokens may be fewer
+  float rms_epsilon = 0;
+  RopeConfig rope;
+  int64_t context_length = 0;
+  int64_t sliding_window = 0;  ///< keys a query sees, itself included; 0: all
+  bool qkv_bias = false;
+  bool tied_head = false;
+  int64_t mtp_layer_count = 0;   ///< 0 or 1
+  std::vector<int32_t> eos_ids;  ///< from every place the files name one; unique
+
+  AttentionShape attention() const { return {head_count, kv_head_count, head_dim, sliding_window}; }
+};
+
+/// One decoder layer. Vectors are f32.
+struct LayerWeights {
+  std::span<const float> attn_norm;  // [hidden_size]
+  WeightMatrix q;                    // [head_count * head_dim, hidden_size]
+  WeightMatrix k;                    // [kv_head_count * head_dim, hidden_size]
+  WeightMatrix v;                    // [kv_head_count * head_dim, hidden_size]
+  std::span<const float> q_bias;     // empty without
+  std::span<const float> k_bias;
+  std::span<const float> v_bias;
+  WeightMatrix o;                   // [hidden_size, head_count * head_dim]
+  std::span<const float> mlp_norm;  // [hidden_size]
+  WeightMatrix gate;                // [intermediate_size, hidden_size]
+  WeightMatrix up;                  // [intermediate_size, hidden_size]
+  WeightMatrix down;                // [hidden_size, intermediate_size]
+};
+
+/// A multi-token-prediction layer: from the hidden state of token i and token i + 1, a guess of
+/// token i + 2. Shares embedding and head with its model.
+struct MtpWeights {
+  std::span<const float> token_norm;   // [hidden_size]
+  std::span<const float> hidden_norm;  // [hidden_size]
+  WeightMatrix input_proj;             // [hidden_size, 2 * hidden_size], hidden state first
+  LayerWeights layer;
+  std::span<const float> final_norm;  // [hidden_size]
+};
+
+struct ModelWeights {
+  WeightMatrix embedding;  // [vocab_size, hidden_size]
+  std::vector<LayerWeights> layers;
+  std::span<const float> final_norm;  // [hidden_size]
+  WeightMatrix head;                  // [vocab_size, hidden_size]; the embedding if tied
+  std::vector<MtpWeights> mtp;        // mtp_layer_count
+};
+
+/// What a model is made of.
+struct ModelParts {
+  ModelConfig config;
+  ModelWeights weights;
+  std::shared_ptr<const WeightStorage> storage;  ///< of the matrices in place
+  std::vector<std::vector<float>> vectors;       ///< norms, biases and rope factors as f32
+  std::vector<AlignedBuffer> copies;             ///< tensors on odd addresses in their file
+  std::vector<std::string> warnings;             ///< odd but harmless things, one line each
+};
+
+/// A model ready to run. Immutable; shared by any number of sessions and threads.
+class Model {
+ public:
+  explicit Model(ModelParts parts) : parts_(std::move(parts)) {}
+
+  const ModelConfig& config() const { return parts_.config; }
+  const ModelWeights& weights() const { return parts_.weights; }
+  const WeightStorage& storage() const { return *parts_.storage; }
+  /// What was odd but harmless in the files, one line each.
+  const std::vector<std::string>& warnings() const { return parts_.warnings; }
+  /// Weights in all matrices and vectors, MTP layers not included / alone.
+  int64_t parameter_count() const;
+  int64_t mtp_parameter_count() const;
+  /// Every matrix that a decoded token passes through: those of the layers and the head.
+  std::vector<WeightMatrix> linear_matrices() const;
+
+ private:
+  ModelParts parts_;
+};
+
+}  // namespace midge
