@@ -14,8 +14,8 @@ struct Operands {
   std::vector<float> a;
   std::vector<float> b;
   std::vector<float> c;
-  std::vector<uint8_t> k;
-  std::vector<uint8_t> v;
+  std::vector<uint8_t> cache;  // of keys and values
+  const uint8_t* page = nullptr;
   std::vector<float> scratch;
   std::vector<AttnQuery> queries;
   std::vector<float> out;  // large enough for any type
@@ -63,17 +63,15 @@ Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t
   operands->scratch.resize(static_cast<size_t>(2 * heads));
   operands->queries.resize(static_cast<size_t>(heads));
   const int64_t stride = encoded_row_bytes(kernel.encoding, d);
-  const auto fill = [&](std::vector<uint8_t>& rows, uint64_t seed) {
-    const std::vector<float> values = random_floats(length * d, seed);
-    rows.resize(static_cast<size_t>(length * stride));
-    if (kernel.encoding == Encoding::kF32) {
-      std::memcpy(rows.data(), values.data(), rows.size());
-    } else {
-      encode_row(kernel.encoding, values.data(), length * d, rows.data());
-    }
-  };
-  fill(operands->k, 4);
-  fill(operands->v, 5);
+  // Keys, then values.
+  const std::vector<float> values = random_floats(2 * length * d, 4);
+  operands->cache.resize(static_cast<size_t>(2 * length * stride));
+  if (kernel.encoding == Encoding::kF32) {
+    std::memcpy(operands->cache.data(), values.data(), operands->cache.size());
+  } else {
+    encode_row(kernel.encoding, values.data(), 2 * length * d, operands->cache.data());
+  }
+  operands->page = operands->cache.data();
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   Prepared p = prepare<AttnArgs>(
       kernel, operands, static_cast<double>(2 * length * stride), [=](Operands& o) {
@@ -81,9 +79,19 @@ Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t
           o.queries[static_cast<size_t>(j)] = {o.a.data() + j * d, 0, length, o.out.data() + j * d};
         }
         float* maximums = o.scratch.data();
-        return AttnArgs{
-            heads,  d,     o.queries.data(), o.k.data(),      stride * kKeyBlock, o.v.data(),
-            stride, scale, maximums,         maximums + heads};
+        return AttnArgs{.count = heads,
+                        .head_dim = d,
+                        .queries = o.queries.data(),
+                        .pages = &o.page,
+                        .page_count = 1,
+                        .page_tokens = length,
+                        .k_offset = 0,
+                        .k_stride = stride * kKeyBlock,
+                        .v_offset = length * stride,
+                        .v_stride = stride,
+                        .scale = scale,
+                        .maximums = maximums,
+                        .totals = maximums + heads};
       });
   p.macs = static_cast<double>(2 * heads * length * d);
   return p;

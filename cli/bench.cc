@@ -64,7 +64,7 @@ class BenchRun {
   Status prefill(int64_t count) {
     const std::span<const int32_t> tokens = next_tokens(count);
     const auto last = static_cast<int32_t>(count - 1);
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.logits_rows = {&last, 1};
     outputs.logits = logits_.data();
     return session().step(tokens, outputs, RowRole::kPrompt);
@@ -72,7 +72,7 @@ class BenchRun {
 
   /// One step of `rows` generated tokens; logits of all.
   Status decode(int64_t rows) {
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.logits_rows = rows_;
     outputs.logits = logits_.data();
     return session().step(next_tokens(rows), outputs, RowRole::kGenerated);

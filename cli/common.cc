@@ -34,11 +34,11 @@ Result<std::pair<int32_t, float>> parse_logit_bias(const std::string& text) {
                      printable(text).c_str());
 }
 
-SessionOptions session_options(const RunOptions& options) {
-  SessionOptions session;
+SequenceOptions session_options(const RunOptions& options) {
+  SequenceOptions session;
   session.context_length = options.context_length;
   session.batch_rows = options.batch_rows;
-  session.kv_type = options.kv_type == "f32" ? Encoding::kF32 : Encoding::kF16;
+  session.kv_type = options.kv_type == "f32" ? KvType::kF32 : KvType::kF16;
   session.rope = options.rope == "short"  ? RopeMode::kShort
                  : options.rope == "long" ? RopeMode::kLong
                                           : RopeMode::kAuto;
@@ -188,6 +188,9 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
   executor.huge_pages = !options.no_huge_pages;
   executor.calibrate = calibrates(options);
   executor.cache_dir = cache_dir(options);
+  executor.rows_max = options.batch_rows;
+  executor.context_max = options.context_length;
+  executor.logit_rows_max = options.logit_rows;
   return executor;
 }
 
@@ -268,7 +271,7 @@ Result<LoadedModel> load_model(const RunOptions& options) {
                                                              [&](int64_t done, int64_t total) {
                                                                bar.update(done, total);
                                                              }));
-    const SessionOptions session = session_options(options);
+    const SequenceOptions session = session_options(options);
     MIDGE_ASSIGN_OR_RETURN(loaded.session, Session::create(*loaded.executor, session));
   }
   for (const std::string& warning : loaded.model->warnings()) {
@@ -317,7 +320,7 @@ void write_memory(JsonWriter& json, const LoadedModel& loaded) {
   // Mapped and shared, or with --no-mmap a copy of the files.
   json.member("file_bytes", static_cast<int64_t>(loaded.model->storage().file_bytes()));
   json.member("kv_bytes", loaded.session->kv_bytes());
-  json.member("scratch_bytes", loaded.session->scratch_bytes());
+  json.member("scratch_bytes", loaded.executor->scratch_bytes());
   json.member("packed_bytes", loaded.executor->packed_bytes()).end_object();
 }
 
@@ -350,13 +353,13 @@ void write_result(JsonWriter& json, const GenerateResult& result) {
   for (const GeneratedToken& token : result.tokens) json.element(int64_t{token.token});
   json.end_array();
   bool has_logprobs = false;
-  for (const GeneratedToken& token : result.tokens) has_logprobs |= !token.alternatives.empty();
+  for (const GeneratedToken& token : result.tokens) has_logprobs |= token.alternative_count > 0;
   if (has_logprobs) {
     json.begin_array("logprobs");
     for (const GeneratedToken& token : result.tokens) {
       json.begin_object().member("token", int64_t{token.token});
       json.member("logprob", static_cast<double>(token.logprob)).begin_array("best");
-      for (const TokenLogprob& other : token.alternatives) {
+      for (const TokenLogprob& other : result.alternatives_of(token)) {
         json.begin_object().member("token", int64_t{other.token});
         json.member("logprob", static_cast<double>(other.logprob)).end_object();
       }

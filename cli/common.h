@@ -35,7 +35,8 @@ struct RunOptions {
   std::string rope = "auto";
   bool json = false;
   bool needs_tokenizer = true;
-  int64_t batch_rows = SessionOptions().batch_rows;
+  int64_t batch_rows = SequenceOptions().batch_rows;
+  int64_t logit_rows = 1;  ///< rows of logits that a step is asked for
 };
 
 /// Options of every subcommand that samples.

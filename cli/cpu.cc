@@ -98,7 +98,7 @@ Result<CalibrationReport> find_rates(const Options& options, const IsaLevels& le
   calibrate_options.again = true;
   calibrate_options.seconds = kCalibrateSeconds;
   MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer weights, random_weights(kWeightsBytes));
-  std::vector<PackedSample> samples;
+  std::vector<WeightTiles> samples;
   for (int i = 0; i < kEncodingCount; ++i) {
     const auto encoding = static_cast<Encoding>(i);
     if (packed_info(encoding).unit_bytes == 0) continue;

@@ -28,13 +28,6 @@ std::map<std::string, TypeTotal> totals_by_type(const WeightSource& source) {
   return totals;
 }
 
-// Bytes of weights that one decoded token reads.
-int64_t bytes_per_token(const Model& model) {
-  int64_t bytes = 0;
-  for (const WeightMatrix& w : model.linear_matrices()) bytes += w.bytes();
-  return bytes;
-}
-
 std::string tokenizer_summary(const Result<Tokenizer>& tokenizer) {
   if (!tokenizer.ok()) return "none: " + tokenizer.status().message();
   return format_string("%d tokens, %zu added", tokenizer->token_count(),
@@ -78,7 +71,7 @@ void print_text(const WeightSource& source, const Model& model, const Result<Tok
                 static_cast<double>(file.bytes) * 1e-6);
   }
   std::printf("per token    %.3f MB of weights, %lld bytes of f16 KV\n",
-              static_cast<double>(bytes_per_token(model)) * 1e-6,
+              static_cast<double>(model.token_bytes()) * 1e-6,
               ll(c.layer_count * c.kv_head_count * c.head_dim * 4));
   for (const auto& [type, total] : totals_by_type(source)) {
     std::printf("%-12s %lld tensors, %.3f MB\n", type.c_str(), ll(total.tensors),
@@ -129,7 +122,7 @@ void print_report(const WeightSource& source, const Model& model,
     json.member("bytes", static_cast<int64_t>(file.bytes)).end_object();
   }
   json.end_array();
-  json.member("weight_bytes_per_token", bytes_per_token(model));
+  json.member("weight_bytes_per_token", model.token_bytes());
   json.member("has_tokenizer", tokenizer.ok());
   if (tokenizer.ok()) json.member("token_count", int64_t{tokenizer->token_count()});
   json.begin_array("warnings");

@@ -91,6 +91,8 @@ struct Kernel {
     const AttnQuery* queries;
     State* states;
     int64_t step;
+    StepCache cache;                                 // of the step
+    const uint8_t* next_keys;                        // of the step after it, or null
     alignas(64) float scores[Isa::kSet][kAttnStep];  // then weights
     KeyRange seen[Isa::kSet];
     bool is_first;         // of the call's sets, and so, but for a few steps, to meet a step first
@@ -174,8 +176,7 @@ struct Kernel {
   MIDGE_INLINE void score_tile(Set& set, int64_t first) {
     constexpr int kGroup = kVectors < kBlockVectors ? kVectors : kBlockVectors;
     const AttnArgs* args = set.args;
-    const uint8_t* keys = static_cast<const uint8_t*>(args->k) +
-                          (set.step / kKeyBlock + first / kBlockVectors) * args->k_stride +
+    const uint8_t* keys = set.cache.keys + first / kBlockVectors * args->k_stride +
                           first % kBlockVectors * kWidth * Isa::kCacheBytes;
     V sums[kQueries][kVectors];
 #pragma GCC unroll 16
@@ -215,8 +216,7 @@ struct Kernel {
   template <int kQueries, int kVectors>
   MIDGE_INLINE void value_tile(Set& set, int first_query, KeyRange range, int64_t d) {
     const AttnArgs* args = set.args;
-    const uint8_t* values = static_cast<const uint8_t*>(args->v) +
-                            (set.step + range.begin) * args->v_stride + d * Isa::kCacheBytes;
+    const uint8_t* values = set.cache.values + range.begin * args->v_stride + d * Isa::kCacheBytes;
     const float* weights = set.scores[first_query] + range.begin;
     const AttnQuery* queries = set.queries + first_query;
     const uint8_t* ahead = set.ahead;  // in a register
@@ -252,10 +252,10 @@ struct Kernel {
     }
     for (; d < head_dim; ++d) {
       for (int j = first_query; j < first_query + kQueries; ++j) {
-        const uint8_t* values = static_cast<const uint8_t*>(set.args->v) + d * Isa::kCacheBytes;
+        const uint8_t* values = set.cache.values + d * Isa::kCacheBytes;
         float sum = set.queries[j].out[d];
         for (int64_t t = range.begin; t < range.end; ++t) {
-          const float value = Isa::load_element(values + (set.step + t) * set.args->v_stride);
+          const float value = Isa::load_element(values + t * set.args->v_stride);
           sum = __builtin_fmaf(set.scores[j][t], value, sum);
         }
         set.queries[j].out[d] = sum;
@@ -328,10 +328,7 @@ struct Kernel {
     if (any.begin >= any.end) return;
     // While the keys are worked through, as many bytes of values are asked for, and the other way
     // round: keys and values take turns too often for hardware to keep up with both streams.
-    const AttnArgs* args = set.args;
-    const auto* keys = static_cast<const uint8_t*>(args->k);
-    const auto* values = static_cast<const uint8_t*>(args->v);
-    set.ahead = set.is_first ? values + set.step * args->v_stride : nullptr;
+    set.ahead = set.is_first ? set.cache.values : nullptr;
     score<kQueries>(set, any.begin / kKeyBlock * kBlockVectors,
                     (any.end + kKeyBlock - 1) / kKeyBlock * kBlockVectors);
     for (int j = 0; j < kQueries; ++j) {
@@ -347,7 +344,7 @@ struct Kernel {
     for (int j = 0; j < kQueries; ++j) {
       add_values<1>(set, j, {set.seen[j].begin, common.begin});
     }
-    if (set.is_first) set.ahead = keys + (set.step + kAttnStep) / kKeyBlock * args->k_stride;
+    if (set.is_first) set.ahead = set.next_keys;
     add_values<kQueries>(set, 0, common);
     for (int j = 0; j < kQueries; ++j) add_values<1>(set, j, {common.end, set.seen[j].end});
   }
@@ -380,6 +377,9 @@ struct Kernel {
     Set set;
     set.args = args;
     for (set.step = begin / kAttnStep * kAttnStep; set.step < end; set.step += kAttnStep) {
+      set.cache = cache_of_step(args, set.step);
+      const int64_t next = set.step + kAttnStep;
+      set.next_keys = has_step(args, next) ? cache_of_step(args, next).keys : nullptr;
       for (int64_t j = 0; j < args->count; j += Isa::kSet) {
         set.queries = args->queries + j;
         set.is_first = j == 0;

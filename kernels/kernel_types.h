@@ -162,9 +162,10 @@ struct RopeArgs {
 };
 using RopeFunction = void (*)(const RopeArgs*);
 
-// Attention. The cache of a KV head holds keys in blocks of kKeyBlock tokens, as [head_dim][token],
-// so that a vector holds the same element of consecutive keys; values as [token][head_dim].
-// Token t is at position t: blocks and steps lie at multiples of their size.
+// Attention. The cache of a sequence is a table of pages of equal size. A page holds, of each KV
+// head, keys in blocks of kKeyBlock tokens, as [head_dim][token], so that a vector holds the same
+// element of consecutive keys; values as [token][head_dim]. Token t is at position t: pages, steps
+// and blocks lie at multiples of their size.
 
 inline constexpr int64_t kKeyBlock = 16;
 
@@ -189,15 +190,19 @@ struct AttnQuery {
 /// All of them are NaN where a score is NaN. Bit for bit the same in every kernel of a type, for
 /// any queries beside it: kernels/generic/attention/attn_f32_f32.h defines the rounding.
 /// Keys and values of tokens that a query does not see do not matter to it; whole blocks of keys
-/// are read, and the values of tokens from the first begin to the last end.
+/// are read, and the values of tokens from the first begin to the last end. Pages without such
+/// tokens are not read; what follows the last end may be prefetched.
 struct AttnArgs {
   int64_t count;  // queries, 1..kAttnQueries
   int64_t head_dim;
   const AttnQuery* queries;
-  const void* k;     // block 0: [head_dim][kKeyBlock], aligned to 32
-  int64_t k_stride;  // from block to block, a multiple of 32
-  const void* v;     // token 0: [head_dim]
-  int64_t v_stride;
+  const uint8_t* const* pages;  // [page_count]; page p begins with token p * page_tokens
+  int64_t page_count;
+  int64_t page_tokens;  // a multiple of kAttnStep
+  int64_t k_offset;     // in a page, of its first block: [head_dim][kKeyBlock], aligned to 32
+  int64_t k_stride;     // from block to block, a multiple of 32
+  int64_t v_offset;     // in a page, of its first token: [head_dim]
+  int64_t v_stride;     // from token to token
   float scale;
   float* maximums;  // [count]
   float* totals;    // [count]

@@ -79,7 +79,7 @@ Result<const SourceTensor*> ModelLoader::expect(const std::string& name,
   return tensor;
 }
 
-Status ModelLoader::matrix(const std::string& name, int64_t n, int64_t k, WeightMatrix* out) {
+Status ModelLoader::matrix(const std::string& name, int64_t n, int64_t k, WeightRows* out) {
   MIDGE_ASSIGN_OR_RETURN(const SourceTensor* tensor, expect(name, {n, k}));
   const EncodingInfo& info = encoding_info(*tensor->encoding);
   if (k % info.block_elements != 0) {
@@ -185,7 +185,7 @@ Status ModelLoader::check_config() const {
 }
 
 Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& layout,
-                               LayerWeights* layer) {
+                               LayerWeights<WeightRows>* layer) {
   const ModelConfig& c = config();
   const DecoderNames& names = names_of(source().kind());
   const int64_t h = c.hidden_size;
@@ -194,7 +194,7 @@ Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& l
 
   MIDGE_RETURN_IF_ERROR(vector(weight(prefix + names.attn_norm), h, &layer->attn_norm));
   if (layout.fused_qkv) {
-    WeightMatrix qkv;
+    WeightRows qkv;
     MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.qkv), q_rows + 2 * kv_rows, h, &qkv));
     layer->q = qkv.rows(0, q_rows);
     layer->k = qkv.rows(q_rows, kv_rows);
@@ -212,7 +212,7 @@ Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& l
   MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + names.o), h, q_rows, &layer->o));
   MIDGE_RETURN_IF_ERROR(vector(weight(prefix + names.mlp_norm), h, &layer->mlp_norm));
   if (layout.fused_gate_up) {
-    WeightMatrix gate_up;
+    WeightRows gate_up;
     MIDGE_RETURN_IF_ERROR(
         matrix(weight(prefix + names.gate_up), 2 * c.intermediate_size, h, &gate_up));
     layer->gate = gate_up.rows(0, c.intermediate_size);
@@ -228,13 +228,13 @@ Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& l
 Status ModelLoader::bind_decoder(const DecoderLayout& layout) {
   const ModelConfig& c = config();
   const DecoderNames& names = names_of(source().kind());
-  ModelWeights& weights = parts_.weights;
+  SourceWeights& weights = parts_.weights;
   MIDGE_RETURN_IF_ERROR(
       matrix(weight(names.embedding), c.vocab_size, c.hidden_size, &weights.embedding));
   const bool gguf = source().kind() == SourceKind::kGguf;
   for (int64_t i = 0; i < c.layer_count; ++i) {
     const std::string prefix = (gguf ? "blk." : "model.layers.") + std::to_string(i) + ".";
-    LayerWeights layer;
+    LayerWeights<WeightRows> layer;
     MIDGE_RETURN_IF_ERROR(bind_layer(prefix, layout, &layer));
     weights.layers.push_back(layer);
   }
@@ -247,7 +247,7 @@ Status ModelLoader::bind_decoder(const DecoderLayout& layout) {
   if (has(head)) {
     // Some fine-tunes of tied models store a head all the same; like Hugging Face, tie. A few rows
     // tell whether it differs: reading all of both would take seconds.
-    WeightMatrix own;
+    WeightRows own;
     MIDGE_RETURN_IF_ERROR(matrix(head, c.vocab_size, c.hidden_size, &own));
     bool same = own.encoding == weights.embedding.encoding;
     for (int64_t row = 0; same && row < c.vocab_size;
@@ -262,7 +262,7 @@ Status ModelLoader::bind_decoder(const DecoderLayout& layout) {
 
 Status ModelLoader::bind_mtp(const std::string& prefix) {
   const int64_t h = config().hidden_size;
-  MtpWeights mtp;
+  MtpWeights<WeightRows> mtp;
   MIDGE_RETURN_IF_ERROR(vector(weight(prefix + "token_layernorm"), h, &mtp.token_norm));
   MIDGE_RETURN_IF_ERROR(vector(weight(prefix + "hidden_layernorm"), h, &mtp.hidden_norm));
   MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + "input_proj"), h, 2 * h, &mtp.input_proj));

@@ -31,7 +31,7 @@ class ModelLoader {
   void ignore(const std::string& name) { bound_.insert(name); }
 
   /// A matrix [n, k] in an encoding that midge computes with.
-  Status matrix(const std::string& name, int64_t n, int64_t k, WeightMatrix* out);
+  Status matrix(const std::string& name, int64_t n, int64_t k, WeightRows* out);
   /// A dense vector [n], as f32.
   Status vector(const std::string& name, int64_t n, std::span<const float>* out);
 
@@ -46,7 +46,8 @@ class ModelLoader {
   Result<std::unique_ptr<Model>> finish();
 
  private:
-  Status bind_layer(const std::string& prefix, const DecoderLayout& layout, LayerWeights* layer);
+  Status bind_layer(const std::string& prefix, const DecoderLayout& layout,
+                    LayerWeights<WeightRows>* layer);
   Result<const SourceTensor*> expect(const std::string& name, const std::vector<int64_t>& shape);
 
   std::shared_ptr<const WeightSource> source_;

@@ -82,12 +82,12 @@ class PinnedThread {
 class TileWalk {
  public:
   // Of the weights in an encoding, the matrices with the width that most of their bytes have.
-  TileWalk(std::span<const PackedSample> weights, Encoding encoding) {
+  TileWalk(std::span<const WeightTiles> weights, Encoding encoding) {
     int64_t most = 0;
-    for (const PackedSample& sample : weights) {
+    for (const WeightTiles& sample : weights) {
       if (sample.encoding != encoding) continue;
       int64_t bytes = 0;
-      for (const PackedSample& other : weights) {
+      for (const WeightTiles& other : weights) {
         if (other.encoding == encoding && other.k == sample.k) bytes += bytes_of(other);
       }
       if (bytes > most) {
@@ -95,15 +95,15 @@ class TileWalk {
         k_ = sample.k;
       }
     }
-    for (const PackedSample& sample : weights) {
+    for (const WeightTiles& sample : weights) {
       if (sample.encoding == encoding && sample.k == k_) samples_.push_back(sample);
     }
     bytes_ = most;
     if (most > 0) tile_bytes_ = packed_tile_bytes(encoding, k_);
   }
 
-  static int64_t tiles_of(const PackedSample& sample) { return ceil_div(sample.n, kTileRows); }
-  static int64_t bytes_of(const PackedSample& sample) {
+  static int64_t tiles_of(const WeightTiles& sample) { return ceil_div(sample.n, kTileRows); }
+  static int64_t bytes_of(const WeightTiles& sample) {
     return tiles_of(sample) * packed_tile_bytes(sample.encoding, sample.k);
   }
 
@@ -115,9 +115,9 @@ class TileWalk {
   template <typename Body>
   void next(int64_t count, const Body& body) {
     while (count > 0) {
-      const PackedSample& sample = samples_[sample_];
+      const WeightTiles& sample = samples_[sample_];
       const int64_t piece = std::min(count, tiles_of(sample) - tile_);
-      body(sample.tiles + tile_ * tile_bytes_, piece);
+      body(sample.data + tile_ * tile_bytes_, piece);
       count -= piece;
       tile_ += piece;
       if (tile_ == tiles_of(sample)) {
@@ -128,7 +128,7 @@ class TileWalk {
   }
 
  private:
-  std::vector<PackedSample> samples_;
+  std::vector<WeightTiles> samples_;
   int64_t bytes_ = 0;
   int64_t k_ = 0;
   int64_t tile_bytes_ = 0;
@@ -288,16 +288,20 @@ class KernelRun {
 
   void run_attn(const KernelInfo& kernel, int64_t units) {
     const auto attn = reinterpret_cast<AttnFunction>(kernel.function);
-    const AttnArgs args = {case_.rows,
-                           kAttnHeadDim,
-                           queries_.data(),
-                           memory_.data(),
-                           attn_row_bytes() * kKeyBlock,
-                           memory_.data() + kAttnKeys * attn_row_bytes(),
-                           attn_row_bytes(),
-                           0.1f,
-                           parts_.data(),
-                           parts_.data() + case_.rows};
+    const uint8_t* const page = memory_.data();
+    const AttnArgs args = {.count = case_.rows,
+                           .head_dim = kAttnHeadDim,
+                           .queries = queries_.data(),
+                           .pages = &page,
+                           .page_count = 1,
+                           .page_tokens = kAttnKeys,
+                           .k_offset = 0,
+                           .k_stride = attn_row_bytes() * kKeyBlock,
+                           .v_offset = kAttnKeys * attn_row_bytes(),
+                           .v_stride = attn_row_bytes(),
+                           .scale = 0.1f,
+                           .maximums = parts_.data(),
+                           .totals = parts_.data() + case_.rows};
     for (int64_t i = 0; i < units; ++i) attn(&args);
   }
 
@@ -315,7 +319,7 @@ class KernelRun {
 
 // Cases that the weights need and that nothing is known of.
 std::vector<CalibrationCase> missing_cases(const Calibration& calibration, int core_types,
-                                           std::span<const PackedSample> weights,
+                                           std::span<const WeightTiles> weights,
                                            const CalibrateOptions& options) {
   std::vector<CalibrationCase> missing;
   for (const CalibrationCase& c : calibration_cases(options.levels)) {
@@ -328,7 +332,7 @@ std::vector<CalibrationCase> missing_cases(const Calibration& calibration, int c
   return missing;
 }
 
-Status measure_case(const CalibrationCase& c, int core_type, std::span<const PackedSample> weights,
+Status measure_case(const CalibrationCase& c, int core_type, std::span<const WeightTiles> weights,
                     const CalibrateOptions& options, double seconds, Calibration* calibration) {
   const std::vector<const KernelInfo*> candidates = calibration_candidates(c, options.levels);
   MIDGE_ASSIGN_OR_RETURN(KernelRun run, KernelRun::create(c, TileWalk(weights, c.encoding)));
@@ -349,7 +353,7 @@ Status measure_case(const CalibrationCase& c, int core_type, std::span<const Pac
 
 // Measures cases on this core as long as there is time.
 Status measure_cases(std::span<const CalibrationCase> cases, int core_type,
-                     std::span<const PackedSample> weights, const CalibrateOptions& options,
+                     std::span<const WeightTiles> weights, const CalibrateOptions& options,
                      Calibration* calibration) {
   const Clock::time_point start = Clock::now();
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -364,11 +368,11 @@ Status measure_cases(std::span<const CalibrationCase> cases, int core_type,
 // The weights in pieces, read from one on.
 class ReadWalk {
  public:
-  explicit ReadWalk(std::span<const PackedSample> weights) {
-    for (const PackedSample& sample : weights) {
+  explicit ReadWalk(std::span<const WeightTiles> weights) {
+    for (const WeightTiles& sample : weights) {
       for (int64_t at = 0; at + kReadPieceBytes <= TileWalk::bytes_of(sample);
            at += kReadPieceBytes) {
-        pieces_.push_back(sample.tiles + at);
+        pieces_.push_back(sample.data + at);
       }
     }
   }
@@ -407,7 +411,7 @@ class ReadWalk {
 };
 
 // Rates of 1, 2, 4 ... and all threads that are not known.
-void measure_reads(const WorkerTeam& team, std::span<const PackedSample> weights,
+void measure_reads(const WorkerTeam& team, std::span<const WeightTiles> weights,
                    const Calibration& known, Calibration* calibration) {
   ReadWalk walk(weights);
   if (walk.empty()) return;
@@ -475,7 +479,7 @@ std::vector<double> measure_rates(size_t count, const TimedRun& run, int64_t uni
   return rates;
 }
 
-Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const PackedSample> weights,
+Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const WeightTiles> weights,
                                     const CalibrateOptions& options) {
   CalibrationReport report;
   report.cores = detect_core_types();
@@ -491,7 +495,7 @@ Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const Pack
     load();
   }
   int64_t bytes = 0;
-  for (const PackedSample& sample : weights) bytes += TileWalk::bytes_of(sample);
+  for (const WeightTiles& sample : weights) bytes += TileWalk::bytes_of(sample);
   if (bytes < options.bytes_min) return report;
 
   const Clock::time_point start = Clock::now();

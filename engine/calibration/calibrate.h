@@ -11,16 +11,9 @@
 #include "engine/core/aligned_buffer.h"
 #include "engine/core/status.h"
 #include "engine/platform/worker_team.h"
+#include "engine/weights/matrix.h"
 
 namespace midge {
-
-/// A packed matrix [n, k] to measure on.
-struct PackedSample {
-  Encoding encoding;
-  int64_t n;
-  int64_t k;
-  const uint8_t* tiles;
-};
 
 struct CalibrateOptions {
   IsaLevels levels;  ///< that kernels are chosen from
@@ -47,7 +40,7 @@ struct CalibrationReport {
 /// Rates of this machine: those of the file, if there is one, and measured ones for what the
 /// weights need beyond. A file that cannot be read or written costs time, nothing else.
 /// Errors: out_of_memory.
-Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const PackedSample> weights,
+Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const WeightTiles> weights,
                                     const CalibrateOptions& options);
 
 /// Bytes that are valid weights of every encoding in packed form: no f16 among them is an infinity

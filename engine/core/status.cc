@@ -35,6 +35,7 @@ const char* status_code_name(StatusCode code) {
     case StatusCode::kOutOfRange: return "out_of_range";
     case StatusCode::kContextFull: return "context_full";
     case StatusCode::kCancelled: return "cancelled";
+    case StatusCode::kBusy: return "busy";
   }
   return "unknown";
 }

@@ -25,6 +25,7 @@ enum class StatusCode : int {
   kOutOfRange = 9,       ///< token id, row or position outside of its range
   kContextFull = 10,     ///< the sequence has no room for the tokens; nothing changed
   kCancelled = 11,       ///< stopped on request
+  kBusy = 12,            ///< something else runs there now; nothing changed
 };
 
 /// Short stable name of a code, for example "invalid_file". Static storage.

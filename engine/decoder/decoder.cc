@@ -3,10 +3,18 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/core/arena.h"
+
 namespace midge {
 namespace {
 
 size_t float_bytes(int64_t count) { return static_cast<size_t>(count) * sizeof(float); }
+
+bool all_cancelled(const Batch& batch) {
+  return std::all_of(batch.segments.begin(), batch.segments.end(), [](const Segment& segment) {
+    return segment.cancel != nullptr && segment.cancel->load(std::memory_order_relaxed);
+  });
+}
 
 }  // namespace
 
@@ -16,40 +24,27 @@ Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64
   const int thread_count = engine.team->thread_count();
   DecoderScratch scratch;
   scratch.rows_max_ = rows_max;
-  struct Part {
-    float** place;
-    int64_t count;
-  };
   const int64_t q_size = c.head_count * c.head_dim;
   const int64_t kv_size = c.kv_head_count * c.head_dim;
-  const Part parts[] = {
-      {&scratch.x_, rows_max * c.hidden_size},
-      {&scratch.normed_, rows_max * 2 * c.hidden_size},
-      {&scratch.q_, rows_max * q_size},
-      {&scratch.k_, rows_max * kv_size},
-      {&scratch.v_, rows_max * kv_size},
-      {&scratch.attn_, rows_max * q_size},
-      {&scratch.gate_, rows_max * c.intermediate_size},
-      {&scratch.up_, rows_max * c.intermediate_size},
-      {&scratch.cos_, rows_max * c.rope.width / 2},
-      {&scratch.sin_, rows_max * c.rope.width / 2},
-  };
-  int64_t total = 0;
-  for (const Part& part : parts) total += round_up(part.count, 16);
-  MIDGE_ASSIGN_OR_RETURN(
-      scratch.buffer_,
-      AlignedBuffer::create(static_cast<int64_t>(float_bytes(total)), "activations"));
-  auto* at = reinterpret_cast<float*>(scratch.buffer_.data());
-  for (const Part& part : parts) {
-    *part.place = at;
-    at += round_up(part.count, 16);
-  }
+  ArenaPlan plan;
+  plan.add(&scratch.x_, rows_max * c.hidden_size);
+  plan.add(&scratch.normed_, rows_max * 2 * c.hidden_size);
+  plan.add(&scratch.q_, rows_max * q_size);
+  plan.add(&scratch.k_, rows_max * kv_size);
+  plan.add(&scratch.v_, rows_max * kv_size);
+  plan.add(&scratch.attn_, rows_max * q_size);
+  plan.add(&scratch.gate_, rows_max * c.intermediate_size);
+  plan.add(&scratch.up_, rows_max * c.intermediate_size);
+  plan.add(&scratch.cos_, rows_max * c.rope.width / 2);
+  plan.add(&scratch.sin_, rows_max * c.rope.width / 2);
+  MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, plan.create("activations"));
   const int64_t columns_max = std::max(
       {c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size : c.hidden_size, q_size});
   MIDGE_ASSIGN_OR_RETURN(
       scratch.linear_, LinearScratch::create(*engine.kernels, rows_max, columns_max, thread_count));
   MIDGE_ASSIGN_OR_RETURN(scratch.attention_,
                          AttentionScratch::create(c.attention(), length_max, thread_count));
+  scratch.logits_rows_.reserve(static_cast<size_t>(rows_max));
   for (const RopeRegime regime : {RopeRegime::kShort, RopeRegime::kLong}) {
     scratch.frequencies_[static_cast<int>(regime)] = rope_frequencies(c.rope, regime);
   }
@@ -67,10 +62,11 @@ class DecoderPass {
         context_{engine.kernels, &worker, worker.index() == 0 ? engine.profile : nullptr},
         batch_(batch),
         s_(scratch),
-        m_(static_cast<int64_t>(batch.tokens.size())) {}
+        rows_(count_rows(batch.segments)),
+        m_(rows_.all()) {}
 
   // x = embedding, the layers, then what was asked for. False if cancelled.
-  bool forward(const DecoderOutputs& outputs) const {
+  bool forward() const {
     embed(context_, w_.embedding, batch_.tokens, s_.x_);
     prepare_rope();
     for (int64_t i = 0; i < c_.layer_count; ++i) {
@@ -78,13 +74,13 @@ class DecoderPass {
       run_layer(w_.layers[static_cast<size_t>(i)], i);
       if (s_.cancelled_[i % 2]) return false;
     }
-    finish(w_.final_norm, outputs);
+    finish(w_.final_norm);
     return true;
   }
 
   // x = input_proj * [norm(hidden); norm(embedding of the next token)], then one layer.
-  bool forward_mtp(const float* hidden, bool mask_first, const DecoderOutputs& outputs) const {
-    const MtpWeights& mtp = w_.mtp.front();
+  bool forward_mtp(const float* hidden, bool mask_first) const {
+    const MtpWeights<PreparedMatrix>& mtp = w_.mtp.front();
     const int64_t h = c_.hidden_size;
     float* embedded = s_.x_;  // [m, hidden]
     embed(context_, w_.embedding, batch_.tokens, embedded);
@@ -99,12 +95,12 @@ class DecoderPass {
     rmsnorm(context_, hidden, h, mtp.hidden_norm.data(), c_.rms_epsilon, m_, h, joined, 2 * h);
     rmsnorm(context_, embedded, h, mtp.token_norm.data(), c_.rms_epsilon, m_, h, joined + h, 2 * h);
     const LinearJob job = {&mtp.input_proj, s_.x_};
-    linear(context_, {joined}, m_, batch_.role, {&job, 1}, s_.linear_);
+    linear(context_, {joined}, rows_, {&job, 1}, s_.linear_);
     prepare_rope();
     look_for_cancel(0);
     run_layer(mtp.layer, c_.layer_count);
     if (s_.cancelled_[0]) return false;
-    finish(mtp.final_norm, outputs);
+    finish(mtp.final_norm);
     return true;
   }
 
@@ -112,15 +108,15 @@ class DecoderPass {
   // last token draw the first one that is generated.
   void project(const float* normed, int64_t rows, float* logits) const {
     const LinearJob job = {&w_.head, logits};
-    linear(context_, {normed}, rows, RowRole::kGenerated, {&job, 1}, s_.linear_);
+    linear(context_, {normed}, {.generated = rows}, {&job, 1}, s_.linear_);
   }
 
  private:
   // cos and sin of every row.
   void prepare_rope() const {
-    const std::vector<double>& frequencies = s_.frequencies_[static_cast<int>(batch_.regime)];
     const int64_t half = c_.rope.width / 2;
     for (const Segment& segment : batch_.segments) {
+      const std::vector<double>& frequencies = s_.frequencies_[static_cast<int>(segment.regime)];
       context_.worker->for_each(segment.rows, [&](int64_t i) {
         const int64_t row = segment.first_row + i;
         rope_row(c_.rope, frequencies, segment.position + i, s_.cos_ + row * half,
@@ -130,11 +126,11 @@ class DecoderPass {
   }
 
   // x += Wo * attention(norm(x)); x += Wdown * (silu(Wgate * norm(x)) * (Wup * norm(x)))
-  void run_layer(const LayerWeights& layer, int64_t layer_index) const {
+  void run_layer(const LayerWeights<PreparedMatrix>& layer, int64_t layer_index) const {
     const LinearJob qkv[] = {{&layer.q, s_.q_, bias(layer.q_bias)},
                              {&layer.k, s_.k_, bias(layer.k_bias)},
                              {&layer.v, s_.v_, bias(layer.v_bias)}};
-    linear(context_, normed(layer.attn_norm), m_, batch_.role, qkv, s_.linear_);
+    linear(context_, normed(layer.attn_norm), rows_, qkv, s_.linear_);
     const AttentionShape shape = c_.attention();
     const RopeRows rope = {c_.rope.width, c_.rope.interleaved, s_.cos_, s_.sin_};
     rope_and_store(context_, shape, batch_.segments, layer_index, rope, s_.q_, s_.k_, s_.v_);
@@ -142,7 +138,7 @@ class DecoderPass {
     add_product(layer.o, {s_.attn_});
 
     const LinearJob gate_up[] = {{&layer.gate, s_.gate_}, {&layer.up, s_.up_}};
-    linear(context_, normed(layer.mlp_norm), m_, batch_.role, gate_up, s_.linear_);
+    linear(context_, normed(layer.mlp_norm), rows_, gate_up, s_.linear_);
     add_product(layer.down, {.x = s_.gate_, .up = s_.up_, .rows = s_.gate_});
   }
 
@@ -152,44 +148,62 @@ class DecoderPass {
   }
 
   // x[m, hidden] += in * w^T
-  void add_product(const WeightMatrix& w, const LinearInput& in) const {
-    const bool in_place = w.dense == nullptr;  // XNNPACK overwrites its output
-    const LinearJob job = {&w, in_place ? s_.x_ : s_.normed_, in_place ? s_.x_ : nullptr, w.n};
-    linear(context_, in, m_, batch_.role, {&job, 1}, s_.linear_);
-    if (!in_place) add_to(context_, s_.x_, s_.normed_, m_ * w.n);
+  void add_product(const PreparedMatrix& w, const LinearInput& in) const {
+    const bool in_place = w.form != PreparedMatrix::Form::kDense;  // XNNPACK overwrites its output
+    const LinearJob job = {&w, in_place ? s_.x_ : s_.normed_, in_place ? s_.x_ : nullptr, w.n()};
+    linear(context_, in, rows_, {&job, 1}, s_.linear_);
+    if (!in_place) add_to(context_, s_.x_, s_.normed_, m_ * w.n());
   }
 
-  // Hands out what was asked for, and the logits of the rows asked for.
-  void finish(std::span<const float> norm, const DecoderOutputs& outputs) const {
+  // Hands out what was asked for.
+  void finish(std::span<const float> norm) const {
     const int64_t h = c_.hidden_size;
-    if (outputs.hidden != nullptr) {
-      context_.worker->single([&] { std::memcpy(outputs.hidden, s_.x_, float_bytes(m_ * h)); });
+    for (size_t i = 0; i < batch_.outputs.size(); ++i) {
+      const Segment& segment = batch_.segments[i];
+      const RowOutputs& outputs = batch_.outputs[i];
+      const float* rows = s_.x_ + segment.first_row * h;
+      if (outputs.hidden != nullptr) {
+        context_.worker->single(
+            [&] { std::memcpy(outputs.hidden, rows, float_bytes(segment.rows * h)); });
+      }
+      if (outputs.hidden_normed != nullptr) {
+        rmsnorm(context_, rows, h, norm.data(), c_.rms_epsilon, segment.rows, h,
+                outputs.hidden_normed, h);
+      }
     }
-    if (outputs.hidden_normed != nullptr) {
-      rmsnorm(context_, s_.x_, h, norm.data(), c_.rms_epsilon, m_, h, outputs.hidden_normed, h);
-    }
-    const auto rows = static_cast<int64_t>(outputs.logits_rows.size());
-    if (rows == 0) return;
-    context_.worker->for_each(rows, [&](int64_t i) {
-      const RmsnormArgs args = {1,
-                                h,
-                                s_.x_ + outputs.logits_rows[static_cast<size_t>(i)] * h,
-                                0,
-                                norm.data(),
-                                c_.rms_epsilon,
-                                s_.normed_ + i * h,
-                                0};
+    finish_logits(norm);
+  }
+
+  // The logits asked for, those that lie beside each other in memory by one product.
+  void finish_logits(std::span<const float> norm) const {
+    const int64_t h = c_.hidden_size;
+    const auto count = static_cast<int64_t>(s_.logits_rows_.size());
+    if (count == 0) return;
+    const auto* rows = s_.logits_rows_.data();
+    context_.worker->for_each(count, [&](int64_t i) {
+      const RmsnormArgs args = {.m = 1,
+                                .n = h,
+                                .in = s_.x_ + rows[i].row * h,
+                                .in_stride = 0,
+                                .weight = norm.data(),
+                                .epsilon = c_.rms_epsilon,
+                                .out = s_.normed_ + i * h,
+                                .out_stride = 0};
       context_.kernels->rmsnorm(&args);
     });
-    project(s_.normed_, rows, outputs.logits);
+    for (int64_t first = 0, end = 0; first < count; first = end) {
+      do {
+        ++end;
+      } while (end < count && rows[end].logits == rows[end - 1].logits + c_.vocab_size);
+      project(s_.normed_ + first * h, end - first, rows[first].logits);
+    }
   }
 
-  // Worker 0 reads the flag for all before a layer, whose barriers carry it to the others; they
+  // Worker 0 reads the flags for all before a layer, whose barriers carry it to the others; they
   // look at it after the layer. Two places, so that it is not overwritten before the last has.
   void look_for_cancel(int64_t layer_index) const {
     if (context_.worker->index() != 0) return;
-    s_.cancelled_[layer_index % 2] =
-        batch_.cancel != nullptr && batch_.cancel->load(std::memory_order_relaxed);
+    s_.cancelled_[layer_index % 2] = all_cancelled(batch_);
   }
 
   static const float* bias(std::span<const float> values) {
@@ -197,31 +211,46 @@ class DecoderPass {
   }
 
   const ModelConfig& c_;
-  const ModelWeights& w_;
+  const PreparedWeights& w_;
   const OpContext context_;
   const Batch& batch_;
   DecoderScratch& s_;
-  const int64_t m_;  // rows
+  const RoleRows rows_;
+  const int64_t m_;  // of both roles
 };
 
-bool decoder_forward(const DecoderEngine& engine, const Batch& batch, const DecoderOutputs& outputs,
-                     DecoderScratch& scratch) {
-  if (batch.cancel != nullptr && batch.cancel->load(std::memory_order_relaxed)) return false;
+bool DecoderScratch::begin(const Batch& batch, int64_t vocab_size) {
+  if (all_cancelled(batch)) return false;
+  logits_rows_.clear();
+  for (size_t i = 0; i < batch.outputs.size(); ++i) {
+    const RowOutputs& outputs = batch.outputs[i];
+    float* logits = outputs.logits;
+    for (const int32_t row : outputs.logits_rows) {
+      logits_rows_.push_back({batch.segments[i].first_row + row - outputs.first_row, logits});
+      logits += vocab_size;
+    }
+  }
+  std::sort(logits_rows_.begin(), logits_rows_.end(),
+            [](const LogitsRow& a, const LogitsRow& b) { return a.logits < b.logits; });
+  return true;
+}
+
+bool decoder_forward(const DecoderEngine& engine, const Batch& batch, DecoderScratch& scratch) {
+  if (!scratch.begin(batch, engine.config->vocab_size)) return false;
   bool done = false;
   engine.team->run([&](const Worker& worker) {
-    const bool mine = DecoderPass(engine, worker, batch, scratch).forward(outputs);
+    const bool mine = DecoderPass(engine, worker, batch, scratch).forward();
     if (worker.index() == 0) done = mine;
   });
   return done;
 }
 
 bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* hidden,
-                 bool mask_first, const DecoderOutputs& outputs, DecoderScratch& scratch) {
-  if (batch.cancel != nullptr && batch.cancel->load(std::memory_order_relaxed)) return false;
+                 bool mask_first, DecoderScratch& scratch) {
+  if (!scratch.begin(batch, engine.config->vocab_size)) return false;
   bool done = false;
   engine.team->run([&](const Worker& worker) {
-    const bool mine =
-        DecoderPass(engine, worker, batch, scratch).forward_mtp(hidden, mask_first, outputs);
+    const bool mine = DecoderPass(engine, worker, batch, scratch).forward_mtp(hidden, mask_first);
     if (worker.index() == 0) done = mine;
   });
   return done;

@@ -1,7 +1,6 @@
 // The forward pass of every family: a batch of rows through all layers.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,31 +15,31 @@ namespace midge {
 /// What runs a model.
 struct DecoderEngine {
   const ModelConfig* config = nullptr;
-  const ModelWeights* weights = nullptr;  ///< prepared for the kernels
+  const PreparedWeights* weights = nullptr;  ///< prepared for the kernels
   const KernelTable* kernels = nullptr;
   const WorkerTeam* team = nullptr;
   OpProfile* profile = nullptr;  ///< null: none is kept
 };
 
+/// What a segment's rows are asked for beside filling the cache.
+struct RowOutputs {
+  std::span<const int32_t>
+      logits_rows;  ///< ascending; row r is that of the segment's r - first_row
+  int64_t first_row = 0;
+  float* logits = nullptr;         ///< [logits_rows, vocab_size]
+  float* hidden = nullptr;         ///< [rows, hidden_size] before the final norm, or null
+  float* hidden_normed = nullptr;  ///< [rows, hidden_size] after the final norm, or null
+};
+
 /// Tokens to run, as segments of sequences. Row r of the batch is token r.
 struct Batch {
-  std::span<const int32_t> tokens;    // [m], ids below vocab_size
-  std::span<const Segment> segments;  // cover the rows in order
-  RopeRegime regime = RopeRegime::kShort;
-  RowRole role = RowRole::kPrompt;            ///< of every row
-  const std::atomic<bool>* cancel = nullptr;  ///< looked at before every layer; may be null
+  std::span<const int32_t> tokens;      // [m], ids below vocab_size
+  std::span<const Segment> segments;    // of different sequences
+  std::span<const RowOutputs> outputs;  // of each segment
 };
 
-/// What a pass is asked for beside filling the caches.
-struct DecoderOutputs {
-  std::span<const int32_t> logits_rows;  ///< rows of the batch, in any order
-  float* logits = nullptr;               ///< [logits_rows, vocab_size]
-  float* hidden = nullptr;               ///< [m, hidden_size] before the final norm, or null
-  float* hidden_normed = nullptr;        ///< [m, hidden_size] after the final norm, or null
-};
-
-/// Memory of a forward pass, taken once for at most `rows_max` rows and `length_max` cached tokens.
-/// One pass at a time.
+/// Memory of a forward pass, taken once for batches of at most `rows_max` rows and sequences of at
+/// most `length_max` tokens. One pass at a time.
 class DecoderScratch {
  public:
   /// Errors: out_of_memory.
@@ -56,40 +55,51 @@ class DecoderScratch {
   AlignedBuffer buffer_;
   LinearScratch linear_;
   AttentionScratch attention_;
+  // A row whose logits are asked for, and where they go.
+  struct LogitsRow {
+    int64_t row;
+    float* logits;
+  };
+
+  // Collects the logits asked for; false if every segment is cancelled already.
+  bool begin(const Batch& batch, int64_t vocab_size);
+  friend bool decoder_forward(const DecoderEngine&, const Batch&, DecoderScratch&);
+  friend bool mtp_forward(const DecoderEngine&, const Batch&, const float*, bool, DecoderScratch&);
+
   bool cancelled_[2] = {};  // by parity of the layer, see DecoderPass::forward
   int64_t rows_max_ = 0;
-  std::vector<double> frequencies_[2];  // by regime
-  float* x_ = nullptr;                  // [rows, hidden]
-  float* normed_ = nullptr;             // [rows, 2 * hidden]
-  float* q_ = nullptr;                  // [rows, heads * head_dim]
-  float* k_ = nullptr;                  // [rows, kv_heads * head_dim]
-  float* v_ = nullptr;                  // [rows, kv_heads * head_dim]
-  float* attn_ = nullptr;               // [rows, heads * head_dim]
-  float* gate_ = nullptr;               // [rows, intermediate]
-  float* up_ = nullptr;                 // [rows, intermediate]
-  float* cos_ = nullptr;                // [rows, rope.width / 2]
-  float* sin_ = nullptr;                // [rows, rope.width / 2]
+  std::vector<LogitsRow> logits_rows_;  // of the batch, by where they go; room for rows_max
+  std::vector<double> frequencies_[kRopeRegimeCount];
+  float* x_ = nullptr;       // [rows, hidden]
+  float* normed_ = nullptr;  // [rows, 2 * hidden]
+  float* q_ = nullptr;       // [rows, heads * head_dim]
+  float* k_ = nullptr;       // [rows, kv_heads * head_dim]
+  float* v_ = nullptr;       // [rows, kv_heads * head_dim]
+  float* attn_ = nullptr;    // [rows, heads * head_dim]
+  float* gate_ = nullptr;    // [rows, intermediate]
+  float* up_ = nullptr;      // [rows, intermediate]
+  float* cos_ = nullptr;     // [rows, rope.width / 2]
+  float* sin_ = nullptr;     // [rows, rope.width / 2]
 };
 
 /// Runs the batch: x = embedding; per layer x += attention(norm(x)), x += mlp(norm(x)); then final
-/// norm and head for the rows asked for. Stores keys and values of every row. The caller has
-/// checked ids, rows and room in the caches. Allocates nothing.
-/// Returns false, with the outputs and the batch's part of the caches undefined, if it was
-/// cancelled.
+/// norm and head for the rows asked for. Stores keys and values of every row. The head is read once
+/// for logits that lie beside each other. Allocates nothing.
+/// The caller has checked ids, rows and pages, and that the segments are of different sequences.
+/// Returns false, with the outputs and the batch's part of the caches undefined, if it stopped
+/// early: every segment was cancelled. One that is cancelled beside others runs on.
 [[nodiscard]] bool decoder_forward(const DecoderEngine& engine, const Batch& batch,
-                                   const DecoderOutputs& outputs, DecoderScratch& scratch);
+                                   DecoderScratch& scratch);
 
 /// Runs the model's MTP layer. Row i belongs to the sequence token at its position: hidden[i] is
 /// the model's hidden state there ([m, hidden_size], before the final norm unless the caller
 /// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after
-/// the last of the caches. Outputs are those of the MTP layer: `hidden` before its final norm.
+/// the last of the model. Outputs are those of the MTP layer: `hidden` before its final norm.
 /// mask_first: the embedding counts as zero at position 0, as in vLLM's implementation.
 [[nodiscard]] bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* hidden,
-                               bool mask_first, const DecoderOutputs& outputs,
-                               DecoderScratch& scratch);
+                               bool mask_first, DecoderScratch& scratch);
 
 /// logits[rows, vocab_size] = head * normed[rows, hidden_size], in the decode arithmetic.
-/// rows: at most the scratch's rows_max.
 void project_to_logits(const DecoderEngine& engine, const float* normed, int64_t rows,
                        float* logits, DecoderScratch& scratch);
 

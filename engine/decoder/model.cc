@@ -3,46 +3,92 @@
 namespace midge {
 namespace {
 
-int64_t layer_parameters(const LayerWeights& layer) {
-  int64_t count = 0;
-  for (const WeightMatrix* w :
-       {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-    count += w->n * w->k;
-  }
+// Calls count(vector) for every vector of a layer.
+template <typename Count>
+void count_vectors(const LayerWeights<WeightRows>& layer, const Count& count) {
   for (const auto& vector :
        {layer.attn_norm, layer.q_bias, layer.k_bias, layer.v_bias, layer.mlp_norm}) {
-    count += static_cast<int64_t>(vector.size());
+    count(vector);
   }
-  return count;
+}
+
+PreparedMatrix in_place(const WeightRows& rows) {
+  PreparedMatrix matrix;
+  matrix.rows = rows;
+  return matrix;
+}
+
+LayerWeights<PreparedMatrix> in_place(const LayerWeights<WeightRows>& layer) {
+  return {.attn_norm = layer.attn_norm,
+          .q = in_place(layer.q),
+          .k = in_place(layer.k),
+          .v = in_place(layer.v),
+          .q_bias = layer.q_bias,
+          .k_bias = layer.k_bias,
+          .v_bias = layer.v_bias,
+          .o = in_place(layer.o),
+          .mlp_norm = layer.mlp_norm,
+          .gate = in_place(layer.gate),
+          .up = in_place(layer.up),
+          .down = in_place(layer.down)};
 }
 
 }  // namespace
 
+PreparedWeights in_place(const SourceWeights& weights) {
+  PreparedWeights prepared;
+  prepared.embedding = in_place(weights.embedding);
+  for (const auto& layer : weights.layers) prepared.layers.push_back(in_place(layer));
+  prepared.final_norm = weights.final_norm;
+  prepared.head = in_place(weights.head);
+  for (const auto& mtp : weights.mtp) {
+    prepared.mtp.push_back({.token_norm = mtp.token_norm,
+                            .hidden_norm = mtp.hidden_norm,
+                            .input_proj = in_place(mtp.input_proj),
+                            .layer = in_place(mtp.layer),
+                            .final_norm = mtp.final_norm});
+  }
+  return prepared;
+}
+
 int64_t Model::parameter_count() const {
-  int64_t count = weights().embedding.n * weights().embedding.k;
-  if (!config().tied_head) count += weights().head.n * weights().head.k;
-  for (const LayerWeights& layer : weights().layers) count += layer_parameters(layer);
-  return count + static_cast<int64_t>(weights().final_norm.size());
+  int64_t count = 0;
+  const auto add_matrix = [&](const std::string&, const WeightRows& w) { count += w.n * w.k; };
+  const auto add_vector = [&](std::span<const float> v) { count += int64_t(v.size()); };
+  visit_linear_matrices(weights(), add_matrix);
+  if (!config().tied_head) count += weights().embedding.n * weights().embedding.k;
+  for (const auto& layer : weights().layers) count_vectors(layer, add_vector);
+  add_vector(weights().final_norm);
+  return count - mtp_matrix_parameters();
+}
+
+int64_t Model::mtp_matrix_parameters() const {
+  SourceWeights mtp;
+  mtp.mtp = weights().mtp;
+  int64_t count = 0;
+  visit_linear_matrices(mtp, [&](const std::string&, const WeightRows& w) { count += w.n * w.k; });
+  return count;
 }
 
 int64_t Model::mtp_parameter_count() const {
-  int64_t count = 0;
-  for (const MtpWeights& mtp : weights().mtp) {
-    count += layer_parameters(mtp.layer) + mtp.input_proj.n * mtp.input_proj.k +
-             static_cast<int64_t>(mtp.token_norm.size() + mtp.hidden_norm.size() +
-                                  mtp.final_norm.size());
+  int64_t count = mtp_matrix_parameters();
+  const auto add_vector = [&](std::span<const float> v) { count += int64_t(v.size()); };
+  for (const auto& mtp : weights().mtp) {
+    count_vectors(mtp.layer, add_vector);
+    for (const auto& vector : {mtp.token_norm, mtp.hidden_norm, mtp.final_norm}) {
+      add_vector(vector);
+    }
   }
   return count;
 }
 
-std::vector<WeightMatrix> Model::linear_matrices() const {
-  std::vector<WeightMatrix> matrices;
-  for (const LayerWeights& layer : weights().layers) {
-    matrices.insert(matrices.end(),
-                    {layer.q, layer.k, layer.v, layer.o, layer.gate, layer.up, layer.down});
-  }
-  matrices.push_back(weights().head);
-  return matrices;
+int64_t Model::token_bytes() const {
+  SourceWeights without_mtp = weights();
+  without_mtp.mtp.clear();
+  int64_t bytes = 0;
+  visit_linear_matrices(without_mtp,
+                        [&](const std::string&, const WeightRows& w) { bytes += w.bytes(); });
+  return bytes;
 }
 
 }  // namespace midge

@@ -54,44 +54,78 @@ struct ModelConfig {
   AttentionShape attention() const { return {head_count, kv_head_count, head_dim, sliding_window}; }
 };
 
-/// One decoder layer. Vectors are f32.
+/// One decoder layer. Vectors are f32. Matrix: WeightRows, or PreparedMatrix.
+template <typename Matrix>
 struct LayerWeights {
   std::span<const float> attn_norm;  // [hidden_size]
-  WeightMatrix q;                    // [head_count * head_dim, hidden_size]
-  WeightMatrix k;                    // [kv_head_count * head_dim, hidden_size]
-  WeightMatrix v;                    // [kv_head_count * head_dim, hidden_size]
+  Matrix q;                          // [head_count * head_dim, hidden_size]
+  Matrix k;                          // [kv_head_count * head_dim, hidden_size]
+  Matrix v;                          // [kv_head_count * head_dim, hidden_size]
   std::span<const float> q_bias;     // empty without
   std::span<const float> k_bias;
   std::span<const float> v_bias;
-  WeightMatrix o;                   // [hidden_size, head_count * head_dim]
+  Matrix o;                         // [hidden_size, head_count * head_dim]
   std::span<const float> mlp_norm;  // [hidden_size]
-  WeightMatrix gate;                // [intermediate_size, hidden_size]
-  WeightMatrix up;                  // [intermediate_size, hidden_size]
-  WeightMatrix down;                // [hidden_size, intermediate_size]
+  Matrix gate;                      // [intermediate_size, hidden_size]
+  Matrix up;                        // [intermediate_size, hidden_size]
+  Matrix down;                      // [hidden_size, intermediate_size]
 };
 
 /// A multi-token-prediction layer: from the hidden state of token i and token i + 1, a guess of
 /// token i + 2. Shares embedding and head with its model.
+template <typename Matrix>
 struct MtpWeights {
   std::span<const float> token_norm;   // [hidden_size]
   std::span<const float> hidden_norm;  // [hidden_size]
-  WeightMatrix input_proj;             // [hidden_size, 2 * hidden_size], hidden state first
-  LayerWeights layer;
+  Matrix input_proj;                   // [hidden_size, 2 * hidden_size], hidden state first
+  LayerWeights<Matrix> layer;
   std::span<const float> final_norm;  // [hidden_size]
 };
 
-struct ModelWeights {
-  WeightMatrix embedding;  // [vocab_size, hidden_size]
-  std::vector<LayerWeights> layers;
-  std::span<const float> final_norm;  // [hidden_size]
-  WeightMatrix head;                  // [vocab_size, hidden_size]; the embedding if tied
-  std::vector<MtpWeights> mtp;        // mtp_layer_count
+template <typename Matrix>
+struct DecoderWeights {
+  Matrix embedding;  // [vocab_size, hidden_size]
+  std::vector<LayerWeights<Matrix>> layers;
+  std::span<const float> final_norm;    // [hidden_size]
+  Matrix head;                          // [vocab_size, hidden_size]; the embedding if tied
+  std::vector<MtpWeights<Matrix>> mtp;  // mtp_layer_count
 };
+
+/// As the files have them.
+using SourceWeights = DecoderWeights<WeightRows>;
+/// As the forward pass computes with them.
+using PreparedWeights = DecoderWeights<PreparedMatrix>;
+
+/// Calls visit(name, matrix) for every matrix that is multiplied with, in a fixed order: layers,
+/// MTP layers, head. Names are stable: "layers.0.q", "mtp.input_proj", "head".
+template <typename Weights, typename Visit>
+void visit_linear_matrices(Weights& weights, const Visit& visit) {
+  const auto visit_layer = [&](auto& layer, const std::string& prefix) {
+    visit(prefix + "q", layer.q);
+    visit(prefix + "k", layer.k);
+    visit(prefix + "v", layer.v);
+    visit(prefix + "o", layer.o);
+    visit(prefix + "gate", layer.gate);
+    visit(prefix + "up", layer.up);
+    visit(prefix + "down", layer.down);
+  };
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    visit_layer(weights.layers[i], "layers." + std::to_string(i) + ".");
+  }
+  for (auto& mtp : weights.mtp) {
+    visit(std::string("mtp.input_proj"), mtp.input_proj);
+    visit_layer(mtp.layer, "mtp.");
+  }
+  visit(std::string("head"), weights.head);
+}
+
+/// Every matrix in place.
+PreparedWeights in_place(const SourceWeights& weights);
 
 /// What a model is made of.
 struct ModelParts {
   ModelConfig config;
-  ModelWeights weights;
+  SourceWeights weights;
   std::shared_ptr<const WeightStorage> storage;  ///< of the matrices in place
   std::vector<std::vector<float>> vectors;       ///< norms, biases and rope factors as f32
   std::vector<AlignedBuffer> copies;             ///< tensors on odd addresses in their file
@@ -104,17 +138,19 @@ class Model {
   explicit Model(ModelParts parts) : parts_(std::move(parts)) {}
 
   const ModelConfig& config() const { return parts_.config; }
-  const ModelWeights& weights() const { return parts_.weights; }
+  const SourceWeights& weights() const { return parts_.weights; }
   const WeightStorage& storage() const { return *parts_.storage; }
   /// What was odd but harmless in the files, one line each.
   const std::vector<std::string>& warnings() const { return parts_.warnings; }
   /// Weights in all matrices and vectors, MTP layers not included / alone.
   int64_t parameter_count() const;
   int64_t mtp_parameter_count() const;
-  /// Every matrix that a decoded token passes through: those of the layers and the head.
-  std::vector<WeightMatrix> linear_matrices() const;
+  /// Bytes of the matrices that a decoded token passes through: those of the layers and the head.
+  int64_t token_bytes() const;
 
  private:
+  int64_t mtp_matrix_parameters() const;
+
   ModelParts parts_;
 };
 

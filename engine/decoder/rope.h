@@ -5,12 +5,9 @@
 #include <vector>
 
 #include "engine/decoder/model.h"
+#include "engine/ops/segments.h"
 
 namespace midge {
-
-/// Which factors of longrope a sequence uses. Keys rotated with one set must never meet queries
-/// rotated with the other: the regime is part of what a cache holds.
-enum class RopeRegime : uint8_t { kShort, kLong };
 
 /// Inverse frequencies of one regime, [width / 2], computed once per model and regime in f64:
 /// 1 / (factor[j] * theta^(2j / width)).

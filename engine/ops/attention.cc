@@ -5,6 +5,7 @@
 // spread over the workers, and the result is the same whether it is or not.
 #include <algorithm>
 
+#include "engine/core/arena.h"
 #include "engine/core/checked_math.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/profile.h"
@@ -39,13 +40,10 @@ Result<AttentionScratch> AttentionScratch::create(const AttentionShape& shape, i
   if (thread_count > 1 && splits > 1) {
     scratch.shared_queries_ = std::min(kSharedQueriesPerWorker * thread_count, kSharedQueriesMax);
   }
-  const int64_t own = thread_count * kAttnQueries * part;
-  const int64_t total = own + scratch.shared_queries_ * splits * part;
-  MIDGE_ASSIGN_OR_RETURN(
-      scratch.buffer_,
-      AlignedBuffer::create(total * static_cast<int64_t>(sizeof(float)), "parts of attention"));
-  scratch.per_worker_ = reinterpret_cast<float*>(scratch.buffer_.data());
-  scratch.shared_ = scratch.per_worker_ + own;
+  ArenaPlan plan;
+  plan.add(&scratch.per_worker_, thread_count * kAttnQueries * part);
+  plan.add(&scratch.shared_, scratch.shared_queries_ * splits * part);
+  MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, plan.create("parts of attention"));
   return scratch;
 }
 
@@ -137,9 +135,8 @@ class AttentionRun {
   // The parts of a set's queries in a split; that of query j goes to place(j).
   template <typename Place>
   void run_split(const Set& set, int64_t split, const Place& place) const {
-    const KvView& kv = set.segment->kv;
-    const int64_t offset = layer_ * kv.layer_stride + set.kv_head * kv.head_stride;
-    const int64_t row_bytes = shape_.head_dim * encoding_info(kv.type).block_bytes;
+    const KvTable& table = set.segment->kv;
+    const KvLayout& kv = *table.layout;
     AttnQuery queries[kAttnQueries];
     float maximums[kAttnQueries];
     float totals[kAttnQueries];
@@ -147,10 +144,20 @@ class AttentionRun {
       const Keys keys = within(keys_of_row(*set.segment, row_of(set, j)), split);
       queries[j] = {q_ + query_index(set, j) * shape_.head_dim, keys.begin, keys.end, place(j)};
     }
-    const AttnArgs args = {
-        set.count,     shape_.head_dim, queries, kv.k + offset, row_bytes * kKeyBlock,
-        kv.v + offset, row_bytes,       scale_,  maximums,      totals};
-    context_.kernels->attn[static_cast<int>(kv.type)](&args);
+    const AttnArgs args = {.count = set.count,
+                           .head_dim = shape_.head_dim,
+                           .queries = queries,
+                           .pages = table.pages,
+                           .page_count = table.page_count,
+                           .page_tokens = kv.page_tokens,
+                           .k_offset = kv.keys_offset(layer_, set.kv_head),
+                           .k_stride = kv.row_bytes() * kKeyBlock,
+                           .v_offset = kv.values_offset(layer_, set.kv_head),
+                           .v_stride = kv.row_bytes(),
+                           .scale = scale_,
+                           .maximums = maximums,
+                           .totals = totals};
+    context_.kernels->attn[static_cast<int>(kv_elements(kv.type))](&args);
     for (int64_t j = 0; j < set.count; ++j) {
       place(j)[shape_.head_dim] = maximums[j];
       place(j)[shape_.head_dim + 1] = totals[j];

@@ -32,7 +32,7 @@ bool dense_backend_available();
 /// Packs a matrix that is f32, f16 or bf16 (the latter two as f32) for `thread_count` workers.
 /// *packed_bytes grows by the memory of the copy, an upper bound.
 /// Errors: unsupported (built without XNNPACK), out_of_memory.
-Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightMatrix& w,
+Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightRows& w,
                                                              const KernelTable& kernels,
                                                              int thread_count,
                                                              int64_t* packed_bytes);

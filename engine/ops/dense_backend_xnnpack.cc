@@ -21,13 +21,13 @@ using Operator = std::unique_ptr<xnn_operator, OperatorDeleter>;
 constexpr int64_t kPackedRows = 32;
 
 // The rows of `w` as dense f32.
-Result<AlignedBuffer> expand(const WeightMatrix& w, const KernelTable& kernels) {
+Result<AlignedBuffer> expand(const WeightRows& w, const KernelTable& kernels) {
   MIDGE_ASSIGN_OR_RETURN(
       AlignedBuffer dense,
       AlignedBuffer::create(w.n * w.k * static_cast<int64_t>(sizeof(float)), "float weights"));
   auto* out = reinterpret_cast<float*>(dense.data());
   for (int64_t i = 0; i < w.n; ++i) {
-    const DequantizeArgs args = {w.k, w.rows(i, 1).data, out + i * w.k};
+    const DequantizeArgs args = {w.k, w.row(i), out + i * w.k};
     kernels.dequantize[static_cast<int>(w.encoding)](&args);
   }
   return dense;
@@ -73,7 +73,7 @@ class XnnpackOperator final : public DenseOperator {
 
 bool dense_backend_available() { return true; }
 
-Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightMatrix& w,
+Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightRows& w,
                                                              const KernelTable& kernels,
                                                              int thread_count,
                                                              int64_t* packed_bytes) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/core/arena.h"
 #include "engine/core/checked_math.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/quantize.h"
@@ -32,53 +33,36 @@ constexpr int64_t kFloatBytes = sizeof(float);
 
 int64_t super_blocks(int64_t k) { return ceil_div(k, kPanelColumns); }
 
-bool is_quantised(const WeightMatrix& w) {
-  return w.packed != nullptr && w.packed_encoding != Encoding::kF16;
+int64_t lhs_row_bytes(int64_t k) { return lhs_blocks(k) * static_cast<int64_t>(sizeof(LhsBlock)); }
+
+bool is_packed(const PreparedMatrix& w) { return w.form == PreparedMatrix::Form::kTiles; }
+bool is_dense(const PreparedMatrix& w) { return w.form == PreparedMatrix::Form::kDense; }
+bool is_quantised(const PreparedMatrix& w) {
+  return is_packed(w) && w.tiles.encoding != Encoding::kF16;
 }
 
 }  // namespace
-
-WeightMatrix WeightMatrix::rows(int64_t first, int64_t count) const {
-  WeightMatrix part = *this;
-  part.n = count;
-  part.data = static_cast<const uint8_t*>(data) + first * row_stride;
-  return part;
-}
 
 Result<LinearScratch> LinearScratch::create(const KernelTable& kernels, int64_t rows_max,
                                             int64_t columns_max, int thread_count) {
   const int64_t rows = round_up(rows_max, kernels.panel.tokens);
   const int64_t blocks = super_blocks(columns_max);
-  const int64_t lhs_bytes =
-      std::max(rows_max * lhs_blocks(columns_max) * static_cast<int64_t>(sizeof(LhsBlock)),
-               rows * blocks * kPanelColumns);
+  // A row takes more as LhsBlocks than as a panel's values. Both are there in a batch of both
+  // roles, with the panel's rows rounded up behind the LhsBlocks.
+  const int64_t lhs_bytes = rows_max * lhs_row_bytes(columns_max) + 64 +
+                            (kernels.panel.tokens - 1) * blocks * kPanelColumns;
   LinearScratch scratch;
   scratch.rows_ = std::min(rows, kPanelRows);
   scratch.strip_rows_ = quantize_strip_rows(kernels);
   scratch.columns_max_ = columns_max;
-  const int64_t sizes[] = {
-      round_up(lhs_bytes, 64),
-      round_up(rows * blocks * kFloatBytes, 64),
-      round_up(rows * blocks * kFloatBytes, 64),
-      round_up(rows * blocks * kOutliersMax * static_cast<int64_t>(sizeof(Outlier)), 64),
-      round_up(rows * blocks, 64),
-      thread_count * scratch.worker_bytes(),
-  };
-  int64_t total = 0;
-  for (const int64_t size : sizes) total += size;
-  MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, AlignedBuffer::create(total, "quantised activations"));
-  uint8_t* at = scratch.buffer_.data();
-  scratch.lhs_ = at;
-  at += sizes[0];
-  scratch.lhs_scales_ = reinterpret_cast<float*>(at);
-  at += sizes[1];
-  scratch.lhs_sums_ = reinterpret_cast<int32_t*>(at);
-  at += sizes[2];
-  scratch.outliers_.items = reinterpret_cast<Outlier*>(at);
-  at += sizes[3];
-  scratch.outliers_.counts = at;
-  at += sizes[4];
-  scratch.per_worker_ = at;
+  ArenaPlan plan;
+  plan.add(&scratch.lhs_, lhs_bytes);
+  plan.add(&scratch.lhs_scales_, rows * blocks);
+  plan.add(&scratch.lhs_sums_, rows * blocks);
+  plan.add(&scratch.outliers_.items, rows * blocks * kOutliersMax);
+  plan.add(&scratch.outliers_.counts, rows * blocks);
+  plan.add(&scratch.per_worker_, thread_count * scratch.worker_bytes());
+  MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, plan.create("quantised activations"));
   return scratch;
 }
 
@@ -96,19 +80,20 @@ int64_t LinearScratch::worker_bytes() const {
 /// One call of linear(), as seen by one worker.
 class LinearRun {
  public:
-  LinearRun(const OpContext& context, const LinearInput& input, int64_t m, int64_t k, RowRole role,
+  LinearRun(const OpContext& context, const LinearInput& input, RoleRows rows, int64_t k,
             std::span<const LinearJob> jobs, LinearScratch& scratch)
       : context_(context),
         kernels_(*context.kernels),
         worker_(*context.worker),
         input_(input),
-        m_(m),
+        rows_(rows),
+        m_(rows.all()),
         k_(k),
-        role_(role),
         jobs_(jobs),
         s_(scratch) {
-    panel_lhs_ = {reinterpret_cast<int8_t*>(s_.lhs_), s_.lhs_scales_, s_.lhs_sums_,
-                  round_up(m, kernels_.panel.tokens)};
+    panel_lhs_ = {
+        reinterpret_cast<int8_t*>(s_.lhs_ + round_up(rows.generated * lhs_row_bytes(k), 64)),
+        s_.lhs_scales_, s_.lhs_sums_, round_up(rows.prompt, kernels_.panel.tokens)};
   }
 
   void run() {
@@ -116,7 +101,7 @@ class LinearRun {
     const ProfileScope scope(context_.profile, OpKind::kLinear);
     int64_t tasks = 0;
     for (const LinearJob& job : jobs_) {
-      if (job.w->dense != nullptr) job.w->dense->run(worker_, input_.x, m_, job.out);
+      if (is_dense(*job.w)) job.w->dense->run(worker_, input_.x, m_, job.out);
       tasks += task_count(job);
     }
     worker_.for_each(tasks, [&](int64_t task) {
@@ -130,35 +115,39 @@ class LinearRun {
   }
 
  private:
-  bool is_prefill(const LinearJob& job) const {
-    return is_quantised(*job.w) && role_ == RowRole::kPrompt;
+  // The rows of a job that take the prefill arithmetic: the last ones.
+  int64_t prefill_rows(const LinearJob& job) const {
+    return is_quantised(*job.w) ? rows_.prompt : 0;
   }
 
   // Tiles of a packed matrix, or rows of one in place, that make a task.
   int64_t task_size(const LinearJob& job) const {
-    if (job.w->packed == nullptr) {
+    if (!is_packed(*job.w)) {
       return std::max(kFloatRowsPerTask, ceil_div(kFloatMacsPerTask, m_ * k_));
     }
-    if (is_prefill(job)) return kPanelTiles;
+    if (prefill_rows(job) > 0) return kPanelTiles;
     return std::max<int64_t>(
-        1, ceil_div(job.w->tile_count(), kDecodeTasksPerWorker * worker_.count()));
+        1, ceil_div(job.w->tiles.tile_count(), kDecodeTasksPerWorker * worker_.count()));
   }
 
   int64_t task_count(const LinearJob& job) const {
-    if (job.w->dense != nullptr) return 0;
-    return ceil_div(job.w->packed == nullptr ? job.w->n : job.w->tile_count(), task_size(job));
+    if (is_dense(*job.w)) return 0;
+    return ceil_div(is_packed(*job.w) ? job.w->tiles.tile_count() : job.w->rows.n, task_size(job));
   }
 
   void run_task(const LinearJob& job, int64_t task) const {
     const int64_t size = task_size(job);
     const int64_t first = task * size;
-    if (job.w->packed == nullptr) {
-      run_float(job, first, std::min(size, job.w->n - first));
-    } else if (is_prefill(job)) {
-      run_prefill(job, first, std::min(size, job.w->tile_count() - first));
-    } else {
-      run_decode(job, first, std::min(size, job.w->tile_count() - first));
+    if (!is_packed(*job.w)) {
+      run_float(job, first, std::min(size, job.w->rows.n - first));
+      return;
     }
+    // The rows of the decode arithmetic bring the tiles into the cache for those of the prefill
+    // arithmetic.
+    const int64_t tiles = std::min(size, job.w->tiles.tile_count() - first);
+    const int64_t prefill = prefill_rows(job);
+    if (m_ > prefill) run_decode(job, m_ - prefill, first, tiles);
+    if (prefill > 0) run_prefill(job, m_ - prefill, first, tiles);
   }
 
   // Leaves in input_ rows that matrices of floats can read, and quantised ones for the others.
@@ -172,10 +161,12 @@ class LinearRun {
       input_ = {input_.rows};
     }
     if (quantised == 0) return;
-    if (role_ == RowRole::kGenerated) {
-      quantize_rows(context_, input_, m_, k_, strip_of_worker(), lhs_row(0));
-    } else {
-      quantize_panels(context_, input_, m_, k_, strip_of_worker(), panel_lhs_, s_.outliers_);
+    if (rows_.generated > 0) {
+      quantize_rows(context_, input_, rows_.generated, k_, strip_of_worker(), lhs_row(0));
+    }
+    if (rows_.prompt > 0) {
+      quantize_panels(context_, input_.from(rows_.generated, k_), rows_.prompt, k_,
+                      strip_of_worker(), panel_lhs_, s_.outliers_);
     }
   }
 
@@ -225,55 +216,57 @@ class LinearRun {
     return job.addend == nullptr ? nullptr : job.addend + row * job.addend_stride + column;
   }
 
-  // The decode arithmetic on tiles first..first+tiles-1.
-  void run_decode(const LinearJob& job, int64_t first, int64_t tiles) const {
-    const int64_t piece =
-        m_ <= kGemvRowsMax ? tiles : std::max<int64_t>(1, kDecodeReuseBytes / job.w->tile_bytes());
+  // The decode arithmetic of the first m rows on tiles first..first+tiles-1.
+  void run_decode(const LinearJob& job, int64_t m, int64_t first, int64_t tiles) const {
+    const int64_t piece = m <= kGemvRowsMax
+                              ? tiles
+                              : std::max<int64_t>(1, kDecodeReuseBytes / job.w->tiles.tile_bytes());
     for (int64_t tile = 0; tile < tiles; tile += piece) {
-      run_decode_piece(job, first + tile, std::min(piece, tiles - tile));
+      run_decode_piece(job, m, first + tile, std::min(piece, tiles - tile));
     }
   }
 
-  void run_decode_piece(const LinearJob& job, int64_t first, int64_t tiles) const {
-    const WeightMatrix& w = *job.w;
+  void run_decode_piece(const LinearJob& job, int64_t m, int64_t first, int64_t tiles) const {
+    const WeightTiles& w = job.w->tiles;
     const int64_t column = first * kTileRows;
-    const bool is_float = w.packed_encoding == Encoding::kF16;
-    const int64_t lhs_stride =
-        is_float ? k_ * kFloatBytes : lhs_blocks(k_) * static_cast<int64_t>(sizeof(LhsBlock));
-    for (int64_t row = 0; row < m_; row += kGemvRowsMax) {
-      const int64_t rows = std::min<int64_t>(kGemvRowsMax, m_ - row);
+    const bool is_float = w.encoding == Encoding::kF16;
+    const int64_t lhs_stride = is_float ? k_ * kFloatBytes : lhs_row_bytes(k_);
+    for (int64_t row = 0; row < m; row += kGemvRowsMax) {
+      const int64_t rows = std::min<int64_t>(kGemvRowsMax, m - row);
       const void* lhs = is_float ? static_cast<const void*>(input_.x + row * k_) : lhs_row(row);
-      const GemvArgs args = {rows,
-                             std::min(tiles * kTileRows, w.n - column),
-                             k_,
-                             lhs,
-                             lhs_stride,
-                             w.packed + first * w.tile_bytes(),
-                             addend_at(job, row, column),
-                             job.addend_stride * kFloatBytes,
-                             job.out + row * w.n + column,
-                             w.n * kFloatBytes};
-      kernels_.gemv[static_cast<int>(w.packed_encoding)][rows](&args);
+      const GemvArgs args = {.m = rows,
+                             .n = std::min(tiles * kTileRows, w.n - column),
+                             .k = k_,
+                             .lhs = lhs,
+                             .lhs_stride = lhs_stride,
+                             .rhs = w.tile(first),
+                             .addend = addend_at(job, row, column),
+                             .addend_stride = job.addend_stride * kFloatBytes,
+                             .out = job.out + row * w.n + column,
+                             .out_stride = w.n * kFloatBytes};
+      kernels_.gemv[static_cast<int>(w.encoding)][rows](&args);
     }
   }
 
-  // The prefill arithmetic on tiles first..first+tiles-1, kPanelRows rows at a time.
-  void run_prefill(const LinearJob& job, int64_t first, int64_t tiles) const {
-    const WeightMatrix& w = *job.w;
+  // The prefill arithmetic of the rows from first_row on, on tiles first..first+tiles-1, kPanelRows
+  // rows at a time.
+  void run_prefill(const LinearJob& job, int64_t first_row, int64_t first, int64_t tiles) const {
+    const WeightTiles& w = job.w->tiles;
     uint8_t* mine = s_.per_worker_ + worker_.index() * s_.worker_bytes();
     auto* panels = reinterpret_cast<int8_t*>(mine);
     auto* scales = reinterpret_cast<float*>(mine + kPanelTiles * kPanelBytes);
     float* accs = scales + kPanelTiles * kTileRows;
-    const UnpackFunction unpack = kernels_.unpack[static_cast<int>(w.packed_encoding)];
-    const int64_t panel_units = kPanelColumns / packed_info(w.packed_encoding).unit_elements *
-                                packed_info(w.packed_encoding).unit_bytes;
-    for (int64_t row = 0; row < m_; row += s_.rows_) {
-      const int64_t rows = std::min(s_.rows_, m_ - row);
+    const UnpackFunction unpack = kernels_.unpack[static_cast<int>(w.encoding)];
+    const int64_t panel_units =
+        kPanelColumns / packed_info(w.encoding).unit_elements * packed_info(w.encoding).unit_bytes;
+    const int64_t m = m_ - first_row;
+    for (int64_t row = 0; row < m; row += s_.rows_) {
+      const int64_t rows = std::min(s_.rows_, m - row);
       for (int64_t s = 0; s < super_blocks(k_); ++s) {
         const int64_t lhs_at = s * panel_lhs_.rows + row;
         for (int64_t t = 0; t < tiles; ++t) {
           const UnpackArgs unpack_args = {std::min(kPanelColumns, k_ - s * kPanelColumns),
-                                          w.packed + (first + t) * w.tile_bytes() + s * panel_units,
+                                          w.tile(first + t) + s * panel_units,
                                           panels + t * kPanelBytes, scales + t * kTileRows};
           unpack(&unpack_args);
           const GemmPanelArgs args = {round_up(rows, kernels_.panel.step),
@@ -285,12 +278,12 @@ class LinearRun {
                                       scales + t * kTileRows,
                                       accs + t * s_.rows_ * kTileRows};
           kernels_.gemm_panel(&args);
-          add_outliers(w.packed_encoding, static_cast<const uint8_t*>(unpack_args.rhs),
+          add_outliers(w.encoding, static_cast<const uint8_t*>(unpack_args.rhs),
                        s_.outliers_.from(lhs_at), rows, args.acc);
         }
       }
       for (int64_t t = 0; t < tiles; ++t) {
-        store(job, row, rows, (first + t) * kTileRows, accs + t * s_.rows_ * kTileRows);
+        store(job, first_row + row, rows, (first + t) * kTileRows, accs + t * s_.rows_ * kTileRows);
       }
     }
   }
@@ -298,7 +291,7 @@ class LinearRun {
   // out[row.., column..] = acc [rows, 32] (+ addend), as far as the matrix has columns.
   void store(const LinearJob& job, int64_t row, int64_t rows, int64_t column,
              const float* acc) const {
-    const int64_t n = job.w->n;
+    const int64_t n = job.w->n();
     const int64_t count = std::min(kTileRows, n - column);
     for (int64_t i = 0; i < rows; ++i) {
       float* out = job.out + (row + i) * n + column;
@@ -315,29 +308,29 @@ class LinearRun {
 
   // The float arithmetic on rows in place.
   void run_float(const LinearJob& job, int64_t first, int64_t count) const {
-    const WeightMatrix& w = *job.w;
-    const WeightMatrix part = w.rows(first, count);
-    const GemmArgs args = {m_,
-                           count,
-                           k_,
-                           input_.x,
-                           k_ * kFloatBytes,
-                           part.data,
-                           w.row_stride,
-                           addend_at(job, 0, first),
-                           job.addend_stride * kFloatBytes,
-                           job.out + first,
-                           w.n * kFloatBytes};
+    const WeightRows& w = job.w->rows;
+    const GemmArgs args = {.m = m_,
+                           .n = count,
+                           .k = k_,
+                           .lhs = input_.x,
+                           .lhs_stride = k_ * kFloatBytes,
+                           .rhs = w.row(first),
+                           .rhs_stride = w.row_stride,
+                           .addend = addend_at(job, 0, first),
+                           .addend_stride = job.addend_stride * kFloatBytes,
+                           .out = job.out + first,
+                           .out_stride = w.n * kFloatBytes};
     kernels_.gemm[static_cast<int>(w.encoding)](&args);
   }
 
   // XNNPACK writes plain products; the addends follow in a pass of their own.
   void add_to_dense() const {
     for (const LinearJob& job : jobs_) {
-      if (job.w->dense == nullptr || job.addend == nullptr) continue;
+      if (!is_dense(*job.w) || job.addend == nullptr) continue;
       worker_.for_each(m_, [&](int64_t row) {
-        float* out = job.out + row * job.w->n;
-        const AddArgs args = {job.w->n, out, addend_at(job, row, 0), out};
+        const int64_t n = job.w->n();
+        float* out = job.out + row * n;
+        const AddArgs args = {n, out, addend_at(job, row, 0), out};
         kernels_.add(&args);
       });
     }
@@ -347,17 +340,17 @@ class LinearRun {
   const KernelTable& kernels_;
   const Worker& worker_;
   LinearInput input_;
+  RoleRows rows_;
   int64_t m_;
   int64_t k_;
-  RowRole role_;
   std::span<const LinearJob> jobs_;
   LinearScratch& s_;
   PanelLhs panel_lhs_;
 };
 
-void linear(const OpContext& context, const LinearInput& input, int64_t m, RowRole role,
+void linear(const OpContext& context, const LinearInput& input, RoleRows rows,
             std::span<const LinearJob> jobs, LinearScratch& scratch) {
-  LinearRun(context, input, m, jobs.front().w->k, role, jobs, scratch).run();
+  LinearRun(context, input, rows, jobs.front().w->k(), jobs, scratch).run();
 }
 
 }  // namespace midge

@@ -39,13 +39,13 @@ void scatter_key(const void* key, int64_t count, void* block) {
   for (int64_t i = 0; i < count; ++i) out[i * kKeyBlock] = in[i];
 }
 
-// Stores key[head_dim] of the token at `position` in the keys of a head.
+// Stores key[head_dim] of a token of a page in the page's keys of a head.
 void store_key(const OpContext& context, Encoding type, const float* key, int64_t head_dim,
-               int64_t position, uint8_t* keys) {
+               int64_t token, uint8_t* keys) {
   constexpr int64_t kPiece = 64;  // elements converted at a time
   alignas(64) uint8_t piece[kPiece * sizeof(float)];
   const int64_t size = encoding_info(type).block_bytes;
-  uint8_t* out = keys + (position / kKeyBlock * head_dim * kKeyBlock + position % kKeyBlock) * size;
+  uint8_t* out = keys + (token / kKeyBlock * head_dim * kKeyBlock + token % kKeyBlock) * size;
   for (int64_t d = 0; d < head_dim; d += kPiece) {
     const int64_t count = std::min(kPiece, head_dim - d);
     const ConvertArgs args = {count, key + d, piece};
@@ -57,22 +57,24 @@ void store_key(const OpContext& context, Encoding type, const float* key, int64_
 
 }  // namespace
 
-void embed(const OpContext& context, const WeightMatrix& table, std::span<const int32_t> tokens,
+void embed(const OpContext& context, const PreparedMatrix& table, std::span<const int32_t> tokens,
            float* out) {
   const ProfileScope scope(context.profile, OpKind::kEmbed);
+  const bool packed = table.form == PreparedMatrix::Form::kTiles;
+  const int64_t k = table.k();
   const DequantizeFunction dequantize =
-      context.kernels->dequantize[static_cast<int>(table.encoding)];
-  const LookupFunction lookup = context.kernels->lookup[static_cast<int>(table.packed_encoding)];
+      context.kernels->dequantize[static_cast<int>(table.rows.encoding)];
+  const LookupFunction lookup = context.kernels->lookup[static_cast<int>(table.tiles.encoding)];
   const auto m = static_cast<int64_t>(tokens.size());
-  for_pieces(context, m, rows_per_task(table.k), [&](int64_t first, int64_t count) {
+  for_pieces(context, m, rows_per_task(k), [&](int64_t first, int64_t count) {
     for (int64_t i = first; i < first + count; ++i) {
       const int64_t token = tokens[static_cast<size_t>(i)];
-      if (table.packed != nullptr) {
-        const LookupArgs args = {table.k, table.packed + token / kTileRows * table.tile_bytes(),
-                                 token % kTileRows, out + i * table.k};
+      if (packed) {
+        const LookupArgs args = {k, table.tiles.tile(token / kTileRows), token % kTileRows,
+                                 out + i * k};
         lookup(&args);
       } else {
-        const DequantizeArgs args = {table.k, table.rows(token, 1).data, out + i * table.k};
+        const DequantizeArgs args = {k, table.rows.row(token), out + i * k};
         dequantize(&args);
       }
     }
@@ -115,16 +117,18 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
     args.heads = shape.kv_heads;
     args.x = k_row;
     context.kernels->rope(&args);
-    const KvView& kv = segment.kv;
-    const int64_t row_bytes = d * encoding_info(kv.type).block_bytes;
+    const KvLayout& kv = *segment.kv.layout;
+    const Encoding type = kv_elements(kv.type);
+    uint8_t* page = segment.kv.pages[position / kv.page_tokens];
+    const int64_t token = position % kv.page_tokens;
     for (int64_t h = 0; h < shape.kv_heads; ++h) {
-      const int64_t offset = layer * kv.layer_stride + h * kv.head_stride;
-      store_key(context, kv.type, k_row + h * d, d, position, kv.k + offset);
-      const ConvertArgs v_args = {d, v_row + h * d, kv.v + offset + position * row_bytes};
-      context.kernels->convert[static_cast<int>(kv.type)](&v_args);
+      store_key(context, type, k_row + h * d, d, token, page + kv.keys_offset(layer, h));
+      const ConvertArgs v_args = {d, v_row + h * d,
+                                  page + kv.values_offset(layer, h) + token * kv.row_bytes()};
+      context.kernels->convert[static_cast<int>(type)](&v_args);
     }
   };
-  const int64_t rows = row_count(segments);
+  const int64_t rows = count_rows(segments).all();
   for_pieces(context, rows, rows_per_rope_task(context, rows, columns),
              [&](int64_t first, int64_t count) {
                for (int64_t row = first; row < first + count; ++row) run_row(row);

@@ -10,10 +10,12 @@
 #include <span>
 
 #include "engine/core/aligned_buffer.h"
+#include "engine/ops/kv_pages.h"
 #include "engine/ops/outliers.h"
 #include "engine/ops/profile.h"
+#include "engine/ops/segments.h"
 #include "engine/platform/worker_team.h"
-#include "engine/weights/weight_matrix.h"
+#include "engine/weights/matrix.h"
 #include "kernels/kernels.h"
 
 namespace midge {
@@ -23,33 +25,6 @@ struct OpContext {
   const KernelTable* kernels = nullptr;
   const Worker* worker = nullptr;
   OpProfile* profile = nullptr;  ///< of worker 0; null: none
-};
-
-/// What a row of activations belongs to. It decides the arithmetic of packed weights, so that a
-/// token's result depends on neither its neighbours nor how a prompt is cut into steps.
-enum class RowRole : uint8_t {
-  kPrompt,     ///< read: the prefill arithmetic
-  kGenerated,  ///< written by the model: the decode arithmetic
-};
-
-/// Keys and values of all layers of one sequence, in place in its cache, in the layout of AttnArgs:
-/// element (layer, head, token, d) of V is at v + layer * layer_stride + head * head_stride +
-/// (token * head_dim + d) * size, that of K at k + layer * layer_stride + head * head_stride +
-/// ((token / kKeyBlock * head_dim + d) * kKeyBlock + token % kKeyBlock) * size.
-struct KvView {
-  Encoding type = Encoding::kF16;  ///< kF16 or kF32
-  uint8_t* k = nullptr;            ///< aligned to 64
-  uint8_t* v = nullptr;
-  int64_t layer_stride = 0;  ///< bytes
-  int64_t head_stride = 0;   ///< room for a multiple of kKeyBlock tokens
-};
-
-/// A run of rows of a batch that are consecutive tokens of one sequence.
-struct Segment {
-  int64_t first_row = 0;
-  int64_t rows = 0;
-  int64_t position = 0;  ///< of the first row
-  KvView kv;
 };
 
 /// Head counts of an attention layer.
@@ -76,7 +51,7 @@ class LinearScratch {
 
   AlignedBuffer buffer_;
   int64_t rows_ = 0;        // that the accumulators of a worker hold
-  uint8_t* lhs_ = nullptr;  // LhsBlocks or the values of a PanelLhs
+  uint8_t* lhs_ = nullptr;  // LhsBlocks of generated rows, then the values of a PanelLhs
   float* lhs_scales_ = nullptr;
   int32_t* lhs_sums_ = nullptr;
   Outliers outliers_ = {};  // [super-blocks][rows of a PanelLhs]
@@ -102,9 +77,9 @@ class AttentionScratch {
   int64_t shared_queries_ = 0;
 };
 
-/// One product of linear(): out[m, w.n] = x * w^T (+ addend).
+/// One product of linear(): out[m, n] = x * w[n, k]^T (+ addend).
 struct LinearJob {
-  const WeightMatrix* w;
+  const PreparedMatrix* w;
   float* out;
   const float* addend = nullptr;  ///< added to the finished sums; may be out
   int64_t addend_stride = 0;      ///< floats; 0: a bias, the same for every row
@@ -118,15 +93,25 @@ struct LinearInput {
   float epsilon = 0;
   const float* up = nullptr;
   float* rows = nullptr;  ///< [m, k] for the computed rows, written if a matrix wants floats
+
+  /// The input from a row on, of k columns.
+  LinearInput from(int64_t row, int64_t k) const {
+    LinearInput rest = *this;
+    rest.x += row * k;
+    if (up != nullptr) rest.up += row * k;
+    if (rows != nullptr) rest.rows += row * k;
+    return rest;
+  }
 };
 
-/// Products of the same rows with one or more matrices of k columns. An addend may be its out
+/// Products of the same rows with one or more matrices of k columns, m = rows.all(). Each tile of a
+/// packed matrix is read from memory once for the rows of both roles. An addend may be its out
 /// except through XNNPACK.
-void linear(const OpContext& context, const LinearInput& input, int64_t m, RowRole role,
+void linear(const OpContext& context, const LinearInput& input, RoleRows rows,
             std::span<const LinearJob> jobs, LinearScratch& scratch);
 
-/// out[tokens, table.k] = rows of `table`. Ids are in range.
-void embed(const OpContext& context, const WeightMatrix& table, std::span<const int32_t> tokens,
+/// out[tokens, k] = rows of table[n, k], which has rows or tiles. Ids are in range.
+void embed(const OpContext& context, const PreparedMatrix& table, std::span<const int32_t> tokens,
            float* out);
 
 /// out[m, n] = rmsnorm(x[m, n]) * weight[n]. Strides in floats.

@@ -1,44 +1,19 @@
 #include "engine/session/executor.h"
 
+#include "engine/core/check.h"
 #include "engine/core/checked_math.h"
+#include "engine/session/sequence.h"
 #include "engine/weights/encode.h"
 #include "engine/weights/pack.h"
+#include "engine/weights/prepare.h"
 
 namespace midge {
 namespace {
 
-struct NamedMatrix {
-  WeightMatrix* w;
-  std::string name;
-};
-
-// Every matrix that linear() multiplies with, once. A tied head is the embedding table.
-std::vector<NamedMatrix> linear_matrices(ModelWeights& weights) {
-  std::vector<NamedMatrix> matrices;
-  const auto add_layer = [&](LayerWeights& layer, const std::string& prefix) {
-    matrices.push_back({&layer.q, prefix + "q"});
-    matrices.push_back({&layer.k, prefix + "k"});
-    matrices.push_back({&layer.v, prefix + "v"});
-    matrices.push_back({&layer.o, prefix + "o"});
-    matrices.push_back({&layer.gate, prefix + "gate"});
-    matrices.push_back({&layer.up, prefix + "up"});
-    matrices.push_back({&layer.down, prefix + "down"});
-  };
-  for (size_t i = 0; i < weights.layers.size(); ++i) {
-    std::string prefix = "layer ";
-    prefix += std::to_string(i) + " ";
-    add_layer(weights.layers[i], prefix);
-  }
-  for (MtpWeights& mtp : weights.mtp) {
-    matrices.push_back({&mtp.input_proj, "MTP input_proj"});
-    add_layer(mtp.layer, "MTP ");
-  }
-  matrices.push_back({&weights.head, "head"});
-  return matrices;
-}
+constexpr int64_t kRowsMax = 4096;
 
 // What a matrix is copied as, packed or in rows: nothing if it stays in place.
-std::optional<Encoding> copied_encoding(const WeightMatrix& w, const ExecutorOptions& options) {
+std::optional<Encoding> copied_encoding(const WeightRows& w, const ExecutorOptions& options) {
   const Encoding target = options.weights.value_or(w.encoding);
   if (options.arithmetic == Arithmetic::kPacked) {
     return can_pack(w.encoding, target) ? std::optional(target) : std::nullopt;
@@ -46,45 +21,65 @@ std::optional<Encoding> copied_encoding(const WeightMatrix& w, const ExecutorOpt
   return w.encoding != target ? std::optional(target) : std::nullopt;
 }
 
-int64_t copy_bytes(const WeightMatrix& w, Encoding target, Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kPacked ? packed_bytes(w, target)
-                                           : round_up(w.n * encoded_row_bytes(target, w.k), 64);
+Status check_limit(const char* what, int64_t value) {
+  if (value >= 1 && value <= kRowsMax) return Status();
+  return make_status(StatusCode::kInvalidArgument, "%lld %s, expected 1..%lld",
+                     static_cast<long long>(value), what, static_cast<long long>(kRowsMax));
+}
+
+Status check_options(const ExecutorOptions& options) {
+  if (options.weights.has_value() && !can_encode(*options.weights)) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "weights as %s, expected f16, q4b32, q4b32s256 or q8b32",
+                       encoding_info(*options.weights).name);
+  }
+  if (options.weights.has_value() && options.arithmetic == Arithmetic::kXnnpack) {
+    return make_status(StatusCode::kInvalidArgument, "XNNPACK does not run %s weights",
+                       encoding_info(*options.weights).name);
+  }
+  MIDGE_RETURN_IF_ERROR(check_limit("rows of a pass", options.rows_max));
+  return check_limit("rows of logits", options.logit_rows_max);
 }
 
 }  // namespace
 
+StepBuffers::StepBuffers(int64_t rows_max) {
+  const auto rows = static_cast<size_t>(rows_max);
+  active.reserve(rows);
+  tokens.reserve(rows);
+  segments.reserve(rows);
+  outputs.reserve(rows);
+  active_of_segment.reserve(rows);
+}
+
+void StepBuffers::clear() {
+  active.clear();
+  clear_pass();
+}
+
+void StepBuffers::clear_pass() {
+  tokens.clear();
+  segments.clear();
+  outputs.clear();
+  active_of_segment.clear();
+}
+
 Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on_progress) {
-  std::vector<NamedMatrix> matrices = linear_matrices(weights_);
-  int64_t total = 0;
-  for (const NamedMatrix& matrix : matrices) {
-    const std::optional<Encoding> target = copied_encoding(*matrix.w, options);
-    if (target.has_value()) total += copy_bytes(*matrix.w, *target, options.arithmetic);
-  }
-  if (total == 0) return Status();
-  MIDGE_ASSIGN_OR_RETURN(copies_, AlignedBuffer::create(total, "copies of the weights"));
-  if (options.huge_pages) copies_.prefer_huge_pages();
-  packed_bytes_ += total;
-  int64_t done = 0;
-  for (const NamedMatrix& matrix : matrices) {
-    WeightMatrix& w = *matrix.w;
-    const std::optional<Encoding> target = copied_encoding(w, options);
-    if (!target.has_value()) continue;
-    uint8_t* out = copies_.data() + done;
-    const std::string what = model_.storage().path() + ": " + matrix.name;
-    const WeightMatrix in_file = w;
-    if (options.arithmetic == Arithmetic::kPacked) {
-      MIDGE_RETURN_IF_ERROR(pack_matrix(team_, kernels_, w, *target, what, out));
-      w.packed = out;
-      w.packed_encoding = *target;
-    } else {
-      MIDGE_RETURN_IF_ERROR(encode_matrix(team_, kernels_, w, *target, what, out));
-      w.encoding = *target;
-      w.data = out;
-      w.row_stride = encoded_row_bytes(*target, w.k);
-    }
-    done += copy_bytes(in_file, *target, options.arithmetic);
-    model_.storage().release_pages(in_file.data, in_file.bytes());
-    if (on_progress != nullptr) on_progress(done, total);
+  PreparePlan plan;
+  std::vector<PreparedMatrix*> places;
+  visit_linear_matrices(weights_, [&](const std::string& name, PreparedMatrix& w) {
+    const std::optional<Encoding> target = copied_encoding(w.rows, options);
+    if (!target.has_value()) return;
+    plan.add(name, w.rows, *target, options.arithmetic == Arithmetic::kPacked);
+    places.push_back(&w);
+  });
+  MemorySink sink(options.huge_pages);
+  MIDGE_RETURN_IF_ERROR(
+      prepare_weights(plan, model_.storage(), team_, kernels_, sink, on_progress));
+  image_ = sink.take();
+  packed_bytes_ += plan.bytes();
+  for (size_t i = 0; i < places.size(); ++i) {
+    *places[i] = prepared_matrix(plan.matrices()[i], image_.data());
   }
   if (model_.config().tied_head) weights_.embedding = weights_.head;
   return Status();
@@ -92,11 +87,10 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
 
 // By what calibration says of the packed weights.
 Status Executor::choose_kernels(const ExecutorOptions& options) {
-  std::vector<PackedSample> samples;
-  for (const NamedMatrix& matrix : linear_matrices(weights_)) {
-    const WeightMatrix& w = *matrix.w;
-    if (w.packed != nullptr) samples.push_back({w.packed_encoding, w.n, w.k, w.packed});
-  }
+  std::vector<WeightTiles> samples;
+  visit_linear_matrices(weights_, [&](const std::string&, const PreparedMatrix& w) {
+    if (w.form == PreparedMatrix::Form::kTiles) samples.push_back(w.tiles);
+  });
   CalibrateOptions calibrate_options;
   calibrate_options.levels = options.isa;
   calibrate_options.cache_dir = options.cache_dir;
@@ -109,16 +103,18 @@ Status Executor::choose_kernels(const ExecutorOptions& options) {
 }
 
 Status Executor::make_dense_operators(const Progress& on_progress) {
-  std::vector<NamedMatrix> matrices = linear_matrices(weights_);
+  std::vector<PreparedMatrix*> matrices;
+  visit_linear_matrices(weights_, [&](const std::string&, PreparedMatrix& w) {
+    if (encoding_info(w.rows.encoding).block_elements == 1) matrices.push_back(&w);
+  });
   for (size_t i = 0; i < matrices.size(); ++i) {
-    WeightMatrix& w = *matrices[i].w;
-    if (encoding_info(w.encoding).block_elements == 1) {
-      MIDGE_ASSIGN_OR_RETURN(
-          std::unique_ptr<DenseOperator> op,
-          create_dense_operator(w, kernels_, team_.thread_count(), &packed_bytes_));
-      w.dense = op.get();
-      dense_.push_back(std::move(op));
-    }
+    PreparedMatrix& w = *matrices[i];
+    MIDGE_ASSIGN_OR_RETURN(
+        std::unique_ptr<DenseOperator> op,
+        create_dense_operator(w.rows, kernels_, team_.thread_count(), &packed_bytes_));
+    w.form = PreparedMatrix::Form::kDense;
+    w.dense = op.get();
+    dense_.push_back(std::move(op));
     if (on_progress != nullptr) {
       on_progress(static_cast<int64_t>(i + 1), static_cast<int64_t>(matrices.size()));
     }
@@ -126,20 +122,40 @@ Status Executor::make_dense_operators(const Progress& on_progress) {
   return Status();
 }
 
+Status Executor::take_memory() {
+  MIDGE_ASSIGN_OR_RETURN(scratch_,
+                         DecoderScratch::create(engine(), limits_.rows_max, limits_.context_max));
+  const int64_t vocab_size = model_.config().vocab_size;
+  MIDGE_ASSIGN_OR_RETURN(logits_, AlignedBuffer::create(limits_.logit_rows_max * vocab_size *
+                                                            static_cast<int64_t>(sizeof(float)),
+                                                        "logits"));
+  for (int i = 0; i < thread_count(); ++i) {
+    MIDGE_ASSIGN_OR_RETURN(SamplerWorkspace workspace, SamplerWorkspace::create(vocab_size));
+    workspaces_.push_back(std::move(workspace));
+  }
+  return Status();
+}
+
+int64_t Executor::scratch_bytes() const {
+  int64_t bytes = scratch_.bytes() + logits_.bytes();
+  for (const SamplerWorkspace& workspace : workspaces_) bytes += workspace.bytes();
+  return bytes;
+}
+
+float* Executor::logits(int64_t row) {
+  MIDGE_DCHECK(row >= 0 && row < limits_.logit_rows_max, "row %lld", static_cast<long long>(row));
+  return reinterpret_cast<float*>(logits_.data()) + row * model_.config().vocab_size;
+}
+
 Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
                                                    const ExecutorOptions& options,
                                                    const Progress& on_progress) {
-  if (options.weights.has_value() && !can_encode(*options.weights)) {
-    return make_status(StatusCode::kInvalidArgument,
-                       "weights as %s, expected f16, q4b32, q4b32s256 or q8b32",
-                       encoding_info(*options.weights).name);
-  }
-  if (options.weights.has_value() && options.arithmetic == Arithmetic::kXnnpack) {
-    return make_status(StatusCode::kInvalidArgument, "XNNPACK does not run %s weights",
-                       encoding_info(*options.weights).name);
-  }
+  MIDGE_RETURN_IF_ERROR(check_options(options));
+  Limits limits = {options.rows_max, 0, options.logit_rows_max};
+  MIDGE_ASSIGN_OR_RETURN(limits.context_max,
+                         resolve_context_length(model.config(), options.context_max));
   MIDGE_ASSIGN_OR_RETURN(WorkerTeam team, WorkerTeam::create(options.threads));
-  std::unique_ptr<Executor> executor(new Executor(model, std::move(team)));
+  std::unique_ptr<Executor> executor(new Executor(model, std::move(team), limits));
   executor->isa_ = options.isa;
   executor->kernels_ = make_kernel_table({options.isa, options.kernels});
   if (options.arithmetic == Arithmetic::kXnnpack) {
@@ -150,7 +166,13 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   if (options.calibrate && options.arithmetic == Arithmetic::kPacked) {
     MIDGE_RETURN_IF_ERROR(executor->choose_kernels(options));
   }
+  MIDGE_RETURN_IF_ERROR(executor->take_memory());
   return executor;
+}
+
+Status ExecutorUse::status() const {
+  if (mine_) return Status();
+  return make_status(StatusCode::kBusy, "a pass while another one runs on the same executor");
 }
 
 }  // namespace midge

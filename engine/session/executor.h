@@ -1,6 +1,8 @@
-// What computes: the worker team, the chosen kernels and the weights as they want them.
+// What computes: the worker team, the chosen kernels, the weights as they want them, and the memory
+// of a pass.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +16,7 @@
 #include "engine/decoder/model.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/ops.h"
+#include "engine/session/sampler.h"
 
 namespace midge {
 
@@ -40,9 +43,32 @@ struct ExecutorOptions {
   std::string cache_dir;
   int64_t calibrate_bytes_min =
       CalibrateOptions().bytes_min;  ///< encodings with less: not measured
+  int64_t rows_max = 512;            ///< rows of a pass through the layers, 1..4096
+  int64_t context_max = 0;           ///< tokens of a sequence; 0: the model's, at most 4096
+  int64_t logit_rows_max = 64;       ///< rows of logits that it has room for, see logits(); 1..4096
 };
 
-/// Shared by the sessions of one model; runs one step at a time.
+/// Room for what run_step() puts together for a pass. All of it is reserved at creation.
+struct StepBuffers {
+  /// A step that goes on, and the position of its first token.
+  struct Active {
+    struct SequenceStep* step;
+    int64_t first;
+  };
+
+  explicit StepBuffers(int64_t rows_max);
+  void clear();
+  void clear_pass();
+
+  std::vector<Active> active;
+  std::vector<int32_t> tokens;
+  std::vector<Segment> segments;
+  std::vector<RowOutputs> outputs;        // of the segments
+  std::vector<size_t> active_of_segment;  // index
+};
+
+/// Shared by the sequences of one model. Owns the memory of a pass, sized once; a pass that begins
+/// while another runs is refused, see ExecutorUse.
 class Executor {
  public:
   /// on_progress(done, total), if given, is called while weights are copied.
@@ -66,33 +92,86 @@ class Executor {
   const WorkerTeam& team() const { return team_; }
   /// The copies of the weights, packed or encoded; empty if all stay in place.
   std::span<const uint8_t> packed() const {
-    return {copies_.data(), static_cast<size_t>(copies_.bytes())};
+    return {image_.data(), static_cast<size_t>(image_.bytes())};
   }
   /// Keeps times of operations in *profile from now on; null: no more. Not during a step.
   void set_profile(OpProfile* profile) { profile_ = profile; }
   /// Anonymous memory of the copies, XNNPACK's included.
   int64_t packed_bytes() const { return packed_bytes_; }
 
- private:
-  using Progress = std::function<void(int64_t, int64_t)>;
+  int64_t rows_max() const { return limits_.rows_max; }
+  int64_t context_max() const { return limits_.context_max; }
+  int64_t logit_rows_max() const { return limits_.logit_rows_max; }
+  /// Anonymous memory of a pass: activations, quantised copies, logits, the sampler's.
+  int64_t scratch_bytes() const;
 
-  Executor(const Model& model, WorkerTeam team)
-      : model_(model), weights_(model.weights()), team_(std::move(team)) {}
+  /// Room for logits [vocab_size]; those of row + 1 follow. What lies there is of the last step
+  /// that was told to put it there. row: below logit_rows_max.
+  float* logits(int64_t row);
+  /// Of one worker of the team.
+  SamplerWorkspace& sampler_workspace(int worker) { return workspaces_[size_t(worker)]; }
+
+  // For steps, under an ExecutorUse.
+  DecoderScratch& scratch() { return scratch_; }
+  StepBuffers& step_buffers() { return step_buffers_; }
+
+ private:
+  friend class ExecutorUse;
+  using Progress = std::function<void(int64_t, int64_t)>;
+  struct Limits {
+    int64_t rows_max;
+    int64_t context_max;
+    int64_t logit_rows_max;
+  };
+
+  Executor(const Model& model, WorkerTeam team, const Limits& limits)
+      : model_(model),
+        weights_(in_place(model.weights())),
+        team_(std::move(team)),
+        limits_(limits),
+        step_buffers_(limits.rows_max) {}
 
   Status copy_weights(const ExecutorOptions& options, const Progress& on_progress);
   Status choose_kernels(const ExecutorOptions& options);
   Status make_dense_operators(const Progress& on_progress);
+  Status take_memory();
 
   const Model& model_;
-  ModelWeights weights_;
+  PreparedWeights weights_;
   WorkerTeam team_;
   IsaLevels isa_;
   CalibrationReport calibration_;
   KernelTable kernels_ = {};
-  AlignedBuffer copies_;
+  AlignedBuffer image_;
   std::vector<std::unique_ptr<DenseOperator>> dense_;
   int64_t packed_bytes_ = 0;
   OpProfile* profile_ = nullptr;
+  Limits limits_;
+  DecoderScratch scratch_;
+  AlignedBuffer logits_;
+  std::vector<SamplerWorkspace> workspaces_;
+  StepBuffers step_buffers_;
+  std::atomic<bool> in_use_ = false;
+};
+
+/// The right to run passes on an executor, until the end of a scope. Two at a time are a mistake of
+/// the caller: the second one is refused, from whatever thread it comes.
+class ExecutorUse {
+ public:
+  explicit ExecutorUse(Executor& executor)
+      : executor_(executor), mine_(!executor.in_use_.exchange(true, std::memory_order_acquire)) {}
+  ~ExecutorUse() {
+    if (mine_) executor_.in_use_.store(false, std::memory_order_release);
+  }
+  ExecutorUse(const ExecutorUse&) = delete;
+  ExecutorUse& operator=(const ExecutorUse&) = delete;
+
+  /// ok, or busy.
+  Status status() const;
+
+ private:
+  Executor& executor_;
+  bool mine_;
 };
 
 }  // namespace midge

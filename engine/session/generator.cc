@@ -1,71 +1,19 @@
 #include "engine/session/generator.h"
 
 #include <algorithm>
-#include <chrono>
-#include <memory>
 
-#include "engine/session/stop_matcher.h"
-#include "engine/tokenizer/stream_decoder.h"
+#include "engine/core/check.h"
 
 namespace midge {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// Longer than the text of almost every token, so that the strings that hold it keep their memory.
+constexpr size_t kPieceBytes = 256;
 
-double seconds_between(Clock::time_point start, Clock::time_point end) {
+double seconds_between(std::chrono::steady_clock::time_point start,
+                       std::chrono::steady_clock::time_point end) {
   return std::chrono::duration<double>(end - start).count();
 }
-
-// Output of one call, from token to shown text.
-class TextStream {
- public:
-  // continues_text: the prompt ends with text that the output goes on with.
-  TextStream(const Tokenizer& tokenizer, bool continues_text, const GenerateOptions& options,
-             const std::function<bool(std::string_view)>& on_text, std::string* text)
-      : decoder_(&tokenizer, !options.special_text, continues_text),
-        matcher_(options.stop_strings),
-        on_text_(on_text),
-        text_(text) {
-    piece_.reserve(kPieceBytes);
-    shown_.reserve(kPieceBytes);
-  }
-
-  // Sets *stopped if a stop string is complete, *keep_on to false if the reader cancels.
-  Status push(int32_t token, bool* stopped, bool* keep_on) {
-    piece_.clear();
-    shown_.clear();
-    MIDGE_RETURN_IF_ERROR(decoder_.push(token, &piece_));
-    *stopped = matcher_.push(piece_, &shown_);
-    *keep_on = show();
-    return Status();
-  }
-
-  // Shows what was held back, unless a stop string ended the text.
-  void finish() {
-    piece_.clear();
-    shown_.clear();
-    decoder_.flush(&piece_);
-    if (!matcher_.push(piece_, &shown_)) matcher_.flush(&shown_);
-    show();
-  }
-
- private:
-  // Longer than almost every token, so that the strings below keep their memory.
-  static constexpr size_t kPieceBytes = 256;
-
-  bool show() {
-    if (shown_.empty()) return true;
-    *text_ += shown_;
-    return on_text_ == nullptr || on_text_(shown_);
-  }
-
-  StreamDecoder decoder_;
-  StopMatcher matcher_;
-  const std::function<bool(std::string_view)>& on_text_;
-  std::string* text_;
-  std::string piece_;  // of the current token
-  std::string shown_;
-};
 
 }  // namespace
 
@@ -97,93 +45,174 @@ std::vector<uint8_t> allowed_tokens(const Tokenizer& tokenizer, int64_t vocab_si
   return allowed;
 }
 
-Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
-                                std::span<const int32_t> prompt, const GenerateOptions& options,
-                                const std::function<bool(std::string_view)>& on_text) {
+Result<std::unique_ptr<Generation>> Generation::create(
+    Sequence& sequence, const Tokenizer& tokenizer, std::span<const uint8_t> allowed,
+    std::span<const int32_t> prompt, const GenerateOptions& options, OnText on_text) {
   if (options.tokens_max < 1) {
     return make_status(StatusCode::kOutOfRange, "%lld tokens to generate, expected at least 1",
                        static_cast<long long>(options.tokens_max));
   }
-  const int64_t vocab_size = session.model().config().vocab_size;
+  if (prompt.empty()) return make_status(StatusCode::kOutOfRange, "a prompt of no tokens");
   MIDGE_ASSIGN_OR_RETURN(Sampler sampler,
-                         Sampler::create(options.sampler, allowed_tokens(tokenizer, vocab_size)));
-  MIDGE_ASSIGN_OR_RETURN(
-      const AlignedBuffer buffer,
-      AlignedBuffer::create(vocab_size * static_cast<int64_t>(sizeof(float)), "logits"));
-  auto* logits = reinterpret_cast<float*>(buffer.data());
-  GenerateResult result;
-  // Room for everything the loop produces, so that the loop itself takes no memory for tokens.
-  const int64_t room = session.context_length() - session.length();
-  result.tokens.reserve(static_cast<size_t>(std::clamp<int64_t>(room, 1, options.tokens_max)));
-  result.prompt_tokens = static_cast<int64_t>(prompt.size());
-  const TokenKind last_kind =
-      prompt.empty() ? TokenKind::kNone : tokenizer.token_kind(prompt.back());
+                         Sampler::create(options.sampler, allowed, sequence.context_length() + 1));
+  const TokenKind last_kind = tokenizer.token_kind(prompt.back());
   const bool continues_text = last_kind == TokenKind::kNormal || last_kind == TokenKind::kByte;
-  TextStream stream(tokenizer, continues_text, options, on_text, &result.text);
+  std::unique_ptr<Generation> generation(new Generation(
+      sequence, tokenizer, options, std::move(sampler), continues_text, std::move(on_text)));
+  generation->prompt_.assign(prompt.begin(), prompt.end());
+  generation->result_.prompt_tokens = static_cast<int64_t>(prompt.size());
+  return generation;
+}
 
-  for (const int32_t token : session.tokens()) sampler.observe_prompt(token);
-  const auto start = Clock::now();
-  const int32_t last_row = static_cast<int32_t>(prompt.size()) - 1;
-  StepOutputs outputs;
-  outputs.logits_rows = {&last_row, 1};
-  outputs.logits = logits;
-  MIDGE_RETURN_IF_ERROR(session.step(prompt, outputs));
-  for (const int32_t token : prompt) sampler.observe_prompt(token);
-  const auto first_logits = Clock::now();
-  result.prompt_seconds = seconds_between(start, first_logits);
+Generation::Generation(Sequence& sequence, const Tokenizer& tokenizer,
+                       const GenerateOptions& options, Sampler sampler, bool continues_text,
+                       OnText on_text)
+    : sequence_(sequence),
+      options_(options),
+      sampler_(std::move(sampler)),
+      decoder_(&tokenizer, !options.special_text, continues_text),
+      matcher_(options.stop_strings),
+      on_text_(std::move(on_text)),
+      start_(Clock::now()) {
+  // Room for everything the loop produces.
+  const int64_t room = sequence.context_length() - sequence.length();
+  const auto tokens = static_cast<size_t>(std::clamp<int64_t>(room, 1, options.tokens_max));
+  result_.tokens.reserve(tokens);
+  result_.alternatives.reserve(tokens * static_cast<size_t>(options.sampler.logprobs));
+  piece_.reserve(kPieceBytes);
+  shown_.reserve(kPieceBytes);
+}
 
-  const int32_t first_row = 0;
-  outputs.logits_rows = {&first_row, 1};
-  auto first_token = first_logits;
-  for (;;) {
-    GeneratedToken generated;
-    generated.token = sampler.sample(logits, static_cast<uint64_t>(session.length()));
-    if (options.sampler.logprobs > 0) {
-      TokenLogprob chosen = {generated.token, 0};
-      generated.alternatives.resize(static_cast<size_t>(options.sampler.logprobs));
-      const int32_t count = sampler.logprobs(logits, &chosen, generated.alternatives);
-      generated.alternatives.resize(static_cast<size_t>(count));
-      generated.logprob = chosen.logprob;
-    }
-    const int32_t token = generated.token;
-    result.tokens.push_back(std::move(generated));
-    sampler.observe_output(token);
-    const auto now = Clock::now();
-    if (result.tokens.size() == 1) first_token = now;
-    result.decode_seconds = seconds_between(first_token, now);
+SequenceStep Generation::next_step(float* logits) {
+  MIDGE_DCHECK(!done_);
+  const std::span<const int32_t> tokens =
+      prompt_.empty() ? std::span<const int32_t>(&token_, 1) : prompt_;
+  last_row_ = static_cast<int32_t>(tokens.size()) - 1;
+  SequenceStep step;
+  step.sequence = &sequence_;
+  step.tokens = tokens;
+  step.role = prompt_.empty() ? RowRole::kGenerated : RowRole::kPrompt;
+  step.outputs.logits_rows = {&last_row_, 1};
+  step.outputs.logits = logits;
+  return step;
+}
 
-    if (std::find(options.stop_ids.begin(), options.stop_ids.end(), token) !=
-        options.stop_ids.end()) {
-      result.reason = FinishReason::kStopToken;
-      break;
-    }
-    bool stopped = false;
-    bool keep_on = true;
-    MIDGE_RETURN_IF_ERROR(stream.push(token, &stopped, &keep_on));
-    if (stopped) {
-      result.reason = FinishReason::kStopString;
-      return result;
-    }
-    if (!keep_on) {
-      result.reason = FinishReason::kCancelled;
-      break;
-    }
-    if (static_cast<int64_t>(result.tokens.size()) == options.tokens_max) {
-      result.reason = FinishReason::kTokensMax;
-      break;
-    }
-    const Status status = session.step({&token, 1}, outputs, RowRole::kGenerated);
-    if (status.code() == StatusCode::kContextFull) {
-      result.reason = FinishReason::kContextFull;
-      break;
-    }
-    if (status.code() == StatusCode::kCancelled) {
-      result.reason = FinishReason::kCancelled;
-      break;
-    }
-    MIDGE_RETURN_IF_ERROR(status);
+void Generation::stepped(const Status& status) {
+  if (status.ok()) {
+    if (prompt_.empty()) return;
+    // The whole sequence: what it held before, and the prompt.
+    sampler_.observe_prompt(sequence_.tokens());
+    prompt_.clear();
+    result_.prompt_seconds = seconds_between(start_, Clock::now());
+    return;
   }
-  stream.finish();
+  // A prompt that does not fit, or is cancelled, has given nothing: that is an error.
+  if (!prompt_.empty()) {
+    status_ = status;
+    done_ = true;
+  } else if (status.code() == StatusCode::kContextFull) {
+    end(FinishReason::kContextFull);
+  } else if (status.code() == StatusCode::kCancelled) {
+    end(FinishReason::kCancelled);
+  } else {
+    status_ = status;
+    done_ = true;
+  }
+}
+
+void Generation::sample(const float* logits, SamplerWorkspace& workspace) {
+  GeneratedToken generated;
+  generated.token = sampler_.sample(logits, static_cast<uint64_t>(sequence_.length()), workspace);
+  if (options_.sampler.logprobs > 0) {
+    TokenLogprob chosen = {generated.token, 0};
+    std::vector<TokenLogprob>& all = result_.alternatives;
+    generated.first_alternative = all.size();
+    all.resize(all.size() + static_cast<size_t>(options_.sampler.logprobs));
+    const int32_t count = sampler_.logprobs(
+        logits, &chosen, std::span(all).subspan(generated.first_alternative), workspace);
+    generated.alternative_count = static_cast<size_t>(count);
+    all.resize(generated.first_alternative + generated.alternative_count);
+    generated.logprob = chosen.logprob;
+  }
+  token_ = generated.token;
+  result_.tokens.push_back(generated);
+  sampler_.observe_output(token_);
+  const auto now = Clock::now();
+  if (result_.tokens.size() == 1) first_token_ = now;
+  result_.decode_seconds = seconds_between(first_token_, now);
+}
+
+Status Generation::accept() {
+  if (std::find(options_.stop_ids.begin(), options_.stop_ids.end(), token_) !=
+      options_.stop_ids.end()) {
+    end(FinishReason::kStopToken);
+    return Status();
+  }
+  bool stopped = false;
+  bool keep_on = true;
+  MIDGE_RETURN_IF_ERROR(show_token(&stopped, &keep_on));
+  if (stopped) {  // what was held back is part of the stop string
+    result_.reason = FinishReason::kStopString;
+    done_ = true;
+  } else if (!keep_on) {
+    end(FinishReason::kCancelled);
+  } else if (static_cast<int64_t>(result_.tokens.size()) == options_.tokens_max) {
+    end(FinishReason::kTokensMax);
+  }
+  return Status();
+}
+
+Status Generation::show_token(bool* stopped, bool* keep_on) {
+  piece_.clear();
+  shown_.clear();
+  MIDGE_RETURN_IF_ERROR(decoder_.push(token_, &piece_));
+  *stopped = matcher_.push(piece_, &shown_);
+  *keep_on = show();
+  return Status();
+}
+
+bool Generation::show() {
+  if (shown_.empty()) return true;
+  return on_text_ == nullptr || on_text_(shown_);
+}
+
+void Generation::end(FinishReason reason) {
+  piece_.clear();
+  shown_.clear();
+  decoder_.flush(&piece_);
+  if (!matcher_.push(piece_, &shown_)) matcher_.flush(&shown_);
+  show();
+  result_.reason = reason;
+  done_ = true;
+}
+
+Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
+                                std::span<const int32_t> prompt, const GenerateOptions& options,
+                                const OnText& on_text) {
+  Executor& executor = session.executor();
+  const std::vector<uint8_t> allowed =
+      allowed_tokens(tokenizer, session.model().config().vocab_size);
+  std::string text;
+  const auto keep_text = [&](std::string_view piece) {
+    text += piece;
+    return on_text == nullptr || on_text(piece);
+  };
+  MIDGE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Generation> generation,
+      Generation::create(session.sequence(), tokenizer, allowed, prompt, options, keep_text));
+  float* logits = executor.logits(0);
+  while (!generation->done()) {
+    SequenceStep step = generation->next_step(logits);
+    step.cancel = session.cancel_flag();
+    run_step(executor, {&step, 1});
+    generation->stepped(step.status);
+    if (generation->done()) break;
+    generation->sample(logits, executor.sampler_workspace(0));
+    MIDGE_RETURN_IF_ERROR(generation->accept());
+  }
+  MIDGE_RETURN_IF_ERROR(generation->status());
+  GenerateResult result = generation->take_result();
+  result.text = std::move(text);
   return result;
 }
 

@@ -1,7 +1,9 @@
 // The loop from a prompt to text: prefill, sample, decode, stop.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +11,8 @@
 
 #include "engine/session/sampler.h"
 #include "engine/session/session.h"
+#include "engine/session/stop_matcher.h"
+#include "engine/tokenizer/stream_decoder.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace midge {
@@ -28,18 +32,25 @@ const char* finish_reason_name(FinishReason reason);
 
 struct GeneratedToken {
   int32_t token = 0;
-  float logprob = 0;                       ///< set if options.sampler.logprobs > 0
-  std::vector<TokenLogprob> alternatives;  ///< options.sampler.logprobs best
+  float logprob = 0;             ///< set if options.sampler.logprobs > 0
+  size_t first_alternative = 0;  ///< of GenerateResult::alternatives
+  size_t alternative_count = 0;
 };
 
-/// What a call of generate() did.
+/// What a generation did.
 struct GenerateResult {
   FinishReason reason = FinishReason::kTokensMax;
-  std::vector<GeneratedToken> tokens;  ///< the stop token included
-  std::string text;                    ///< what was shown
+  std::vector<GeneratedToken> tokens;      ///< the stop token included
+  std::vector<TokenLogprob> alternatives;  ///< of all tokens, best first
+  std::string text;                        ///< what was shown; filled by generate() alone
   int64_t prompt_tokens = 0;
-  double prompt_seconds = 0;  ///< from the call to the first logits
+  double prompt_seconds = 0;  ///< from the start to the first logits
   double decode_seconds = 0;  ///< from the first to the last token
+
+  /// The options.sampler.logprobs best tokens beside one that was taken.
+  std::span<const TokenLogprob> alternatives_of(const GeneratedToken& token) const {
+    return std::span(alternatives).subspan(token.first_alternative, token.alternative_count);
+  }
   /// Tokens after the first per second of decode_seconds; 0 if there are none.
   double decode_tokens_per_second() const;
   double prompt_tokens_per_second() const;
@@ -48,13 +59,86 @@ struct GenerateResult {
 /// Ids that `tokenizer` has a token for, among the rows of a vocabulary of vocab_size.
 std::vector<uint8_t> allowed_tokens(const Tokenizer& tokenizer, int64_t vocab_size);
 
-/// Appends `prompt` [n], n >= 1, to the session and generates until something ends the output.
-/// on_text gets the text in pieces of whole characters as it is made; returning false cancels.
-/// The penalties see the whole session. Afterwards the session holds prompt and output except for
-/// the last token, which was never fed to the model.
-/// Errors: those of Session::step and Sampler::create; out_of_range (tokens_max).
+/// Gets text in pieces of whole characters as it is made; returning false cancels.
+using OnText = std::function<bool(std::string_view)>;
+
+/// One request on its way: prompt, then token after token until something ends the output. Who
+/// drives it runs its steps, alone or beside those of others:
+///
+///   while (!generation->done()) {
+///     SequenceStep step = generation->next_step(logits);
+///     run_step(executor, {&step, 1});
+///     generation->stepped(step.status);                 // ends it unless ok
+///     if (!generation->done()) generation->sample(logits, workspace);
+///     if (!generation->done()) status = generation->accept();
+///   }
+///
+/// The penalties see the whole sequence. At the end the sequence holds prompt and output except for
+/// the last token, which was never fed to the model. After create() nothing here allocates, but for
+/// pieces of text of more than 256 bytes. One caller at a time, except for sample().
+class Generation {
+ public:
+  /// Adds nothing to the sequence yet. prompt: [n], n >= 1, copied. allowed: see Sampler::create.
+  /// sequence, tokenizer, allowed: outlive the generation.
+  /// Errors: those of Sampler::create; out_of_range (tokens_max, an empty prompt).
+  static Result<std::unique_ptr<Generation>> create(Sequence& sequence, const Tokenizer& tokenizer,
+                                                    std::span<const uint8_t> allowed,
+                                                    std::span<const int32_t> prompt,
+                                                    const GenerateOptions& options, OnText on_text);
+
+  bool done() const { return done_; }
+  /// Why a step failed, other than by being cancelled or without room in the context.
+  const Status& status() const { return status_; }
+  /// Valid once it is done.
+  const GenerateResult& result() const { return result_; }
+  GenerateResult take_result() { return std::move(result_); }
+
+  /// What is to be read next; its logits [vocab_size] go to `logits`. Valid until stepped().
+  SequenceStep next_step(float* logits);
+  /// Takes note of how the step went.
+  void stepped(const Status& status);
+  /// Draws the next token from the logits of the step. Touches this generation and the workspace
+  /// alone: those of several may run at the same time.
+  void sample(const float* logits, SamplerWorkspace& workspace);
+  /// Looks whether the drawn token ends the output, and shows its text. Errors: those of
+  /// StreamDecoder::push.
+  Status accept();
+  /// Ends it early; shows what was held back.
+  void cancel() { end(FinishReason::kCancelled); }
+
+ private:
+  Generation(Sequence& sequence, const Tokenizer& tokenizer, const GenerateOptions& options,
+             Sampler sampler, bool continues_text, OnText on_text);
+
+  void end(FinishReason reason);
+  // Shows the text of the last token. Sets *stopped if a stop string is complete.
+  Status show_token(bool* stopped, bool* keep_on);
+  bool show();
+
+  using Clock = std::chrono::steady_clock;
+
+  Sequence& sequence_;
+  GenerateOptions options_;
+  Sampler sampler_;
+  StreamDecoder decoder_;
+  StopMatcher matcher_;
+  OnText on_text_;
+  std::vector<int32_t> prompt_;  // empty once it is read
+  int32_t last_row_ = 0;         // of the next step, whose logits are wanted
+  int32_t token_ = 0;            // the last one drawn
+  bool done_ = false;
+  Status status_;
+  GenerateResult result_;
+  std::string piece_;  // of the current token
+  std::string shown_;
+  Clock::time_point start_;
+  Clock::time_point first_token_;
+};
+
+/// Runs one generation to its end.
+/// Errors: those of Generation::create, run_step and accept.
 Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
                                 std::span<const int32_t> prompt, const GenerateOptions& options,
-                                const std::function<bool(std::string_view)>& on_text);
+                                const OnText& on_text);
 
 }  // namespace midge

@@ -1,22 +1,27 @@
 #include "engine/session/kv_cache.h"
 
-#include "engine/core/checked_math.h"
-
 namespace midge {
 
-Result<KvCache> KvCache::create(const ModelConfig& config, Encoding type, int64_t capacity,
-                                bool with_mtp) {
-  const int64_t layers = config.layer_count + (with_mtp ? config.mtp_layer_count : 0);
+Result<KvCache> KvCache::create(const ModelConfig& config, KvType type, int64_t capacity,
+                                int64_t page_tokens, bool with_mtp) {
+  if (page_tokens < 0 || page_tokens % kAttnStep != 0) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "KV pages of %lld tokens, expected a multiple of %lld",
+                       static_cast<long long>(page_tokens), static_cast<long long>(kAttnStep));
+  }
   KvCache cache;
-  KvView& view = cache.view_;
-  view.type = type;
-  view.head_stride =
-      round_up(capacity, kKeyBlock) * config.head_dim * encoding_info(type).block_bytes;
-  view.layer_stride = config.kv_head_count * view.head_stride;
-  const int64_t half = layers * view.layer_stride;
-  MIDGE_ASSIGN_OR_RETURN(cache.buffer_, AlignedBuffer::create(2 * half, "the KV cache"));
-  view.k = cache.buffer_.data();
-  view.v = cache.buffer_.data() + half;
+  KvLayout& layout = cache.layout_;
+  layout.type = type;
+  layout.page_tokens = page_tokens > 0 ? page_tokens : round_up(capacity, kAttnStep);
+  layout.layers = config.layer_count + (with_mtp ? config.mtp_layer_count : 0);
+  layout.kv_heads = config.kv_head_count;
+  layout.head_dim = config.head_dim;
+  const int64_t pages = ceil_div(capacity, layout.page_tokens);
+  MIDGE_ASSIGN_OR_RETURN(cache.buffer_,
+                         AlignedBuffer::create(pages * layout.page_bytes(), "the KV cache"));
+  for (int64_t i = 0; i < pages; ++i) {
+    cache.pages_.push_back(cache.buffer_.data() + i * layout.page_bytes());
+  }
   return cache;
 }
 

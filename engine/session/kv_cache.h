@@ -1,28 +1,32 @@
 // Keys and values of one sequence.
 #pragma once
 
+#include <vector>
+
 #include "engine/core/aligned_buffer.h"
 #include "engine/decoder/model.h"
-#include "engine/ops/ops.h"
+#include "engine/ops/kv_pages.h"
 
 namespace midge {
 
-/// K and V in the layout of KvView, one block of memory each: per layer and KV head, keys as blocks
-/// of 16 tokens, values token by token. Tokens may be written in any order and again; beyond the
-/// last one that a query sees, nothing is used. Layers are the model's, then its MTP layers if they
-/// are asked for.
+/// Pages for a sequence of up to `capacity` tokens, all taken at creation. Tokens may be written in
+/// any order and again; beyond the last one that a query sees, nothing is used. Layers are the
+/// model's, then its MTP layers if they are asked for. Movable; tables point into it.
 class KvCache {
  public:
-  /// type: kF16 or kF32. capacity: tokens. Errors: out_of_memory.
-  static Result<KvCache> create(const ModelConfig& config, Encoding type, int64_t capacity,
-                                bool with_mtp);
+  /// capacity: tokens, at least 1. page_tokens: a multiple of kAttnStep, or 0: one page holds all.
+  /// Errors: out_of_memory, invalid_argument (page_tokens).
+  static Result<KvCache> create(const ModelConfig& config, KvType type, int64_t capacity,
+                                int64_t page_tokens, bool with_mtp);
 
-  KvView view() const { return view_; }
+  /// Valid as long as the cache is not moved.
+  KvTable table() const { return {&layout_, pages_.data(), static_cast<int64_t>(pages_.size())}; }
   int64_t bytes() const { return buffer_.bytes(); }
 
  private:
   AlignedBuffer buffer_;
-  KvView view_;
+  KvLayout layout_;
+  std::vector<uint8_t*> pages_;
 };
 
 }  // namespace midge

@@ -50,13 +50,13 @@ Result<PerplexityResult> measure_perplexity(
     const auto text =
         tokens.subspan(start, std::min(static_cast<size_t>(window), tokens.size() - start));
     MIDGE_RETURN_IF_ERROR(session.truncate(0));
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.hidden_normed = hidden;
     MIDGE_RETURN_IF_ERROR(session.step(text, outputs, role));
     const auto scored = static_cast<int64_t>(text.size()) - 1;
     for (int64_t row = 0; row < scored; row += kRowsPerPiece) {
       const int64_t rows = std::min(kRowsPerPiece, scored - row);
-      session.project(hidden + row * config.hidden_size, rows, logits);
+      MIDGE_RETURN_IF_ERROR(session.project(hidden + row * config.hidden_size, rows, logits));
       for (int64_t i = 0; i < rows; ++i) {
         result.nll_sum += negative_log_likelihood({logits + i * config.vocab_size, vocab},
                                                   text[static_cast<size_t>(row + i + 1)]);

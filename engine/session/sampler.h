@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/core/aligned_buffer.h"
 #include "engine/core/status.h"
 
 namespace midge {
@@ -36,73 +37,99 @@ struct TokenLogprob {
   float logprob = 0;
 };
 
-/// Samples the tokens of one sequence. All memory is taken at creation. One caller at a time.
+/// What sampling needs beside a sequence's own state: about 18 bytes per row of the vocabulary. One
+/// caller at a time; any sampler may use it.
+class SamplerWorkspace {
+ public:
+  /// Errors: out_of_memory.
+  static Result<SamplerWorkspace> create(int64_t vocab_size);
+
+  int64_t bytes() const { return buffer_.bytes(); }
+  int64_t vocab_size() const { return static_cast<int64_t>(processed_.size()); }
+  /// The logits of the last sample() after every option, minus infinity for removed ones. Valid
+  /// until the next use.
+  std::span<const float> processed() const { return processed_; }
+
+ private:
+  friend class SamplerRun;
+
+  struct Candidate {
+    float logit;
+    int32_t id;
+  };
+
+  AlignedBuffer buffer_;
+  std::span<float> processed_;
+  // By blocks of the vocabulary, so that what can't matter is passed over: the largest entry of
+  // processed_ in each, a copy to reorder, and the weight of all entries up to its end.
+  std::span<float> maxima_;
+  std::span<float> ordered_maxima_;
+  std::span<double> weights_to_;
+  std::span<Candidate> candidates_;
+};
+
+/// How often tokens were seen. A sorted list: a sequence has far fewer tokens than a vocabulary.
+class TokenCounts {
+ public:
+  struct Entry {
+    int32_t token;
+    uint32_t bits;  // the lowest: in the prompt; the others: how often in the output
+
+    bool in_prompt() const { return (bits & 1) != 0; }
+    uint32_t output_count() const { return bits >> 1; }
+  };
+
+  /// Takes the memory for `tokens_max` different tokens.
+  void reserve(int64_t tokens_max) { entries_.reserve(static_cast<size_t>(tokens_max)); }
+  void add_prompt(std::span<const int32_t> tokens);
+  void add_output(int32_t token);
+  void clear() { entries_.clear(); }
+  /// By token.
+  std::span<const Entry> entries() const { return entries_; }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+/// Samples the tokens of one sequence. Holds its options and, if they penalise, the tokens seen: 8
+/// bytes each. All memory is taken at creation. One caller at a time.
 ///
 /// Among equal logits the lower id comes first, everywhere. Exponentials are midge's own, sums run
 /// in ascending id in f64: the same logits give the same token on every machine.
 class Sampler {
  public:
   /// allowed: [vocab_size] nonzero for ids that are tokens; rows that only pad the table must never
-  /// be sampled. Errors: invalid_argument (an option out of its range, no allowed id).
-  static Result<Sampler> create(const SamplerOptions& options, std::vector<uint8_t> allowed);
+  /// be sampled. It outlives the sampler. tokens_max: of prompt and output together.
+  /// Errors: invalid_argument (an option out of its range, no allowed id).
+  static Result<Sampler> create(const SamplerOptions& options, std::span<const uint8_t> allowed,
+                                int64_t tokens_max);
 
-  /// Counts a token of the prompt / of the output for the penalties.
-  void observe_prompt(int32_t token);
+  const SamplerOptions& options() const { return options_; }
+
+  /// Counts tokens of the prompt / of the output for the penalties.
+  void observe_prompt(std::span<const int32_t> tokens);
   void observe_output(int32_t token);
   /// Forgets all observed tokens.
-  void reset();
+  void reset() { counts_.clear(); }
 
   /// The token at `position` for logits [vocab_size]. NaN counts as minus infinity; if nothing
   /// finite is left, the first allowed id is returned. Allocates nothing.
-  int32_t sample(const float* logits, uint64_t position);
-
-  /// The logits of the last sample() after every option, minus infinity for removed ones. Valid
-  /// until the next call of sample() or logprobs().
-  std::span<const float> processed() const { return processed_; }
+  int32_t sample(const float* logits, uint64_t position, SamplerWorkspace& workspace) const;
 
   /// Fills `chosen` and the options.logprobs best alternatives from raw logits [vocab_size].
   /// Returns the number of alternatives written. Allocates nothing.
-  int32_t logprobs(const float* logits, TokenLogprob* chosen, std::span<TokenLogprob> alternatives);
+  int32_t logprobs(const float* logits, TokenLogprob* chosen, std::span<TokenLogprob> alternatives,
+                   SamplerWorkspace& workspace) const;
 
  private:
+  friend class SamplerRun;
+
   Sampler() = default;
 
-  void apply_allowed(const float* logits);
-  void apply_penalties();
-  void find_maxima();
-  void scale_by_temperature();
-  void keep_top_k();
-  void keep_top_p();
-  void keep_min_p();
-  int32_t best() const;
-  float maximum() const { return processed_[static_cast<size_t>(best())]; }
-  double total_weight(float maximum);
-  int32_t draw(double uniform);
-  // The `count` best finite entries of processed_, in order, at the front of candidates_; returns
-  // how many there are.
-  size_t order_best(size_t count);
-  template <typename Removed>
-  void remove_if(const Removed& removed);
-
-  struct Candidate {
-    float logit;
-    int32_t id;
-  };
-  static bool before(const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  }
-
   SamplerOptions options_;
-  std::vector<uint8_t> allowed_;
-  std::vector<uint8_t> in_prompt_;
-  std::vector<uint32_t> output_counts_;
-  std::vector<float> processed_;
-  // By blocks of the vocabulary, so that what can't matter is passed over: the largest entry of
-  // processed_ in each, a copy to reorder, and the weight of all entries up to its end.
-  std::vector<float> maxima_;
-  std::vector<float> ordered_maxima_;
-  std::vector<double> weights_to_;
-  std::vector<Candidate> candidates_;
+  bool penalises_ = false;
+  std::span<const uint8_t> allowed_;
+  TokenCounts counts_;
 };
 
 }  // namespace midge

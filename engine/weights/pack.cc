@@ -172,7 +172,7 @@ void keep_smallest(std::atomic<int64_t>& kept, int64_t value) {
 // Calls put(row, blocks) for every row of `w` as blocks of `target`, the rows of a tile in order
 // on one worker. Errors: those of pack_matrix; then some rows may not have been put.
 template <typename Put>
-Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
                         Encoding target, const std::string& what, const Put& put) {
   const int64_t blocks = block_count(target, w.k);
   // Room per worker for a row as f32 and one in the target's row form.
@@ -186,10 +186,10 @@ Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, cons
   team.run([&](const Worker& worker) {
     auto* floats = reinterpret_cast<float*>(rows.data() + worker.index() * room);
     uint8_t* encoded = rows.data() + worker.index() * room + float_bytes;
-    worker.for_each(w.tile_count(), [&](int64_t tile) {
+    worker.for_each(ceil_div(w.n, kTileRows), [&](int64_t tile) {
       const int64_t last = std::min(w.n, (tile + 1) * kTileRows);
       for (int64_t row = tile * kTileRows; row < last; ++row) {
-        const void* from = w.rows(row, 1).data;
+        const void* from = w.row(row);
         if (w.encoding != target) {
           const DequantizeArgs args = {w.k, from, floats};
           dequantize(&args);
@@ -218,11 +218,11 @@ bool can_pack(Encoding encoding, Encoding target) {
   return packed_info(target).unit_elements > 0 && (encoding == target || can_encode(target));
 }
 
-int64_t packed_bytes(const WeightMatrix& w, Encoding target) {
-  return w.tile_count() * packed_tile_bytes(target, w.k);
+int64_t packed_bytes(const WeightRows& w, Encoding target) {
+  return ceil_div(w.n, kTileRows) * packed_tile_bytes(target, w.k);
 }
 
-Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
                    Encoding target, const std::string& what, uint8_t* out) {
   const int64_t blocks = block_count(target, w.k);
   const int64_t tile_bytes = packed_tile_bytes(target, w.k);
@@ -232,7 +232,7 @@ Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const Wei
   });
 }
 
-Status encode_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightMatrix& w,
+Status encode_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
                      Encoding target, const std::string& what, uint8_t* out) {
   const int64_t row_bytes = encoded_row_bytes(target, w.k);
   return for_encoded_rows(team, kernels, w, target, what, [&](int64_t row, const void* from) {

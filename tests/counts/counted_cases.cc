@@ -184,27 +184,29 @@ CountedCase gemm_panel_case(const KernelInfo& kernel) {
 CountedCase attn_case(const KernelInfo& kernel, int64_t queries) {
   const Encoding type = kernel.encoding;
   const int64_t row_bytes = encoded_row_bytes(type, kHeadDim);
-  return make_case(
-      kernel, numbered("queries", queries), queries * kKeys * kHeadDim, 2 * kKeys * row_bytes,
-      [=](Operands& o) {
-        const auto cache = [&](uint64_t stream) {
-          return o.copy(test_encoded_rows(type, DataSort::kNormal, kKeys, kHeadDim, stream));
-        };
-        auto* queries_at = o.space<AttnQuery>(queries);
-        for (int64_t i = 0; i < queries; ++i) {
-          queries_at[i] = {o.floats(kHeadDim), 0, kKeys, o.space<float>(kHeadDim)};
-        }
-        return AttnArgs{queries,
-                        kHeadDim,
-                        queries_at,
-                        cache(1),
-                        row_bytes * kKeyBlock,
-                        cache(2),
-                        row_bytes,
-                        1 / std::sqrt(static_cast<float>(kHeadDim)),
-                        o.space<float>(queries),
-                        o.space<float>(queries)};
-      });
+  return make_case(kernel, numbered("queries", queries), queries * kKeys * kHeadDim,
+                   2 * kKeys * row_bytes, [=](Operands& o) {
+                     auto** page = o.space<const uint8_t*>(1);
+                     *page =
+                         o.copy(test_encoded_rows(type, DataSort::kNormal, 2 * kKeys, kHeadDim, 1));
+                     auto* queries_at = o.space<AttnQuery>(queries);
+                     for (int64_t i = 0; i < queries; ++i) {
+                       queries_at[i] = {o.floats(kHeadDim), 0, kKeys, o.space<float>(kHeadDim)};
+                     }
+                     return AttnArgs{.count = queries,
+                                     .head_dim = kHeadDim,
+                                     .queries = queries_at,
+                                     .pages = page,
+                                     .page_count = 1,
+                                     .page_tokens = kKeys,
+                                     .k_offset = 0,
+                                     .k_stride = row_bytes * kKeyBlock,
+                                     .v_offset = kKeys * row_bytes,
+                                     .v_stride = row_bytes,
+                                     .scale = 1 / std::sqrt(static_cast<float>(kHeadDim)),
+                                     .maximums = o.space<float>(queries),
+                                     .totals = o.space<float>(queries)};
+                   });
 }
 
 CountedCase rope_case(const KernelInfo& kernel) {

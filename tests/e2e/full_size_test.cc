@@ -38,7 +38,7 @@ TEST(FullSize, DecodesWithinItsMemory) {
   EXPECT_EQ(run.model->parameter_count(), 3836021760);
   std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
   const int32_t row = 0;
-  StepOutputs outputs;
+  RowOutputs outputs;
   outputs.logits_rows = {&row, 1};
   outputs.logits = logits.data();
   for (const int32_t token : {1, 17, 4000, 99999, 150000, 200063, 3, 42}) {

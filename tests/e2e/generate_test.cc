@@ -23,7 +23,7 @@ struct Loaded {
   std::optional<Tokenizer> tokenizer;
 };
 
-void load(const std::string& name, const SessionOptions& options, Loaded* out) {
+void load(const std::string& name, const SequenceOptions& options, Loaded* out) {
   test::open({bundled(name), options}, &out->run);
   if (::testing::Test::HasFatalFailure()) return;
   auto tokenizer = load_tokenizer_json(bundled(name));
@@ -105,7 +105,7 @@ TEST_P(Bundled, StopStringsEndTheText) {
 }
 
 TEST_P(Bundled, LimitsAndCancellation) {
-  SessionOptions session;
+  SequenceOptions session;
   session.context_length = 32;
   Loaded loaded;
   load(GetParam(), session, &loaded);

@@ -84,7 +84,7 @@ TEST_P(Quality, OutliersChangeNothingInFloat) {
   std::vector<std::vector<float>> logits;
   for (const std::string& path : {bundled(GetParam()), outliers_.path()}) {
     test::RunSetup floats = setup(path, Arithmetic::kFloat, std::nullopt);
-    floats.session.kv_type = Encoding::kF32;
+    floats.session.kv_type = KvType::kF32;
     test::Running run;
     test::open(floats, &run);
     if (HasFatalFailure()) return;

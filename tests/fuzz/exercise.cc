@@ -14,7 +14,7 @@ namespace {
 // More than that takes too long to run a thousand times a second.
 constexpr int64_t kParametersMax = 1 << 20;
 
-void dequantize_row(const WeightMatrix& matrix, int64_t row) {
+void dequantize_row(const WeightRows& matrix, int64_t row) {
   std::vector<float> values(static_cast<size_t>(matrix.k));
   const DequantizeArgs args = {matrix.k, matrix.rows(row, 1).data, values.data()};
   make_kernel_table(KernelChoice{}).dequantize[static_cast<int>(matrix.encoding)](&args);
@@ -68,6 +68,9 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
   executor_options.threads = 1;
   executor_options.arithmetic = arithmetic;
   executor_options.isa = detect_isa_levels();
+  executor_options.rows_max = 2;
+  executor_options.context_max = std::min<int64_t>(config.context_length, 4);
+  executor_options.logit_rows_max = 1;
   const auto executor = Executor::create(model, executor_options);
   if (!executor.ok()) {
     // Packing refuses weights that are infinite or not numbers.
@@ -76,9 +79,8 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
         "an executor can be made");
     return;
   }
-  SessionOptions options;
-  options.context_length = std::min<int64_t>(config.context_length, 4);
-  options.batch_rows = 2;
+  SequenceOptions options;
+  options.context_length = executor_options.context_max;
   const auto session = Session::create(**executor, options);
   require(session.ok(), "a session can be made");
   const std::vector<int32_t> tokens(
@@ -86,7 +88,7 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
       static_cast<int32_t>(config.vocab_size - 1));
   const std::vector<int32_t> rows = {0};
   std::vector<float> logits(static_cast<size_t>(config.vocab_size));
-  StepOutputs outputs;
+  RowOutputs outputs;
   outputs.logits_rows = rows;
   outputs.logits = logits.data();
   require((*session)->step(tokens, outputs).ok(), "a step can be taken");
@@ -95,18 +97,19 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
     SamplerOptions sampling;
     sampling.temperature = temperature;
     sampling.top_p = 0.9f;
-    auto sampler = Sampler::create(sampling, std::vector<uint8_t>(logits.size(), 1));
+    const std::vector<uint8_t> allowed(logits.size(), 1);
+    auto sampler = Sampler::create(sampling, allowed, 2);
     require(sampler.ok(), "a sampler can be made");
-    const int32_t token = sampler->sample(logits.data(), 1);
+    const int32_t token = sampler->sample(logits.data(), 1, (*executor)->sampler_workspace(0));
     require(token >= 0 && token < config.vocab_size, "a sampled token has a row");
   }
 }
 
 void exercise_model(const Model& model) {
-  for (const WeightMatrix& matrix : model.linear_matrices()) {
+  visit_linear_matrices(model.weights(), [](const std::string&, const WeightRows& matrix) {
     dequantize_row(matrix, 0);
     dequantize_row(matrix, matrix.n - 1);
-  }
+  });
   if (model.parameter_count() > kParametersMax) return;
   for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kPacked}) {
     exercise_steps(model, arithmetic);

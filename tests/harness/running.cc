@@ -21,6 +21,8 @@ void open(const RunSetup& setup, Running* out) {
   options.calibrate = setup.calibrate;
   options.cache_dir = setup.cache_dir;
   options.calibrate_bytes_min = 0;
+  options.rows_max = setup.session.batch_rows;
+  options.context_max = setup.session.context_length;
   auto executor = Executor::create(*out->model, options);
   MIDGE_ASSERT_OK(executor);
   out->executor = std::move(*executor);
@@ -29,8 +31,8 @@ void open(const RunSetup& setup, Running* out) {
   out->session = std::move(*session);
 }
 
-SessionOptions with(Encoding kv_type, RopeMode rope) {
-  SessionOptions options;
+SequenceOptions with(KvType kv_type, RopeMode rope) {
+  SequenceOptions options;
   options.kv_type = kv_type;
   options.rope = rope;
   return options;
@@ -54,7 +56,7 @@ std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens
   std::vector<float> logits(tokens.size() *
                             static_cast<size_t>(session.model().config().vocab_size));
   const std::vector<int32_t> rows = all_rows(tokens.size());
-  StepOutputs outputs;
+  RowOutputs outputs;
   outputs.logits_rows = rows;
   outputs.logits = logits.data();
   const Status status = session.step(tokens, outputs, role);

@@ -14,7 +14,7 @@ namespace midge::test {
 
 struct RunSetup {
   std::string path;
-  SessionOptions session = {};
+  SequenceOptions session = {};
   int threads = 2;
   Arithmetic arithmetic = Arithmetic::kFloat;
   std::optional<Encoding> weights = std::nullopt;
@@ -33,7 +33,7 @@ struct Running {
 void open(const RunSetup& setup, Running* out);
 
 /// Options with a type of KV cache and rope mode.
-SessionOptions with(Encoding kv_type, RopeMode rope = RopeMode::kAuto);
+SequenceOptions with(KvType kv_type, RopeMode rope = RopeMode::kAuto);
 
 /// 0, 1, ... count - 1.
 std::vector<int32_t> all_rows(size_t count);

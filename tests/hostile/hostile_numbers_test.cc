@@ -25,16 +25,19 @@ void expect_tokens_in_bounds(std::span<const float> logits) {
       options.min_p = 0.05f;
       options.repetition_penalty = 1.1f;
       options.logprobs = 4;
-      auto sampler = Sampler::create(options, std::vector<uint8_t>(logits.size(), 1));
+      const std::vector<uint8_t> allowed(logits.size(), 1);
+      auto sampler = Sampler::create(options, allowed, 100);
       MIDGE_ASSERT_OK(sampler);
+      auto workspace = SamplerWorkspace::create(static_cast<int64_t>(logits.size()));
+      MIDGE_ASSERT_OK(workspace);
       for (uint64_t position = 0; position < 20; ++position) {
-        const int32_t token = sampler->sample(logits.data(), position);
+        const int32_t token = sampler->sample(logits.data(), position, *workspace);
         ASSERT_GE(token, 0);
         ASSERT_LT(token, static_cast<int32_t>(logits.size()));
         sampler->observe_output(token);
         TokenLogprob chosen = {token, 0};
         std::vector<TokenLogprob> others(4);
-        const int32_t count = sampler->logprobs(logits.data(), &chosen, others);
+        const int32_t count = sampler->logprobs(logits.data(), &chosen, others, *workspace);
         for (int32_t i = 0; i < count; ++i) {
           ASSERT_GE(others[static_cast<size_t>(i)].token, 0);
           ASSERT_LT(others[static_cast<size_t>(i)].token, static_cast<int32_t>(logits.size()));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
 
 #include "engine/core/checked_math.h"
 #include "tests/harness/test_data.h"
@@ -100,6 +101,52 @@ struct Keys {
   int64_t end;
 };
 
+// The keys (in blocks) and values of a head, to be dealt out to pages. The last page ends with its
+// last token: what a kernel reads beyond it is caught. Gaps between rows hold NaN.
+struct PagedCache {
+  const std::vector<uint8_t>& k;  // [blocks][row_bytes * kKeyBlock]
+  const std::vector<uint8_t>& v;  // [tokens][row_bytes]
+  int64_t tokens;
+  int64_t row_bytes;
+  bool values_first;
+
+  // Places the pages with tokens from `first` on and sets the offsets; pages before are null.
+  std::vector<const uint8_t*> place(KernelCall& call, int64_t first, AttnArgs* args) const {
+    const int64_t k_bytes = args->page_tokens / kKeyBlock * args->k_stride;
+    const int64_t v_bytes = round_up(args->page_tokens * args->v_stride, 32);
+    args->k_offset = values_first ? v_bytes : 0;
+    args->v_offset = values_first ? 0 : k_bytes;
+    std::vector<const uint8_t*> pages;
+    for (int64_t begin = 0; begin < tokens; begin += args->page_tokens) {
+      if (begin + args->page_tokens <= first) {
+        pages.push_back(nullptr);
+        continue;
+      }
+      const int64_t count = std::min(args->page_tokens, tokens - begin);
+      const std::vector<uint8_t> bytes = page_of(begin, count, *args);
+      pages.push_back(static_cast<const uint8_t*>(
+          call.input("page", extent(static_cast<int64_t>(bytes.size()), 32), bytes.data())));
+    }
+    return pages;
+  }
+
+  std::vector<uint8_t> page_of(int64_t begin, int64_t count, const AttnArgs& args) const {
+    std::vector<uint8_t> bytes;
+    const auto put = [&](int64_t at, const std::vector<uint8_t>& from, int64_t row, int64_t size) {
+      bytes.resize(std::max(bytes.size(), static_cast<size_t>(at + size)), 0xFF);
+      std::memcpy(bytes.data() + at, from.data() + row * size, static_cast<size_t>(size));
+    };
+    for (int64_t t = 0; t < count; ++t) {
+      put(args.v_offset + t * args.v_stride, v, begin + t, row_bytes);
+    }
+    for (int64_t t = 0; t < count; t += kKeyBlock) {
+      put(args.k_offset + t / kKeyBlock * args.k_stride, k, (begin + t) / kKeyBlock,
+          row_bytes * kKeyBlock);
+    }
+    return bytes;
+  }
+};
+
 // What query i sees; queries of one row are a group.
 Keys sight_of(Sight sight, int64_t i, const AttnCase& c) {
   const int64_t rows_after = (c.count - 1 - i) / c.group;
@@ -143,9 +190,12 @@ void check_attn(const KernelInfo& kernel, Failures* failures) {
           args.count = c.count;
           args.head_dim = d;
           args.k_stride = d * kKeyBlock * size + 32 * padding;
-          args.k = call.input("k", {blocks, d * kKeyBlock * size, args.k_stride, 32}, k.data());
           args.v_stride = (d + 2 * padding) * size;
-          args.v = call.input("v", {c.end, d * size, args.v_stride, size}, v.data());
+          args.page_tokens = (at % 4 / 2 + 1) * kAttnStep;
+          args.page_count = ceil_div(c.end, args.page_tokens);
+          const PagedCache cache = {k, v, c.end, d * size, at % 2 == 0};
+          const std::vector<const uint8_t*> pages = cache.place(call, c.first, &args);
+          args.pages = call.input("pages", extent(8 * args.page_count, 8), pages.data());
           args.scale = scale;
           const Extent rows = {c.count, d * 4, (d + padding) * 4};
           const float* q_rows = call.input("q", rows, q.data());

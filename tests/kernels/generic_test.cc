@@ -275,17 +275,30 @@ void check_attention(const KernelInfo& kernel, AttnFunction function, int64_t he
     queries.push_back({q.data() + j * head_dim, begins[j], tokens, out.data() + j * head_dim});
   }
   const int64_t size = half ? 2 : 4;
-  const void* k = data.k.data();
-  const void* v = data.values.data();
-  if (half) {
-    k = data.k16.data();
-    v = data.v16.data();
-  }
+  const void* k = half ? static_cast<const void*>(data.k16.data()) : data.k.data();
+  const void* v = half ? static_cast<const void*>(data.v16.data()) : data.values.data();
+  // A page: values, then keys.
+  const int64_t v_bytes = tokens * head_dim * size;
+  const int64_t k_bytes = round_up(tokens, kKeyBlock) * head_dim * size;
+  std::vector<uint8_t> page_bytes(static_cast<size_t>(v_bytes + k_bytes));
+  std::memcpy(page_bytes.data(), v, static_cast<size_t>(v_bytes));
+  std::memcpy(page_bytes.data() + v_bytes, k, static_cast<size_t>(k_bytes));
+  const uint8_t* const page = page_bytes.data();
   float maximums[kCount];
   float totals[kCount];
-  const AttnArgs args = {
-      kCount, head_dim,        queries.data(), k,        kKeyBlock * head_dim * size,
-      v,      head_dim * size, 0.3f,           maximums, totals};
+  const AttnArgs args = {.count = kCount,
+                         .head_dim = head_dim,
+                         .queries = queries.data(),
+                         .pages = &page,
+                         .page_count = 1,
+                         .page_tokens = round_up(tokens, kAttnStep),
+                         .k_offset = v_bytes,
+                         .k_stride = kKeyBlock * head_dim * size,
+                         .v_offset = 0,
+                         .v_stride = head_dim * size,
+                         .scale = 0.3f,
+                         .maximums = maximums,
+                         .totals = totals};
   function(&args);
   for (size_t j = 0; j < kCount; ++j) {
     const AttentionResult expected =

@@ -4,9 +4,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 
 #include <gtest/gtest.h>
 
+#include "engine/session/generator.h"
+#include "engine/tokenizer_files/tokenizer_directory.h"
+#include "models/registry.h"
 #include "tests/harness/running.h"
 
 extern "C" {
@@ -20,32 +24,35 @@ namespace {
 
 std::atomic<bool> g_counting{false};
 std::atomic<int64_t> g_allocations{0};
+std::atomic<int64_t> g_bytes{0};
 
-void count() {
-  if (g_counting.load()) g_allocations.fetch_add(1);
+void count(size_t bytes) {
+  if (!g_counting.load()) return;
+  g_allocations.fetch_add(1);
+  g_bytes.fetch_add(static_cast<int64_t>(bytes));
 }
 
 }  // namespace
 
 extern "C" {
 void* malloc(size_t size) {
-  count();
+  count(size);
   return __libc_malloc(size);
 }
 void* calloc(size_t items, size_t size) {
-  count();
+  count(items * size);
   return __libc_calloc(items, size);
 }
 void* realloc(void* memory, size_t size) {
-  count();
+  count(size);
   return __libc_realloc(memory, size);
 }
 void* aligned_alloc(size_t alignment, size_t size) {
-  count();
+  count(size);
   return __libc_memalign(alignment, size);
 }
 int posix_memalign(void** memory, size_t alignment, size_t size) {
-  count();
+  count(size);
   *memory = __libc_memalign(alignment, size);
   return *memory == nullptr ? 12 : 0;
 }
@@ -71,7 +78,7 @@ void expect_no_allocations(const test::RunSetup& setup) {
   std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
   const std::vector<float> hidden(20 * static_cast<size_t>(run.model->config().hidden_size), 0.5f);
   const int32_t row = 0;
-  StepOutputs outputs;
+  RowOutputs outputs;
   outputs.logits_rows = {&row, 1};
   outputs.logits = logits.data();
   g_allocations = 0;
@@ -113,6 +120,91 @@ TEST(Allocation, StepsOnPackedWeightsAllocateNothing) {
   setup.weights = Encoding::kQ4B32;
   setup.session.mtp = true;
   expect_no_allocations(setup);
+}
+
+// A whole request but for its creation: prompt, sampling with penalties and alternatives, text that
+// is held back for a stop string, the end.
+TEST(Allocation, GenerationsAllocateNothing) {
+  const std::string path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo";
+  test::RunSetup setup = {path};
+  setup.arithmetic = Arithmetic::kPacked;
+  test::Running run;
+  test::open(setup, &run);
+  if (HasFatalFailure()) return;
+  const auto tokenizer = load_tokenizer_directory(path);
+  MIDGE_ASSERT_OK(tokenizer);
+  std::vector<int32_t> prompt;
+  MIDGE_ASSERT_OK(tokenizer->encode("Once upon a time", SpecialTokens::kAsText, &prompt));
+  const std::vector<uint8_t> allowed = allowed_tokens(*tokenizer, run.model->config().vocab_size);
+  GenerateOptions options;
+  options.tokens_max = 100;
+  options.stop_strings = {"never to be written", "and then nobody"};
+  options.sampler.temperature = 0.9f;
+  options.sampler.top_k = 40;
+  options.sampler.top_p = 0.95f;
+  options.sampler.min_p = 0.01f;
+  options.sampler.repetition_penalty = 1.1f;
+  options.sampler.presence_penalty = 0.1f;
+  options.sampler.logprobs = 5;
+  size_t shown = 0;
+  auto created = Generation::create(run.session->sequence(), *tokenizer, allowed, prompt, options,
+                                    [&](std::string_view text) {
+                                      shown += text.size();
+                                      return true;
+                                    });
+  MIDGE_ASSERT_OK(created);
+  Generation& generation = **created;
+  Status status;
+  g_allocations = 0;
+  g_counting = true;
+  while (!generation.done() && status.ok()) {
+    SequenceStep step = generation.next_step(run.executor->logits(0));
+    run_step(*run.executor, {&step, 1});
+    generation.stepped(step.status);
+    if (generation.done()) break;
+    generation.sample(run.executor->logits(0), run.executor->sampler_workspace(0));
+    status = generation.accept();
+  }
+  g_counting = false;
+  MIDGE_ASSERT_OK(status);
+  EXPECT_EQ(generation.result().reason, FinishReason::kTokensMax);
+  EXPECT_EQ(generation.result().tokens.size(), 100u);
+  EXPECT_GT(shown, 100u);
+  EXPECT_EQ(g_allocations.load(), 0);
+}
+
+// What one sequence more takes beside its pages, for a vocabulary of 200,064.
+TEST(Allocation, SequencesAreCheap) {
+  constexpr int64_t kContext = 4096;
+  constexpr size_t kVocabulary = 200064;
+  auto model = open_model(test::data_path("golden/models/phi4-mini"));
+  MIDGE_ASSERT_OK(model);
+  const auto tokenizer =
+      load_tokenizer_directory(std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-phi");
+  MIDGE_ASSERT_OK(tokenizer);
+  ModelParts parts;
+  parts.config = (*model)->config();
+  parts.config.context_length = 2 * kContext;
+  const std::vector<uint8_t> allowed(kVocabulary, 1);
+  const std::vector<int32_t> prompt = {1, 2, 3};
+  SequenceOptions sequence_options;
+  sequence_options.context_length = kContext;
+  GenerateOptions options;
+  options.tokens_max = 256;
+  options.sampler.repetition_penalty = 1.1f;
+  options.stop_strings = {"stop"};
+  g_bytes = 0;
+  g_counting = true;
+  auto sequence = Sequence::create(parts.config, sequence_options);
+  auto generation =
+      sequence.ok() ? Generation::create(**sequence, *tokenizer, allowed, prompt, options, nullptr)
+                    : sequence.status();
+  g_counting = false;
+  MIDGE_ASSERT_OK(generation);
+  const int64_t allowed_bytes = 32 * 1024 + 16 * kContext;
+  std::printf("[ sequence ] %lld bytes beside its pages, allowed %lld\n",
+              static_cast<long long>(g_bytes.load()), static_cast<long long>(allowed_bytes));
+  EXPECT_LT(g_bytes.load(), allowed_bytes);
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ std::string with_u32(std::string bytes, const std::string& key, uint32_t value) 
 float error_of_logits(const std::string& path, std::span<const int32_t> tokens,
                       std::span<const float> expected) {
   Running run;
-  test::open({path, with(Encoding::kF32), 1}, &run);
+  test::open({path, with(KvType::kF32), 1}, &run);
   if (::testing::Test::HasFatalFailure()) return NAN;
   const std::vector<float> logits = step_logits(*run.session, tokens);
   return relative_error(expected, std::span(logits).last(expected.size()));
@@ -206,7 +206,7 @@ TEST(GgufMixes, PackedLogits) {
     const std::string name = mix.name;
     RunSetup setup;
     setup.path = test::data_path("golden/llama_cpp/" + name + ".gguf");
-    setup.session = with(Encoding::kF32);
+    setup.session = with(KvType::kF32);
     setup.arithmetic = Arithmetic::kPacked;
     Running run;
     test::open(setup, &run);

@@ -270,7 +270,7 @@ TEST_P(Packed, MtpBitsDoNotDependOnPieces) {
   std::vector<float> expected;
   for (const size_t piece : {1, 3, 11}) {
     std::vector<float> hidden(tokens.size() * hidden_size);
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.hidden = hidden.data();
     MIDGE_ASSERT_OK(run.session->truncate(0));
     MIDGE_ASSERT_OK(run.session->step(tokens, outputs));
@@ -342,7 +342,7 @@ TEST_P(Packed, NearFloatArithmeticOnTheSameWeights) {
   const float generated_bound = GetParam() == Encoding::kF16 ? 1e-5f : 0.03f;
   for (const Checkpoint& checkpoint : checkpoints_) {
     RunSetup setup = checkpoint.setup(GetParam());
-    setup.session.kv_type = Encoding::kF32;
+    setup.session.kv_type = KvType::kF32;
     Running packed;
     test::open(setup, &packed);
     setup.arithmetic = Arithmetic::kFloat;
@@ -375,22 +375,23 @@ TEST_P(Packed, FloatArithmeticHasTheSameWeights) {
     if (HasFatalFailure()) return;
     const auto& kernels = packed.executor->kernels();
     const auto type = static_cast<size_t>(GetParam());
-    const auto expect_equal = [&](const WeightMatrix& tiles, const WeightMatrix& rows) {
-      ASSERT_NE(tiles.packed, nullptr);
+    const auto expect_equal = [&](const PreparedMatrix& tiled, const PreparedMatrix& in_rows) {
+      ASSERT_EQ(tiled.form, PreparedMatrix::Form::kTiles);
+      const WeightRows& rows = in_rows.rows;
       ASSERT_EQ(rows.encoding, GetParam());
       std::vector<float> expected(static_cast<size_t>(rows.k));
       std::vector<float> found(expected.size());
       for (int64_t row = 0; row < rows.n; ++row) {
-        const DequantizeArgs decode = {rows.k, rows.rows(row, 1).data, expected.data()};
+        const DequantizeArgs decode = {rows.k, rows.row(row), expected.data()};
         kernels.dequantize[type](&decode);
-        const LookupArgs look_up = {tiles.k, tiles.packed + row / kTileRows * tiles.tile_bytes(),
-                                    row % kTileRows, found.data()};
+        const LookupArgs look_up = {rows.k, tiled.tiles.tile(row / kTileRows), row % kTileRows,
+                                    found.data()};
         kernels.lookup[type](&look_up);
         ASSERT_EQ(std::memcmp(found.data(), expected.data(), found.size() * 4), 0) << row;
       }
     };
-    const ModelWeights& tiles = *packed.executor->engine().weights;
-    const ModelWeights& rows = *floats.executor->engine().weights;
+    const PreparedWeights& tiles = *packed.executor->engine().weights;
+    const PreparedWeights& rows = *floats.executor->engine().weights;
     expect_equal(tiles.head, rows.head);
     expect_equal(tiles.layers[1].k, rows.layers[1].k);
     expect_equal(tiles.layers[1].down, rows.layers[1].down);
@@ -415,31 +416,32 @@ TEST(PackedFiles, HoldTheWeightsOfTheFile) {
     if (HasFatalFailure()) return;
     const auto& kernels = run.executor->kernels();
     int packed = 0;
-    const auto expect_lossless = [&](const WeightMatrix& w) {
-      if (w.packed == nullptr) return;
-      ++packed;
-      ASSERT_EQ(w.packed_encoding, w.encoding);
-      std::vector<float> expected(static_cast<size_t>(w.k));
-      std::vector<float> found(expected.size());
-      for (int64_t row = 0; row < w.n; ++row) {
-        const DequantizeArgs decode = {w.k, w.rows(row, 1).data, expected.data()};
-        kernels.dequantize[static_cast<size_t>(w.encoding)](&decode);
-        const LookupArgs look_up = {w.k, w.packed + row / kTileRows * w.tile_bytes(),
-                                    row % kTileRows, found.data()};
-        kernels.lookup[static_cast<size_t>(w.encoding)](&look_up);
-        ASSERT_EQ(std::memcmp(found.data(), expected.data(), found.size() * 4), 0) << row;
-      }
-    };
-    const ModelWeights& weights = *run.executor->engine().weights;
-    for (const LayerWeights& layer : weights.layers) {
-      for (const WeightMatrix* w :
-           {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-        expect_lossless(*w);
-        if (HasFatalFailure()) return;
-      }
-    }
-    expect_lossless(weights.head);
-    EXPECT_GE(packed, static_cast<int>(7 * weights.layers.size())) << name;
+    const PreparedWeights& prepared = *run.executor->engine().weights;
+    std::vector<const PreparedMatrix*> matrices;
+    visit_linear_matrices(
+        prepared, [&](const std::string&, const PreparedMatrix& w) { matrices.push_back(&w); });
+    size_t at = 0;
+    visit_linear_matrices(
+        run.model->weights(), [&](const std::string& matrix, const WeightRows& w) {
+          SCOPED_TRACE(matrix);
+          const PreparedMatrix& found_matrix = *matrices[at++];
+          if (found_matrix.form != PreparedMatrix::Form::kTiles || HasFatalFailure()) return;
+          ++packed;
+          const WeightTiles& tiles = found_matrix.tiles;
+          ASSERT_EQ(tiles.encoding, w.encoding);
+          std::vector<float> expected(static_cast<size_t>(w.k));
+          std::vector<float> found(expected.size());
+          for (int64_t row = 0; row < w.n; ++row) {
+            const DequantizeArgs decode = {w.k, w.row(row), expected.data()};
+            kernels.dequantize[static_cast<size_t>(w.encoding)](&decode);
+            const LookupArgs look_up = {w.k, tiles.tile(row / kTileRows), row % kTileRows,
+                                        found.data()};
+            kernels.lookup[static_cast<size_t>(w.encoding)](&look_up);
+            ASSERT_EQ(std::memcmp(found.data(), expected.data(), found.size() * 4), 0) << row;
+          }
+        });
+    // Norms are no matrices; all but a float head and embedding are packed.
+    EXPECT_GE(packed, static_cast<int>(7 * prepared.layers.size())) << name;
   }
 }
 
@@ -450,10 +452,10 @@ TEST(PackedFiles, NumbersThatAreNoWeightsAreRefused) {
     const char* message;
   };
   const Case cases[] = {
-      {NAN, Encoding::kQ4B32, ": layer 1 o: row 3, column 32: the scale of the block is infinite"},
-      {INFINITY, Encoding::kQ4B32S256, ": layer 1 o: row 3, column 0: the scale of the block"},
-      {-1e9f, Encoding::kQ8B32, ": layer 1 o: row 3, column 32: the scale of the block"},
-      {1e5f, Encoding::kF16, ": layer 1 o: row 3, column 37: the weight is infinite or not"},
+      {NAN, Encoding::kQ4B32, ": layers.1.o: row 3, column 32: the scale of the block is infinite"},
+      {INFINITY, Encoding::kQ4B32S256, ": layers.1.o: row 3, column 0: the scale of the block"},
+      {-1e9f, Encoding::kQ8B32, ": layers.1.o: row 3, column 32: the scale of the block"},
+      {1e5f, Encoding::kF16, ": layers.1.o: row 3, column 37: the weight is infinite or not"},
   };
   const test::CheckpointShape& shape = odd_shape("phi3");
   for (const Case& c : cases) {

@@ -49,7 +49,7 @@ void expect_greedy(const RunSetup& setup, const GoldenFile& golden, const std::s
   std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
   while (found.size() < expected.size()) {
     const int32_t last = static_cast<int32_t>(next.size()) - 1;
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.logits_rows = {&last, 1};
     outputs.logits = logits.data();
     MIDGE_ASSERT_OK(run.session->step(next, outputs));
@@ -89,7 +89,7 @@ TEST_P(Parity, LogitsOfEveryRow) {
   for (const int length : GetParam().lengths) {
     const std::string suffix = std::to_string(length);
     const std::string path = model_path(GetParam().name);
-    expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix, "logits." + suffix);
+    expect_logits({path, with(KvType::kF32)}, golden, "tokens." + suffix, "logits." + suffix);
   }
 }
 
@@ -100,12 +100,12 @@ TEST_P(Parity, HiddenStates) {
   for (const int length : GetParam().lengths) {
     const std::string suffix = std::to_string(length);
     Running run;
-    open({model_path(GetParam().name), with(Encoding::kF32)}, &run);
+    open({model_path(GetParam().name), with(KvType::kF32)}, &run);
     if (HasFatalFailure()) return;
     const std::vector<float> expected = golden.f32("hidden." + suffix);
     std::vector<float> hidden(expected.size());
     std::vector<float> normed(expected.size());
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.hidden = hidden.data();
     outputs.hidden_normed = normed.data();
     MIDGE_ASSERT_OK(run.session->step(golden.i32("tokens." + suffix), outputs));
@@ -122,8 +122,8 @@ TEST_P(Parity, GreedyContinuation) {
   const GoldenFile golden(std::string("golden/models/") + GetParam().name +
                           "/expected.safetensors");
   for (const char* name : GetParam().greedy) {
-    expect_greedy({model_path(GetParam().name), with(Encoding::kF32)}, golden, name);
-    expect_greedy({model_path(GetParam().name), with(Encoding::kF16)}, golden, name);
+    expect_greedy({model_path(GetParam().name), with(KvType::kF32)}, golden, name);
+    expect_greedy({model_path(GetParam().name), with(KvType::kF16)}, golden, name);
   }
 }
 
@@ -135,9 +135,9 @@ INSTANTIATE_TEST_SUITE_P(Models, Parity, ::testing::ValuesIn(kCases), [](const a
 
 TEST(ParityRope, ForcedRegimes) {
   const GoldenFile golden("golden/models/phi4-mini/expected.safetensors");
-  expect_logits({model_path("phi4-mini"), with(Encoding::kF32, RopeMode::kLong)}, golden,
+  expect_logits({model_path("phi4-mini"), with(KvType::kF32, RopeMode::kLong)}, golden,
                 "forced_long.tokens.40", "forced_long.logits.40");
-  expect_logits({model_path("phi4-mini"), with(Encoding::kF32, RopeMode::kShort)}, golden,
+  expect_logits({model_path("phi4-mini"), with(KvType::kF32, RopeMode::kShort)}, golden,
                 "forced_short.tokens.72", "forced_short.logits.72");
 }
 
@@ -167,12 +167,12 @@ TEST(ParityGguf, LogitsOfEveryRow) {
     const std::string path = test::data_path(std::string("golden/gguf/") + c.file + ".gguf");
     if (c.model != nullptr) {
       const GoldenFile golden(std::string("golden/models/") + c.model + "/expected.safetensors");
-      expect_logits({path, with(Encoding::kF32)}, golden, "tokens." + suffix, "logits." + suffix);
+      expect_logits({path, with(KvType::kF32)}, golden, "tokens." + suffix, "logits." + suffix);
     } else {
       const GoldenFile golden("golden/gguf/expected.safetensors");
       std::string name = c.file;
       if (name == "phi4-mini-q4_0-v2") name = "phi4-mini-q4_0";
-      expect_logits({path, with(Encoding::kF32)}, golden, name + ".tokens." + suffix,
+      expect_logits({path, with(KvType::kF32)}, golden, name + ".tokens." + suffix,
                     name + ".logits." + suffix);
     }
   }
@@ -190,9 +190,9 @@ TEST(ParityGguf, SameWeightsGiveTheSameBits) {
     const GoldenFile golden(std::string("golden/models/") + name + "/expected.safetensors");
     const std::vector<int32_t> tokens = golden.i32("tokens.100");
     const std::vector<float> safetensors =
-        logits_of({model_path(name), with(Encoding::kF16)}, tokens);
+        logits_of({model_path(name), with(KvType::kF16)}, tokens);
     const std::vector<float> gguf = logits_of(
-        {test::data_path(std::string("golden/gguf/") + name + "-f32.gguf"), with(Encoding::kF16)},
+        {test::data_path(std::string("golden/gguf/") + name + "-f32.gguf"), with(KvType::kF16)},
         tokens);
     EXPECT_EQ(safetensors, gguf) << name;
   }
@@ -204,7 +204,7 @@ TEST(Parity, XnnpackPath) {
     const GoldenFile golden(std::string("golden/models/") + name + "/expected.safetensors");
     const std::string suffix = golden.has("tokens.100") ? "100" : "65";
     Running run;
-    open({model_path(name), with(Encoding::kF32), 2, Arithmetic::kXnnpack}, &run);
+    open({model_path(name), with(KvType::kF32), 2, Arithmetic::kXnnpack}, &run);
     if (HasFatalFailure()) return;
     EXPECT_GT(run.executor->packed_bytes(), 0);
     const std::vector<float> expected = golden.f32("logits." + suffix);
@@ -226,7 +226,7 @@ TEST(ParityMtp, LogitsOfEveryRow) {
         MtpCase{"postnorm", "postnorm_masked", true},
         MtpCase{"postnorm", "postnorm_unmasked", false}}) {
     Running run;
-    SessionOptions options = with(Encoding::kF32);
+    SequenceOptions options = with(KvType::kF32);
     options.mtp = true;
     open({model_path("mimo"), options}, &run);
     if (HasFatalFailure()) return;
@@ -234,7 +234,7 @@ TEST(ParityMtp, LogitsOfEveryRow) {
     const std::vector<float> expected = golden.f32(std::string("mtp.logits.") + c.logits);
     const auto hidden_size = static_cast<size_t>(run.model->config().hidden_size);
     std::vector<float> hidden(tokens.size() * hidden_size);
-    StepOutputs read;
+    RowOutputs read;
     (std::string(c.hidden) == "prenorm" ? read.hidden : read.hidden_normed) = hidden.data();
     MIDGE_ASSERT_OK(run.session->step(tokens, read));
     EXPECT_LE(relative_error(golden.f32(std::string("mtp.hidden_in.") + c.hidden), hidden), kBound);
@@ -243,7 +243,7 @@ TEST(ParityMtp, LogitsOfEveryRow) {
     const std::vector<int32_t> rows = all_rows(next.size());
     // In two calls, so that the layer's own cache is used across calls.
     const size_t half = 40;
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.logits_rows = std::span(rows).first(half);
     outputs.logits = logits.data();
     MIDGE_ASSERT_OK(run.session->mtp_step(next.first(half), hidden.data(), c.mask_first, outputs));

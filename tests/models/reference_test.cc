@@ -18,7 +18,7 @@ using test::Running;
 constexpr float kBoundF32 = 5e-5f;
 constexpr float kBoundF16 = 5e-4f;
 
-void expect_like_reference(const std::string& path, int64_t length, Encoding kv_type) {
+void expect_like_reference(const std::string& path, int64_t length, KvType kv_type) {
   SCOPED_TRACE(path);
   Running run;
   test::open({path, test::with(kv_type)}, &run);
@@ -27,38 +27,38 @@ void expect_like_reference(const std::string& path, int64_t length, Encoding kv_
   const std::vector<int32_t> tokens =
       test::random_tokens(static_cast<size_t>(length), model.config().vocab_size);
   reference::Options options;
-  options.round_kv_to_f16 = kv_type == Encoding::kF16;
+  options.round_kv_to_f16 = kv_type == KvType::kF16;
   options.long_rope =
       model.config().rope.has_regimes() && length > model.config().rope.original_context;
   const reference::Output expected = reference::forward(model, tokens, options);
   const float error =
       test::relative_error(expected.logits.values, test::step_logits(*run.session, tokens));
-  const float bound = kv_type == Encoding::kF16 ? kBoundF16 : kBoundF32;
+  const float bound = kv_type == KvType::kF16 ? kBoundF16 : kBoundF32;
   EXPECT_LE(error, bound) << length;
   std::printf("[ reference] %lld tokens, %s: error %.2g of the range, allowed %.2g\n",
-              static_cast<long long>(length), encoding_info(kv_type).name,
-              static_cast<double>(error), static_cast<double>(bound));
+              static_cast<long long>(length), kv_type_name(kv_type), static_cast<double>(error),
+              static_cast<double>(bound));
 }
 
 TEST(Reference, GoldenModels) {
   for (const char* name : {"phi4-mini", "phi4", "mimo", "qwen2"}) {
     expect_like_reference(test::data_path(std::string("golden/models/") + name), 70,
-                          Encoding::kF16);
+                          KvType::kF16);
   }
 }
 
 TEST(Reference, QuantizedModels) {
   for (const char* name : {"phi4-mini-q4_0", "phi4-mini-q8_0", "phi4-bf16"}) {
     expect_like_reference(test::data_path(std::string("golden/gguf/") + name + ".gguf"), 40,
-                          Encoding::kF32);
+                          KvType::kF32);
   }
 }
 
 TEST(Reference, BundledModels) {
   for (const char* name : {"tiny-phi", "tiny-mimo"}) {
     const std::string path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/" + name;
-    expect_like_reference(path, 33, Encoding::kF16);
-    expect_like_reference(path, 33, Encoding::kF32);
+    expect_like_reference(path, 33, KvType::kF16);
+    expect_like_reference(path, 33, KvType::kF32);
   }
 }
 
@@ -75,14 +75,14 @@ TEST(Reference, OddShapes) {
     const test::TempDir dir;
     test::write_checkpoint(dir, shape);
     for (const int64_t length : {1, 2, 37}) {
-      expect_like_reference(dir.path(), length, Encoding::kF32);
+      expect_like_reference(dir.path(), length, KvType::kF32);
     }
   }
 }
 
 TEST(Reference, Mtp) {
   const std::string path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo";
-  test::RunSetup setup = {path, test::with(Encoding::kF32)};
+  test::RunSetup setup = {path, test::with(KvType::kF32)};
   setup.session.mtp = true;
   Running run;
   test::open(setup, &run);
@@ -93,12 +93,12 @@ TEST(Reference, Mtp) {
   const reference::Output output = reference::forward(*run.model, seen, {});
   const reference::Rows expected = reference::mtp_logits(*run.model, output.hidden, next, true, {});
   std::vector<float> hidden(output.hidden.values.size());
-  StepOutputs read;
+  RowOutputs read;
   read.hidden = hidden.data();
   MIDGE_ASSERT_OK(run.session->step(seen, read));
   std::vector<float> logits(expected.values.size());
   const std::vector<int32_t> rows = test::all_rows(next.size());
-  StepOutputs outputs;
+  RowOutputs outputs;
   outputs.logits_rows = rows;
   outputs.logits = logits.data();
   MIDGE_ASSERT_OK(run.session->mtp_step(next, hidden.data(), true, outputs));

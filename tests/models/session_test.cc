@@ -80,7 +80,7 @@ TEST(Session, TruncationForgetsInTheMtpLayer) {
     // Reads tokens from the session's length on, and all MTP positions they allow.
     const auto advance = [&](std::span<const int32_t> text) {
       const auto from = static_cast<size_t>(session.length());
-      StepOutputs outputs;
+      RowOutputs outputs;
       outputs.hidden = hidden.data() + from * hidden_size;
       EXPECT_TRUE(session.step(text.subspan(from), outputs).ok());
       const auto first = static_cast<size_t>(session.mtp_length());
@@ -150,7 +150,7 @@ TEST(Session, ErrorsChangeNothing) {
   std::vector<float> logits(static_cast<size_t>(2 * vocab_size));
   const std::vector<std::vector<int32_t>> bad_rows = {{2}, {-1}, {1, 0}, {0, 0}};
   for (const std::vector<int32_t>& rows : bad_rows) {
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.logits_rows = rows;
     outputs.logits = logits.data();
     EXPECT_EQ(run.session->step(all.first(2), outputs).code(), StatusCode::kOutOfRange);
@@ -172,22 +172,37 @@ TEST(Session, CreationRefusesImpossibleOptions) {
   auto executor = Executor::create(**model, {});
   MIDGE_ASSERT_OK(executor);
   const auto code = [&](auto change) {
-    SessionOptions options;
+    SequenceOptions options;
     change(options);
     return Session::create(**executor, options).status().code();
   };
   const int64_t context = (*model)->config().context_length;
-  EXPECT_EQ(code([](SessionOptions&) {}), StatusCode::kOk);
-  EXPECT_EQ(code([&](SessionOptions& o) { o.context_length = context + 1; }),
+  EXPECT_EQ(code([](SequenceOptions&) {}), StatusCode::kOk);
+  EXPECT_EQ(code([&](SequenceOptions& o) { o.context_length = context + 1; }),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(code([](SessionOptions& o) { o.context_length = -1; }), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code([](SessionOptions& o) { o.batch_rows = 0; }), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code([](SessionOptions& o) { o.kv_type = Encoding::kQ8B32; }),
-            StatusCode::kInvalidArgument);
-  EXPECT_EQ(code([](SessionOptions& o) { o.mtp = true; }), StatusCode::kUnsupported);
+  EXPECT_EQ(code([](SequenceOptions& o) { o.context_length = -1; }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](SequenceOptions& o) { o.batch_rows = 0; }), StatusCode::kInvalidArgument);
+  for (const int64_t page_tokens : {-64, 1, 100}) {
+    EXPECT_EQ(code([=](SequenceOptions& o) { o.kv_page_tokens = page_tokens; }),
+              StatusCode::kInvalidArgument);
+  }
+  EXPECT_EQ(code([](SequenceOptions& o) { o.mtp = true; }), StatusCode::kUnsupported);
   ExecutorOptions too_many;
   too_many.threads = 1000;
   EXPECT_EQ(Executor::create(**model, too_many).status().code(), StatusCode::kInvalidArgument);
+  for (int64_t ExecutorOptions::* limit :
+       {&ExecutorOptions::rows_max, &ExecutorOptions::logit_rows_max}) {
+    for (const int64_t value : {0, 5000}) {
+      ExecutorOptions options;
+      options.*limit = value;
+      EXPECT_EQ(Executor::create(**model, options).status().code(), StatusCode::kInvalidArgument);
+    }
+  }
+  ExecutorOptions short_context;
+  short_context.context_max = 8;
+  auto small = Executor::create(**model, short_context);
+  MIDGE_ASSERT_OK(small);
+  EXPECT_EQ(Session::create(**small, {}).status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST(Session, OnlyTheRowsAskedFor) {
@@ -204,7 +219,7 @@ TEST(Session, OnlyTheRowsAskedFor) {
   const std::vector<int32_t> rows = {0, 7, 8, 9, 23, 29};
   std::vector<float> logits(rows.size() * vocab);
   std::vector<float> normed(tokens.size() * hidden_size);
-  StepOutputs outputs;
+  RowOutputs outputs;
   outputs.logits_rows = rows;
   outputs.logits = logits.data();
   outputs.hidden_normed = normed.data();
@@ -214,7 +229,7 @@ TEST(Session, OnlyTheRowsAskedFor) {
     const auto row = static_cast<size_t>(rows[i]);
     const auto expected = std::span(all).subspan(row * vocab, vocab);
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), logits.begin() + i * vocab)) << row;
-    run.session->project(normed.data() + row * hidden_size, 1, projected.data());
+    MIDGE_ASSERT_OK(run.session->project(normed.data() + row * hidden_size, 1, projected.data()));
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), projected.begin())) << row;
   }
 }

@@ -10,7 +10,7 @@ namespace midge::reference {
 namespace {
 
 // The weights of row `i` as floats.
-std::vector<float> weight_row(const WeightMatrix& w, int64_t i) {
+std::vector<float> weight_row(const WeightRows& w, int64_t i) {
   std::vector<float> row(static_cast<size_t>(w.k));
   const DequantizeArgs args = {w.k, w.rows(i, 1).data, row.data()};
   static const KernelTable kernels = make_kernel_table();
@@ -19,7 +19,7 @@ std::vector<float> weight_row(const WeightMatrix& w, int64_t i) {
 }
 
 // y = x * w^T + bias
-Rows linear(const Rows& x, const WeightMatrix& w, std::span<const float> bias) {
+Rows linear(const Rows& x, const WeightRows& w, std::span<const float> bias) {
   Rows y(x.count(), w.n);
   for (int64_t j = 0; j < w.n; ++j) {
     const std::vector<float> weights = weight_row(w, j);
@@ -112,7 +112,8 @@ void add(Rows& x, const Rows& y) {
 }
 
 // x += Wo * attention(norm(x)); x += Wdown * (silu(Wgate * norm(x)) * (Wup * norm(x)))
-void run_layer(Rows& x, const LayerWeights& layer, const ModelConfig& c, const Options& options) {
+void run_layer(Rows& x, const LayerWeights<WeightRows>& layer, const ModelConfig& c,
+               const Options& options) {
   const Rows attn_in = rmsnorm(x, layer.attn_norm, c.rms_epsilon);
   Rows q = linear(attn_in, layer.q, layer.q_bias);
   Rows k = linear(attn_in, layer.k, layer.k_bias);
@@ -149,7 +150,8 @@ Rows embed(const Model& model, std::span<const int32_t> tokens) {
 Output forward(const Model& model, std::span<const int32_t> tokens, const Options& options) {
   const ModelConfig& c = model.config();
   Rows x = embed(model, tokens);
-  for (const LayerWeights& layer : model.weights().layers) run_layer(x, layer, c, options);
+  for (const LayerWeights<WeightRows>& layer : model.weights().layers)
+    run_layer(x, layer, c, options);
   Rows normed = rmsnorm(x, model.weights().final_norm, c.rms_epsilon);
   Rows logits = linear(normed, model.weights().head, {});
   return {std::move(x), std::move(normed), std::move(logits)};
@@ -158,7 +160,7 @@ Output forward(const Model& model, std::span<const int32_t> tokens, const Option
 Rows mtp_logits(const Model& model, const Rows& hidden, std::span<const int32_t> next_tokens,
                 bool mask_first, const Options& options) {
   const ModelConfig& c = model.config();
-  const MtpWeights& mtp = model.weights().mtp.front();
+  const MtpWeights<WeightRows>& mtp = model.weights().mtp.front();
   Rows embedded = embed(model, next_tokens);
   if (mask_first) std::fill_n(embedded.row(0), embedded.columns, 0.0f);
   const Rows token_part = rmsnorm(embedded, mtp.token_norm, c.rms_epsilon);

@@ -32,7 +32,8 @@ std::vector<float> random_floats(int64_t count, uint64_t stream) {
 
 // Runs the last `rows` of kLength tokens after the others, in steps of `step` rows; returns their
 // attention.
-std::vector<float> run(Encoding type, int64_t window, int threads, int64_t rows, int64_t step) {
+std::vector<float> run(KvType type, int64_t window, int threads, int64_t rows, int64_t step,
+                       int64_t page_tokens = round_up(kLength, kAttnStep)) {
   const AttentionShape shape = {kHeads, kKvHeads, kHeadDim, window};
   std::vector<float> q = random_floats(kLength * kRow, 1);
   std::vector<float> k = random_floats(kLength * kKvRow, 2);
@@ -40,15 +41,17 @@ std::vector<float> run(Encoding type, int64_t window, int threads, int64_t rows,
   const std::vector<float> cos(static_cast<size_t>(kLength), 1.0f);
   const std::vector<float> sin(static_cast<size_t>(kLength), 0.0f);
 
-  KvView kv;
-  kv.type = type;
-  kv.head_stride = round_up(kLength, kKeyBlock) * kHeadDim * encoding_info(type).block_bytes;
-  kv.layer_stride = kKvHeads * kv.head_stride;
-  auto cache = AlignedBuffer::create(4 * kv.layer_stride, "the test's cache");
+  const KvLayout layout = {type, page_tokens, 2, kKvHeads, kHeadDim};
+  const int64_t page_count = ceil_div(kLength, page_tokens);
+  auto cache = AlignedBuffer::create(page_count * layout.page_bytes(), "the test's cache");
   if (!cache.ok()) return {};
-  std::memset(cache->data(), 0xFF, static_cast<size_t>(4 * kv.layer_stride));  // NaN
-  kv.k = cache->data();
-  kv.v = cache->data() + 2 * kv.layer_stride;
+  std::memset(cache->data(), 0xFF, static_cast<size_t>(cache->bytes()));  // NaN
+  // In no order.
+  std::vector<uint8_t*> pages;
+  for (int64_t i = 0; i < page_count; ++i) {
+    pages.push_back(cache->data() + (i * 7 + 3) % page_count * layout.page_bytes());
+  }
+  const KvTable kv = {&layout, pages.data(), page_count};
 
   const KernelTable kernels = make_kernel_table({detect_isa_levels(), ""});
   auto team = WorkerTeam::create(threads);
@@ -106,7 +109,7 @@ std::vector<double> expected_row(int64_t window, int64_t back) {
 TEST(Attention, FollowsTheDefinition) {
   for (const int64_t window : {0, 100, 700}) {
     for (const int64_t rows : {1, 40}) {
-      const std::vector<float> found = run(Encoding::kF32, window, 2, rows, rows);
+      const std::vector<float> found = run(KvType::kF32, window, 2, rows, rows);
       ASSERT_EQ(found.size(), static_cast<size_t>(rows * kRow));
       for (int64_t back = 0; back < rows; back += 13) {
         const std::vector<double> expected = expected_row(window, back);
@@ -119,7 +122,7 @@ TEST(Attention, FollowsTheDefinition) {
 }
 
 TEST(Attention, DependsOnNeitherThreadsNorSteps) {
-  for (const Encoding type : {Encoding::kF16, Encoding::kF32}) {
+  for (const KvType type : {KvType::kF16, KvType::kF32}) {
     for (const int64_t window : {0, 700}) {
       const std::vector<float> one = run(type, window, 1, 40, 40);
       ASSERT_EQ(one.size(), static_cast<size_t>(40 * kRow));
@@ -129,6 +132,12 @@ TEST(Attention, DependsOnNeitherThreadsNorSteps) {
           ASSERT_EQ(found.size(), one.size());
           EXPECT_EQ(std::memcmp(found.data(), one.data(), one.size() * sizeof(float)), 0)
               << "window " << window << " threads " << threads << " step " << step;
+        }
+        for (const int64_t page_tokens : {64, 192}) {
+          const std::vector<float> found = run(type, window, threads, 40, 40, page_tokens);
+          ASSERT_EQ(found.size(), one.size());
+          EXPECT_EQ(std::memcmp(found.data(), one.data(), one.size() * sizeof(float)), 0)
+              << "window " << window << " threads " << threads << " pages of " << page_tokens;
         }
       }
     }

@@ -88,12 +88,12 @@ class Calibrate : public ::testing::Test {
   }
 
   // The weights as if they were of an encoding.
-  PackedSample sample(Encoding encoding) const {
+  WeightTiles sample(Encoding encoding) const {
     const int64_t tiles = kBytes / packed_tile_bytes(encoding, kColumns);
     return {encoding, tiles * kTileRows - 7, kColumns, weights_.data()};
   }
-  std::vector<PackedSample> samples() const {
-    std::vector<PackedSample> result;
+  std::vector<WeightTiles> samples() const {
+    std::vector<WeightTiles> result;
     for (int i = 0; i < kEncodingCount; ++i) {
       const auto encoding = static_cast<Encoding>(i);
       if (packed_info(encoding).unit_bytes > 0) result.push_back(sample(encoding));
@@ -101,13 +101,13 @@ class Calibrate : public ::testing::Test {
     return result;
   }
 
-  CalibrationReport run(std::span<const PackedSample> weights) {
+  CalibrationReport run(std::span<const WeightTiles> weights) {
     auto report = calibrate(*team_, weights, options_);
     EXPECT_TRUE(report.ok()) << report.status().message();
     return report.ok() ? std::move(*report) : CalibrationReport();
   }
   // Until nothing is left to be measured.
-  CalibrationReport run_all(std::span<const PackedSample> weights) {
+  CalibrationReport run_all(std::span<const WeightTiles> weights) {
     CalibrationReport report = run(weights);
     for (int i = 0; i < 200 && report.seconds > 0; ++i) report = run(weights);
     EXPECT_EQ(report.seconds, 0);
@@ -153,7 +153,7 @@ TEST_F(Calibrate, OnceForAll) {
 TEST_F(Calibrate, OnlyWhatTheWeightsNeed) {
   const TempDir dir;
   options_.cache_dir = dir.path();
-  const std::vector<PackedSample> some = {sample(Encoding::kQ4B32)};
+  const std::vector<WeightTiles> some = {sample(Encoding::kQ4B32)};
   const CalibrationReport report = run_all(some);
   for (const KernelRate& rate : report.calibration.kernels) {
     EXPECT_TRUE(rate.at.encoding == Encoding::kQ4B32 || rate.at.op == Op::kAttn);

@@ -19,8 +19,8 @@ constexpr Encoding kPacked[] = {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B
 // Only packed from themselves.
 constexpr Encoding kWhole[] = {Encoding::kQ4B32MS256, Encoding::kQ5B32MS256, Encoding::kQ6B16S256};
 
-WeightMatrix matrix(Encoding encoding, int64_t n, int64_t k, const std::vector<uint8_t>& rows) {
-  WeightMatrix w;
+WeightRows matrix(Encoding encoding, int64_t n, int64_t k, const std::vector<uint8_t>& rows) {
+  WeightRows w;
   w.encoding = encoding;
   w.n = n;
   w.k = k;
@@ -38,7 +38,7 @@ std::vector<float> decode_row(const KernelTable& kernels, Encoding encoding, con
 }
 
 // Every row of the tiles equals that of the encoded rows, bit for bit; rows beyond n are zero.
-void expect_same_weights(const WorkerTeam& team, const WeightMatrix& w, Encoding target) {
+void expect_same_weights(const WorkerTeam& team, const WeightRows& w, Encoding target) {
   const KernelTable kernels = make_kernel_table();
   auto tiles = AlignedBuffer::create(packed_bytes(w, target), "tiles");
   MIDGE_ASSERT_OK(tiles);
@@ -47,7 +47,7 @@ void expect_same_weights(const WorkerTeam& team, const WeightMatrix& w, Encoding
   std::vector<uint8_t> rows(static_cast<size_t>(w.n * row_bytes));
   MIDGE_ASSERT_OK(encode_matrix(team, kernels, w, target, "w", rows.data()));
   const std::vector<float> zeros(static_cast<size_t>(w.k));
-  for (int64_t row = 0; row < w.tile_count() * kTileRows; ++row) {
+  for (int64_t row = 0; row < round_up(w.n, kTileRows); ++row) {
     std::vector<float> found(static_cast<size_t>(w.k));
     const LookupArgs args = {w.k, tiles->data() + row / kTileRows * packed_tile_bytes(target, w.k),
                              row % kTileRows, found.data()};
@@ -114,7 +114,7 @@ TEST(Pack, ColumnsBeyondTheLastAreZero) {
   for (const Encoding target : {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
     const std::vector<uint8_t> rows =
         test::test_encoded_rows(Encoding::kF32, test::DataSort::kNormal, 32, 5, 3);
-    const WeightMatrix w = matrix(Encoding::kF32, 32, 5, rows);
+    const WeightRows w = matrix(Encoding::kF32, 32, 5, rows);
     auto tiles = AlignedBuffer::create(packed_bytes(w, target), "tiles");
     MIDGE_ASSERT_OK(tiles);
     MIDGE_ASSERT_OK(pack_matrix(*team, kernels, w, target, "w", tiles->data()));
@@ -153,7 +153,7 @@ TEST(Pack, TheFirstBadScaleIsNamed) {
                            256 / info.block_elements * info.block_bytes + offset;
         std::memcpy(rows.data() + at, &bad, sizeof(bad));
       }
-      const WeightMatrix w = matrix(encoding, kRows, kColumns, rows);
+      const WeightRows w = matrix(encoding, kRows, kColumns, rows);
       auto tiles = AlignedBuffer::create(packed_bytes(w, encoding), "tiles");
       MIDGE_ASSERT_OK(tiles);
       const Status status = pack_matrix(*team, kernels, w, encoding, "some matrix", tiles->data());

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include <gtest/gtest.h>
 
@@ -15,10 +16,32 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-Sampler make(const SamplerOptions& options, size_t vocab_size) {
-  Result<Sampler> sampler = Sampler::create(options, std::vector<uint8_t>(vocab_size, 1));
-  EXPECT_TRUE(sampler.ok()) << sampler.status().message();
-  return std::move(*sampler);
+// A sampler with what it needs beside itself.
+struct TestSampler {
+  explicit TestSampler(const SamplerOptions& options, std::vector<uint8_t> some)
+      : allowed(std::move(some)) {
+    Result<Sampler> made = Sampler::create(options, allowed, 1000);
+    Result<SamplerWorkspace> memory =
+        SamplerWorkspace::create(static_cast<int64_t>(allowed.size()));
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    EXPECT_TRUE(memory.ok()) << memory.status().message();
+    if (made.ok()) sampler.emplace(std::move(*made));
+    if (memory.ok()) workspace = std::move(*memory);
+  }
+  TestSampler(const SamplerOptions& options, size_t vocab_size)
+      : TestSampler(options, std::vector<uint8_t>(vocab_size, 1)) {}
+
+  int32_t sample(const std::vector<float>& logits, uint64_t position) {
+    return sampler->sample(logits.data(), position, workspace);
+  }
+
+  std::vector<uint8_t> allowed;
+  std::optional<Sampler> sampler;
+  SamplerWorkspace workspace;
+};
+
+Status creation_status(const SamplerOptions& options, const std::vector<uint8_t>& allowed) {
+  return Sampler::create(options, allowed, 10).status();
 }
 
 // The parameters of a golden case.
@@ -61,13 +84,15 @@ TEST(Sampler, ProcessesLikeTransformers) {
       if (logit == -std::numeric_limits<float>::max()) logit = -kInfinity;
     }
     const SamplerOptions options = options_of(entry.object("parameters").value());
-    Sampler sampler = make(options, logits.size());
+    TestSampler sampler(options, logits.size());
     const simdjson::dom::array history = entry.array("history").value();
+    std::vector<int32_t> seen;
     for (const auto token : history) {
-      sampler.observe_prompt(static_cast<int32_t>(token.get_int64().value()));
+      seen.push_back(static_cast<int32_t>(token.get_int64().value()));
     }
-    sampler.sample(logits.data(), 0);
-    const std::span<const float> found = sampler.processed();
+    sampler.sampler->observe_prompt(seen);
+    sampler.sample(logits, 0);
+    const std::span<const float> found = sampler.workspace.processed();
     for (size_t i = 0; i < logits.size(); ++i) {
       EXPECT_EQ(found[i] != -kInfinity, kept[i] != 0) << i;
       if (kept[i] != 0) {
@@ -83,25 +108,60 @@ TEST(Sampler, PresenceAndFrequencyCountTheOutputOnly) {
   SamplerOptions options;
   options.presence_penalty = 0.5f;
   options.frequency_penalty = 0.25f;
-  Sampler sampler = make(options, 4);
-  sampler.observe_prompt(0);
-  sampler.observe_output(1);
-  sampler.observe_output(2);
-  sampler.observe_output(2);
+  TestSampler sampler(options, 4);
+  const int32_t prompt[] = {0};
+  sampler.sampler->observe_prompt(prompt);
+  sampler.sampler->observe_output(1);
+  sampler.sampler->observe_output(2);
+  sampler.sampler->observe_output(2);
   const std::vector<float> logits = {1, 1, 1, 1};
-  sampler.sample(logits.data(), 0);
-  EXPECT_EQ(std::vector<float>(sampler.processed().begin(), sampler.processed().end()),
+  sampler.sample(logits, 0);
+  EXPECT_EQ(std::vector<float>(sampler.workspace.processed().begin(),
+                               sampler.workspace.processed().end()),
             (std::vector<float>{1, 0.25f, 0, 1}));
-  sampler.reset();
-  sampler.sample(logits.data(), 0);
-  EXPECT_EQ(sampler.processed()[2], 1);
+  sampler.sampler->reset();
+  sampler.sample(logits, 0);
+  EXPECT_EQ(sampler.workspace.processed()[2], 1);
+}
+
+TEST(Sampler, CountsAreThoseOfAFullTable) {
+  TokenCounts counts;
+  counts.reserve(1000);
+  std::vector<uint8_t> in_prompt(50);
+  std::vector<uint32_t> in_output(50);
+  for (uint64_t round = 0; round < 8; ++round) {
+    std::vector<int32_t> prompt;
+    for (uint64_t i = 0; i < 20; ++i) {
+      const auto token = static_cast<int32_t>(uniform_at(round, i) * 50);
+      if (round % 4 == 0) {
+        prompt.push_back(token);
+        in_prompt[static_cast<size_t>(token)] = 1;
+      } else {
+        counts.add_output(token);
+        ++in_output[static_cast<size_t>(token)];
+      }
+    }
+    counts.add_prompt(prompt);
+  }
+  size_t seen = 0;
+  for (const TokenCounts::Entry& entry : counts.entries()) {
+    const auto token = static_cast<size_t>(entry.token);
+    EXPECT_EQ(entry.in_prompt(), in_prompt[token] != 0) << token;
+    EXPECT_EQ(entry.output_count(), in_output[token]) << token;
+    if (seen > 0) {
+      EXPECT_LT(counts.entries()[seen - 1].token, entry.token);
+    }
+    ++seen;
+  }
+  for (size_t i = 0; i < 50; ++i) seen -= in_prompt[i] != 0 || in_output[i] != 0;
+  EXPECT_EQ(seen, 0u);
 }
 
 TEST(Sampler, DrawsWithTheModelsProbabilities) {
   SamplerOptions options;
   options.temperature = 1;
   options.seed = 99;
-  Sampler sampler = make(options, 5);
+  TestSampler sampler(options, 5);
   const std::vector<float> logits = {0, 1, -kInfinity, 2, -1};
   std::vector<double> expected(5);
   double total = 0;
@@ -109,7 +169,7 @@ TEST(Sampler, DrawsWithTheModelsProbabilities) {
   std::vector<int> counts(5);
   const int draws = 40000;
   for (int i = 0; i < draws; ++i) {
-    ++counts[static_cast<size_t>(sampler.sample(logits.data(), static_cast<uint64_t>(i)))];
+    ++counts[static_cast<size_t>(sampler.sample(logits, static_cast<uint64_t>(i)))];
   }
   for (size_t i = 0; i < 5; ++i) {
     const double p = std::exp(logits[i]) / total;
@@ -127,16 +187,16 @@ TEST(Sampler, DependsOnSeedAndPositionOnly) {
   for (size_t i = 0; i < logits.size(); ++i) {
     logits[i] = static_cast<float>(uniform_at(3, i) * 8);
   }
-  Sampler a = make(options, logits.size());
-  Sampler b = make(options, logits.size());
+  TestSampler a(options, logits.size());
+  TestSampler b(options, logits.size());
   std::vector<int32_t> forward;
-  for (uint64_t i = 0; i < 50; ++i) forward.push_back(a.sample(logits.data(), i));
-  for (uint64_t i = 50; i-- > 0;) EXPECT_EQ(b.sample(logits.data(), i), forward[i]);
+  for (uint64_t i = 0; i < 50; ++i) forward.push_back(a.sample(logits, i));
+  for (uint64_t i = 50; i-- > 0;) EXPECT_EQ(b.sample(logits, i), forward[i]);
   // Another seed draws other tokens.
   options.seed = 8;
-  Sampler c = make(options, logits.size());
+  TestSampler c(options, logits.size());
   int same = 0;
-  for (uint64_t i = 0; i < 50; ++i) same += c.sample(logits.data(), i) == forward[i];
+  for (uint64_t i = 0; i < 50; ++i) same += c.sample(logits, i) == forward[i];
   EXPECT_LT(same, 10);
 }
 
@@ -156,16 +216,16 @@ TEST(Sampler, SurvivesEveryKindOfLogits) {
     options.repetition_penalty = 1.3f;
     options.logprobs = 4;
     // Token 0 is padding: nothing may ever choose it.
-    Result<Sampler> sampler = Sampler::create(options, {0, 1, 1, 1});
-    MIDGE_ASSERT_OK(sampler);
-    sampler->observe_output(2);
+    TestSampler sampler(options, std::vector<uint8_t>{0, 1, 1, 1});
+    sampler.sampler->observe_output(2);
     for (const std::vector<float>& logits : inputs) {
-      const int32_t token = sampler->sample(logits.data(), 5);
+      const int32_t token = sampler.sample(logits, 5);
       EXPECT_GE(token, 1);
       EXPECT_LE(token, 3);
       TokenLogprob chosen = {token, 0};
       std::vector<TokenLogprob> best(4);
-      const int32_t count = sampler->logprobs(logits.data(), &chosen, best);
+      const int32_t count =
+          sampler.sampler->logprobs(logits.data(), &chosen, best, sampler.workspace);
       EXPECT_LE(count, 3);
     }
   }
@@ -176,8 +236,8 @@ TEST(Sampler, ColdIsGreedy) {
   for (const float temperature : {1e-3f, 1e-20f, 1e-38f, 1e-40f, 1e-45f}) {
     SamplerOptions options;
     options.temperature = temperature;
-    Sampler sampler = make(options, logits.size());
-    for (uint64_t i = 0; i < 20; ++i) EXPECT_EQ(sampler.sample(logits.data(), i), 1);
+    TestSampler sampler(options, logits.size());
+    for (uint64_t i = 0; i < 20; ++i) EXPECT_EQ(sampler.sample(logits, i), 1);
   }
 }
 
@@ -185,11 +245,10 @@ TEST(Sampler, PaddingIsNeverSampled) {
   SamplerOptions options;
   options.temperature = 2;
   options.logit_bias = {{1, 1000.0f}};
-  Result<Sampler> sampler = Sampler::create(options, {1, 0, 1, 0});
-  MIDGE_ASSERT_OK(sampler);
+  TestSampler sampler(options, std::vector<uint8_t>{1, 0, 1, 0});
   const std::vector<float> logits = {0, 100, 0, 100};
   for (uint64_t i = 0; i < 200; ++i) {
-    const int32_t token = sampler->sample(logits.data(), i);
+    const int32_t token = sampler.sample(logits, i);
     EXPECT_TRUE(token == 0 || token == 2) << token;
   }
 }
@@ -197,12 +256,11 @@ TEST(Sampler, PaddingIsNeverSampled) {
 TEST(Sampler, Logprobs) {
   SamplerOptions options;
   options.logprobs = 2;
-  Result<Sampler> sampler = Sampler::create(options, {1, 1, 1, 0});
-  MIDGE_ASSERT_OK(sampler);
+  TestSampler sampler(options, std::vector<uint8_t>{1, 1, 1, 0});
   const std::vector<float> logits = {1, 3, 2, 9};
   TokenLogprob chosen = {2, 0};
   std::vector<TokenLogprob> best(2);
-  ASSERT_EQ(sampler->logprobs(logits.data(), &chosen, best), 2);
+  ASSERT_EQ(sampler.sampler->logprobs(logits.data(), &chosen, best, sampler.workspace), 2);
   const double total = std::log(std::exp(1.0) + std::exp(3.0) + std::exp(2.0));
   EXPECT_NEAR(chosen.logprob, 2 - total, 1e-6);
   EXPECT_EQ(best[0].token, 1);
@@ -214,7 +272,7 @@ TEST(Sampler, RefusesImpossibleOptions) {
   const auto code = [](auto change) {
     SamplerOptions options;
     change(options);
-    return Sampler::create(options, std::vector<uint8_t>(10, 1)).status().code();
+    return creation_status(options, std::vector<uint8_t>(10, 1)).code();
   };
   const auto bad = StatusCode::kInvalidArgument;
   EXPECT_EQ(code([](SamplerOptions&) {}), StatusCode::kOk);
@@ -230,7 +288,7 @@ TEST(Sampler, RefusesImpossibleOptions) {
   EXPECT_EQ(code([](SamplerOptions& o) { o.logit_bias = {{10, 1.0f}}; }), bad);
   EXPECT_EQ(code([](SamplerOptions& o) { o.logit_bias = {{-1, 1.0f}}; }), bad);
   EXPECT_EQ(code([](SamplerOptions& o) { o.logit_bias = {{1, NAN}}; }), bad);
-  EXPECT_EQ(Sampler::create({}, std::vector<uint8_t>(10, 0)).status().code(), bad);
+  EXPECT_EQ(creation_status({}, std::vector<uint8_t>(10, 0)).code(), bad);
 }
 
 }  // namespace

@@ -56,11 +56,11 @@ void attend(const AttnArgs* args, int64_t j) {
   if (query->begin >= query->end) return finish_query(args, j, maximum, 0.0f);
   for (int64_t step = query->begin / kAttnStep * kAttnStep; step < query->end; step += kAttnStep) {
     const KeyRange seen = keys_of_step(*query, step);
+    const StepCache cache = cache_of_step(args, step);
     float weights[kAttnStep] = {};
     for (int64_t t = seen.begin / kKeyBlock * kKeyBlock; t < seen.end; t += kKeyBlock) {
-      const void* block =
-          static_cast<const char*>(args->k) + (step + t) / kKeyBlock * args->k_stride;
-      add_block_scores<Decode>(block, query->q, args->head_dim, weights + t);
+      add_block_scores<Decode>(cache.keys + t / kKeyBlock * args->k_stride, query->q,
+                               args->head_dim, weights + t);
     }
     const float before = maximum;
     for (int64_t t = seen.begin; t < seen.end; ++t) {
@@ -73,8 +73,7 @@ void attend(const AttnArgs* args, int64_t j) {
     for (int64_t t = seen.begin; t < seen.end; ++t) {
       const float weight = exp_f32(weights[t] - maximum);
       totals[t % kLanes] += weight;
-      const void* values = static_cast<const char*>(args->v) + (step + t) * args->v_stride;
-      add_weighted<Decode>(values, weight, args->head_dim, acc);
+      add_weighted<Decode>(cache.values + t * args->v_stride, weight, args->head_dim, acc);
     }
   }
   finish_query(args, j, maximum, dot_finish(totals));

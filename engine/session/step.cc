@@ -1,0 +1,200 @@
+#include "engine/session/step.h"
+
+#include <algorithm>
+
+namespace midge {
+namespace {
+
+Status check_rows(const ModelConfig& config, std::span<const int32_t> tokens,
+                  const RowOutputs& outputs) {
+  if (tokens.empty()) return make_status(StatusCode::kOutOfRange, "a step of no tokens");
+  for (const int32_t token : tokens) {
+    if (token < 0 || token >= config.vocab_size) {
+      return make_status(StatusCode::kOutOfRange, "token id %d, expected 0..%lld", token,
+                         static_cast<long long>(config.vocab_size - 1));
+    }
+  }
+  if (!outputs.logits_rows.empty() && outputs.logits == nullptr) {
+    return make_status(StatusCode::kInvalidArgument, "logits are asked for without a place");
+  }
+  int64_t previous = -1;
+  for (const int32_t row : outputs.logits_rows) {
+    if (row <= previous || row >= static_cast<int64_t>(tokens.size())) {
+      return make_status(StatusCode::kOutOfRange,
+                         "logits of row %d, expected ascending rows below %zu", row, tokens.size());
+    }
+    previous = row;
+  }
+  return Status();
+}
+
+Status cancelled_status() { return make_status(StatusCode::kCancelled, "cancelled"); }
+
+bool is_set(const std::atomic<bool>* flag) {
+  return flag != nullptr && flag->load(std::memory_order_relaxed);
+}
+
+// The part of a step's outputs that rows begin .. begin + count - 1 of the step make.
+RowOutputs part_of(const RowOutputs& outputs, int64_t begin, int64_t count,
+                   const ModelConfig& config) {
+  const auto first =
+      std::lower_bound(outputs.logits_rows.begin(), outputs.logits_rows.end(), begin);
+  const auto last = std::lower_bound(first, outputs.logits_rows.end(), begin + count);
+  RowOutputs part;
+  part.first_row = begin;
+  part.logits_rows = {first, last};
+  if (!part.logits_rows.empty()) {
+    part.logits = outputs.logits + (first - outputs.logits_rows.begin()) * config.vocab_size;
+  }
+  const auto rows_of = [&](float* rows) {
+    return rows == nullptr ? nullptr : rows + begin * config.hidden_size;
+  };
+  part.hidden = rows_of(outputs.hidden);
+  part.hidden_normed = rows_of(outputs.hidden_normed);
+  return part;
+}
+
+/// The passes of one call of run_step().
+class StepRun {
+ public:
+  StepRun(Executor& executor, std::span<SequenceStep> steps)
+      : executor_(executor), b_(executor.step_buffers()), steps_(steps) {}
+
+  void run() {
+    b_.clear();
+    for (SequenceStep& step : steps_) {
+      step.status = begin(step);
+      if (step.status.ok()) {
+        b_.active.push_back({&step, step.sequence->length() - int64_t(step.tokens.size())});
+      }
+    }
+    while (collect_pass()) run_pass();
+  }
+
+ private:
+  using Active = StepBuffers::Active;
+
+  Status begin(SequenceStep& step) {
+    MIDGE_RETURN_IF_ERROR(check_rows(step.sequence->config(), step.tokens, step.outputs));
+    for (const Active& other : b_.active) {
+      if (other.step->sequence == step.sequence) {
+        return make_status(StatusCode::kInvalidArgument, "a sequence twice in one step");
+      }
+    }
+    if (is_set(step.cancel)) return cancelled_status();
+    return step.sequence->append(step.tokens, step.role);
+  }
+
+  // Fills the batch with what the sequences have not read; false if that is nothing.
+  bool collect_pass() {
+    b_.clear_pass();
+    for (const RowRole role : {RowRole::kGenerated, RowRole::kPrompt}) {
+      for (size_t i = 0; i < b_.active.size(); ++i) {
+        const Active& active = b_.active[i];
+        if (!active.step->status.ok()) continue;
+        const Sequence::Run run = active.step->sequence->next_run(active.first);
+        if (run.empty() || run.role != role) continue;
+        add_segment(i, run);
+      }
+    }
+    return !b_.segments.empty();
+  }
+
+  void add_segment(size_t index, const Sequence::Run& run) {
+    const Active& active = b_.active[index];
+    const Sequence& sequence = *active.step->sequence;
+    const auto first_row = static_cast<int64_t>(b_.tokens.size());
+    const int64_t rows = std::min(run.end - run.begin, executor_.rows_max() - first_row);
+    if (rows == 0) return;
+    Segment segment = sequence.segment(first_row, run.begin, rows, run.role);
+    segment.cancel = active.step->cancel;
+    b_.segments.push_back(segment);
+    b_.active_of_segment.push_back(index);
+    const auto tokens =
+        sequence.tokens().subspan(static_cast<size_t>(run.begin), static_cast<size_t>(rows));
+    b_.tokens.insert(b_.tokens.end(), tokens.begin(), tokens.end());
+    const bool is_new = run.begin >= active.first;
+    b_.outputs.push_back(
+        is_new ? part_of(active.step->outputs, run.begin - active.first, rows, sequence.config())
+               : RowOutputs());
+  }
+
+  void run_pass() {
+    const Batch batch = {b_.tokens, b_.segments, b_.outputs};
+    const bool done = decoder_forward(executor_.engine(), batch, executor_.scratch());
+    for (size_t s = 0; s < b_.segments.size(); ++s) {
+      const Active& active = b_.active[b_.active_of_segment[s]];
+      const Segment& segment = b_.segments[s];
+      if (done && !is_set(segment.cancel)) {
+        active.step->sequence->set_read(segment.position + segment.rows);
+      } else {
+        active.step->status = cancelled_status();
+        active.step->sequence->take_back(active.first);
+      }
+    }
+  }
+
+  Executor& executor_;
+  StepBuffers& b_;
+  std::span<SequenceStep> steps_;
+};
+
+}  // namespace
+
+void run_step(Executor& executor, std::span<SequenceStep> steps) {
+  const ExecutorUse use(executor);
+  if (!use.status().ok()) {
+    for (SequenceStep& step : steps) step.status = use.status();
+    return;
+  }
+  if (static_cast<int64_t>(steps.size()) > executor.rows_max()) {
+    for (SequenceStep& step : steps) {
+      step.status =
+          make_status(StatusCode::kOutOfRange, "%zu sequences in a step, expected 1..%lld",
+                      steps.size(), static_cast<long long>(executor.rows_max()));
+    }
+    return;
+  }
+  StepRun(executor, steps).run();
+}
+
+Status run_mtp_step(Executor& executor, Sequence& sequence, std::span<const int32_t> next_tokens,
+                    const float* hidden, bool mask_first, const RowOutputs& outputs,
+                    const std::atomic<bool>* cancel) {
+  if (!sequence.options().mtp) {
+    return make_status(StatusCode::kUnsupported, "the session was created without MTP");
+  }
+  const ModelConfig& config = sequence.config();
+  MIDGE_RETURN_IF_ERROR(check_rows(config, next_tokens, outputs));
+  if (hidden == nullptr) {
+    return make_status(StatusCode::kInvalidArgument, "MTP positions without hidden states");
+  }
+  const int64_t first = sequence.mtp_length();
+  const int64_t last = first + static_cast<int64_t>(next_tokens.size());
+  if (last > sequence.length()) {
+    return make_status(StatusCode::kOutOfRange,
+                       "MTP positions up to %lld, the sequence has %lld tokens",
+                       static_cast<long long>(last), static_cast<long long>(sequence.length()));
+  }
+  const ExecutorUse use(executor);
+  MIDGE_RETURN_IF_ERROR(use.status());
+  const int64_t piece = std::min(sequence.options().batch_rows, executor.rows_max());
+  for (int64_t start = first; start < last; start += piece) {
+    const int64_t rows = std::min(piece, last - start);
+    Segment segment = sequence.segment(0, start, rows, RowRole::kGenerated);
+    segment.cancel = cancel;
+    const RowOutputs part = part_of(outputs, start - first, rows, config);
+    const Batch batch = {
+        next_tokens.subspan(static_cast<size_t>(start - first), static_cast<size_t>(rows)),
+        {&segment, 1},
+        {&part, 1}};
+    if (!mtp_forward(executor.engine(), batch, hidden + (start - first) * config.hidden_size,
+                     mask_first, executor.scratch())) {
+      return cancelled_status();
+    }
+  }
+  sequence.set_mtp_length(last);
+  return Status();
+}
+
+}  // namespace midge

@@ -1,0 +1,42 @@
+// New tokens of one or more sequences through the model, in passes that they share.
+#pragma once
+
+#include <atomic>
+#include <span>
+
+#include "engine/session/executor.h"
+#include "engine/session/sequence.h"
+
+namespace midge {
+
+/// New tokens of one sequence and what is asked of them.
+struct SequenceStep {
+  Sequence* sequence = nullptr;
+  std::span<const int32_t> tokens;  ///< at least 1; not kept after the step
+  /// Whether the tokens were read or written by the model; kept with them for when they are
+  /// recomputed.
+  RowRole role = RowRole::kPrompt;
+  RowOutputs outputs;                         ///< rows count from the first of `tokens`
+  const std::atomic<bool>* cancel = nullptr;  ///< ends this step early while set; may be null
+  Status status;                              ///< set by run_step
+};
+
+/// Appends the tokens of every step to its sequence and computes what is asked for. A pass through
+/// the layers takes rows of all sequences that have some left, generated ones first, and reads each
+/// weight once for them. What comes out for a sequence does not depend on the others.
+///
+/// Each step succeeds or fails alone, with its sequence unchanged: out_of_range (ids, rows),
+/// invalid_argument (logits without a place, a sequence twice), context_full, cancelled. All of
+/// them fail with `busy` while the executor runs something else. Allocates nothing.
+void run_step(Executor& executor, std::span<SequenceStep> steps);
+
+/// Runs the MTP layer for n positions of `sequence` that follow those of the previous run_mtp_step
+/// (or 0): hidden [n, hidden_size] are the model's hidden states there, next_tokens [n] the tokens
+/// after them. mask_first: see mtp_forward. Rows of `outputs` count the positions of this call.
+/// Errors, nothing changed: unsupported (no MTP layer), out_of_range (ids, rows, or positions past
+/// the tokens of the sequence), cancelled, busy.
+Status run_mtp_step(Executor& executor, Sequence& sequence, std::span<const int32_t> next_tokens,
+                    const float* hidden, bool mask_first, const RowOutputs& outputs,
+                    const std::atomic<bool>* cancel);
+
+}  // namespace midge

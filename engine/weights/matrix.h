@@ -1,0 +1,69 @@
+// The matrices of linear layers and embedding tables, in the forms they take.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/encoding.h"
+#include "kernels/packed.h"
+
+namespace midge {
+
+/// n rows of k, each in whole blocks of an encoding, as they lie in a file.
+struct WeightRows {
+  Encoding encoding = Encoding::kF32;
+  int64_t n = 0;  ///< rows: output features, or tokens
+  int64_t k = 0;  ///< columns: input features
+  const void* data = nullptr;
+  int64_t row_stride = 0;  ///< bytes
+
+  const uint8_t* row(int64_t i) const { return static_cast<const uint8_t*>(data) + i * row_stride; }
+  /// Rows first..first+count-1: a matrix like any other.
+  WeightRows rows(int64_t first, int64_t count) const {
+    WeightRows part = *this;
+    part.n = count;
+    part.data = row(first);
+    return part;
+  }
+  int64_t bytes() const { return n * encoded_row_bytes(encoding, k); }
+};
+
+/// n rows of k in the packed layout (kernels/packed.h): ceil(n / 32) tiles of 32 rows.
+struct WeightTiles {
+  Encoding encoding = Encoding::kQ4B32;
+  int64_t n = 0;
+  int64_t k = 0;
+  const uint8_t* data = nullptr;  ///< aligned to 64
+
+  int64_t tile_count() const { return (n + kTileRows - 1) / kTileRows; }
+  int64_t tile_bytes() const { return packed_tile_bytes(encoding, k); }
+  int64_t bytes() const { return tile_count() * tile_bytes(); }
+  const uint8_t* tile(int64_t i) const { return data + i * tile_bytes(); }
+  /// Tiles first..first+count-1: a matrix like any other.
+  WeightTiles tiles(int64_t first, int64_t count) const {
+    WeightTiles part = *this;
+    part.n = n - first * kTileRows < count * kTileRows ? n - first * kTileRows : count * kTileRows;
+    part.data = tile(first);
+    return part;
+  }
+};
+
+class DenseOperator;
+
+/// A matrix as linear() and embed() compute with it, in one of three forms.
+struct PreparedMatrix {
+  enum class Form : uint8_t {
+    kRows,   ///< float arithmetic on rows in place
+    kTiles,  ///< packed
+    kDense,  ///< XNNPACK's operator, beside the rows that it was made of
+  };
+
+  Form form = Form::kRows;
+  WeightRows rows;
+  WeightTiles tiles;                     ///< of kTiles
+  const DenseOperator* dense = nullptr;  ///< of kDense
+
+  int64_t n() const { return form == Form::kTiles ? tiles.n : rows.n; }
+  int64_t k() const { return form == Form::kTiles ? tiles.k : rows.k; }
+};
+
+}  // namespace midge

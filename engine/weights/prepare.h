@@ -1,0 +1,80 @@
+// From the matrices of files to an image of prepared ones: plan, sink, image.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/core/aligned_buffer.h"
+#include "engine/core/status.h"
+#include "engine/platform/worker_team.h"
+#include "engine/weights/matrix.h"
+#include "engine/weights/weight_storage.h"
+#include "kernels/kernels.h"
+
+namespace midge {
+
+/// A matrix of the image.
+struct PlannedMatrix {
+  std::string name;  ///< for messages
+  WeightRows from;
+  Encoding encoding;   ///< that it gets
+  bool packed;         ///< as tiles, else as rows of another encoding
+  int64_t offset = 0;  ///< in the image, a multiple of 64
+  int64_t bytes = 0;   ///< in the image
+};
+
+/// What an image holds, known before anything is read.
+class PreparePlan {
+ public:
+  /// Adds a matrix at the end. packed: can_pack(from.encoding, encoding); else
+  /// can_encode(encoding).
+  void add(std::string name, const WeightRows& from, Encoding encoding, bool packed);
+
+  const std::vector<PlannedMatrix>& matrices() const { return matrices_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<PlannedMatrix> matrices_;
+  int64_t bytes_ = 0;
+};
+
+/// Where an image goes. One caller at a time.
+class WeightSink {
+ public:
+  virtual ~WeightSink() = default;
+  /// Memory for the whole image, zeros, aligned to 64; called once. Errors: out_of_memory and what
+  /// the sink is subject to.
+  virtual Result<uint8_t*> begin(int64_t bytes) = 0;
+  /// These bytes have their values; called in ascending order.
+  virtual Status written(int64_t offset, int64_t bytes) = 0;
+};
+
+/// An image in anonymous memory.
+class MemorySink : public WeightSink {
+ public:
+  /// huge_pages: ask the system for large pages.
+  explicit MemorySink(bool huge_pages) : huge_pages_(huge_pages) {}
+
+  Result<uint8_t*> begin(int64_t bytes) override;
+  Status written(int64_t, int64_t) override { return Status(); }
+  AlignedBuffer take() { return std::move(image_); }
+
+ private:
+  bool huge_pages_;
+  AlignedBuffer image_;
+};
+
+/// Fills the sink with the planned matrices, one after the other, and lets go of the pages they
+/// came from. on_progress(done, total), if given, is told bytes of the image.
+/// Errors: invalid_file (a scale or an f16 weight is infinite or not a number; the message has
+/// the storage's path, the matrix and the first one's row and column), those of the sink.
+Status prepare_weights(const PreparePlan& plan, const WeightStorage& storage,
+                       const WorkerTeam& team, const KernelTable& kernels, WeightSink& sink,
+                       const std::function<void(int64_t, int64_t)>& on_progress = nullptr);
+
+/// The matrix in an image that was made by the plan it belongs to.
+PreparedMatrix prepared_matrix(const PlannedMatrix& planned, const uint8_t* image);
+
+}  // namespace midge

@@ -1,0 +1,313 @@
+// Passes that several sequences share give, bit for bit, what each of them gives alone.
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "engine/platform/cpu_features.h"
+#include "tests/harness/checkpoint.h"
+#include "tests/harness/running.h"
+#include "tests/harness/temp_dir.h"
+
+namespace midge {
+namespace {
+
+using test::Running;
+using test::RunSetup;
+
+// A sequence on its way: what it reads next, and all logits that it got.
+struct Reader {
+  std::unique_ptr<Sequence> sequence;
+  std::vector<int32_t> tokens;
+  std::vector<float> logits;  // [tokens, vocab_size]
+};
+
+void expect_same(const std::vector<float>& found, const std::vector<float>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0);
+}
+
+class MixedBatch : public ::testing::Test {
+ protected:
+  void open(const RunSetup& setup) {
+    test::open(setup, &run_);
+    if (HasFatalFailure()) return;
+    vocab_size_ = run_.model->config().vocab_size;
+  }
+
+  Reader reader(uint64_t seed, int64_t count, const SequenceOptions& options = {}) {
+    Reader reader;
+    auto sequence = Sequence::create(run_.model->config(), options);
+    EXPECT_TRUE(sequence.ok()) << sequence.status().message();
+    if (sequence.ok()) reader.sequence = std::move(*sequence);
+    reader.tokens = test::random_tokens(static_cast<size_t>(count), vocab_size_, seed);
+    reader.logits.resize(static_cast<size_t>(count * vocab_size_));
+    return reader;
+  }
+
+  // The step that reads `count` tokens of a reader from `first` on, with the logits of all.
+  SequenceStep step_of(Reader& reader, int64_t first, int64_t count, RowRole role) {
+    SequenceStep step;
+    step.sequence = reader.sequence.get();
+    step.tokens = std::span(reader.tokens).subspan(size_t(first), size_t(count));
+    step.role = role;
+    step.outputs.logits_rows = std::span(rows_).first(size_t(count));
+    step.outputs.logits = reader.logits.data() + first * vocab_size_;
+    return step;
+  }
+
+  void run_steps(std::vector<SequenceStep> steps) {
+    run_step(*run_.executor, steps);
+    for (const SequenceStep& step : steps) MIDGE_ASSERT_OK(step.status);
+  }
+
+  // Three sequences that have read a prompt and go on, and a fourth that reads one; in passes of
+  // their own, or together. Returns the logits of all.
+  std::vector<float> read_four(bool together) {
+    constexpr int64_t kPrompts[] = {5, 9, 33};
+    constexpr int64_t kLong = 100;
+    std::vector<Reader> readers;
+    for (uint64_t i = 0; i < 3; ++i) readers.push_back(reader(i + 1, kPrompts[i] + 3));
+    readers.push_back(reader(9, kLong));
+    for (size_t i = 0; i < 3; ++i) {
+      run_steps({step_of(readers[i], 0, kPrompts[i], RowRole::kPrompt)});
+    }
+    std::vector<SequenceStep> steps;
+    // In no order of roles.
+    steps.push_back(step_of(readers[3], 0, kLong, RowRole::kPrompt));
+    for (size_t i = 0; i < 3; ++i) {
+      steps.push_back(step_of(readers[i], kPrompts[i], i == 1 ? 3 : 1, RowRole::kGenerated));
+    }
+    if (together) {
+      run_steps(steps);
+    } else {
+      for (const SequenceStep& step : steps) run_steps({step});
+    }
+    std::vector<float> all;
+    for (const Reader& reader : readers) {
+      all.insert(all.end(), reader.logits.begin(), reader.logits.end());
+    }
+    return all;
+  }
+
+  Running run_;
+  int64_t vocab_size_ = 0;
+  std::vector<int32_t> rows_ = test::all_rows(512);
+};
+
+RunSetup packed_setup(const std::string& path, Encoding weights) {
+  RunSetup setup = {path};
+  setup.arithmetic = Arithmetic::kPacked;
+  setup.weights = weights;
+  return setup;
+}
+
+std::string golden_model(const char* name) {
+  return test::data_path(std::string("golden/models/") + name);
+}
+
+TEST_F(MixedBatch, GivesWhatSeparatePassesGive) {
+  std::vector<IsaLevels> levels;
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    const auto level = static_cast<IsaLevel>(i);
+    if (detect_isa_levels().has(level)) levels.push_back(detect_isa_levels().up_to(level));
+  }
+  for (const Encoding weights : {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ8B32}) {
+    std::vector<float> expected;
+    for (const IsaLevels& isa : levels) {
+      for (const int threads : {1, 2}) {
+        SCOPED_TRACE(std::string(encoding_info(weights).name) + " " +
+                     isa_level_name(isa.top()) + " " + std::to_string(threads));
+        RunSetup setup = packed_setup(golden_model("mimo"), weights);
+        setup.threads = threads;
+        setup.isa = isa;
+        open(setup);
+        if (HasFatalFailure()) return;
+        const std::vector<float> apart = read_four(false);
+        if (expected.empty()) expected = apart;
+        expect_same(apart, expected);
+        expect_same(read_four(true), expected);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_F(MixedBatch, GivesWhatSeparatePassesGiveInFloatArithmetic) {
+  open({golden_model("phi4-mini")});
+  if (HasFatalFailure()) return;
+  expect_same(read_four(true), read_four(false));
+}
+
+// More rows than a pass takes: prompts share what the generated rows leave.
+TEST_F(MixedBatch, RowsBeyondAPass) {
+  RunSetup setup = packed_setup(golden_model("mimo"), Encoding::kQ4B32);
+  open(setup);
+  if (HasFatalFailure()) return;
+  const std::vector<float> expected = read_four(false);
+  setup.session.batch_rows = 7;
+  open(setup);
+  if (HasFatalFailure()) return;
+  expect_same(read_four(true), expected);
+}
+
+// One sequence beyond the original context, with the long factors, beside one with the short ones.
+TEST_F(MixedBatch, RopeRegimesBesideEachOther) {
+  RunSetup setup = packed_setup(golden_model("phi4-mini"), Encoding::kQ8B32);
+  open(setup);
+  if (HasFatalFailure()) return;
+  const int64_t border = run_.model->config().rope.original_context;
+  std::vector<std::vector<float>> logits;
+  for (const bool together : {false, true}) {
+    Reader crossing = reader(1, border + 2);
+    Reader below = reader(2, 20);
+    run_steps({step_of(crossing, 0, border - 1, RowRole::kPrompt)});
+    run_steps({step_of(below, 0, 10, RowRole::kPrompt)});
+    for (int64_t i = 0; i < 3; ++i) {
+      const SequenceStep first = step_of(crossing, border - 1 + i, 1, RowRole::kGenerated);
+      const SequenceStep second = step_of(below, 10 + i, 1, RowRole::kGenerated);
+      if (together) {
+        run_steps({first, second});
+      } else {
+        run_steps({first});
+        run_steps({second});
+      }
+    }
+    logits.push_back(crossing.logits);
+    logits.push_back(below.logits);
+  }
+  expect_same(logits[2], logits[0]);
+  expect_same(logits[3], logits[1]);
+}
+
+// A pass may read pages of one size for one sequence and of another for the next.
+TEST_F(MixedBatch, AnyPagesGiveTheSameBits) {
+  open(packed_setup(golden_model("mimo"), Encoding::kQ4B32));
+  if (HasFatalFailure()) return;
+  const int64_t count = std::min<int64_t>(200, run_.executor->context_max());
+  std::vector<float> expected;
+  for (const KvType type : {KvType::kF16, KvType::kF32}) {
+    expected.clear();
+    for (const int64_t page_tokens : {0, 64, 128}) {
+      SequenceOptions options;
+      options.kv_page_tokens = page_tokens;
+      options.kv_type = type;
+      Reader paged = reader(3, count, options);
+      Reader beside = reader(4, 30);
+      run_steps({step_of(paged, 0, count - 20, RowRole::kPrompt),
+                 step_of(beside, 0, 30, RowRole::kPrompt)});
+      for (int64_t i = count - 20; i < count; ++i) {
+        run_steps({step_of(paged, i, 1, RowRole::kGenerated)});
+      }
+      if (expected.empty()) expected = paged.logits;
+      expect_same(paged.logits, expected);
+    }
+  }
+}
+
+// A cancelled step ends alone; so does one with a mistake.
+TEST_F(MixedBatch, StepsFailAlone) {
+  open(packed_setup(golden_model("mimo"), Encoding::kQ4B32));
+  if (HasFatalFailure()) return;
+  Reader alone = reader(1, 20);
+  run_steps({step_of(alone, 0, 20, RowRole::kPrompt)});
+  Reader good = reader(1, 20);
+  Reader cancelled = reader(2, 30);
+  Reader twice = reader(3, 10);
+  SequenceOptions small;
+  small.context_length = 8;
+  Reader full = reader(4, 9, small);
+  const std::atomic<bool> cancel = true;
+  std::vector<SequenceStep> steps = {
+      step_of(cancelled, 0, 30, RowRole::kPrompt), step_of(good, 0, 20, RowRole::kPrompt),
+      step_of(twice, 0, 5, RowRole::kPrompt), step_of(twice, 5, 5, RowRole::kPrompt),
+      step_of(full, 0, 9, RowRole::kPrompt)};
+  steps[0].cancel = &cancel;
+  run_step(*run_.executor, steps);
+  EXPECT_EQ(steps[0].status.code(), StatusCode::kCancelled);
+  EXPECT_EQ(steps[1].status.code(), StatusCode::kOk);
+  EXPECT_EQ(steps[2].status.code(), StatusCode::kOk);
+  EXPECT_EQ(steps[3].status.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(steps[4].status.code(), StatusCode::kContextFull);
+  EXPECT_EQ(cancelled.sequence->length(), 0);
+  EXPECT_EQ(twice.sequence->length(), 5);
+  EXPECT_EQ(full.sequence->length(), 0);
+  expect_same(good.logits, alone.logits);
+}
+
+// Set while the pass runs: the others go on, and the sequence is as if the step had never been.
+TEST_F(MixedBatch, CancelledInAPass) {
+  open(packed_setup(golden_model("mimo"), Encoding::kQ4B32));
+  if (HasFatalFailure()) return;
+  Reader alone = reader(1, 200);
+  run_steps({step_of(alone, 0, 200, RowRole::kPrompt)});
+  for (int round = 0; round < 20; ++round) {
+    Reader good = reader(1, 200);
+    Reader other = reader(2, 210);
+    run_steps({step_of(other, 0, 10, RowRole::kPrompt)});
+    std::atomic<bool> cancel = false;
+    std::vector<SequenceStep> steps = {step_of(other, 10, 200, RowRole::kPrompt),
+                                       step_of(good, 0, 200, RowRole::kPrompt)};
+    steps[0].cancel = &cancel;
+    std::thread later([&] { cancel = true; });
+    run_step(*run_.executor, steps);
+    later.join();
+    MIDGE_ASSERT_OK(steps[1].status);
+    expect_same(good.logits, alone.logits);
+    const bool done = steps[0].status.ok();
+    if (!done) {
+      EXPECT_EQ(steps[0].status.code(), StatusCode::kCancelled);
+    }
+    EXPECT_EQ(other.sequence->length(), done ? 210 : 10);
+  }
+}
+
+// Two passes at once are a mistake of the caller, and refused.
+TEST_F(MixedBatch, ASecondPassIsRefused) {
+  open({golden_model("mimo")});
+  if (HasFatalFailure()) return;
+  Reader one = reader(1, 4);
+  {
+    const ExecutorUse use(*run_.executor);
+    MIDGE_ASSERT_OK(use.status());
+    std::vector<SequenceStep> steps = {step_of(one, 0, 4, RowRole::kPrompt)};
+    run_step(*run_.executor, steps);
+    EXPECT_EQ(steps[0].status.code(), StatusCode::kBusy);
+    EXPECT_EQ(one.sequence->length(), 0);
+    const std::vector<float> hidden(static_cast<size_t>(run_.model->config().hidden_size));
+    EXPECT_EQ(run_.session->project(hidden.data(), 1, one.logits.data()).code(),
+              StatusCode::kBusy);
+  }
+  run_steps({step_of(one, 0, 4, RowRole::kPrompt)});
+}
+
+// The head is read once for logits that lie beside each other, in whatever order they were asked
+// for; elsewhere they are the same.
+TEST_F(MixedBatch, LogitsGoWhereTheyAreWanted) {
+  open(packed_setup(golden_model("mimo"), Encoding::kQ4B32));
+  if (HasFatalFailure()) return;
+  std::vector<Reader> readers;
+  for (uint64_t i = 0; i < 3; ++i) readers.push_back(reader(i, 6));
+  std::vector<SequenceStep> steps;
+  const int32_t last = 5;
+  constexpr int64_t kPlaces[] = {2, 0, 1};
+  for (size_t i = 0; i < 3; ++i) {
+    run_steps({step_of(readers[i], 0, 6, RowRole::kPrompt)});
+    MIDGE_ASSERT_OK(readers[i].sequence->truncate(0));
+    steps.push_back(step_of(readers[i], 0, 6, RowRole::kPrompt));
+    steps.back().outputs.logits_rows = {&last, 1};
+    steps.back().outputs.logits = run_.executor->logits(kPlaces[i]);
+  }
+  run_steps(steps);
+  for (size_t i = 0; i < 3; ++i) {
+    const std::span<const float> expected =
+        std::span(readers[i].logits).last(static_cast<size_t>(vocab_size_));
+    EXPECT_EQ(std::memcmp(run_.executor->logits(kPlaces[i]), expected.data(), expected.size() * 4),
+              0)
+        << i;
+  }
+}
+
+}  // namespace
+}  // namespace midge
