@@ -66,6 +66,22 @@ TEST_F(HostileIndex, NameAboveTheDirectory) {
 TEST_F(HostileIndex, AbsoluteName) { refuse_name("/etc/passwd", "'/etc/passwd'"); }
 TEST_F(HostileIndex, NameWithNul) { refuse_name("a\\u0000b", "'a\\x00b'"); }
 
+TEST_F(HostileIndex, NameWithControlCharacters) {
+  // Such a file can exist; its name would reach the terminal with every message about it.
+  for (const char* name : {"a\x1B]0;title\x07.safetensors", "a\x7F",
+                           "a\xC2\x9B"
+                           "2J",
+                           "a\xE2\x80\xAEsafetensors.b", "a\nmidge: all is well"}) {
+    std::filesystem::copy_file(dir_.file("a.safetensors"), dir_.file(name));
+    std::string json;
+    for (const char c : std::string(name)) {
+      json +=
+          static_cast<unsigned char>(c) < 0x20 ? format_string("\\u%04x", c) : std::string(1, c);
+    }
+    refuse_name(json, printable(name));
+  }
+}
+
 TEST_F(HostileIndex, LinksAreTheUsersOwn) {
   // The cache of Hugging Face's tools is made of links out of the directory. A link cannot come
   // with an index: who can make one in the directory can read the file behind it anyway.

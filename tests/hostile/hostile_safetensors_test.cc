@@ -102,6 +102,8 @@ TEST(HostileSafetensors, DuplicateKeysInAnEntry) {
 TEST(HostileSafetensors, NameWithControlCharacters) {
   refuse(with_header("{\"\\u001b[2J\\n\":" + entry("[9]", "[0,8]") + "}", "12345678"),
          {"tensor '\\x1b[2J\\x0a'", "8 bytes", "take 9"});
+  refuse(with_header("{\"\\u009b2J\\u202e\":" + entry("[9]", "[0,8]") + "}", "12345678"),
+         {"tensor '\\u009b2J\\u202e'", "8 bytes", "take 9"});
 }
 
 TEST(HostileSafetensors, NameOfTenMegabytes) {
