@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "engine/core/visible.h"
 #include "engine/decoder/model.h"
 #include "engine/formats/weight_source.h"
 
@@ -24,7 +25,9 @@ class ModelLoader {
 
   const WeightSource& source() const { return *source_; }
   ModelConfig& config() { return parts_.config; }
-  void warn(std::string line) { parts_.warnings.push_back(std::move(line)); }
+  void warn(std::string_view line) {
+    parts_.warnings.push_back(visible_text(line, Layout::kOneLine));
+  }
 
   bool has(const std::string& name) const { return source().find(name) != nullptr; }
   /// Marks a tensor as known but unused.
