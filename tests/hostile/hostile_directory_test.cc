@@ -6,6 +6,7 @@
 
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
+#include "tests/harness/colliding_keys.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/refusal.h"
 
@@ -117,6 +118,14 @@ TEST_F(HostileIndex, MillionsOfEntries) {
   refuse(many, kInvalid, "model.safetensors.index.json: ", {"more than 131072 entries"});
   for (int i = 0; i < 1'000'000; ++i) many += ",\"" + std::to_string(i) + "\":\"a.safetensors\"";
   refuse(many, kInvalid, "model.safetensors.index.json: ", {"bytes", "expected at most 16777216"});
+}
+
+TEST_F(HostileIndex, KeysMadeToCollide) {
+  std::string many = kGoodMap;
+  for (const std::string& key : test::colliding_keys(40'000)) {
+    many += ",\"" + key + "\":\"a.safetensors\"";
+  }
+  refuse(many, kInvalid, "model.safetensors.index.json: ", {"is not in its shard a.safetensors"});
 }
 
 TEST_F(HostileIndex, ThousandsOfShards) {

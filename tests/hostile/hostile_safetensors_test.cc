@@ -5,6 +5,7 @@
 
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
+#include "tests/harness/colliding_keys.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/refusal.h"
 
@@ -97,6 +98,20 @@ TEST(HostileSafetensors, DuplicateTensorNames) {
 TEST(HostileSafetensors, DuplicateKeysInAnEntry) {
   refuse(with_a("{\"dtype\":\"U8\",\"dtype\":\"F32\",\"shape\":[8],\"data_offsets\":[0,8]}"),
          {"tensor 'a'", "key 'dtype' is there twice"});
+}
+
+TEST(HostileSafetensors, NamesMadeToCollide) {
+  std::string header = "{";
+  for (const std::string& key : test::colliding_keys(40'000)) {
+    header += "\"" + key + "\":" + entry("[0]", "[0,0]") + ",";
+  }
+  refuse(with_header(header + "\"a\":1}"), {"tensor 'a' is an integer, expected an object"});
+}
+
+TEST(HostileSafetensors, KeysOfAnEntryMadeToCollide) {
+  std::string value = "{";
+  for (const std::string& key : test::colliding_keys(40'000)) value += "\"" + key + "\":1,";
+  refuse(with_a(value + "\"dtype\":\"U8\"}"), {"'shape' is missing"});
 }
 
 TEST(HostileSafetensors, NameWithControlCharacters) {
