@@ -2,8 +2,9 @@
 // config. Used by the families' files.
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
-#include <unordered_set>
 
 #include "engine/core/visible.h"
 #include "engine/decoder/model.h"
@@ -54,7 +55,7 @@ class ModelLoader {
 
   std::shared_ptr<const WeightSource> source_;
   ModelParts parts_;
-  std::unordered_set<std::string> bound_;
+  std::set<std::string, std::less<>> bound_;
 };
 
 // Limits on hyperparameters: far above every model here, low enough that products of three of them

@@ -218,7 +218,7 @@ Status WeightSource::open_sharded(const std::string& index_path) {
                          JsonDocument::load(index_path, kIndexBytesMax));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
   MIDGE_ASSIGN_OR_RETURN(const JsonObject map, root.object("weight_map"));
-  std::unordered_map<std::string, std::string> shard_of;
+  std::unordered_map<std::string, std::string, SeededHash> shard_of;
   std::set<std::string> files;
   for (const auto member : map.members()) {
     std::string_view file;
