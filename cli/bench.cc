@@ -176,39 +176,38 @@ Status run_once(const Options& options, BenchRun& run, Report* report) {
 }
 
 void print_profile(const char* what, const OpProfile& profile, double seconds) {
-  std::printf("%s", what);
+  print(stdout, "%s", what);
   double rest = seconds;
   for (int k = 0; k < kOpKindCount; ++k) {
     const double part = static_cast<double>(profile.ns[k]) * 1e-9;
     rest -= part;
-    std::printf(" %s %.1f%%", op_kind_name(static_cast<OpKind>(k)), 100 * part / seconds);
+    print(stdout, " %s %.1f%%", op_kind_name(static_cast<OpKind>(k)), 100 * part / seconds);
   }
-  std::printf(" other %.1f%%\n", 100 * rest / seconds);
+  print(stdout, " other %.1f%%\n", 100 * rest / seconds);
 }
 
 void print_report(const Options& options, const BenchRun& run, const LoadedModel& loaded,
                   const Report& report) {
   const auto bytes = static_cast<double>(loaded.executor->packed_bytes());
   if (report.decode_steps > 0) {
-    std::printf("decode   %8.2f tok/s   %.2f ms a step of %lld, %lld steps\n",
-                static_cast<double>(options.rows) / report.decode_seconds,
-                report.decode_seconds * 1e3, static_cast<long long>(options.rows),
-                static_cast<long long>(report.decode_steps));
+    print(stdout, "decode   %8.2f tok/s   %.2f ms a step of %lld, %lld steps\n",
+          static_cast<double>(options.rows) / report.decode_seconds, report.decode_seconds * 1e3,
+          static_cast<long long>(options.rows), static_cast<long long>(report.decode_steps));
   }
   if (report.read_seconds > 0) {
-    std::printf("read     %8.2f GB/s    %.2f ms for %.1f MB of packed weights (checksum %016llx)\n",
-                bytes / report.read_seconds * 1e-9, report.read_seconds * 1e3, bytes * 1e-6,
-                static_cast<unsigned long long>(run.checksum()));
-    std::printf("fraction of the read bandwidth: %.3f whole step, %.3f matrix products\n",
-                report.read_seconds / report.decode_seconds,
-                report.read_seconds / report.linear_seconds);
+    print(stdout,
+          "read     %8.2f GB/s    %.2f ms for %.1f MB of packed weights (checksum %016llx)\n",
+          bytes / report.read_seconds * 1e-9, report.read_seconds * 1e3, bytes * 1e-6,
+          static_cast<unsigned long long>(run.checksum()));
+    print(stdout, "fraction of the read bandwidth: %.3f whole step, %.3f matrix products\n",
+          report.read_seconds / report.decode_seconds, report.read_seconds / report.linear_seconds);
     print_profile("decode time:", report.decode_profile,
                   report.decode_seconds * static_cast<double>(report.decode_steps));
   }
   if (report.prefill_tokens > 0) {
-    std::printf("prefill  %8.2f tok/s   %.1f ms for %lld tokens\n",
-                static_cast<double>(report.prefill_tokens) / report.prefill_seconds,
-                report.prefill_seconds * 1e3, static_cast<long long>(report.prefill_tokens));
+    print(stdout, "prefill  %8.2f tok/s   %.1f ms for %lld tokens\n",
+          static_cast<double>(report.prefill_tokens) / report.prefill_seconds,
+          report.prefill_seconds * 1e3, static_cast<long long>(report.prefill_tokens));
     if (report.linear_seconds > 0) {
       print_profile("prefill time:", report.prefill_profile, report.prefill_seconds);
     }

@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "engine/core/status.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -19,13 +21,24 @@ namespace {
 constexpr size_t kLineBytes = 4096 + 128;  // the longest path, and the columns before it
 char g_line[kLineBytes];
 
-void print(const char* text) {
-  size_t left = std::strlen(text);
-  while (left > 0) {
-    const ssize_t written = ::write(STDERR_FILENO, text, left);
+void print(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
     if (written <= 0) return;
-    text += written;
-    left -= static_cast<size_t>(written);
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+// The end of a path, with no byte that steers a terminal.
+void print_path(std::string_view path) {
+  if (path.size() > kShownPathBytesMax) {
+    print("...");
+    path.remove_prefix(path.size() - kShownPathBytesMax);
+  }
+  for (size_t i = 0; i < path.size();) {
+    const VisibleCharacter c = visible_character(path, i, Layout::kOneLine);
+    print({c.bytes, c.length});
+    i += c.consumed;
   }
 }
 
@@ -90,7 +103,7 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
     return;
   }
   print("midge: error: ");
-  print(file);
+  print_path(file);
   print(": truncated while in use, expected it to stay as it was opened; --no-mmap reads a copy\n");
   ::_exit(static_cast<int>(StatusCode::kIoError));
 }

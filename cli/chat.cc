@@ -6,6 +6,7 @@
 #include "cli/line_editor.h"
 #include "cli/terminal.h"
 #include "engine/chat/think.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -101,7 +102,7 @@ Status chat_command(const Options& options) {
   if (options.system.has_value() && setup.chat.system_rule == SystemRule::kReplaced) {
     return make_status(StatusCode::kInvalidArgument,
                        "%s: the chat template takes no system message, found --system",
-                       loaded.path.c_str());
+                       shown_path(loaded.path).c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(GenerateOptions generate_options,
                          make_generate_options(options.sample, loaded));
@@ -111,10 +112,10 @@ Status chat_command(const Options& options) {
   loaded.session->set_cancel_flag(&interrupted());
   Conversation conversation(loaded, std::move(setup), std::move(generate_options), options.system);
   if (stdin_is_terminal()) {
-    std::fprintf(stderr,
-                 "%s. Ctrl-C stops an answer; /clear starts anew; /tool TEXT gives a tool's "
-                 "result; /exit or Ctrl-D ends.\n",
-                 loaded.path.c_str());
+    print(stderr,
+          "%s. Ctrl-C stops an answer; /clear starts anew; /tool TEXT gives a tool's "
+          "result; /exit or Ctrl-D ends.\n",
+          shown_path(loaded.path).c_str());
   }
   const std::unique_ptr<LineEditor> editor = LineEditor::create("> ");
   std::string line;
@@ -131,12 +132,12 @@ Status chat_command(const Options& options) {
         message_of(line), [&](std::string_view text) { return printer.show(text); });
     printer.finish();
     interrupted() = false;
-    std::fputc('\n', stdout);
+    print(stdout, "\n");
     std::fflush(stdout);
     if (result.ok()) {
       report_speed(*result);
     } else if (result.status().code() == StatusCode::kContextFull) {
-      std::fprintf(stderr, "midge: %s; /clear starts anew\n", result.status().message().c_str());
+      print(stderr, "midge: %s; /clear starts anew\n", result.status().message().c_str());
     } else if (result.status().code() != StatusCode::kCancelled) {
       return result.status();
     }

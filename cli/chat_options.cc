@@ -47,18 +47,18 @@ bool AnswerPrinter::show(std::string_view text) {
   } else {
     shown_ += text;
   }
-  print();
+  write_shown();
   return !interrupted();
 }
 
 void AnswerPrinter::finish() {
   filter_.flush(&shown_);
-  print();
+  write_shown();
+  output_.finish();
 }
 
-void AnswerPrinter::print() {
-  std::fwrite(shown_.data(), 1, shown_.size(), stdout);
-  std::fflush(stdout);
+void AnswerPrinter::write_shown() {
+  output_.write(shown_);
   shown_.clear();
 }
 

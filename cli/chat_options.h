@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/terminal.h"
 #include "engine/chat/chat.h"
 #include "engine/chat/think.h"
 
@@ -46,9 +47,10 @@ class AnswerPrinter {
   void finish();
 
  private:
-  void print();
+  void write_shown();
 
   bool hide_think_;
+  TextOutput output_;
   ThinkFilter filter_;
   std::string shown_;
 };

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "engine/chat/chat.h"
+#include "engine/core/visible.h"
 #include "engine/platform/cpu_features.h"
 #include "engine/tokenizer_files/tokenizer_directory.h"
 #include "engine/tokenizer_files/tokenizer_gguf.h"
@@ -223,7 +224,7 @@ CopyProgress CopyProgressBar::callback() {
       path_ = path;
       bar_.reset();  // erased before the next one is drawn
       bar_ = std::make_unique<ProgressBar>(
-          "reading " + std::filesystem::path(path).filename().string(),
+          "reading " + shown_path(std::filesystem::path(path).filename().string()),
           ProgressBar::Unit::kMegabytes);
     }
     bar_->update(static_cast<int64_t>(done), static_cast<int64_t>(total));
@@ -262,7 +263,7 @@ Result<LoadedModel> load_model(const RunOptions& options) {
       if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
         return make_status(StatusCode::kModelMismatch,
                            "%s: the tokenizer has ids up to %d, the embedding %lld rows",
-                           loaded.path.c_str(), loaded.tokenizer->vocab_size() - 1,
+                           shown_path(loaded.path).c_str(), loaded.tokenizer->vocab_size() - 1,
                            static_cast<long long>(loaded.model->config().vocab_size));
       }
     }
@@ -275,11 +276,11 @@ Result<LoadedModel> load_model(const RunOptions& options) {
     MIDGE_ASSIGN_OR_RETURN(loaded.session, Session::create(*loaded.executor, session));
   }
   for (const std::string& warning : loaded.model->warnings()) {
-    std::fprintf(stderr, "midge: warning: %s: %s\n", loaded.path.c_str(), warning.c_str());
+    print(stderr, "midge: warning: %s: %s\n", shown_path(loaded.path).c_str(), warning.c_str());
   }
   if (loaded.executor->packed_bytes() > 0) {
-    std::fprintf(stderr, "packed weights: %.1f MB of memory\n",
-                 static_cast<double>(loaded.executor->packed_bytes()) * 1e-6);
+    print(stderr, "packed weights: %.1f MB of memory\n",
+          static_cast<double>(loaded.executor->packed_bytes()) * 1e-6);
   }
   loaded.load_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -309,10 +310,9 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
 }
 
 void report_speed(const GenerateResult& result) {
-  std::fprintf(stderr, "prompt %lld tokens, %.1f tok/s; output %zu tokens, %.1f tok/s (%s)\n",
-               static_cast<long long>(result.prompt_tokens), result.prompt_tokens_per_second(),
-               result.tokens.size(), result.decode_tokens_per_second(),
-               finish_reason_name(result.reason));
+  print(stderr, "prompt %lld tokens, %.1f tok/s; output %zu tokens, %.1f tok/s (%s)\n",
+        static_cast<long long>(result.prompt_tokens), result.prompt_tokens_per_second(),
+        result.tokens.size(), result.decode_tokens_per_second(), finish_reason_name(result.reason));
 }
 
 void write_memory(JsonWriter& json, const LoadedModel& loaded) {
@@ -375,8 +375,8 @@ void write_result(JsonWriter& json, const GenerateResult& result) {
 }
 
 void print_json(const JsonWriter& json) {
-  std::fwrite(json.text().data(), 1, json.text().size(), stdout);
-  std::fputc('\n', stdout);
+  print_document(json.text());
+  print(stdout, "\n");
 }
 
 }  // namespace midge

@@ -3,6 +3,7 @@
 
 #include "cli/common.h"
 #include "engine/calibration/calibrate.h"
+#include "engine/core/visible.h"
 #include "engine/platform/cpu_features.h"
 
 namespace midge {
@@ -84,8 +85,8 @@ std::string rows_text(int rows_min, int rows_max) {
 }
 
 void print_line(Op op, Encoding encoding, const std::string& rows, const char* name) {
-  std::printf("%-15s %-11s %-4s  %s\n", op_name(op), encoding_info(encoding).name, rows.c_str(),
-              name);
+  print(stdout, "%-15s %-11s %-4s  %s\n", op_name(op), encoding_info(encoding).name, rows.c_str(),
+        name);
 }
 
 // The rates of the file; measured ones with --calibrate.
@@ -118,33 +119,33 @@ const char* rate_unit(Op op) { return op == Op::kGemmPanel ? "GMAC/s" : "GB/s"; 
 
 void print_rates(const CalibrationReport& report, const KernelChoice& choice) {
   for (size_t i = 0; i < report.cores.size(); ++i) {
-    std::printf("core type %zu     %s, %zu cores\n", i, report.cores[i].name.c_str(),
-                report.cores[i].cores.size());
+    print(stdout, "core type %zu     %s, %zu cores\n", i, report.cores[i].name.c_str(),
+          report.cores[i].cores.size());
   }
   for (const ReadRate& read : report.calibration.reads) {
-    std::printf("reads           %.1f GB/s, %d threads\n", static_cast<double>(read.rate) * 1e-9,
-                read.threads);
+    print(stdout, "reads           %.1f GB/s, %d threads\n", static_cast<double>(read.rate) * 1e-9,
+          read.threads);
   }
-  std::printf("rates           ");
+  print(stdout, "rates           ");
   if (report.seconds > 0) {
-    std::printf("measured in %.0f ms\n", report.seconds * 1e3);
+    print(stdout, "measured in %.0f ms\n", report.seconds * 1e3);
   } else if (report.calibration.kernels.empty()) {
-    std::printf("none yet: measured with a model's weights, or by --calibrate\n");
+    print(stdout, "none yet: measured with a model's weights, or by --calibrate\n");
     if (!report.loaded.ok() && report.loaded.code() != StatusCode::kNotFound) {
-      std::printf("                %s\n", report.loaded.message().c_str());
+      print(stdout, "                %s\n", report.loaded.message().c_str());
     }
   } else {
-    std::printf("of %s\n", report.path.c_str());
+    print(stdout, "of %s\n", visible_text(report.path, Layout::kOneLine).c_str());
   }
   if (!report.saved.ok())
-    std::printf("                not kept: %s\n", report.saved.message().c_str());
+    print(stdout, "                not kept: %s\n", report.saved.message().c_str());
   if (report.calibration.kernels.empty()) return;
-  std::printf("\noperation       weights     rows  core type  rate           candidate\n");
+  print(stdout, "\noperation       weights     rows  core type  rate           candidate\n");
   for (const KernelRate& rate : report.calibration.kernels) {
-    std::printf("%-15s %-11s %-4d  %-9d %8.2f %-6s %s %s\n", op_name(rate.at.op),
-                encoding_info(rate.at.encoding).name, rate.at.rows, rate.core_type,
-                static_cast<double>(rate.rate) * 1e-9, rate_unit(rate.at.op),
-                is_chosen(rate, choice) ? "*" : " ", rate.kernel->name);
+    print(stdout, "%-15s %-11s %-4d  %-9d %8.2f %-6s %s %s\n", op_name(rate.at.op),
+          encoding_info(rate.at.encoding).name, rate.at.rows, rate.core_type,
+          static_cast<double>(rate.rate) * 1e-9, rate_unit(rate.at.op),
+          is_chosen(rate, choice) ? "*" : " ", rate.kernel->name);
   }
 }
 
@@ -174,14 +175,14 @@ void write_rates(JsonWriter& json, const CalibrationReport& report, const Kernel
 
 void print_text(const std::vector<Level>& levels, const KernelChoice& choice,
                 const CalibrationReport& report, bool all) {
-  std::printf("cores           %d\n", allowed_cores());
+  print(stdout, "cores           %d\n", allowed_cores());
   for (const Level& level : levels) {
-    std::printf("level           %-11s %s, %lld kernels%s\n", isa_level_name(level.level),
-                level.available ? "available" : "missing", static_cast<long long>(level.kernels),
-                level.available && !choice.levels.has(level.level) ? ", not used" : "");
+    print(stdout, "level           %-11s %s, %lld kernels%s\n", isa_level_name(level.level),
+          level.available ? "available" : "missing", static_cast<long long>(level.kernels),
+          level.available && !choice.levels.has(level.level) ? ", not used" : "");
   }
   if (!report.cores.empty()) print_rates(report, choice);
-  std::printf("\noperation       encoding    rows  kernel\n");
+  print(stdout, "\noperation       encoding    rows  kernel\n");
   if (all) {
     for (const KernelInfo& kernel : all_kernels()) {
       if (!choice.levels.has(kernel.level)) continue;

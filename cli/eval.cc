@@ -49,8 +49,8 @@ Status eval_command(const Options& options) {
     json.member("perplexity", result->perplexity).end_object();
     print_json(json);
   } else {
-    std::printf("perplexity %.4f over %lld tokens in windows of %lld\n", result->perplexity,
-                static_cast<long long>(result->scored), static_cast<long long>(options.window));
+    print(stdout, "perplexity %.4f over %lld tokens in windows of %lld\n", result->perplexity,
+          static_cast<long long>(result->scored), static_cast<long long>(options.window));
   }
   return Status();
 }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "cli/common.h"
+#include "engine/core/visible.h"
 #include "models/registry.h"
 
 namespace midge {
@@ -38,54 +39,55 @@ void print_text(const WeightSource& source, const Model& model, const Result<Tok
                 bool tensors) {
   const ModelConfig& c = model.config();
   const auto ll = [](int64_t value) { return static_cast<long long>(value); };
-  std::printf("model        %s (%s)\n", source.path().c_str(),
-              source.kind() == SourceKind::kGguf ? "GGUF" : "Hugging Face directory");
-  std::printf("family       %s\n", c.family.c_str());
-  std::printf("layers       %lld%s\n", ll(c.layer_count),
-              c.mtp_layer_count > 0 ? " and one MTP layer" : "");
-  std::printf("hidden       %lld, intermediate %lld\n", ll(c.hidden_size), ll(c.intermediate_size));
-  std::printf("heads        %lld, KV heads %lld, head size %lld%s\n", ll(c.head_count),
-              ll(c.kv_head_count), ll(c.head_dim), c.qkv_bias ? ", biases on q, k, v" : "");
-  std::printf("rope         theta %g, %lld of %lld elements", static_cast<double>(c.rope.theta),
-              ll(c.rope.width), ll(c.head_dim));
+  print(stdout, "model        %s (%s)\n", visible_text(source.path(), Layout::kOneLine).c_str(),
+        source.kind() == SourceKind::kGguf ? "GGUF" : "Hugging Face directory");
+  print(stdout, "family       %s\n", c.family.c_str());
+  print(stdout, "layers       %lld%s\n", ll(c.layer_count),
+        c.mtp_layer_count > 0 ? " and one MTP layer" : "");
+  print(stdout, "hidden       %lld, intermediate %lld\n", ll(c.hidden_size),
+        ll(c.intermediate_size));
+  print(stdout, "heads        %lld, KV heads %lld, head size %lld%s\n", ll(c.head_count),
+        ll(c.kv_head_count), ll(c.head_dim), c.qkv_bias ? ", biases on q, k, v" : "");
+  print(stdout, "rope         theta %g, %lld of %lld elements", static_cast<double>(c.rope.theta),
+        ll(c.rope.width), ll(c.head_dim));
   if (c.rope.has_regimes()) {
-    std::printf(", longrope beyond %lld tokens, attention factor %.6f", ll(c.rope.original_context),
-                static_cast<double>(c.rope.attention_factor));
+    print(stdout, ", longrope beyond %lld tokens, attention factor %.6f",
+          ll(c.rope.original_context), static_cast<double>(c.rope.attention_factor));
   }
-  std::printf("\ncontext      %lld tokens", ll(c.context_length));
-  if (c.sliding_window > 0) std::printf(", sliding window %lld", ll(c.sliding_window));
-  std::printf("\nvocabulary   %lld rows, head %s\n", ll(c.vocab_size),
-              c.tied_head ? "tied" : "separate");
-  std::printf("tokenizer    %s\n", tokenizer_summary(tokenizer).c_str());
-  std::printf("end ids     ");
-  for (const int32_t id : c.eos_ids) std::printf(" %d", id);
-  std::printf("\nparameters   %lld", ll(model.parameter_count()));
+  print(stdout, "\ncontext      %lld tokens", ll(c.context_length));
+  if (c.sliding_window > 0) print(stdout, ", sliding window %lld", ll(c.sliding_window));
+  print(stdout, "\nvocabulary   %lld rows, head %s\n", ll(c.vocab_size),
+        c.tied_head ? "tied" : "separate");
+  print(stdout, "tokenizer    %s\n", tokenizer_summary(tokenizer).c_str());
+  print(stdout, "end ids     ");
+  for (const int32_t id : c.eos_ids) print(stdout, " %d", id);
+  print(stdout, "\nparameters   %lld", ll(model.parameter_count()));
   if (c.mtp_layer_count > 0)
-    std::printf(" and %lld in the MTP layer", ll(model.mtp_parameter_count()));
+    print(stdout, " and %lld in the MTP layer", ll(model.mtp_parameter_count()));
   const std::vector<SourceFile>& files = source.files();
-  std::printf("\nfiles        %zu, %.3f MB\n", files.size(),
-              static_cast<double>(source.file_bytes()) * 1e-6);
+  print(stdout, "\nfiles        %zu, %.3f MB\n", files.size(),
+        static_cast<double>(source.file_bytes()) * 1e-6);
   for (const SourceFile& file : files) {
     if (files.size() == 1) break;
-    std::printf("             %s, %.3f MB\n", file.path.c_str(),
-                static_cast<double>(file.bytes) * 1e-6);
+    print(stdout, "             %s, %.3f MB\n", visible_text(file.path, Layout::kOneLine).c_str(),
+          static_cast<double>(file.bytes) * 1e-6);
   }
-  std::printf("per token    %.3f MB of weights, %lld bytes of f16 KV\n",
-              static_cast<double>(model.token_bytes()) * 1e-6,
-              ll(c.layer_count * c.kv_head_count * c.head_dim * 4));
+  print(stdout, "per token    %.3f MB of weights, %lld bytes of f16 KV\n",
+        static_cast<double>(model.token_bytes()) * 1e-6,
+        ll(c.layer_count * c.kv_head_count * c.head_dim * 4));
   for (const auto& [type, total] : totals_by_type(source)) {
-    std::printf("%-12s %lld tensors, %.3f MB\n", type.c_str(), ll(total.tensors),
-                static_cast<double>(total.bytes) * 1e-6);
+    print(stdout, "%-12s %lld tensors, %.3f MB\n", type.c_str(), ll(total.tensors),
+          static_cast<double>(total.bytes) * 1e-6);
   }
   for (const std::string& warning : model.warnings()) {
-    std::printf("warning      %s\n", warning.c_str());
+    print(stdout, "warning      %s\n", warning.c_str());
   }
   if (!tensors) return;
   for (const SourceTensor& tensor : source.tensors()) {
-    std::printf("%-48s %-5s %-16s %12llu bytes at %llu\n", printable(tensor.name).c_str(),
-                tensor.type_name.c_str(), shape_to_string(tensor.shape).c_str(),
-                static_cast<unsigned long long>(tensor.bytes),
-                static_cast<unsigned long long>(tensor.offset));
+    print(stdout, "%-48s %-5s %-16s %12llu bytes at %llu\n", printable(tensor.name).c_str(),
+          tensor.type_name.c_str(), shape_to_string(tensor.shape).c_str(),
+          static_cast<unsigned long long>(tensor.bytes),
+          static_cast<unsigned long long>(tensor.offset));
   }
 }
 

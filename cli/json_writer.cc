@@ -5,6 +5,7 @@
 
 #include "engine/core/status.h"
 #include "engine/core/utf8.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 
@@ -72,7 +73,16 @@ JsonWriter& JsonWriter::member(std::string_view name, bool value) {
 
 JsonWriter& JsonWriter::member_json(std::string_view name, std::string_view json) {
   key(name);
-  text_ += json;
+  // Outside of strings there is white space alone; inside, an escape stands for the same character.
+  for (size_t i = 0; i < json.size();) {
+    const CodePoint c = decode_utf8(json, i);
+    if (steers_terminal(c.value) && static_cast<unsigned char>(json[i]) >= 0x7F) {
+      escape(c.value);
+    } else {
+      text_ += json.substr(i, c.length);
+    }
+    i += c.length;
+  }
   return *this;
 }
 
@@ -99,20 +109,23 @@ void JsonWriter::number(double value) {
   text_.append(buffer, end.ptr);
 }
 
+// Every code point that steers a terminal is below U+10000.
+void JsonWriter::escape(uint32_t code_point) {
+  text_ += code_point == kInvalidCodePoint ? "\xEF\xBF\xBD" : format_string("\\u%04x", code_point);
+}
+
 void JsonWriter::quote(std::string_view text) {
   text_ += '"';
   for (size_t i = 0; i < text.size();) {
     const CodePoint c = decode_utf8(text, i);
     const auto byte = static_cast<unsigned char>(text[i]);
-    if (c.value == kInvalidCodePoint) {
-      text_ += "\xEF\xBF\xBD";
-    } else if (byte == '"' || byte == '\\') {
+    if (byte == '"' || byte == '\\') {
       text_ += '\\';
       text_ += text[i];
     } else if (byte == '\n') {
       text_ += "\\n";
-    } else if (byte < 0x20) {
-      text_ += format_string("\\u%04x", byte);
+    } else if (steers_terminal(c.value)) {
+      escape(c.value);
     } else {
       text_ += text.substr(i, c.length);
     }

@@ -9,7 +9,7 @@ namespace midge {
 
 /// Builds one document. Calls follow its grammar: inside of an object every value has a key.
 /// Text that is not valid UTF-8 is written with U+FFFD in place of each bad byte, so that the
-/// result is always valid JSON.
+/// result is always valid JSON. What would steer a terminal (engine/core/visible.h) is escaped.
 class JsonWriter {
  public:
   JsonWriter& begin_object(std::string_view key = {});
@@ -34,6 +34,7 @@ class JsonWriter {
   void separate();
   void key(std::string_view key);
   void quote(std::string_view text);
+  void escape(uint32_t code_point);
   void number(double value);
 
   std::string text_;

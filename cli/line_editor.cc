@@ -19,7 +19,7 @@ class PlainReader final : public LineEditor {
   explicit PlainReader(std::string prompt) : prompt_(std::move(prompt)) {}
 
   LineStatus read(std::string* line) override {
-    if (stdin_is_terminal()) std::cerr << prompt_ << std::flush;
+    if (stdin_is_terminal()) print(stderr, "%s", prompt_.c_str());
     if (std::getline(std::cin, *line)) return LineStatus::kLine;
     if (interrupted().exchange(false)) {
       std::cin.clear();
@@ -62,7 +62,7 @@ class EditReader final : public LineEditor {
     const char* text = el_gets(edit_, &count);
     if (interrupted().exchange(false)) {
       el_reset(edit_);
-      std::fputc('\n', stderr);
+      print(stderr, "\n");
       return LineStatus::kInterrupted;
     }
     if (text == nullptr || count <= 0) return LineStatus::kEnd;

@@ -1,9 +1,11 @@
 // The midge program. Exit codes are the numbers of StatusCode (engine/core/status.h).
 #include <cstdio>
 #include <new>
+#include <sstream>
 
 #include "cli/bus_error.h"
 #include "cli/common.h"
+#include "engine/core/visible.h"
 
 int main(int argc, char** argv) {
   CLI::App app("LLM inference for Arm edge devices", "midge");
@@ -20,7 +22,15 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
+    std::ostringstream help;
+    std::ostringstream complaint;
+    const int code = app.exit(error, help, complaint);
+    midge::print(stdout, "%s", help.str().c_str());
+    if (code != 0) {
+      // An argument in it must not make a line of its own.
+      const std::string what = midge::visible_text(error.what(), midge::Layout::kOneLine);
+      midge::print(stderr, "%s\nRun with --help for more information.\n", what.c_str());
+    }
     return code == 0 ? 0 : static_cast<int>(midge::StatusCode::kInvalidArgument);
   }
   midge::report_bus_errors();
@@ -36,6 +46,6 @@ int main(int argc, char** argv) {
     status = midge::Status(midge::StatusCode::kIoError, "standard output cannot be written");
   }
   if (status.ok()) return 0;
-  std::fprintf(stderr, "midge: error: %s\n", status.message().c_str());
+  midge::print(stderr, "midge: error: %s\n", status.message().c_str());
   return static_cast<int>(status.code());
 }

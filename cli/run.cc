@@ -89,7 +89,9 @@ Status run_command(const Options& options) {
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
   if (!options.run.json && !is_chat) {
-    std::fwrite(prompt.text.data(), 1, prompt.text.size(), stdout);
+    TextOutput output;
+    output.write(prompt.text);
+    output.finish();
   }
   AnswerPrinter printer(setup.hide_think);
   const auto show = [&](std::string_view text) {
@@ -111,7 +113,7 @@ Status run_command(const Options& options) {
     print_json(json);
   } else {
     printer.finish();
-    std::fputc('\n', stdout);
+    print(stdout, "\n");
     std::fflush(stdout);
     report_speed(result);
   }

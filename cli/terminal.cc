@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
+#include <cstdarg>
 
 #include <unistd.h>
+
+#include "engine/core/status.h"
+#include "engine/core/utf8.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -29,10 +33,44 @@ void on_interrupt(int signal) {
   }
 }
 
+void write_raw(std::FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
+
 }  // namespace
 
+void print(std::FILE* stream, const char* format, ...) {
+  va_list args;
+  va_start(args, format);
+  const std::string text = format_string_list(format, args);
+  va_end(args);
+  write_raw(stream, visible_text(text));
+}
+
+void print_document(std::string_view text) { write_raw(stdout, text); }
+
+TextOutput::TextOutput() : terminal_(stdout_is_terminal()) {}
+
+void TextOutput::write(std::string_view text) {
+  if (terminal_) {
+    waiting_ += text;
+    const size_t whole = complete_utf8_length(waiting_);
+    write_raw(stdout, visible_text(std::string_view(waiting_).substr(0, whole)));
+    waiting_.erase(0, whole);
+  } else {
+    write_raw(stdout, text);
+  }
+  std::fflush(stdout);
+}
+
+void TextOutput::finish() {
+  write_raw(stdout, visible_text(waiting_));
+  waiting_.clear();
+  std::fflush(stdout);
+}
+
 ProgressBar::ProgressBar(std::string label, Unit unit)
-    : label_(std::move(label)), unit_(unit), enabled_(stderr_is_terminal()) {}
+    : label_(visible_text(label, Layout::kOneLine)), unit_(unit), enabled_(stderr_is_terminal()) {}
 
 ProgressBar::~ProgressBar() {
   if (enabled_ && last_draw_ms_ >= 0) std::fputs("\r\033[K", stderr);
@@ -57,6 +95,7 @@ void ProgressBar::update(int64_t done, int64_t total) {
 }
 
 bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) != 0; }
+bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
 bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) != 0; }
 
 std::atomic<bool>& interrupted() { return g_interrupted; }

@@ -3,9 +3,37 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <string>
+#include <string_view>
 
 namespace midge {
+
+/// The border: whatever the program writes goes through these, so that no byte of a file, a name or
+/// a model steers the terminal that shows it (engine/core/visible.h). A check of the sources
+/// refuses other ways (tests/hostile/check_sources.cmake).
+///
+/// printf for the program's own lines, to pipes too: they end in logs, and logs on terminals.
+[[gnu::format(printf, 2, 3)]] void print(std::FILE* stream, const char* format, ...);
+
+/// A document of the program's own making, as it is: JSON, which escapes its strings.
+void print_document(std::string_view text);
+
+/// Standard output for what a model or a user writes: visible on a terminal, raw in a pipe.
+class TextOutput {
+ public:
+  TextOutput();
+
+  /// Writes a piece of the text and flushes. On a terminal, bytes that may still become a character
+  /// with the next piece wait for it.
+  void write(std::string_view text);
+  /// Writes what waits.
+  void finish();
+
+ private:
+  bool terminal_;
+  std::string waiting_;
+};
 
 /// A progress bar on stderr, drawn only if stderr is a terminal; erased when it is destroyed.
 class ProgressBar {
@@ -15,7 +43,7 @@ class ProgressBar {
     kMegabytes,  ///< done and total are bytes
   };
 
-  /// label: "loading", for example.
+  /// label: "loading", for example; made visible.
   explicit ProgressBar(std::string label, Unit unit = Unit::kPercent);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
@@ -31,8 +59,9 @@ class ProgressBar {
   int64_t last_draw_ms_ = -1;
 };
 
-/// True if standard input / standard error is a terminal.
+/// True if it is a terminal.
 bool stdin_is_terminal();
+bool stdout_is_terminal();
 bool stderr_is_terminal();
 
 /// Set by Ctrl-C (SIGINT) after watch_interrupts(); the reader clears it.

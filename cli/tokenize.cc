@@ -25,8 +25,10 @@ Status print_decoded(const Tokenizer& tokenizer, const Options& options) {
     print_json(json);
     return Status();
   }
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fputc('\n', stdout);
+  TextOutput output;
+  output.write(text);
+  output.finish();
+  print(stdout, "\n");
   return Status();
 }
 
@@ -43,13 +45,13 @@ void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
     json.end_array().end_object();
     print_json(json);
   } else if (options.ids_only) {
-    for (size_t i = 0; i < ids.size(); ++i) std::printf(i == 0 ? "%d" : " %d", ids[i]);
-    std::printf("\n");
+    for (size_t i = 0; i < ids.size(); ++i) print(stdout, i == 0 ? "%d" : " %d", ids[i]);
+    print(stdout, "\n");
   } else {
     for (const int32_t id : ids) {
-      std::printf("%8d  '%s'\n", id, printable(tokenizer.token_bytes(id), 1000).c_str());
+      print(stdout, "%8d  '%s'\n", id, printable(tokenizer.token_bytes(id), 1000).c_str());
     }
-    std::fprintf(stderr, "%zu tokens\n", ids.size());
+    print(stderr, "%zu tokens\n", ids.size());
   }
 }
 

@@ -2,9 +2,11 @@
 // config. Used by the families' files.
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
-#include <unordered_set>
 
+#include "engine/core/visible.h"
 #include "engine/decoder/model.h"
 #include "engine/formats/weight_source.h"
 
@@ -24,7 +26,9 @@ class ModelLoader {
 
   const WeightSource& source() const { return *source_; }
   ModelConfig& config() { return parts_.config; }
-  void warn(std::string line) { parts_.warnings.push_back(std::move(line)); }
+  void warn(std::string_view line) {
+    parts_.warnings.push_back(visible_text(line, Layout::kOneLine));
+  }
 
   bool has(const std::string& name) const { return source().find(name) != nullptr; }
   /// Marks a tensor as known but unused.
@@ -52,7 +56,7 @@ class ModelLoader {
 
   std::shared_ptr<const WeightSource> source_;
   ModelParts parts_;
-  std::unordered_set<std::string> bound_;
+  std::set<std::string, std::less<>> bound_;
 };
 
 // Limits on hyperparameters: far above every model here, low enough that products of three of them

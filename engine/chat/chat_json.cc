@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "engine/core/seeded_hash.h"
 #include "engine/formats/json.h"
 
 namespace midge {
@@ -56,7 +57,7 @@ void write(element value, std::string* out);
 
 void write_object(simdjson::dom::object object, std::string* out) {
   std::vector<std::pair<std::string_view, element>> members;
-  std::unordered_map<std::string_view, size_t> places;
+  std::unordered_map<std::string_view, size_t, SeededHash> places;
   for (const auto& [key, value] : object) {
     const auto [place, is_new] = places.try_emplace(key, members.size());
     if (is_new) {

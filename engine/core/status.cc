@@ -1,25 +1,13 @@
 #include "engine/core/status.h"
 
-#include <cstdarg>
 #include <cstdio>
 
-#include "engine/core/utf8.h"
+#include "engine/core/visible.h"
 
 namespace midge {
-namespace {
 
-std::string vformat(const char* format, va_list args) {
-  va_list copy;
-  va_copy(copy, args);
-  const int length = std::vsnprintf(nullptr, 0, format, copy);
-  va_end(copy);
-  if (length < 0) return format;
-  std::string text(static_cast<size_t>(length), '\0');
-  std::vsnprintf(text.data(), text.size() + 1, format, args);
-  return text;
-}
-
-}  // namespace
+Status::Status(StatusCode code, std::string_view message)
+    : code_(code), message_(visible_text(message, Layout::kOneLine)) {}
 
 const char* status_code_name(StatusCode code) {
   switch (code) {
@@ -43,15 +31,26 @@ const char* status_code_name(StatusCode code) {
 Status make_status(StatusCode code, const char* format, ...) {
   va_list args;
   va_start(args, format);
-  std::string message = vformat(format, args);
+  std::string message = format_string_list(format, args);
   va_end(args);
-  return Status(code, std::move(message));
+  return Status(code, message);
+}
+
+std::string format_string_list(const char* format, va_list args) {
+  va_list copy;
+  va_copy(copy, args);
+  const int length = std::vsnprintf(nullptr, 0, format, copy);
+  va_end(copy);
+  if (length < 0) return format;
+  std::string text(static_cast<size_t>(length), '\0');
+  std::vsnprintf(text.data(), text.size() + 1, format, args);
+  return text;
 }
 
 std::string format_string(const char* format, ...) {
   va_list args;
   va_start(args, format);
-  std::string text = vformat(format, args);
+  std::string text = format_string_list(format, args);
   va_end(args);
   return text;
 }
@@ -60,15 +59,13 @@ std::string printable(std::string_view text, size_t length_max) {
   std::string out;
   size_t i = 0;
   while (i < text.size() && out.size() < length_max) {
-    const CodePoint point = decode_utf8(text, i);
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (point.value == kInvalidCodePoint || lead < 0x20 || lead == 0x7F || lead == '\'' ||
-        lead == '\\') {
-      out += format_string("\\x%02x", lead);
+    const VisibleCharacter c = visible_character(text, i, Layout::kOneLine);
+    if (text[i] == '\'' || text[i] == '\\') {
+      out += format_string("\\x%02x", static_cast<unsigned>(text[i]));
     } else {
-      out += text.substr(i, point.length);
+      out.append(c.bytes, c.length);
     }
-    i += point.length;
+    i += c.consumed;
   }
   if (i < text.size()) out += "...";
   return out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cassert>
+#include <cstdarg>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,7 +36,9 @@ const char* status_code_name(StatusCode code);
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  /// What would steer a terminal or end the line is made visible in `message` (visible.h): no path
+  /// or name in it can do either.
+  Status(StatusCode code, std::string_view message);
 
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }
@@ -80,8 +83,11 @@ class [[nodiscard]] Result {
 /// printf into a std::string; the format is checked by the compiler.
 [[gnu::format(printf, 1, 2)]] std::string format_string(const char* format, ...);
 
-/// Text from a file made safe for a one-line message: control characters, quotes and invalid UTF-8
-/// become \xNN, and it is cut after `length_max` bytes.
+/// The same for a list of arguments.
+[[gnu::format(printf, 1, 0)]] std::string format_string_list(const char* format, va_list args);
+
+/// Text from a file made safe between the quotes of a one-line message: as visible_text (visible.h)
+/// on one line, quotes and backslashes become \xNN too, and it is cut after `length_max` bytes.
 std::string printable(std::string_view text, size_t length_max = 80);
 
 }  // namespace midge

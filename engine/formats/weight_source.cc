@@ -6,6 +6,8 @@
 #include <set>
 
 #include "engine/core/checked_math.h"
+#include "engine/core/utf8.h"
+#include "engine/core/visible.h"
 #include "engine/formats/gguf/split.h"
 
 namespace midge {
@@ -72,10 +74,13 @@ std::optional<Encoding> safetensors_encoding(const std::string& dtype) {
   return std::nullopt;
 }
 
-// A shard name from an index must stay inside of the model's directory.
+// A shard name from an index must stay inside of the model's directory, and every report names it.
 bool is_plain_file_name(std::string_view name) {
+  for (size_t i = 0; i < name.size(); i += decode_utf8(name, i).length) {
+    if (steers_terminal(decode_utf8(name, i).value)) return false;
+  }
   return !name.empty() && name != "." && name != ".." &&
-         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+         name.find_first_of("/\\") == std::string_view::npos;
 }
 
 Status make_gguf_tensor(const GgufFile& gguf, const GgufTensor& info, SourceTensor* tensor) {
@@ -213,7 +218,7 @@ Status WeightSource::open_sharded(const std::string& index_path) {
                          JsonDocument::load(index_path, kIndexBytesMax));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
   MIDGE_ASSIGN_OR_RETURN(const JsonObject map, root.object("weight_map"));
-  std::unordered_map<std::string, std::string> shard_of;
+  std::unordered_map<std::string, std::string, SeededHash> shard_of;
   std::set<std::string> files;
   for (const auto member : map.members()) {
     std::string_view file;

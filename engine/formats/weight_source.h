@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/core/seeded_hash.h"
 #include "engine/core/status.h"
 #include "engine/formats/gguf/gguf.h"
 #include "engine/formats/json.h"
@@ -87,7 +88,7 @@ class WeightSource : public WeightStorage {
   // On the heap each: tensors point to their paths.
   std::vector<std::unique_ptr<SafetensorsFile>> shards_;
   std::vector<SourceTensor> tensors_;
-  std::unordered_map<std::string_view, size_t> index_;
+  std::unordered_map<std::string_view, size_t, SeededHash> index_;
 };
 
 }  // namespace midge

@@ -16,9 +16,9 @@ constexpr uint32_t kNoRank = UINT32_MAX;
 // Up to this length repeated scans of an array on the stack beat the heap; words are shorter.
 constexpr size_t kScanTokensMax = 48;
 
-uint64_t hash_pair(int32_t left, int32_t right) {
-  return mix_bits((static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) |
-                  static_cast<uint32_t>(right));
+uint64_t hash_pair(const SeededHash& hash, int32_t left, int32_t right) {
+  return hash.of_number((static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) |
+                        static_cast<uint32_t>(right));
 }
 
 }  // namespace
@@ -29,16 +29,12 @@ Result<MergeTable> MergeTable::build(const std::vector<Merge>& merges) {
   table.slots_.resize(probing_slots(merges.size()));
   const size_t mask = table.slots_.size() - 1;
   for (const Merge& merge : merges) {
-    size_t slot = hash_pair(merge.left, merge.right) & mask;
-    for (size_t probes = 0; table.slots_[slot].left >= 0; ++probes) {
+    size_t slot = hash_pair(table.hash_, merge.left, merge.right) & mask;
+    while (table.slots_[slot].left >= 0) {
       const Slot& other = table.slots_[slot];
       if (other.left == merge.left && other.right == merge.right) {
         return make_status(StatusCode::kInvalidFile, "merges %u and %u are the same pair",
                            other.rank, merge.rank);
-      }
-      if (probes == kProbesMax) {
-        return make_status(StatusCode::kInvalidFile, "merge %u collides with more than %zu others",
-                           merge.rank, kProbesMax);
       }
       slot = (slot + 1) & mask;
     }
@@ -49,7 +45,7 @@ Result<MergeTable> MergeTable::build(const std::vector<Merge>& merges) {
 
 const MergeTable::Slot* MergeTable::find(int32_t left, int32_t right) const {
   const size_t mask = slots_.size() - 1;
-  size_t slot = hash_pair(left, right) & mask;
+  size_t slot = hash_pair(hash_, left, right) & mask;
   while (slots_[slot].left >= 0) {
     if (slots_[slot].left == left && slots_[slot].right == right) return &slots_[slot];
     slot = (slot + 1) & mask;

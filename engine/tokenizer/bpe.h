@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/core/seeded_hash.h"
 #include "engine/core/status.h"
 
 namespace midge {
@@ -25,8 +26,7 @@ class MergeTable {
  public:
   MergeTable() = default;
 
-  /// Errors (invalid_file, without the file's name): a pair that comes twice, a list made to
-  /// collide.
+  /// Errors (invalid_file, without the file's name): a pair that comes twice.
   static Result<MergeTable> build(const std::vector<Merge>& merges);
 
   size_t size() const { return size_; }
@@ -46,6 +46,7 @@ class MergeTable {
   void apply_by_scan(std::vector<int32_t>* tokens, size_t begin) const;
   void apply_by_heap(std::vector<int32_t>* tokens, size_t begin) const;
 
+  SeededHash hash_;
   std::vector<Slot> slots_;
   size_t size_ = 0;
 };

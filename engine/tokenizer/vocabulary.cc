@@ -40,15 +40,11 @@ Status Vocabulary::index() {
   for (int32_t id = 0; id < size(); ++id) {
     if (kind(id) != TokenKind::kNormal) continue;
     const std::string_view key = bytes(id);
-    size_t slot = hash_bytes(key) & mask;
-    for (size_t probes = 0; slots_[slot] >= 0; ++probes) {
+    size_t slot = hash_.of_bytes(key) & mask;
+    while (slots_[slot] >= 0) {
       if (bytes(slots_[slot]) == key) {
         return make_status(StatusCode::kInvalidFile, "token ids %d and %d are both '%s'",
                            slots_[slot], id, printable(key).c_str());
-      }
-      if (probes == kProbesMax) {
-        return make_status(StatusCode::kInvalidFile,
-                           "token id %d collides with more than %zu others", id, kProbesMax);
       }
       slot = (slot + 1) & mask;
     }
@@ -89,7 +85,7 @@ std::string_view Vocabulary::bytes(int32_t id) const {
 int32_t Vocabulary::find(std::string_view key) const {
   if (slots_.empty()) return -1;
   const size_t mask = slots_.size() - 1;
-  size_t slot = hash_bytes(key) & mask;
+  size_t slot = hash_.of_bytes(key) & mask;
   while (slots_[slot] >= 0) {
     if (bytes(slots_[slot]) == key) return slots_[slot];
     slot = (slot + 1) & mask;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/core/seeded_hash.h"
 #include "engine/core/status.h"
 
 namespace midge {
@@ -38,7 +39,7 @@ class Vocabulary {
 
   /// Builds the tables for `find` and `byte_token` once all tokens are added. Errors
   /// (invalid_file): two normal tokens or two byte tokens of the same bytes, a byte without a
-  /// token, a table made to collide.
+  /// token.
   Status index();
 
   /// One more than the highest possible id.
@@ -61,7 +62,8 @@ class Vocabulary {
   std::vector<uint32_t> offsets_;  // [size], into arena_
   std::vector<uint16_t> lengths_;  // [size], bytes - 1 so that kTokenBytesMax fits
   std::vector<TokenKind> kinds_;   // [size]
-  std::vector<int32_t> slots_;     // hash table of ids, -1: free
+  SeededHash hash_;
+  std::vector<int32_t> slots_;  // hash table of ids, -1: free
   std::array<int32_t, 256> byte_tokens_ = {};
 };
 

@@ -1,7 +1,7 @@
 #include "engine/tokenizer_files/tokenizer_config.h"
 
 #include <charconv>
-#include <unordered_map>
+#include <map>
 #include <utility>
 
 #include "engine/core/mapped_file.h"
@@ -20,7 +20,7 @@ Status read_config_added(const JsonObject& config, TokenizerDefinition* definiti
   if (!config.has(kKey)) return Status();
   MIDGE_ASSIGN_OR_RETURN(const JsonObject decoder, config.object(kKey));
   std::vector<AddedToken>* added = &definition->added;
-  std::unordered_map<int32_t, size_t> index_by_id;
+  std::map<int32_t, size_t> index_by_id;
   for (size_t i = 0; i < added->size(); ++i) index_by_id[(*added)[i].id] = i;
   for (const auto member : decoder.members()) {
     const std::string place = "added_tokens_decoder " + printable(member.key);

@@ -1,6 +1,6 @@
 #include "engine/tokenizer_files/tokenizer_model.h"
 
-#include <unordered_map>
+#include <map>
 #include <utility>
 
 #include "engine/core/mapped_file.h"
@@ -37,7 +37,7 @@ Status read_added_tokens(const std::string& name, std::string_view text,
                          TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
-  std::unordered_map<int32_t, std::string> known;
+  std::map<int32_t, std::string> known;
   for (const AddedToken& token : definition->added) known[token.id] = token.content;
   for (const auto member : root.members()) {
     int64_t id = -1;

@@ -1,6 +1,7 @@
-// The program and files that change under it; copies with --no-mmap.
+// The program and hostile files: that change under it, whose names steer terminals; --no-mmap.
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -45,12 +46,16 @@ std::vector<std::string> command(const std::vector<std::string>& arguments) {
 // A running program; what it writes to standard output and error comes back as one text.
 class Program {
  public:
-  explicit Program(const std::vector<std::string>& arguments) {
+  enum class Output { kPipe, kTerminal };  ///< of standard output and error; input is a pipe
+
+  explicit Program(const std::vector<std::string>& arguments, Output output = Output::kPipe) {
     const std::vector<std::string> words = command(arguments);
     int in[2] = {-1, -1};
     int out[2] = {-1, -1};
     EXPECT_EQ(::pipe(in), 0);
-    EXPECT_EQ(::pipe(out), 0);
+    EXPECT_EQ(output == Output::kPipe ? ::pipe(out)
+                                      : ::openpty(&out[0], &out[1], nullptr, nullptr, nullptr),
+              0);
     pid_ = ::fork();
     if (pid_ == 0) {
       ::dup2(in[0], STDIN_FILENO);
@@ -123,6 +128,26 @@ class Program {
   std::string text_;
 };
 
+// What the program shows on a terminal of its own.
+std::string on_terminal(const std::vector<std::string>& arguments, int* exit_code = nullptr) {
+  const std::vector<std::string> words = command(arguments);
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  EXPECT_GE(pid, 0);
+  if (pid == 0) execute(words);
+  std::string text;
+  char buffer[4096];
+  // A terminal whose other side is gone gives an error, not an end.
+  for (ssize_t got; (got = ::read(terminal, buffer, sizeof(buffer))) > 0;) {
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  ::close(terminal);
+  int status = 0;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  if (exit_code != nullptr) *exit_code = WEXITSTATUS(status);
+  return text;
+}
+
 // A copy of the bundled model that may be damaged.
 std::string copied_model(const TempDir& dir) {
   std::filesystem::copy(kModel, dir.path());
@@ -170,20 +195,8 @@ TEST(CliFiles, CopyingShowsItsProgressOnATerminal) {
   for (const bool copies : {false, true}) {
     std::vector<std::string> arguments = {"inspect", kModel};
     if (copies) arguments.emplace_back("--no-mmap");
-    const std::vector<std::string> words = command(arguments);
-    int terminal = -1;
-    const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
-    ASSERT_GE(pid, 0);
-    if (pid == 0) execute(words);
-    std::string text;
-    char buffer[4096];
-    // A terminal whose other side is gone gives an error, not an end.
-    for (ssize_t got; (got = ::read(terminal, buffer, sizeof(buffer))) > 0;) {
-      text.append(buffer, static_cast<size_t>(got));
-    }
-    ::close(terminal);
-    int status = 0;
-    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    int status = -1;
+    const std::string text = on_terminal(arguments, &status);
     EXPECT_EQ(status, 0) << text;
     EXPECT_EQ(text.find("reading model.safetensors [") != std::string::npos, copies) << text;
     EXPECT_EQ(text.find(" of 5.5 MB") != std::string::npos, copies) << text;
@@ -203,6 +216,136 @@ TEST(CliFiles, TokensBeyondTheRowsAreRefused) {
       program.text().find(dir.path() + ": the tokenizer has ids up to 2000000, the embedding"),
       std::string::npos)
       << program.text();
+}
+
+// Bytes that would steer a terminal, as a name of a directory and as what is left of them.
+constexpr const char* kSteering =
+    "\x1B]52;c;ZQ==\x07\xC2\x9B"
+    "2J\xE2\x80\xAE";
+constexpr const char* kMadeVisible = "\\x1b]52;c;ZQ==\\x07\\u009b2J\\u202e";
+
+// No control in `text` but those of layout and, where it is a terminal's, of the progress bar.
+void expect_steers_nothing(std::string text) {
+  for (const std::string_view own : {"\r\033[K", "\r\n"}) {
+    for (size_t at; (at = text.find(own)) != std::string::npos;) text.erase(at, own.size());
+  }
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    const bool layout = byte == '\n' || byte == '\t';
+    EXPECT_TRUE(layout || (byte >= 0x20 && byte != 0x7F)) << i << ": " << printable(text, 4000);
+    if (byte == 0xC2 && i + 1 < text.size()) {
+      EXPECT_GE(static_cast<uint8_t>(text[i + 1]), 0xA0) << printable(text, 4000);
+    }
+  }
+  EXPECT_EQ(text.find("\xE2\x80\xAE"), std::string::npos) << printable(text, 4000);
+}
+
+std::string in_pipe(const std::vector<std::string>& arguments) {
+  Program program(arguments);
+  program.finish();
+  return program.text();
+}
+
+TEST(CliTerminal, PathsInMessagesSteerNothing) {
+  const TempDir dir;
+  for (const std::string& text :
+       {on_terminal({"inspect", dir.file(kSteering)}), in_pipe({"inspect", dir.file(kSteering)}),
+        in_pipe({"inspect", "--no-such-option", kSteering})}) {
+    expect_steers_nothing(text);
+  }
+  // A newline in a name must not make a line of its own.
+  const std::string forged = in_pipe({"inspect", dir.file("x\nmidge: all is well")});
+  EXPECT_EQ(forged.find('\n'), forged.size() - 1) << forged;
+}
+
+TEST(CliTerminal, ReportsAndProgressSteerNothing) {
+  const TempDir parent;
+  const std::string model = parent.file(kSteering);
+  std::filesystem::copy(kModel, model);
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"inspect", model},
+                                                    {"inspect", model, "--tensors"},
+                                                    {"inspect", model, "--no-mmap"},
+                                                    {"inspect", model, "--json"}}) {
+    const std::string text = on_terminal(arguments);
+    expect_steers_nothing(text);
+    EXPECT_TRUE(text.find("\\x1b]52;c;ZQ==") != std::string::npos ||
+                text.find("\\u001b]52;c;ZQ==") != std::string::npos)
+        << text;
+  }
+}
+
+TEST(CliTerminal, WarningsSteerNothing) {
+  const TempDir parent;
+  const std::string model = parent.file(kSteering);
+  std::filesystem::copy(std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo", model);
+  // A tied model that stores a head all the same gives a warning.
+  std::string config = test::read_bytes(model + "/config.json");
+  const std::string untied = "\"tie_word_embeddings\": false";
+  const size_t at = config.find(untied);
+  ASSERT_NE(at, std::string::npos) << config;
+  config.replace(at, untied.size(), "\"tie_word_embeddings\": true");
+  std::ofstream(model + "/config.json") << config;
+  const std::string text = in_pipe({"run", model, "-p", "Hello", "-n", "1"});
+  EXPECT_NE(text.find("midge: warning: "), std::string::npos) << text;
+  EXPECT_NE(text.find(kMadeVisible), std::string::npos) << text;
+  expect_steers_nothing(text);
+}
+
+TEST(CliTerminal, TheBusErrorHandlerSteersNothing) {
+  const TempDir parent;
+  const std::string model = parent.file(kSteering);
+  std::filesystem::copy(kModel, model);
+  Program program({"chat", model, "-n", "4"});
+  program.write("Hello\n");
+  ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
+  std::filesystem::resize_file(model + "/model.safetensors", 4096);
+  program.write("Again\n");
+  const int status = program.finish();
+  ASSERT_TRUE(WIFEXITED(status)) << status << program.text();
+  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(StatusCode::kIoError)) << program.text();
+  EXPECT_NE(program.text().find(kMadeVisible), std::string::npos) << program.text();
+  EXPECT_NE(program.text().find("model.safetensors: truncated while in use"), std::string::npos)
+      << program.text();
+  expect_steers_nothing(program.text());
+}
+
+// The token of one byte, by the program's own account.
+std::string token_of_byte(const char* byte) {
+  std::string ids = in_pipe({"tokenize", kModel, "-p", byte, "--ids-only"});
+  while (!ids.empty() && ids.back() == '\n') ids.pop_back();
+  EXPECT_EQ(ids.find_first_not_of("0123456789"), std::string::npos) << ids;
+  return ids;
+}
+
+TEST(CliTerminal, WhatAModelWritesIsShownOnATerminalAndRawInAPipe) {
+  const std::string escape = token_of_byte("\x1B");
+  const std::vector<std::string> run = {"run", kModel, "-p",           "\xC2\x9BHi",
+                                        "-n",  "3",    "--logit-bias", escape + "=1000000"};
+  const std::string shown = on_terminal(run);
+  expect_steers_nothing(shown);
+  EXPECT_NE(shown.find("\\u009bHi\\x1b\\x1b\\x1b"), std::string::npos) << shown;
+  EXPECT_NE(in_pipe(run).find("\xC2\x9BHi\x1B\x1B\x1B"), std::string::npos);
+  std::vector<std::string> json = run;
+  json.emplace_back("--json");
+  const std::string document = in_pipe(json);
+  expect_steers_nothing(document);
+  EXPECT_NE(document.find("\"text\":\"\\u001b\\u001b\\u001b\""), std::string::npos) << document;
+  EXPECT_NE(document.find("\"prompt\":\"\\u009bHi\""), std::string::npos) << document;
+
+  const std::vector<std::string> decode = {"tokenize", kModel, "-d", escape};
+  expect_steers_nothing(on_terminal(decode));
+  EXPECT_EQ(in_pipe(decode), "\x1B\n");
+}
+
+TEST(CliTerminal, ChatShowsWhatAModelWrites) {
+  const std::string escape = token_of_byte("\x1B");
+  Program program({"chat", kModel, "-n", "3", "--logit-bias", escape + "=1000000"},
+                  Program::Output::kTerminal);
+  program.write("Hello\n");
+  EXPECT_TRUE(program.read_until("tok/s (")) << program.text();
+  program.finish();
+  EXPECT_NE(program.text().find("\\x1b\\x1b\\x1b"), std::string::npos) << program.text();
+  expect_steers_nothing(program.text());
 }
 
 }  // namespace

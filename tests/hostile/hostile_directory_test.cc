@@ -6,6 +6,7 @@
 
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
+#include "tests/harness/colliding_keys.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/refusal.h"
 
@@ -66,6 +67,22 @@ TEST_F(HostileIndex, NameAboveTheDirectory) {
 TEST_F(HostileIndex, AbsoluteName) { refuse_name("/etc/passwd", "'/etc/passwd'"); }
 TEST_F(HostileIndex, NameWithNul) { refuse_name("a\\u0000b", "'a\\x00b'"); }
 
+TEST_F(HostileIndex, NameWithControlCharacters) {
+  // Such a file can exist; its name would reach the terminal with every message about it.
+  for (const char* name : {"a\x1B]0;title\x07.safetensors", "a\x7F",
+                           "a\xC2\x9B"
+                           "2J",
+                           "a\xE2\x80\xAEsafetensors.b", "a\nmidge: all is well"}) {
+    std::filesystem::copy_file(dir_.file("a.safetensors"), dir_.file(name));
+    std::string json;
+    for (const char c : std::string(name)) {
+      json +=
+          static_cast<unsigned char>(c) < 0x20 ? format_string("\\u%04x", c) : std::string(1, c);
+    }
+    refuse_name(json, printable(name));
+  }
+}
+
 TEST_F(HostileIndex, LinksAreTheUsersOwn) {
   // The cache of Hugging Face's tools is made of links out of the directory. A link cannot come
   // with an index: who can make one in the directory can read the file behind it anyway.
@@ -101,6 +118,14 @@ TEST_F(HostileIndex, MillionsOfEntries) {
   refuse(many, kInvalid, "model.safetensors.index.json: ", {"more than 131072 entries"});
   for (int i = 0; i < 1'000'000; ++i) many += ",\"" + std::to_string(i) + "\":\"a.safetensors\"";
   refuse(many, kInvalid, "model.safetensors.index.json: ", {"bytes", "expected at most 16777216"});
+}
+
+TEST_F(HostileIndex, KeysMadeToCollide) {
+  std::string many = kGoodMap;
+  for (const std::string& key : test::colliding_keys(40'000)) {
+    many += ",\"" + key + "\":\"a.safetensors\"";
+  }
+  refuse(many, kInvalid, "model.safetensors.index.json: ", {"is not in its shard a.safetensors"});
 }
 
 TEST_F(HostileIndex, ThousandsOfShards) {

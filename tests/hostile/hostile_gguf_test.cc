@@ -9,6 +9,7 @@
 #include "engine/tokenizer/byte_alphabet.h"
 #include "engine/tokenizer_files/tokenizer_gguf.h"
 #include "models/registry.h"
+#include "tests/harness/colliding_keys.h"
 #include "tests/harness/gguf_writer.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/refusal.h"
@@ -93,6 +94,32 @@ TEST(HostileGguf, DuplicateTensorNames) {
              .raw(std::string(64, 'd'))
              .bytes(),
          {"tensor 'a' is there twice"});
+}
+// 40,000 keys of one hash value, 1.5 MB: minutes of comparisons for the largest allowed file.
+constexpr size_t kCollidingCount = 40'000;
+
+TEST(HostileGguf, KeysMadeToCollide) {
+  GgufWriter writer;
+  writer.header(3, 0, kCollidingCount + 1);
+  for (const std::string& key : test::colliding_keys(kCollidingCount)) writer.entry(key, 1u);
+  writer.entry(test::colliding_keys(kCollidingCount)[0], 2u);
+  refuse(writer.bytes(), {"is there twice"});
+}
+TEST(HostileGguf, TensorNamesMadeToCollide) {
+  GgufWriter writer;
+  writer.header(3, kCollidingCount + 1, 0);
+  uint64_t offset = 0;
+  for (const std::string& key : test::colliding_keys(kCollidingCount)) {
+    writer.tensor(key, {8}, 0, offset);
+    offset += 32;
+  }
+  // The last one is good: the names are put into every table there is.
+  writer.tensor("last", {8}, 0, offset).pad(32);
+  const std::string bytes = writer.raw(std::string(offset + 32, 'd')).bytes();
+  const TempDir dir;
+  const std::string path = dir.write("x.gguf", bytes);
+  expect_refused([&] { return open_model(path).status(); }, bytes.size(), kInvalid,
+                 "x.gguf: ", {"'general.architecture' is missing"});
 }
 TEST(HostileGguf, AlignmentZero) {
   refuse(one_entry().entry("general.alignment", 0u).bytes(),

@@ -5,6 +5,7 @@
 
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
+#include "tests/harness/colliding_keys.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/refusal.h"
 
@@ -99,9 +100,25 @@ TEST(HostileSafetensors, DuplicateKeysInAnEntry) {
          {"tensor 'a'", "key 'dtype' is there twice"});
 }
 
+TEST(HostileSafetensors, NamesMadeToCollide) {
+  std::string header = "{";
+  for (const std::string& key : test::colliding_keys(40'000)) {
+    header += "\"" + key + "\":" + entry("[0]", "[0,0]") + ",";
+  }
+  refuse(with_header(header + "\"a\":1}"), {"tensor 'a' is an integer, expected an object"});
+}
+
+TEST(HostileSafetensors, KeysOfAnEntryMadeToCollide) {
+  std::string value = "{";
+  for (const std::string& key : test::colliding_keys(40'000)) value += "\"" + key + "\":1,";
+  refuse(with_a(value + "\"dtype\":\"U8\"}"), {"'shape' is missing"});
+}
+
 TEST(HostileSafetensors, NameWithControlCharacters) {
   refuse(with_header("{\"\\u001b[2J\\n\":" + entry("[9]", "[0,8]") + "}", "12345678"),
          {"tensor '\\x1b[2J\\x0a'", "8 bytes", "take 9"});
+  refuse(with_header("{\"\\u009b2J\\u202e\":" + entry("[9]", "[0,8]") + "}", "12345678"),
+         {"tensor '\\u009b2J\\u202e'", "8 bytes", "take 9"});
 }
 
 TEST(HostileSafetensors, NameOfTenMegabytes) {

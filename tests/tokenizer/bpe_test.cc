@@ -114,5 +114,22 @@ TEST(Bpe, EqualsTheDefinitionOnRandomMerges) {
   }
 }
 
+TEST(MergeTable, PairsMadeToCollideAreOrdinaryMerges) {
+  // 2,000 pairs that a table of 2^12 slots by MurmurHash3's finalizer would all put into one.
+  std::vector<Merge> merges;
+  for (int32_t left = 0; merges.size() < 2000; ++left) {
+    for (int32_t right = 0; right < 4096 && merges.size() < 2000; ++right) {
+      uint64_t x = (static_cast<uint64_t>(left) << 32) | static_cast<uint64_t>(right);
+      x = (x ^ x >> 33) * 0xff51afd7ed558ccdULL;
+      x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ULL;
+      if ((x ^ x >> 33) % 4096 != 0) continue;
+      merges.push_back({left, right, 100'000, static_cast<uint32_t>(merges.size())});
+    }
+  }
+  const auto table = MergeTable::build(merges);
+  ASSERT_TRUE(table.ok()) << table.status().message();
+  for (const Merge& one : merges) EXPECT_EQ(merge(*table, {one.left, one.right}), Ids{100'000});
+}
+
 }  // namespace
 }  // namespace midge

@@ -54,6 +54,42 @@ TEST(Vocabulary, RefusesTwoTokensOfTheSameBytes) {
   EXPECT_EQ(status.message(), "token ids 97 and 290 are both 'a'");
 }
 
+// FNV-1a and MurmurHash3's finalizer: what everybody can compute.
+uint64_t mix(uint64_t x) {
+  x ^= x >> 33;
+  x *= 0xff51afd7ed558ccdULL;
+  x ^= x >> 33;
+  x *= 0xc4ceb9fe1a85ec53ULL;
+  return x ^ (x >> 33);
+}
+
+uint64_t known_hash(std::string_view bytes) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char byte : bytes) {
+    hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3ULL;
+  }
+  return mix(hash);
+}
+
+TEST(Vocabulary, TokensMadeToCollideAreOrdinaryTokens) {
+  // 1,200 tokens that a table of 2^12 slots by a known hash would all put into one.
+  constexpr int32_t kCount = 1200;
+  Vocabulary vocabulary = bytes_vocabulary(256 + kCount);
+  std::vector<std::string> tokens;
+  for (size_t i = 0; tokens.size() < kCount; ++i) {
+    std::string token = "w" + std::to_string(i);
+    if (known_hash(token) % 4096 == 0) tokens.push_back(std::move(token));
+  }
+  for (int32_t i = 0; i < kCount; ++i) {
+    ASSERT_TRUE(vocabulary.add(256 + i, tokens[static_cast<size_t>(i)], TokenKind::kNormal).ok());
+  }
+  const Status status = vocabulary.index();
+  ASSERT_TRUE(status.ok()) << status.message();
+  for (int32_t i = 0; i < kCount; ++i) {
+    ASSERT_EQ(vocabulary.find(tokens[static_cast<size_t>(i)]), 256 + i);
+  }
+}
+
 TEST(Vocabulary, NeedsEveryByte) {
   Vocabulary vocabulary(300);
   for (int32_t byte = 0; byte < 256; ++byte) {

@@ -52,5 +52,27 @@ TEST(Status, PrintableTextIsOneCleanLine) {
   EXPECT_EQ(printable(std::string(200, 'x'), 10), "xxxxxxxxxx...");
 }
 
+TEST(Status, PrintableTextSteersNoTerminal) {
+  // C1: the one-byte forms of ESC [, ESC ] and of the string terminator.
+  EXPECT_EQ(printable("a\xC2\x9B"
+                      "2J\xC2\x9D\xC2\x9C"),
+            "a\\u009b2J\\u009d\\u009c");
+  EXPECT_EQ(printable("\x7F"), "\\x7f");
+  // Every bidirectional control, and their neighbours.
+  EXPECT_EQ(printable("\u061B\u061C\u061D"), "\u061B\\u061c\u061D");
+  EXPECT_EQ(printable("\u200D\u200E\u200F\u2010"), "\u200D\\u200e\\u200f\u2010");
+  EXPECT_EQ(printable("\u202A\u202B\u202C\u202D\u202E\u202F"),
+            "\\u202a\\u202b\\u202c\\u202d\\u202e\u202F");
+  EXPECT_EQ(printable("\u2065\u2066\u2067\u2068\u2069\u206A"),
+            "\u2065\\u2066\\u2067\\u2068\\u2069\u206A");
+}
+
+TEST(Status, MessagesAreOneCleanLineWhateverIsInThem) {
+  const Status status = make_status(StatusCode::kNotFound, "%s: cannot open",
+                                    "dir\x1B]52;c;ZQ==\x07\nmidge: all is well\t\u202E\xFF");
+  EXPECT_EQ(status.message(),
+            "dir\\x1b]52;c;ZQ==\\x07\\x0amidge: all is well\\x09\\u202e\\xff: cannot open");
+}
+
 }  // namespace
 }  // namespace midge

@@ -261,7 +261,7 @@ Result<GgufFile> GgufFile::parse(MappedFile mapped) {
     gguf.metadata_.emplace_back(key, value);
   }
 
-  std::unordered_map<std::string_view, size_t> names;
+  std::unordered_map<std::string_view, size_t, SeededHash> names;
   for (uint64_t i = 0; i < tensor_count; ++i) {
     GgufTensor tensor;
     MIDGE_RETURN_IF_ERROR(read_tensor(cursor, path, &tensor));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/core/mapped_file.h"
+#include "engine/core/seeded_hash.h"
 #include "engine/core/status.h"
 
 namespace midge {
@@ -97,7 +98,7 @@ class GgufFile {
   uint32_t version_ = 0;
   uint64_t alignment_ = 32;
   std::vector<std::pair<std::string_view, GgufValue>> metadata_;
-  std::unordered_map<std::string_view, size_t> index_;
+  std::unordered_map<std::string_view, size_t, SeededHash> index_;
   std::vector<GgufTensor> tensors_;
 };
 

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "engine/core/checked_math.h"
+#include "engine/core/seeded_hash.h"
 #include "engine/formats/json.h"
 
 namespace midge {
@@ -60,7 +61,7 @@ Status read_u64_array(const JsonObject& entry, std::string_view key, size_t coun
 
 // Duplicate keys inside an entry could make two readers see two different tensors.
 Status refuse_duplicate_keys(const JsonObject& entry, const std::string& tensor) {
-  std::unordered_set<std::string_view> seen;
+  std::unordered_set<std::string_view, SeededHash> seen;
   for (const auto member : entry.members()) {
     if (!seen.insert(member.key).second) {
       return make_status(StatusCode::kInvalidFile, "%s: tensor '%s': key '%s' is there twice",
@@ -181,7 +182,7 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped) {
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
 
   const uint64_t buffer_start = 8 + header_bytes;
-  std::unordered_set<std::string_view> names;
+  std::unordered_set<std::string_view, SeededHash> names;
   for (const auto member : root.members()) {
     if (member.key.size() > kNameBytesMax || !names.insert(member.key).second) {
       return make_status(StatusCode::kInvalidFile,

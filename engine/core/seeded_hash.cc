@@ -1,0 +1,67 @@
+#include "engine/core/seeded_hash.h"
+
+#include <chrono>
+#include <cstring>
+
+#include <sys/random.h>
+
+namespace midge {
+namespace {
+
+constexpr uint64_t kPrime = (uint64_t{1} << 61) - 1;
+
+// a * b modulo kPrime, for a, b <= 2^61.
+uint64_t multiply(uint64_t a, uint64_t b) {
+  const SeededHash::Wide product = static_cast<SeededHash::Wide>(a) * b;
+  const uint64_t sum =
+      (static_cast<uint64_t>(product) & kPrime) + static_cast<uint64_t>(product >> 61);
+  return sum >= kPrime ? sum - kPrime : sum;
+}
+
+SeededHash::Parameters draw_parameters() {
+  uint64_t words[5] = {};
+  if (::getrandom(words, sizeof(words), 0) != static_cast<ssize_t>(sizeof(words))) {
+    // A kernel older than the call: what a file's maker cannot know either.
+    words[0] = reinterpret_cast<uintptr_t>(&words);
+    words[1] = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    for (int i = 2; i < 5; ++i) {
+      words[i] = (words[i - 1] ^ words[i - 2] >> 29) * 0x9E3779B97F4A7C15 + words[0];
+    }
+  }
+  SeededHash::Parameters parameters;
+  parameters.base = words[0] % kPrime;
+  parameters.factor = static_cast<SeededHash::Wide>(words[1]) << 64 | words[2];
+  parameters.summand = static_cast<SeededHash::Wide>(words[3]) << 64 | words[4];
+  return parameters;
+}
+
+}  // namespace
+
+SeededHash::SeededHash() {
+  static const Parameters parameters = draw_parameters();
+  parameters_ = &parameters;
+}
+
+// The length, then 7 bytes a coefficient: different strings are different polynomials, which are
+// equal at few of 2^61 places.
+uint64_t SeededHash::polynomial(std::string_view bytes) const {
+  const uint64_t base = parameters_->base;
+  uint64_t value = bytes.size();
+  const char* at = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= 7; at += 7, left -= 7) {
+    uint64_t coefficient = 0;
+    std::memcpy(&coefficient, at, 7);
+    value = multiply(value, base) + coefficient;
+    if (value >= kPrime) value -= kPrime;
+  }
+  if (left > 0) {
+    uint64_t coefficient = 0;
+    std::memcpy(&coefficient, at, left);
+    value = multiply(value, base) + coefficient;
+    if (value >= kPrime) value -= kPrime;
+  }
+  return value;
+}
+
+}  // namespace midge

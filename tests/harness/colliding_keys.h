@@ -1,0 +1,15 @@
+// Keys that an attacker makes for a hash function that everybody knows.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace midge::test {
+
+/// `count` different keys of 16 printable ASCII characters (neither quote nor backslash) that have
+/// one value of libstdc++'s std::hash<std::string_view>: its seed is fixed, its steps can be
+/// undone. A table that uses it needs quadratic time for them.
+const std::vector<std::string>& colliding_keys(size_t count);
+
+}  // namespace midge::test
