@@ -10,16 +10,20 @@
 namespace midge {
 
 /// Zeroed bytes on page boundaries. Pages become resident when they are first written, so room that
-/// is reserved for a long context costs nothing until the context is long. Movable.
+/// is reserved for a long context costs nothing until the context is long. Movable. In builds with
+/// AddressSanitizer they come from the heap, and the bytes on both sides are forbidden.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   ~AlignedBuffer();
   AlignedBuffer(AlignedBuffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)),
+        allocation_(std::exchange(other.allocation_, nullptr)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+    std::swap(allocation_, other.allocation_);
     return *this;
   }
   AlignedBuffer(const AlignedBuffer&) = delete;
@@ -32,12 +36,13 @@ class AlignedBuffer {
   /// are none.
   void prefer_huge_pages() const;
 
-  uint8_t* data() const { return static_cast<uint8_t*>(data_); }
+  uint8_t* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
 
  private:
-  void* data_ = nullptr;
+  uint8_t* data_ = nullptr;
   int64_t bytes_ = 0;
+  void* allocation_ = nullptr;  // what holds them
 };
 
 }  // namespace midge
