@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12 (docs/dependencies.md says why each package is
 # there). Quick and silent to apt when everything is installed already.
-# usage: scripts/install_dependencies.sh [--cross] [--fuzz] [--report]
+# usage: scripts/install_dependencies.sh [--cross] [--fuzz] [--report] [--vocabularies]
 #   --cross   also the arm64 cross compiler, the emulator and the arm64 sysroot
 #   --fuzz    also the compiler of scripts/fuzz.sh
 #   --report  also what tools/arm_report needs beside --cross
+#   --vocabularies  also what tools/vocab/fetch_vocabularies.py needs; going on without npm is no
+#             failure, because only tests of the large vocabularies do
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -20,6 +22,7 @@ native_packages=(
 cross_packages=(g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user dpkg-dev python3)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 report_packages=(llvm-19)
+vocabulary_packages=(python3)
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -31,6 +34,7 @@ apt_get() {
 
 packages=("${native_packages[@]}")
 cross=no
+npm=no
 for argument in "$@"; do
   case $argument in
     --cross)
@@ -39,7 +43,14 @@ for argument in "$@"; do
       ;;
     --fuzz) packages+=("${fuzz_packages[@]}") ;;
     --report) packages+=("${report_packages[@]}") ;;
-    *) fail "unknown option $argument; usage: install_dependencies.sh [--cross] [--fuzz] [--report]" ;;
+    --vocabularies)
+      packages+=("${vocabulary_packages[@]}")
+      npm=yes
+      ;;
+    *)
+      fail "unknown option $argument; usage: install_dependencies.sh [--cross] [--fuzz] [--report]" \
+        "[--vocabularies]"
+      ;;
   esac
 done
 
@@ -57,6 +68,13 @@ else
   quietly apt-update apt_get update || say "packages: going on with the lists there are"
   say "packages: installing ${missing[*]}"
   quietly apt-install apt_get install -y --no-install-recommends "${missing[@]}"
+fi
+
+# npm may come from elsewhere than Debian, whose package conflicts with that then.
+if [ "$npm" = yes ] && ! command -v npm >/dev/null; then
+  say "packages: installing npm"
+  quietly apt-install-npm apt_get install -y --no-install-recommends npm ||
+    say "packages: going on without npm"
 fi
 
 if [ "$cross" = yes ]; then

@@ -1,62 +1,89 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
-# emulator as two CPUs and its kernel tests as two more, then each fuzz target for a minute. All
-# phases run even when an earlier one failed; the exit code is 1 then.
-# usage: scripts/test.sh [--native-only] [--jobs N]
-#   --native-only  no cross build and no emulator
-#   --jobs N       N jobs at a time (default: the number of processors)
+# emulator as two CPUs and its kernel tests as two more, then each fuzz target for a minute. The
+# vocabularies of the target models are fetched first; where there is no network the tests that need
+# them are skipped, which the last lines say. All phases run even when an earlier one failed; the
+# exit code is 1 then.
+# usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
+#   --native-only     no cross build and no emulator
+#   --jobs N          N jobs at a time (default: the number of processors)
+#   --long            also what takes hours: every shape of every kernel as every emulated CPU, the
+#                     whole suite under the address and undefined behaviour sanitizers and under the
+#                     thread sanitizer, the tests that judge time, 20 minutes for each fuzz target
+#   --fuzz-minutes M  M minutes for each fuzz target; fractions such as 0.5 are allowed
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+usage="usage: test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]"
 native_only=no
+long=no
 jobs=$(nproc)
+fuzz_minutes=
 while [ $# -gt 0 ]; do
   case $1 in
     --native-only) native_only=yes ;;
+    --long) long=yes ;;
     --jobs)
       jobs=$(option_value "$@")
       shift
       ;;
-    *) fail "unknown option $1; usage: test.sh [--native-only] [--jobs N]" ;;
+    --fuzz-minutes)
+      fuzz_minutes=$(option_value "$@")
+      shift
+      ;;
+    *) fail "unknown option $1; $usage" ;;
   esac
   shift
 done
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs wants a positive number, got $jobs"
+if [ -z "$fuzz_minutes" ]; then
+  if [ "$long" = yes ]; then fuzz_minutes=20; else fuzz_minutes=1; fi
+fi
+[[ $fuzz_minutes =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "--fuzz-minutes wants a number, got $fuzz_minutes"
 
 cd "$repo_root"
 mkdir -p "$logs_dir"
 report=()         # one line for each phase that ran
 failed_phases=()
+totals=           # what the running phase counted
 quoted_test=      # what the end of the output quotes: the first failed test run, or else the last
 test_failed=no
 
-# phase NAME COMMAND...: runs COMMAND under a heading and keeps the outcome for the end.
+# phase NAME COMMAND...: runs COMMAND under a heading and keeps the outcome for the end, with what the
+# command left in `totals`.
 phase() {
-  local name=$1 start=$SECONDS code=0
+  local name=$1 start=$SECONDS code=0 outcome=passed
   shift
   printf '\n== %s (started after %d s)\n' "$name" "$start"
+  totals=
   "$@" || code=$?
-  if [ "$code" -eq 0 ]; then
-    report+=("$(printf '%5d s  passed  %s' $((SECONDS - start)) "$name")")
-  else
-    report+=("$(printf '%5d s  FAILED  %s' $((SECONDS - start)) "$name")")
+  if [ "$code" -ne 0 ]; then
+    outcome=FAILED
     failed_phases+=("$name")
   fi
+  report+=("$(printf '%5d s  %s  %s%s' $((SECONDS - start)) "$outcome" "$name" \
+    "${totals:+: $totals}")")
   return "$code"
 }
 
 # test_log NAME: where the output of that test phase is kept.
-test_log() { printf '%s\n' "$logs_dir/${1// /-}.log"; }
+test_log() { printf '%s\n' "$logs_dir/$(tr ' ,=' '---' <<<"$1").log"; }
 
 # The tests that depend on the CPU's ISA levels.
 kernel_tests='^(Kernels|Levels|CpuFeatures|HarnessSelfTest|Selection)\.'
 
-# run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown and kept.
+# run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown, kept and counted.
 run_ctest() {
-  local name=$1 preset=$2
+  local name=$1 preset=$2 code=0 log summary failed count skipped
   shift 2
-  ctest --preset "$preset" --parallel "$jobs" "$@" </dev/null 2>&1 | tee "$(test_log "$name")"
+  log=$(test_log "$name")
+  ctest --preset "$preset" --parallel "$jobs" "$@" </dev/null 2>&1 | tee "$log" || code=$?
+  summary=$(sed -n 's/.*% tests passed, \([0-9]*\) tests failed out of \([0-9]*\)$/\1 \2/p' "$log")
+  read -r failed count <<<"${summary:-? ?}"
+  skipped=$(grep -c ' (Skipped)$' "$log" || true)
+  totals="$count tests, $failed failed, $skipped skipped"
+  return "$code"
 }
 
 # test_phase NAME PRESET [OPTION...]
@@ -73,18 +100,52 @@ build_phases() {
     phase "build $1" quietly "build-$1" cmake --build --preset "$1" --parallel "$jobs"
 }
 
-install_options=(--fuzz)
+# The target models' vocabularies, too large to commit. Fetched once; being without network is no
+# failure.
+vocabularies=(phi-4 phi-4-mini mimo)
+absent=()
+find_absent_vocabularies() {
+  local name
+  absent=()
+  for name in "${vocabularies[@]}"; do
+    [ -e "build/vocabularies/$name/tokenizer.json" ] || absent+=("$name")
+  done
+  totals="$((${#vocabularies[@]} - ${#absent[@]})) of ${#vocabularies[@]}"
+}
+fetch_vocabularies() {
+  find_absent_vocabularies
+  [ ${#absent[@]} -gt 0 ] || return 0
+  python3 tools/vocab/fetch_vocabularies.py "${absent[@]}" </dev/null ||
+    say "going on without what could not be fetched"
+  find_absent_vocabularies
+}
+
+# fuzz_targets: each fuzz target for a time; counts what was executed.
+fuzz_targets() {
+  local code=0 log=$logs_dir/fuzz.log
+  scripts/fuzz.sh "$fuzz_minutes" --jobs "$jobs" | tee "$log" || code=$?
+  totals=$(awk -v minutes="$fuzz_minutes" '
+    $3 == "executions," { targets += 1; executions += $2 }
+    END { printf "%d targets, %s minutes each, %d executions", targets, minutes, executions }' "$log")
+  return "$code"
+}
+
+install_options=(--fuzz --vocabularies)
 if [ "$native_only" = no ]; then
   install_options+=(--cross)
 fi
 
+# Whoever else uses the machine must not decide whether these pass.
+without_timing=(--label-exclude "^timing$")
+
 phase "dependencies" scripts/install_dependencies.sh "${install_options[@]}" || true
+phase "vocabularies" fetch_vocabularies || true
 if build_phases dev; then
-  test_phase "test dev" dev
+  test_phase "test dev" dev "${without_timing[@]}"
 fi
 if [ "$native_only" = no ] && build_phases arm64-emu; then
   for cpu in cortex-a53 max; do
-    QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu
+    QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu "${without_timing[@]}"
   done
   # Between the two lie the levels of these.
   for cpu in cortex-a76 max,sve=off; do
@@ -92,7 +153,24 @@ if [ "$native_only" = no ] && build_phases arm64-emu; then
   done
 fi
 
-phase "fuzz" scripts/fuzz.sh 1 --jobs "$jobs" || true
+if [ "$long" = yes ]; then
+  if [ "$native_only" = no ] && build_phases arm64-emu-all; then
+    for cpu in cortex-a53 cortex-a76 max,sve=off max; do
+      QEMU_CPU=$cpu test_phase "test all arm64-emu-all $cpu" arm64-emu-all "${without_timing[@]}"
+    done
+  fi
+  for sanitizer in asan tsan; do
+    if build_phases "$sanitizer"; then
+      test_phase "test $sanitizer" "$sanitizer" "${without_timing[@]}"
+    fi
+  done
+  if build_phases release; then
+    test_phase "test release" release "${without_timing[@]}"
+    test_phase "test timing release" release --label-regex "^timing$"
+  fi
+fi
+
+phase "fuzz" fuzz_targets || true
 
 printf '\n== phases (%d s in all)\n' "$SECONDS"
 printf '%s\n' "${report[@]}"
@@ -105,5 +183,9 @@ fi
 if [ -n "$quoted_test" ]; then
   printf '\n== %s, as ctest sums it up\n' "$quoted_test"
   sed -n '/% tests passed/,$p' "$(test_log "$quoted_test")"
+fi
+if [ ${#absent[@]} -gt 0 ]; then
+  printf '\nThe tests of these vocabularies were skipped, because they could not be fetched: %s\n' \
+    "${absent[*]}"
 fi
 [ ${#failed_phases[@]} -eq 0 ]

@@ -9,6 +9,7 @@
 #include "engine/tokenizer_files/tokenizer_json.h"
 #include "tests/harness/outliers.h"
 #include "tests/harness/running.h"
+#include "tests/harness/tolerance.h"
 
 namespace midge {
 namespace {
@@ -59,8 +60,9 @@ class Quality : public ::testing::TestWithParam<const char*> {
       const test::RunSetup packed = setup(path, Arithmetic::kPacked, weights);
       const double prompt = perplexity(packed, tokens_, RowRole::kPrompt) / floats - 1;
       const double generated = perplexity(packed, tokens_, RowRole::kGenerated) / floats - 1;
-      EXPECT_LE(std::fabs(prompt), prompt_bound);
-      EXPECT_LE(std::fabs(generated), generated_bound);
+      const std::string which = std::string(GetParam()) + what + " " + encoding_info(weights).name;
+      test::expect_within(std::fabs(prompt), prompt_bound, which + " prompt");
+      test::expect_within(std::fabs(generated), generated_bound, which + " generated");
       std::printf("[ ppl      ] %s%s %s: float %.4f, prompt %+.3f %%, generated %+.3f %%\n",
                   GetParam(), what, encoding_info(weights).name, floats, prompt * 100,
                   generated * 100);
@@ -72,11 +74,12 @@ class Quality : public ::testing::TestWithParam<const char*> {
   test::TempDir outliers_;
 };
 
-TEST_P(Quality, PackedLikeFloat) { check(bundled(GetParam()), "", 0.01, 0.01); }
+// Bounds: measured at 1.7e-4 without outliers; with them at 1.1e-3 in prompts and 3.5e-3 generated.
+TEST_P(Quality, PackedLikeFloat) { check(bundled(GetParam()), "", 6e-4, 6e-4); }
 
 TEST_P(Quality, PackedLikeFloatWithOutliers) {
   // A scale per 256 activations feels outliers more than one per 32.
-  check(outliers_.path(), " with outliers", 0.02, 0.02);
+  check(outliers_.path(), " with outliers", 0.004, 0.013);
 }
 
 // The copy with outliers is the same function: without quantisation not a bit changes.

@@ -4,6 +4,7 @@
 
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/running.h"
+#include "tests/harness/tolerance.h"
 #include "tests/reference/reference.h"
 
 namespace midge {
@@ -12,11 +13,11 @@ namespace {
 using test::CheckpointShape;
 using test::Running;
 
-// f32 sums against f64 sums through all layers: measured at 1.3e-6 at most. With an f16 cache, done
+// f32 sums against f64 sums through all layers: measured at 1.5e-6 at most. With an f16 cache, done
 // alike on both sides, the last bit of a sum sometimes decides to which neighbour a key or value is
 // rounded (2^-11 of one element): measured at 1.1e-4.
-constexpr float kBoundF32 = 5e-5f;
-constexpr float kBoundF16 = 5e-4f;
+constexpr float kBoundF32 = 6e-6f;
+constexpr float kBoundF16 = 4.4e-4f;
 
 void expect_like_reference(const std::string& path, int64_t length, KvType kv_type) {
   SCOPED_TRACE(path);
@@ -34,10 +35,8 @@ void expect_like_reference(const std::string& path, int64_t length, KvType kv_ty
   const float error =
       test::relative_error(expected.logits.values, test::step_logits(*run.session, tokens));
   const float bound = kv_type == KvType::kF16 ? kBoundF16 : kBoundF32;
-  EXPECT_LE(error, bound) << length;
-  std::printf("[ reference] %lld tokens, %s: error %.2g of the range, allowed %.2g\n",
-              static_cast<long long>(length), kv_type_name(kv_type), static_cast<double>(error),
-              static_cast<double>(bound));
+  test::expect_within(error, bound,
+                      std::to_string(length) + " tokens, " + kv_type_name(kv_type));
 }
 
 TEST(Reference, GoldenModels) {
@@ -102,7 +101,7 @@ TEST(Reference, Mtp) {
   outputs.logits_rows = rows;
   outputs.logits = logits.data();
   MIDGE_ASSERT_OK(run.session->mtp_step(next, hidden.data(), true, outputs));
-  EXPECT_LE(test::relative_error(expected.values, logits), kBoundF32);
+  test::expect_within(test::relative_error(expected.values, logits), kBoundF32, "MTP");
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // tokenizer.model files: what is read, what is refused before the library sees it.
 #include "engine/tokenizer_files/tokenizer_model.h"
 
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -184,22 +183,6 @@ TEST(TokenizerModel, DamagedModels) {
     load(damaged);
   }
   std::printf("%d of 300 changed models were accepted\n", accepted);
-}
-
-double encoding_seconds(const Tokenizer& tokenizer, size_t bytes) {
-  const std::string text(bytes, 'x');
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_FALSE(ids_of(tokenizer, text).empty());
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// Judged by its growth, as AMillionEqualLettersIsNotQuadratic does.
-TEST(TokenizerModel, LongTextsAreNotQuadratic) {
-  if (!has_sentencepiece_library()) GTEST_SKIP() << kNoLibrary;
-  const auto tokenizer = load_tokenizer_model(kSmall);
-  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
-  const double tenth = encoding_seconds(*tokenizer, 20000);
-  EXPECT_LT(encoding_seconds(*tokenizer, 200000), 40 * tenth + 0.1);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "engine/tokenizer/tokenizer.h"
 
 #include <cstdio>
-#include <ctime>
 #include <random>
 #include <thread>
 
@@ -134,37 +133,6 @@ TEST(Tokenizer, BytesSurviveARoundTrip) {
     }
     for (const SpecialTokens special : {SpecialTokens::kParse, SpecialTokens::kAsText}) {
       ASSERT_EQ(*tokenizer.decode(ids_of(tokenizer, text, special)), text) << round;
-    }
-  }
-}
-
-// Each bundled and each real vocabulary that is there.
-// CPU seconds of encoding `count` equal letters.
-double encoding_seconds(const Tokenizer& tokenizer, char letter, size_t count) {
-  const std::string text(count, letter);
-  const std::clock_t start = std::clock();
-  const Ids ids = ids_of(tokenizer, text);
-  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-  EXPECT_EQ(*tokenizer.decode(ids), text);
-  return seconds;
-}
-
-// 1 MB of one letter is one piece. The aim is 2 s; a shared machine can only judge the growth: ten
-// times the text takes ten times as long, or a little more, where a quadratic merge takes a
-// hundred.
-TEST(Tokenizer, AMillionEqualLettersIsNotQuadratic) {
-  const std::string models = MIDGE_SOURCE_DIR "/assets/models/";
-  for (const std::string& directory :
-       {models + "tiny-phi", models + "tiny-mimo", vocabulary_directory("phi-4"),
-        vocabulary_directory("phi-4-mini"), vocabulary_directory("mimo"),
-        std::string(MIDGE_TEST_DATA "/tokenizer/sentencepiece")}) {
-    const auto tokenizer = load_tokenizer_json(directory);
-    if (!tokenizer.ok()) continue;
-    for (const char letter : {'x', '-'}) {
-      const double tenth = encoding_seconds(*tokenizer, letter, 100000);
-      const double whole = encoding_seconds(*tokenizer, letter, 1000000);
-      EXPECT_LT(whole, 40 * tenth + 0.1) << directory << " '" << letter << "'";
-      std::printf("[ encode   ] 1 MB of '%c': %.2f s\n", letter, whole);
     }
   }
 }

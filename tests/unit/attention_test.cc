@@ -11,6 +11,7 @@
 #include "engine/ops/ops.h"
 #include "engine/platform/cpu_features.h"
 #include "tests/harness/test_data.h"
+#include "tests/harness/tolerance.h"
 
 namespace midge {
 namespace {
@@ -107,6 +108,7 @@ std::vector<double> expected_row(int64_t window, int64_t back) {
 }
 
 TEST(Attention, FollowsTheDefinition) {
+  double worst = 0;
   for (const int64_t window : {0, 100, 700}) {
     for (const int64_t rows : {1, 40}) {
       const std::vector<float> found = run(KvType::kF32, window, 2, rows, rows);
@@ -114,11 +116,15 @@ TEST(Attention, FollowsTheDefinition) {
       for (int64_t back = 0; back < rows; back += 13) {
         const std::vector<double> expected = expected_row(window, back);
         for (size_t i = 0; i < expected.size(); ++i) {
-          EXPECT_NEAR(found[static_cast<size_t>((rows - 1 - back) * kRow) + i], expected[i], 1e-5);
+          const double value = found[static_cast<size_t>((rows - 1 - back) * kRow) + i];
+          ASSERT_FALSE(std::isnan(value));
+          worst = std::max(worst, std::fabs(value - expected[i]));
         }
       }
     }
   }
+  // Averages of values in -2..2 whose weights carry some epsilons: measured at 1.9e-7.
+  test::expect_within(worst, 7e-7, "attention, any element");
 }
 
 TEST(Attention, DependsOnNeitherThreadsNorSteps) {

