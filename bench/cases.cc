@@ -104,7 +104,7 @@ Walk make_walk(const Machine& machine, Weights weights, int64_t groups, int64_t 
 }
 
 void add_kernel_cases(const Machine& machine, const KernelInfo& kernel) {
-  if (!machine.levels.has(kernel.level)) return;
+  if (!machine.features.has(kernel.features)) return;
   switch (kernel.op) {
     case Op::kGemm:
     case Op::kGemv:

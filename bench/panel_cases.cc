@@ -11,7 +11,7 @@ namespace {
 // Rows of activations that the check and the scalar kernels take.
 constexpr int64_t kCheckedRows = 24;
 
-// The prefill kernels of a level, which only fit each other.
+// Prefill kernels that fit each other.
 struct PanelKernels {
   PanelShape shape;
   QuantizePanelFunction quantize;
@@ -19,24 +19,22 @@ struct PanelKernels {
   GemmPanelFunction gemm;
 };
 
-template <typename Function>
-Function of_level(const KernelInfo& kernel, Op op, Encoding encoding) {
-  if (kernel.op == op) return reinterpret_cast<Function>(kernel.function);
-  for (const KernelInfo& other : all_kernels()) {
-    if (other.op == op && other.encoding == encoding && other.level == kernel.level) {
-      return reinterpret_cast<Function>(other.function);
-    }
-  }
-  return nullptr;
-}
-
-// `kernel` and the others of its level; steps without an encoding take q4b32.
+// `kernel` and those that go with it; steps without an encoding take q4b32.
 PanelKernels panel_kernels(const KernelInfo& kernel) {
   const Encoding encoding = kernel.op == Op::kUnpack ? kernel.encoding : Encoding::kQ4B32;
-  return {panel_shape(kernel.level),
-          of_level<QuantizePanelFunction>(kernel, Op::kQuantizePanel, Encoding::kF32),
-          of_level<UnpackFunction>(kernel, Op::kUnpack, encoding),
-          of_level<GemmPanelFunction>(kernel, Op::kGemmPanel, Encoding::kF32)};
+  const KernelChoice choice = {kernel.features};
+  const KernelInfo* gemm =
+      kernel.op == Op::kGemmPanel
+          ? &kernel
+          : select_panel_kernel(Op::kGemmPanel, Encoding::kF32, kernel, choice);
+  const auto function = [&](Op op, Encoding of) {
+    const KernelInfo& info = kernel.op == op ? kernel : *select_panel_kernel(op, of, *gemm, choice);
+    return info.function;
+  };
+  return {panel_shape(gemm->layout.lhs),
+          reinterpret_cast<QuantizePanelFunction>(function(Op::kQuantizePanel, Encoding::kF32)),
+          reinterpret_cast<UnpackFunction>(function(Op::kUnpack, encoding)),
+          reinterpret_cast<GemmPanelFunction>(gemm->function)};
 }
 
 // m rows of activations and the accumulators of a tile, 64-byte aligned by AlignedBuffer.
@@ -140,11 +138,6 @@ Prepared prepare_panels(const Machine& machine, const KernelInfo& kernel, Step s
   const Encoding encoding = kernel.op == Op::kUnpack ? kernel.encoding : Encoding::kQ4B32;
   const PanelKernels kernels = panel_kernels(kernel);
   const PanelKernels generic = panel_kernels(generic_of(kernel));
-  if (kernels.quantize == nullptr || kernels.unpack == nullptr || kernels.gemm == nullptr) {
-    p.error = std::string(kernel.name) + ": its level lacks the other prefill kernels";
-    return p;
-  }
-
   const bool is_generic = kernel.level == IsaLevel::kGeneric;
   const int64_t rows = is_generic ? std::min(m, kCheckedRows) : m;
   const int64_t tile_bytes = packed_tile_bytes(encoding, shape.k);

@@ -227,7 +227,7 @@ void print_json_report(const Options& options, const LoadedModel& loaded, const 
   JsonWriter json;
   json.begin_object().member("schema", "midge.bench").member("version", int64_t{1});
   json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
-  json.member("isa", isa_level_name(loaded.executor->isa().top()));
+  json.member("isa", isa_level_name(top_level(loaded.executor->isa())));
   json.member("rows", options.rows).member("depth", options.depth);
   json.member("packed_bytes", loaded.executor->packed_bytes());
   json.member("decode_steps", report.decode_steps);

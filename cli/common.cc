@@ -119,31 +119,31 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--seed", sampler.seed, "Seed of the sampling")->capture_default_str();
 }
 
-Result<IsaLevels> isa_levels(const std::string& name) {
-  const IsaLevels available = detect_isa_levels();
+Result<CpuFeatures> isa_features(const std::string& name) {
+  const CpuFeatures available = detect_cpu_features();
   if (name.empty()) return available;
   IsaLevel level = IsaLevel::kGeneric;
-  if (!find_isa_level(name, &level) || !available.has(level)) {
+  if (!find_isa_level(name, &level) || !has_level(available, level)) {
     std::string known;
     for (int i = 0; i < kIsaLevelCount; ++i) {
-      if (!available.has(static_cast<IsaLevel>(i))) continue;
+      if (!has_level(available, static_cast<IsaLevel>(i))) continue;
       known += (known.empty() ? "" : ", ");
       known += isa_level_name(static_cast<IsaLevel>(i));
     }
     return make_status(StatusCode::kInvalidArgument, "ISA level '%s', this machine has: %s",
                        printable(name).c_str(), known.c_str());
   }
-  return available.up_to(level);
+  return up_to_level(available, level);
 }
 
 Result<KernelChoice> kernel_choice(const RunOptions& options) {
   KernelChoice choice;
-  MIDGE_ASSIGN_OR_RETURN(choice.levels, isa_levels(options.isa));
+  MIDGE_ASSIGN_OR_RETURN(choice.features, isa_features(options.isa));
   choice.prefer = options.kernels;
   if (!options.kernels.empty()) {
     const auto kernels = all_kernels();
     if (std::none_of(kernels.begin(), kernels.end(), [&](const KernelInfo& kernel) {
-          return choice.levels.has(kernel.level) && matches_glob(options.kernels, kernel.name);
+          return choice.features.has(kernel.features) && matches_glob(options.kernels, kernel.name);
         })) {
       return make_status(StatusCode::kInvalidArgument,
                          "no kernel that may be used matches '%s' (midge cpu --all lists them)",
@@ -183,7 +183,7 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
     executor.weights = encoding;
   }
   MIDGE_ASSIGN_OR_RETURN(const KernelChoice choice, kernel_choice(options));
-  executor.isa = choice.levels;
+  executor.isa = choice.features;
   executor.kernels = options.kernels;
   executor.huge_pages = !options.no_huge_pages;
   executor.calibrate = calibrates(options);

@@ -63,7 +63,7 @@ struct LoadedModel {
 
 /// The levels of this machine up to the named one; all of them for an empty name.
 /// Errors: invalid_argument (unknown, or this machine lacks it; the message lists those it has).
-Result<IsaLevels> isa_levels(const std::string& name);
+Result<CpuFeatures> isa_features(const std::string& name);
 
 /// Which kernels --isa and --kernel allow; points into the options. Errors: invalid_argument (ISA
 /// level, a glob that no kernel matches).

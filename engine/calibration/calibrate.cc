@@ -244,9 +244,8 @@ class KernelRun {
 
   void run_panel(const KernelInfo& kernel, int64_t units) {
     const auto gemm = reinterpret_cast<GemmPanelFunction>(kernel.function);
-    const IsaLevels level = {1u << static_cast<int>(kernel.level)};
     const auto unpack = reinterpret_cast<UnpackFunction>(
-        select_kernel(Op::kUnpack, case_.encoding, {level})->function);
+        select_panel_kernel(Op::kUnpack, case_.encoding, kernel, {kernel.features})->function);
     const PackedInfo info = packed_info(case_.encoding);
     const int64_t step_bytes = kPanelColumns / info.unit_elements * info.unit_bytes;
     walk_.next(units, [&](const uint8_t* tiles, int64_t count) {
@@ -318,19 +317,19 @@ std::vector<CalibrationCase> missing_cases(const Calibration& calibration, int c
                                            std::span<const PackedSample> weights,
                                            const CalibrateOptions& options) {
   std::vector<CalibrationCase> missing;
-  for (const CalibrationCase& c : calibration_cases(options.levels)) {
+  for (const CalibrationCase& c : calibration_cases(options.features)) {
     if (c.op != Op::kAttn) {
       const int64_t bytes = TileWalk(weights, c.encoding).bytes();
       if (bytes == 0 || bytes < options.bytes_min) continue;
     }
-    if (!is_measured(calibration, c, core_types, options.levels)) missing.push_back(c);
+    if (!is_measured(calibration, c, core_types, options.features)) missing.push_back(c);
   }
   return missing;
 }
 
 Status measure_case(const CalibrationCase& c, int core_type, std::span<const PackedSample> weights,
                     const CalibrateOptions& options, double seconds, Calibration* calibration) {
-  const std::vector<const KernelInfo*> candidates = calibration_candidates(c, options.levels);
+  const std::vector<const KernelInfo*> candidates = calibration_candidates(c, options.features);
   MIDGE_ASSIGN_OR_RETURN(KernelRun run, KernelRun::create(c, TileWalk(weights, c.encoding)));
   const std::vector<double> rates = measure_rates(
       candidates.size(),

@@ -47,7 +47,8 @@ Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64
   const int64_t columns_max = std::max(
       {c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size : c.hidden_size, q_size});
   MIDGE_ASSIGN_OR_RETURN(
-      scratch.linear_, LinearScratch::create(*engine.kernels, rows_max, columns_max, thread_count));
+      scratch.linear_,
+      LinearScratch::create(engine.kernels->of_worker(0), rows_max, columns_max, thread_count));
   MIDGE_ASSIGN_OR_RETURN(scratch.attention_,
                          AttentionScratch::create(c.attention(), length_max, thread_count));
   for (const RopeRegime regime : {RopeRegime::kShort, RopeRegime::kLong}) {
@@ -64,7 +65,8 @@ class DecoderPass {
               DecoderScratch& scratch)
       : c_(*engine.config),
         w_(*engine.weights),
-        context_{engine.kernels, &worker, worker.index() == 0 ? engine.profile : nullptr},
+        context_{&engine.kernels->of_worker(worker.index()), &worker,
+                 worker.index() == 0 ? engine.profile : nullptr},
         batch_(batch),
         s_(scratch),
         m_(static_cast<int64_t>(batch.tokens.size())) {}

@@ -73,11 +73,11 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
     const std::string what = model_.storage().path() + ": " + matrix.name;
     const WeightMatrix in_file = w;
     if (options.arithmetic == Arithmetic::kPacked) {
-      MIDGE_RETURN_IF_ERROR(pack_matrix(team_, kernels_, w, *target, what, out));
+      MIDGE_RETURN_IF_ERROR(pack_matrix(team_, kernels(), w, *target, what, out));
       w.packed = out;
       w.packed_encoding = *target;
     } else {
-      MIDGE_RETURN_IF_ERROR(encode_matrix(team_, kernels_, w, *target, what, out));
+      MIDGE_RETURN_IF_ERROR(encode_matrix(team_, kernels(), w, *target, what, out));
       w.encoding = *target;
       w.data = out;
       w.row_stride = encoded_row_bytes(*target, w.k);
@@ -98,13 +98,13 @@ Status Executor::choose_kernels(const ExecutorOptions& options) {
     if (w.packed != nullptr) samples.push_back({w.packed_encoding, w.n, w.k, w.packed});
   }
   CalibrateOptions calibrate_options;
-  calibrate_options.levels = options.isa;
+  calibrate_options.features = options.isa;
   calibrate_options.cache_dir = options.cache_dir;
   calibrate_options.bytes_min = options.calibrate_bytes_min;
   MIDGE_ASSIGN_OR_RETURN(calibration_, calibrate(team_, samples, calibrate_options));
   const std::vector<TunedKernel> tuned =
       fastest_kernels(calibration_.calibration, calibration_.cores, options.isa);
-  kernels_ = make_kernel_table({options.isa, options.kernels, tuned});
+  kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels, tuned}));
   return Status();
 }
 
@@ -115,7 +115,7 @@ Status Executor::make_dense_operators(const Progress& on_progress) {
     if (encoding_info(w.encoding).block_elements == 1) {
       MIDGE_ASSIGN_OR_RETURN(
           std::unique_ptr<DenseOperator> op,
-          create_dense_operator(w, kernels_, team_.thread_count(), &packed_bytes_));
+          create_dense_operator(w, kernels(), team_.thread_count(), &packed_bytes_));
       w.dense = op.get();
       dense_.push_back(std::move(op));
     }
@@ -141,7 +141,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   MIDGE_ASSIGN_OR_RETURN(WorkerTeam team, WorkerTeam::create(options.threads));
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team)));
   executor->isa_ = options.isa;
-  executor->kernels_ = make_kernel_table({options.isa, options.kernels});
+  executor->kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels}));
   if (options.arithmetic == Arithmetic::kXnnpack) {
     MIDGE_RETURN_IF_ERROR(executor->make_dense_operators(on_progress));
   } else {

@@ -67,7 +67,7 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
   ExecutorOptions executor_options;
   executor_options.threads = 1;
   executor_options.arithmetic = arithmetic;
-  executor_options.isa = detect_isa_levels();
+  executor_options.isa = detect_cpu_features();
   const auto executor = Executor::create(model, executor_options);
   if (!executor.ok()) {
     // Packing refuses weights that are infinite or not numbers.

@@ -50,7 +50,7 @@ std::vector<float> run(Encoding type, int64_t window, int threads, int64_t rows,
   kv.k = cache->data();
   kv.v = cache->data() + 2 * kv.layer_stride;
 
-  const KernelTable kernels = make_kernel_table({detect_isa_levels(), ""});
+  const KernelTable kernels = make_kernel_table({detect_cpu_features(), ""});
   auto team = WorkerTeam::create(threads);
   auto scratch = AttentionScratch::create(shape, kLength, threads);
   if (!team.ok() || !scratch.ok()) return {};
