@@ -113,7 +113,8 @@ void add_kernel_cases(const Machine& machine, const KernelInfo& kernel) {
     case Op::kQuantize: return add_row_cases(machine, kernel);
     case Op::kQuantizePanel:
     case Op::kUnpack:
-    case Op::kGemmPanel: return add_panel_cases(machine, kernel);
+    case Op::kGemmPanel:
+    case Op::kAddOutliers: return add_panel_cases(machine, kernel);
     case Op::kAttn:
     case Op::kConvert:
     case Op::kRmsnorm:

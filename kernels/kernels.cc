@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/generic/panel/panel_order.h"
+
 namespace midge {
 namespace {
 
@@ -113,6 +115,7 @@ const char* op_name(Op op) {
     case Op::kQuantizePanel: return "quantize_panel";
     case Op::kUnpack: return "unpack";
     case Op::kGemmPanel: return "gemm_panel";
+    case Op::kAddOutliers: return "add_outliers";
     case Op::kAttn: return "attn";
     case Op::kConvert: return "convert";
     case Op::kRmsnorm: return "rmsnorm";
@@ -150,8 +153,9 @@ bool matches_glob(std::string_view pattern, std::string_view name) {
 
 const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& choice, int rows) {
   if (op == Op::kQuantizePanel || op == Op::kUnpack) {
-    return select_panel_kernel(op, encoding, *select_kernel(Op::kGemmPanel, Encoding::kF32, choice),
-                               choice);
+    const KernelInfo& gemm = *select_kernel(Op::kGemmPanel, Encoding::kF32, choice);
+    const KernelInfo* kernel = select_panel_kernel(op, encoding, gemm, choice);
+    return kernel != nullptr ? kernel : select(op, encoding, choice, 1, &kPanelRows);
   }
   return select(op, encoding, choice, rows, nullptr);
 }
@@ -165,10 +169,12 @@ PanelShape panel_shape(LhsOrder order) { return kPanelShapes[static_cast<int>(or
 
 KernelTable make_kernel_table(const KernelChoice& choice) {
   KernelTable table = {};
-  table.lhs_order = select_kernel(Op::kGemmPanel, Encoding::kF32, choice)->layout.lhs;
+  const KernelInfo& gemm_panel = *select_kernel(Op::kGemmPanel, Encoding::kF32, choice);
+  table.lhs_order = gemm_panel.layout.lhs;
+  table.panel_order = gemm_panel.layout.panel;
   table.panel = panel_shape(table.lhs_order);
   table.quantize_panel = choose<QuantizePanelFunction>(Op::kQuantizePanel, Encoding::kF32, choice);
-  table.gemm_panel = choose<GemmPanelFunction>(Op::kGemmPanel, Encoding::kF32, choice);
+  table.gemm_panel = reinterpret_cast<GemmPanelFunction>(gemm_panel.function);
   for (int i = 0; i < kEncodingCount; ++i) {
     const auto encoding = static_cast<Encoding>(i);
     table.gemm[i] = choose<GemmFunction>(Op::kGemm, encoding, choice);
@@ -176,7 +182,11 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
     table.attn[i] = choose<AttnFunction>(Op::kAttn, encoding, choice);
     table.convert[i] = choose<ConvertFunction>(Op::kConvert, encoding, choice);
     table.lookup[i] = choose<LookupFunction>(Op::kLookup, encoding, choice);
-    table.unpack[i] = choose<UnpackFunction>(Op::kUnpack, encoding, choice);
+    if (const KernelInfo* unpack = select_kernel(Op::kUnpack, encoding, choice)) {
+      table.unpack[i] = reinterpret_cast<UnpackFunction>(unpack->function);
+      table.unpack_order[i] = unpack->layout.panel;
+    }
+    table.add_outliers[i] = choose<AddOutliersFunction>(Op::kAddOutliers, encoding, choice);
     for (int rows = 1; rows <= kGemvRowsMax; ++rows) {
       table.gemv[i][rows] = choose<GemvFunction>(Op::kGemv, encoding, choice, rows);
     }
@@ -187,6 +197,16 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
   table.silu_mul = choose<SiluMulFunction>(Op::kSiluMul, Encoding::kF32, choice);
   table.add = choose<AddFunction>(Op::kAdd, Encoding::kF32, choice);
   return table;
+}
+
+void unpack_panel(const KernelTable& table, Encoding encoding, const UnpackArgs& args) {
+  const int i = static_cast<int>(encoding);
+  if (table.unpack_order[i] == table.panel_order) return table.unpack[i](&args);
+  alignas(64) int8_t rows[kPanelBytes];
+  UnpackArgs into_rows = args;
+  into_rows.panel = rows;
+  table.unpack[i](&into_rows);
+  generic::order_panel(rows, table.panel_order, args.panel);
 }
 
 KernelTables::KernelTables(std::vector<KernelTable> tables, std::vector<uint8_t> type_of_worker)

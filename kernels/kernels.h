@@ -20,6 +20,7 @@ enum class Op : uint8_t {
   kQuantizePanel,
   kUnpack,
   kGemmPanel,
+  kAddOutliers,
   kAttn,
   kConvert,
   kRmsnorm,
@@ -112,11 +113,13 @@ bool matches_glob(std::string_view pattern, std::string_view name);
 
 /// The kernel for an operation, encoding and number of rows: of those that the cores can run and
 /// that take the rows, a preferred one, else the tuned one, else that of the greatest priority.
-/// Null if there is none. Of the prefill kernels, those that fit the gemm_panel chosen. Pure.
+/// Null if there is none. Of the prefill kernels, those that fit the gemm_panel chosen; of
+/// kUnpack, where there is none, the portable one. Pure.
 const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& choice = {},
                                 int rows = 1);
 
-/// The same among the prefill kernels that fit `partner`, another one of them. Pure.
+/// The same among the prefill kernels that fit `partner`, another one of them; null if there is
+/// none. Pure.
 const KernelInfo* select_panel_kernel(Op op, Encoding encoding, const KernelInfo& partner,
                                       const KernelChoice& choice);
 
@@ -141,11 +144,14 @@ struct KernelTable {
   QuantizeFunction quantize;
   GemvFunction gemv[kEncodingCount][kGemvRowsMax + 1];  ///< by the number of rows
   LookupFunction lookup[kEncodingCount];
-  LhsOrder lhs_order;  ///< of the prefill kernels
-  PanelShape panel;    ///< of lhs_order
+  LhsOrder lhs_order;      ///< of the prefill kernels
+  PanelShape panel;        ///< of lhs_order
+  PanelOrder panel_order;  ///< that gemm_panel reads
   QuantizePanelFunction quantize_panel;
-  UnpackFunction unpack[kEncodingCount];
+  UnpackFunction unpack[kEncodingCount];    ///< call unpack_panel
+  PanelOrder unpack_order[kEncodingCount];  ///< that they write: panel_order or kRows
   GemmPanelFunction gemm_panel;
+  AddOutliersFunction add_outliers[kEncodingCount];
   AttnFunction attn[kEncodingCount];        ///< by the type of K and V
   ConvertFunction convert[kEncodingCount];  ///< by the type of the output
   RmsnormFunction rmsnorm;
@@ -156,6 +162,10 @@ struct KernelTable {
 
 /// Chooses once. Pure.
 KernelTable make_kernel_table(const KernelChoice& choice = {});
+
+/// Unpacks into a panel for the table's gemm_panel. An encoding that has no kernel for its order
+/// goes through the portable one and is put in order: slow, and the same bits.
+void unpack_panel(const KernelTable& table, Encoding encoding, const UnpackArgs& args);
 
 /// The tables of a team whose cores differ: one per type of core. All of them give the same bits,
 /// so any worker may take any part of a matrix. Prefill kernels of different tables may want

@@ -243,9 +243,7 @@ class KernelRun {
   }
 
   void run_panel(const KernelInfo& kernel, int64_t units) {
-    const auto gemm = reinterpret_cast<GemmPanelFunction>(kernel.function);
-    const auto unpack = reinterpret_cast<UnpackFunction>(
-        select_panel_kernel(Op::kUnpack, case_.encoding, kernel, {kernel.features})->function);
+    const KernelTable table = make_kernel_table({kernel.features, kernel.name});
     const PackedInfo info = packed_info(case_.encoding);
     const int64_t step_bytes = kPanelColumns / info.unit_elements * info.unit_bytes;
     walk_.next(units, [&](const uint8_t* tiles, int64_t count) {
@@ -255,9 +253,9 @@ class KernelRun {
               std::min(kPanelColumns, prefill_columns() - column),
               tiles + t * walk_.tile_bytes() + column / kPanelColumns * step_bytes,
               const_cast<int8_t*>(panel_.panel), const_cast<float*>(panel_.panel_scales)};
-          unpack(&unpack_args);
+          unpack_panel(table, case_.encoding, unpack_args);
           panel_.first = column == 0;
-          gemm(&panel_);
+          table.gemm_panel(&panel_);
         }
       }
     });

@@ -1,6 +1,5 @@
 // Matrix products: which arithmetic, how the rows of a matrix are spread over the workers.
 #include <algorithm>
-#include <cstring>
 
 #include "engine/core/checked_math.h"
 #include "engine/ops/dense_backend.h"
@@ -184,39 +183,6 @@ class LinearRun {
                                     s_.strip_bytes());
   }
 
-  // The first rows in front of one with outliers, or of the last few.
-  static int64_t rows_without(const uint8_t* counts, int64_t rows) {
-    int64_t i = 0;
-    for (; i + 8 <= rows; i += 8) {
-      uint64_t eight = 0;
-      std::memcpy(&eight, counts + i, 8);
-      if (eight != 0) break;
-    }
-    return i;
-  }
-
-  // acc[rows, 32] += the outliers of a super-block times their columns of a tile's units.
-  void add_outliers(Encoding encoding, const uint8_t* units, const Outliers& outliers, int64_t rows,
-                    float* acc) const {
-    float* columns = strip_of_worker();  // [256][32], those that are needed
-    bool decoded[kPanelColumns] = {};
-    int64_t i = rows_without(outliers.counts, rows);
-    while (i < rows) {
-      const Outliers row = outliers.from(i);
-      for (int o = 0; o < *row.counts; ++o) {
-        float* column = columns + row.items[o].column * kTileRows;
-        if (!decoded[row.items[o].column]) {
-          decode_column(encoding, units, row.items[o].column, column);
-          decoded[row.items[o].column] = true;
-        }
-        float* sums = acc + i * kTileRows;
-        for (int64_t j = 0; j < kTileRows; ++j) sums[j] += row.items[o].value * column[j];
-      }
-      ++i;
-      i += rows_without(outliers.counts + i, rows - i);
-    }
-  }
-
   LhsBlock* lhs_row(int64_t row) const {
     return reinterpret_cast<LhsBlock*>(s_.lhs_) + row * lhs_blocks(k_);
   }
@@ -264,7 +230,7 @@ class LinearRun {
     auto* panels = reinterpret_cast<int8_t*>(mine);
     auto* scales = reinterpret_cast<float*>(mine + kPanelTiles * kPanelBytes);
     float* accs = scales + kPanelTiles * kTileRows;
-    const UnpackFunction unpack = kernels_.unpack[static_cast<int>(w.packed_encoding)];
+    const auto add_outliers = kernels_.add_outliers[static_cast<int>(w.packed_encoding)];
     const int64_t panel_units = kPanelColumns / packed_info(w.packed_encoding).unit_elements *
                                 packed_info(w.packed_encoding).unit_bytes;
     for (int64_t row = 0; row < m_; row += s_.rows_) {
@@ -275,7 +241,7 @@ class LinearRun {
           const UnpackArgs unpack_args = {std::min(kPanelColumns, k_ - s * kPanelColumns),
                                           w.packed + (first + t) * w.tile_bytes() + s * panel_units,
                                           panels + t * kPanelBytes, scales + t * kTileRows};
-          unpack(&unpack_args);
+          unpack_panel(kernels_, w.packed_encoding, unpack_args);
           const GemmPanelArgs args = {round_up(rows, kernels_.panel.step),
                                       s == 0,
                                       panel_lhs_.values + lhs_at * kPanelColumns,
@@ -285,8 +251,10 @@ class LinearRun {
                                       scales + t * kTileRows,
                                       accs + t * s_.rows_ * kTileRows};
           kernels_.gemm_panel(&args);
-          add_outliers(w.packed_encoding, static_cast<const uint8_t*>(unpack_args.rhs),
-                       s_.outliers_.from(lhs_at), rows, args.acc);
+          const Outliers outliers = s_.outliers_.from(lhs_at);
+          const AddOutliersArgs outlier_args = {rows,           unpack_args.rhs,   outliers.counts,
+                                                outliers.items, strip_of_worker(), args.acc};
+          add_outliers(&outlier_args);
         }
       }
       for (int64_t t = 0; t < tiles; ++t) {

@@ -253,6 +253,69 @@ void check_quantize_panel(const KernelInfo& kernel, Failures* failures) {
   }
 }
 
+// Every kernel of the operation is compared with sums in plain loops: there may be one alone.
+void check_add_outliers_case(const KernelInfo& kernel, DataSort sort, int64_t m, int64_t k,
+                             Failures* failures) {
+  const std::vector<uint8_t> units = test_packed(kernel.encoding, sort, kTileRows, k, 30);
+  const std::vector<float> acc = test_floats(DataSort::kNormal, m * kTileRows, 31);
+  TestRandom random(static_cast<uint64_t>(32 + m));
+  std::vector<uint8_t> counts(static_cast<size_t>(m));
+  std::vector<Outlier> items(static_cast<size_t>(m * kOutliersMax), Outlier{-1, 0.0f});
+  std::vector<float> expected = acc;
+  const auto lookup =
+      reinterpret_cast<LookupFunction>(select_kernel(Op::kLookup, kernel.encoding)->function);
+  std::vector<float> weights(static_cast<size_t>(kTileRows * k));
+  for (int64_t row = 0; row < kTileRows; ++row) {
+    const LookupArgs args = {k, units.data(), row, weights.data() + row * k};
+    lookup(&args);
+  }
+  for (int64_t i = 0; i < m; ++i) {
+    // Most rows have none, as in models; some all that fit.
+    const uint32_t choice = random.below(8);
+    const auto count = std::min<int64_t>(k, choice < 5   ? 0
+                                            : choice < 7 ? choice - 4
+                                                         : kOutliersMax);
+    counts[static_cast<size_t>(i)] = static_cast<uint8_t>(count);
+    for (int64_t o = 0; o < count; ++o) {
+      const int64_t step = k / count;
+      const int64_t at =
+          all_columns ? i % step : static_cast<int64_t>(random.below(static_cast<uint32_t>(step)));
+      const auto column = static_cast<int32_t>(o * step + at);
+      const float value = 100 * random.uniform();
+      items[static_cast<size_t>(i * kOutliersMax + o)] = {column, value};
+      for (int64_t row = 0; row < kTileRows; ++row) {
+        const float product = value * weights[static_cast<size_t>(row * k + column)];
+        expected[static_cast<size_t>(i * kTileRows + row)] += product;
+      }
+    }
+  }
+  char label[160];
+  std::snprintf(label, sizeof(label), "%s m=%" PRId64 " k=%" PRId64 " data=%s", kernel.name, m, k,
+                data_sort_name(sort));
+  for (const Placement placement : {Placement::kAtEnd, Placement::kAtStart}) {
+    KernelCall call(label, placement, failures);
+    AddOutliersArgs args = {};
+    args.m = m;
+    args.rhs = call.input("rhs", extent(static_cast<int64_t>(units.size()), 64), units.data());
+    args.counts = call.input("counts", extent(m, 1), counts.data());
+    args.items = call.input("items", extent(m * kOutliersMax * 8), items.data());
+    args.columns = call.scratch<float>("columns", extent(kPanelColumns * kTileRows * 4, 64));
+    args.acc = call.in_out("acc", extent(m * kTileRows * 4, 64), acc.data(), Compare::kF32);
+    if (call.run(kernel.function, &args)) call.compare_result("acc", expected.data());
+  }
+}
+
+void check_add_outliers(const KernelInfo& kernel, Failures* failures) {
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t k : {1, 33, 64, 256}) {
+      for (const int64_t m : {1, 7, 8, 9, 40, 65}) {
+        check_add_outliers_case(kernel, sort, m, k, failures);
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
 void check_unpack(const KernelInfo& kernel, Failures* failures) {
   const KernelInfo* gemm = panel_kernel(Op::kGemmPanel, Encoding::kF32, kernel, failures);
   if (gemm != nullptr) check_pairs(kernel, *gemm, failures);
