@@ -270,8 +270,10 @@ void check_add_outliers_case(const KernelInfo& kernel, DataSort sort, int64_t m,
     lookup(&args);
   }
   for (int64_t i = 0; i < m; ++i) {
-    // Most rows have none, as in models; some all that fit.
-    const uint32_t choice = random.below(8);
+    // Most rows have none, as in models; some all that fit. With many rows all of them, so that
+    // each column comes up.
+    const bool all_columns = m * kOutliersMax >= 2 * kPanelColumns && k == kPanelColumns;
+    const uint32_t choice = all_columns ? 7 : random.below(8);
     const auto count = std::min<int64_t>(k, choice < 5   ? 0
                                             : choice < 7 ? choice - 4
                                                          : kOutliersMax);

@@ -1,5 +1,5 @@
-// lookup_f32_<encoding>_generic of every packed encoding: one row of a tile as f32, rounded like the
-// row form's.
+// lookup_f32_<encoding>_generic of every packed encoding: one row of a tile as f32, rounded like
+// the row form's.
 #include "kernels/kernels.h"
 #include "kernels/packed_units.h"
 
@@ -16,10 +16,8 @@ void lookup(const LookupArgs* args) {
 
 }  // namespace
 
-#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)       \
-  void lookup_f32_##token##_generic(const LookupArgs* args) {     \
-    lookup<generic::Read##Name>(args);                            \
-  }
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements) \
+  void lookup_f32_##token##_generic(const LookupArgs* args) { lookup<generic::Read##Name>(args); }
 #include "kernels/encodings.def"
 
 }  // namespace midge

@@ -1,5 +1,5 @@
-// add_outliers_f32_<encoding>_generic of every packed encoding: acc[m, 32] += each outlier times its
-// column of weights, in order of columns, a rounding for the product and one for the sum.
+// add_outliers_f32_<encoding>_generic of every packed encoding: acc[m, 32] += each outlier times
+// its column of weights, in order of columns, a rounding for the product and one for the sum.
 #include <cstring>
 
 #include "kernels/kernels.h"
@@ -48,9 +48,9 @@ void add_outliers(const AddOutliersArgs* args) {
 
 }  // namespace
 
-#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)                 \
-  void add_outliers_f32_##token##_generic(const AddOutliersArgs* args) {    \
-    add_outliers<generic::Read##Name>(args);                                \
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)              \
+  void add_outliers_f32_##token##_generic(const AddOutliersArgs* args) { \
+    add_outliers<generic::Read##Name>(args);                             \
   }
 #include "kernels/encodings.def"
 

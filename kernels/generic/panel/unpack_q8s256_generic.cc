@@ -17,9 +17,9 @@ void unpack(const UnpackArgs* args) {
 
 }  // namespace
 
-#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)         \
-  void unpack_q8s256_##token##_generic(const UnpackArgs* args) {    \
-    unpack<generic::Read##Name>(args);                              \
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)      \
+  void unpack_q8s256_##token##_generic(const UnpackArgs* args) { \
+    unpack<generic::Read##Name>(args);                           \
   }
 #include "kernels/encodings.def"
 
