@@ -104,7 +104,7 @@ Walk make_walk(const Machine& machine, Weights weights, int64_t groups, int64_t 
 }
 
 void add_kernel_cases(const Machine& machine, const KernelInfo& kernel) {
-  if (!machine.levels.has(kernel.level)) return;
+  if (!machine.features.has(kernel.features)) return;
   switch (kernel.op) {
     case Op::kGemm:
     case Op::kGemv:
@@ -113,7 +113,8 @@ void add_kernel_cases(const Machine& machine, const KernelInfo& kernel) {
     case Op::kQuantize: return add_row_cases(machine, kernel);
     case Op::kQuantizePanel:
     case Op::kUnpack:
-    case Op::kGemmPanel: return add_panel_cases(machine, kernel);
+    case Op::kGemmPanel:
+    case Op::kAddOutliers: return add_panel_cases(machine, kernel);
     case Op::kAttn:
     case Op::kConvert:
     case Op::kRmsnorm:

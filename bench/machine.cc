@@ -63,7 +63,7 @@ uint64_t sum_weights(const Machine& machine) {
 
 Result<Machine> Machine::measure() {
   Machine machine;
-  machine.levels = detect_isa_levels();
+  machine.features = detect_cpu_features();
   read_cache_sizes(&machine);
   MIDGE_ASSIGN_OR_RETURN(
       machine.weights,
@@ -80,7 +80,7 @@ Result<Machine> Machine::measure() {
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
     const PeakLoop loop = peak_loop(level);
-    if (loop.run == nullptr || !machine.levels.has(level)) continue;
+    if (loop.run == nullptr || !has_level(machine.features, level)) continue;
     constexpr int64_t kIterations = 200000;
     const double seconds = best_seconds([&] { loop.run(kIterations); }, 5, 0.02);
     machine.integer_peak[i] = loop.macs * kIterations / seconds;

@@ -10,7 +10,7 @@
 namespace midge::bench {
 
 struct Machine {
-  IsaLevels levels;
+  CpuFeatures features;
   int64_t l2_bytes = 0;
   int64_t llc_bytes = 0;  ///< of the last level of cache
   /// 3 times the last-level cache, in random bytes that are valid weights of every encoding: bit 14

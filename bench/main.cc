@@ -20,7 +20,7 @@ std::string giga(double number) {
 }
 
 void add_context(const Machine& machine) {
-  benchmark::AddCustomContext("isa_level", isa_level_name(machine.levels.top()));
+  benchmark::AddCustomContext("isa_level", isa_level_name(top_level(machine.features)));
   benchmark::AddCustomContext("l2_bytes", std::to_string(machine.l2_bytes));
   benchmark::AddCustomContext("llc_bytes", std::to_string(machine.llc_bytes));
   benchmark::AddCustomContext("cold_weights_bytes", std::to_string(machine.weights.bytes()));

@@ -1,6 +1,7 @@
 // The prefill arithmetic: its three steps alone, and together as the engine runs them.
 #include <algorithm>
 #include <memory>
+#include <type_traits>
 
 #include "bench/cases.h"
 #include "engine/core/checked_math.h"
@@ -11,40 +12,25 @@ namespace {
 // Rows of activations that the check and the scalar kernels take.
 constexpr int64_t kCheckedRows = 24;
 
-// The prefill kernels of a level, which only fit each other.
-struct PanelKernels {
-  PanelShape shape;
-  QuantizePanelFunction quantize;
-  UnpackFunction unpack;
-  GemmPanelFunction gemm;
-};
-
-template <typename Function>
-Function of_level(const KernelInfo& kernel, Op op, Encoding encoding) {
-  if (kernel.op == op) return reinterpret_cast<Function>(kernel.function);
-  for (const KernelInfo& other : all_kernels()) {
-    if (other.op == op && other.encoding == encoding && other.level == kernel.level) {
-      return reinterpret_cast<Function>(other.function);
-    }
-  }
-  return nullptr;
-}
-
-// `kernel` and the others of its level; steps without an encoding take q4b32.
-PanelKernels panel_kernels(const KernelInfo& kernel) {
-  const Encoding encoding = kernel.op == Op::kUnpack ? kernel.encoding : Encoding::kQ4B32;
-  return {panel_shape(kernel.level),
-          of_level<QuantizePanelFunction>(kernel, Op::kQuantizePanel, Encoding::kF32),
-          of_level<UnpackFunction>(kernel, Op::kUnpack, encoding),
-          of_level<GemmPanelFunction>(kernel, Op::kGemmPanel, Encoding::kF32)};
+// `kernel` and the prefill kernels that go with it on a core that has what it needs.
+KernelTable panel_kernels(const KernelInfo& kernel) {
+  KernelTable table = make_kernel_table({kernel.features, kernel.name});
+  // The kernel itself even if it is none of the registry's.
+  const auto put = [&](auto& place) {
+    place = reinterpret_cast<std::remove_reference_t<decltype(place)>>(kernel.function);
+  };
+  if (kernel.op == Op::kQuantizePanel) put(table.quantize_panel);
+  if (kernel.op == Op::kUnpack) put(table.unpack[static_cast<int>(kernel.encoding)]);
+  if (kernel.op == Op::kGemmPanel) put(table.gemm_panel);
+  return table;
 }
 
 // m rows of activations and the accumulators of a tile, 64-byte aligned by AlignedBuffer.
 class PanelRun {
  public:
-  PanelRun(const PanelKernels& kernels, Encoding encoding, int64_t m, int64_t k)
+  PanelRun(const KernelTable& kernels, Encoding encoding, int64_t m, int64_t k)
       : kernels_(kernels), encoding_(encoding), m_(m), k_(k), in_(random_floats(m * k, 1)) {
-    rows_ = round_up(m, kernels.shape.tokens);
+    rows_ = round_up(m, kernels.panel.tokens);
     const int64_t blocks = super_blocks();
     scales_.resize(static_cast<size_t>(blocks * rows_));
     sums_.resize(scales_.size());
@@ -65,7 +51,7 @@ class PanelRun {
   void quantize() {
     const QuantizePanelArgs args = {
         0, m_, k_, in_.data(), k_ * 4, {values_, scales_.data(), sums_.data(), rows_}};
-    kernels_.quantize(&args);
+    kernels_.quantize_panel(&args);
   }
 
   void unpack(const uint8_t* tile, int64_t s) {
@@ -73,12 +59,12 @@ class PanelRun {
     const UnpackArgs args = {std::min(kPanelColumns, k_ - s * kPanelColumns),
                              tile + s * (kPanelColumns / info.unit_elements * info.unit_bytes),
                              panel_, panel_scales_.data()};
-    kernels_.unpack(&args);
+    unpack_panel(kernels_, encoding_, args);
   }
 
   void multiply(int64_t s) {
     const int64_t at = s * rows_;
-    const GemmPanelArgs args = {round_up(m_, kernels_.shape.step),
+    const GemmPanelArgs args = {round_up(m_, kernels_.panel.step),
                                 s == 0,
                                 values_ + at * kPanelColumns,
                                 scales_.data() + at,
@@ -86,7 +72,7 @@ class PanelRun {
                                 panel_,
                                 panel_scales_.data(),
                                 acc_};
-    kernels_.gemm(&args);
+    kernels_.gemm_panel(&args);
   }
 
   // One tile as in engine/ops/linear.cc.
@@ -101,7 +87,7 @@ class PanelRun {
   std::vector<float> sums() const { return std::vector<float>(acc_, acc_ + m_ * kTileRows); }
 
  private:
-  PanelKernels kernels_;
+  KernelTable kernels_;
   Encoding encoding_;
   int64_t m_;
   int64_t k_;
@@ -138,13 +124,8 @@ Prepared prepare_panels(const Machine& machine, const KernelInfo& kernel, Step s
                         const MatrixShape& shape, int64_t m, Weights weights) {
   Prepared p;
   const Encoding encoding = kernel.op == Op::kUnpack ? kernel.encoding : Encoding::kQ4B32;
-  const PanelKernels kernels = panel_kernels(kernel);
-  const PanelKernels generic = panel_kernels(generic_of(kernel));
-  if (kernels.quantize == nullptr || kernels.unpack == nullptr || kernels.gemm == nullptr) {
-    p.error = std::string(kernel.name) + ": its level lacks the other prefill kernels";
-    return p;
-  }
-
+  const KernelTable kernels = panel_kernels(kernel);
+  const KernelTable generic = panel_kernels(generic_of(kernel));
   const bool is_generic = kernel.level == IsaLevel::kGeneric;
   const int64_t rows = is_generic ? std::min(m, kCheckedRows) : m;
   const int64_t tile_bytes = packed_tile_bytes(encoding, shape.k);
@@ -195,6 +176,48 @@ Prepared prepare_panels(const Machine& machine, const KernelInfo& kernel, Step s
   return p;
 }
 
+// Prompt rows of a model with a few strong channels: the same columns in every row.
+Prepared prepare_outliers(const Machine& machine, const KernelInfo& kernel, int64_t m) {
+  constexpr int kCount = 4;
+  struct Operands {
+    std::vector<uint8_t> counts;
+    std::vector<Outlier> items;
+    std::vector<float> columns;
+    std::vector<float> acc;
+  };
+  auto operands = std::make_shared<Operands>();
+  operands->counts.assign(static_cast<size_t>(m), kCount);
+  operands->items.resize(static_cast<size_t>(m * kOutliersMax));
+  for (int64_t i = 0; i < m; ++i) {
+    for (int32_t o = 0; o < kCount; ++o) {
+      operands->items[static_cast<size_t>(i * kOutliersMax + o)] = {7 + 60 * o, 1.0f};
+    }
+  }
+  operands->columns.resize(static_cast<size_t>(kPanelColumns * kTileRows));
+  operands->acc.resize(static_cast<size_t>(m * kTileRows));
+  const Walk walk =
+      make_walk(machine, Weights::kWarm, 1, packed_tile_bytes(kernel.encoding, kPanelColumns), 1);
+  const auto call = [&machine, walk, m, operands](const KernelInfo& info, int64_t i) {
+    const AddOutliersArgs args = {m,
+                                  walk.piece(machine, i),
+                                  operands->counts.data(),
+                                  operands->items.data(),
+                                  operands->columns.data(),
+                                  operands->acc.data()};
+    reinterpret_cast<AddOutliersFunction>(info.function)(&args);
+  };
+  Prepared p;
+  call(generic_of(kernel), 0);
+  const std::vector<float> expected = operands->acc;
+  std::fill(operands->acc.begin(), operands->acc.end(), 0.0f);
+  call(kernel, 0);
+  p.error = difference(kernel, operands->acc, expected);
+  p.generic_seconds = best_seconds([&] { call(generic_of(kernel), 0); }, 10, 1e-3);
+  p.call = [call, &kernel](int64_t i) { call(kernel, i); };
+  p.macs = static_cast<double>(m * kCount * kTileRows);
+  return p;
+}
+
 void add_panel_case(const Machine& machine, const KernelInfo& kernel, Step step,
                     const MatrixShape& shape, int64_t m, Weights weights, const std::string& name) {
   add_case(machine, name, [&machine, &kernel, step, shape, m, weights] {
@@ -205,6 +228,13 @@ void add_panel_case(const Machine& machine, const KernelInfo& kernel, Step step,
 }  // namespace
 
 void add_panel_cases(const Machine& machine, const KernelInfo& kernel) {
+  if (kernel.op == Op::kAddOutliers) {
+    for (const int64_t m : {64, 512}) {
+      add_case(machine, std::string("add_outliers/") + kernel.name + "/m:" + std::to_string(m),
+               [&machine, &kernel, m] { return prepare_outliers(machine, kernel, m); });
+    }
+    return;
+  }
   for (const ModelShape& model : kModels) {
     for (const int64_t m : {64, 512}) {
       const std::string rows_name = "/m:" + std::to_string(m);

@@ -131,7 +131,7 @@ Prepared prepare_baseline(const Machine& machine, const MatrixShape& shape, int6
   p.macs = static_cast<double>(m * walk.groups * kTile * shape.k);
   p.share = static_cast<double>(walk.groups * kTile) / static_cast<double>(shape.n);
   if (!Baseline<Number>::kIsFloat) {
-    p.peak = machine.integer_peak[static_cast<int>(machine.levels.top())];
+    p.peak = machine.integer_peak[static_cast<int>(top_level(machine.features))];
   }
   return p;
 }

@@ -37,11 +37,11 @@ double median(std::vector<double> values) {
 /// A loaded model and a stream of random tokens for it.
 class BenchRun {
  public:
-  explicit BenchRun(LoadedModel* loaded)
-      : loaded_(*loaded), vocab_size_(loaded->model->config().vocab_size) {}
+  explicit BenchRun(OpenedModel* loaded)
+      : loaded_(*loaded), vocab_size_(loaded->model->model().config().vocab_size) {}
 
   Session& session() { return *loaded_.session; }
-  Executor& executor() { return *loaded_.executor; }
+  Executor& executor() { return loaded_.model->executor(); }
 
   /// Memory for the logits of `rows` rows.
   void reserve(int64_t rows) {
@@ -101,7 +101,7 @@ class BenchRun {
   uint64_t checksum() const { return checksum_; }
 
  private:
-  LoadedModel& loaded_;
+  OpenedModel& loaded_;
   int64_t vocab_size_;
   std::vector<float> logits_;
   std::vector<int32_t> rows_;
@@ -186,9 +186,9 @@ void print_profile(const char* what, const OpProfile& profile, double seconds) {
   print(stdout, " other %.1f%%\n", 100 * rest / seconds);
 }
 
-void print_report(const Options& options, const BenchRun& run, const LoadedModel& loaded,
+void print_report(const Options& options, const BenchRun& run, const OpenedModel& loaded,
                   const Report& report) {
-  const auto bytes = static_cast<double>(loaded.executor->packed_bytes());
+  const auto bytes = static_cast<double>(loaded.model->executor().packed_bytes());
   if (report.decode_steps > 0) {
     print(stdout, "decode   %8.2f tok/s   %.2f ms a step of %lld, %lld steps\n",
           static_cast<double>(options.rows) / report.decode_seconds, report.decode_seconds * 1e3,
@@ -222,18 +222,19 @@ void write_profile(JsonWriter& json, const char* name, const OpProfile& profile)
   json.end_object();
 }
 
-void print_json_report(const Options& options, const LoadedModel& loaded, const Report& report) {
+void print_json_report(const Options& options, const OpenedModel& loaded, const Report& report) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.bench").member("version", int64_t{1});
-  json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
-  json.member("isa", isa_level_name(loaded.executor->isa().top()));
+  json.member("model", loaded.model->path())
+      .member("threads", int64_t{loaded.model->executor().thread_count()});
+  json.member("isa", isa_level_name(top_level(loaded.model->executor().isa())));
   json.member("rows", options.rows).member("depth", options.depth);
-  json.member("packed_bytes", loaded.executor->packed_bytes());
+  json.member("packed_bytes", loaded.model->executor().packed_bytes());
   json.member("decode_steps", report.decode_steps);
   json.member("decode_step_seconds", report.decode_seconds);
   json.member("decode_linear_seconds", report.linear_seconds);
   json.member("read_seconds", report.read_seconds);
-  json.member("calibration_seconds", loaded.executor->calibration().seconds);
+  json.member("calibration_seconds", loaded.model->executor().calibration().seconds);
   json.member("prefill_tokens", report.prefill_tokens);
   json.member("prefill_seconds", report.prefill_seconds);
   write_profile(json, "decode_profile_seconds", report.decode_profile);
@@ -259,7 +260,7 @@ Status bench_command(Options options) {
                                      ? options.depth + options.tokens * options.rows
                                      : std::max(decoded, prefill_tokens);
   }
-  MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(run_options));
+  MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run_options));
   // A smaller context (--context, or the model's own) makes the prompt shorter.
   prefill_tokens = std::min(prefill_tokens, loaded.session->context_length());
   watch_interrupts();

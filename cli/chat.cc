@@ -21,7 +21,7 @@ struct Options {
 /// The conversation and what of it the session has read.
 class Conversation {
  public:
-  Conversation(LoadedModel& loaded, ChatSetup setup, GenerateOptions options,
+  Conversation(OpenedModel& loaded, ChatSetup setup, GenerateOptions options,
                std::optional<std::string> system)
       : loaded_(loaded),
         setup_(std::move(setup)),
@@ -42,7 +42,8 @@ class Conversation {
     MIDGE_RETURN_IF_ERROR(append_turn(message, &prompt));
     const int64_t answer_begin = loaded_.session->length() + static_cast<int64_t>(prompt.size());
     Result<GenerateResult> result =
-        generate(*loaded_.session, *loaded_.tokenizer, prompt, options_, show);
+        generate(*loaded_.session, loaded_.model->tokenizer(), loaded_.model->allowed_tokens(),
+                 prompt, options_, show);
     if (!result.ok()) return result;
     started_ = true;
     unread_.clear();
@@ -60,7 +61,8 @@ class Conversation {
     std::vector<int32_t> answer;
     for (const GeneratedToken& token : result.tokens) answer.push_back(token.token);
     if (result.reason == FinishReason::kStopToken) answer.pop_back();
-    MIDGE_ASSIGN_OR_RETURN(std::vector<int32_t> kept, drop_think(*loaded_.tokenizer, answer));
+    MIDGE_ASSIGN_OR_RETURN(std::vector<int32_t> kept,
+                           drop_think(loaded_.model->tokenizer(), answer));
     if (kept == answer) return Status();
     unread_ = std::move(kept);
     return loaded_.session->truncate(answer_begin);
@@ -78,10 +80,10 @@ class Conversation {
       MIDGE_ASSIGN_OR_RETURN(
           parts, render_chat(setup_.chat, messages, GenerationPrompt::kAssistant, setup_.tools));
     }
-    return loaded_.tokenizer->encode_parts(parts, prompt);
+    return loaded_.model->tokenizer().encode_parts(parts, prompt);
   }
 
-  LoadedModel& loaded_;
+  OpenedModel& loaded_;
   ChatSetup setup_;
   GenerateOptions options_;
   std::optional<std::string> system_;
@@ -97,12 +99,12 @@ ChatMessage message_of(const std::string& line) {
 }
 
 Status chat_command(const Options& options) {
-  MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.run));
-  MIDGE_ASSIGN_OR_RETURN(ChatSetup setup, set_up_chat(options.chat, *loaded.tokenizer));
+  MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(options.run));
+  MIDGE_ASSIGN_OR_RETURN(ChatSetup setup, set_up_chat(options.chat, loaded.model->tokenizer()));
   if (options.system.has_value() && setup.chat.system_rule == SystemRule::kReplaced) {
     return make_status(StatusCode::kInvalidArgument,
                        "%s: the chat template takes no system message, found --system",
-                       shown_path(loaded.path).c_str());
+                       shown_path(loaded.model->path()).c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(GenerateOptions generate_options,
                          make_generate_options(options.sample, loaded));
@@ -115,7 +117,7 @@ Status chat_command(const Options& options) {
     print(stderr,
           "%s. Ctrl-C stops an answer; /clear starts anew; /tool TEXT gives a tool's "
           "result; /exit or Ctrl-D ends.\n",
-          shown_path(loaded.path).c_str());
+          shown_path(loaded.model->path()).c_str());
   }
   const std::unique_ptr<LineEditor> editor = LineEditor::create("> ");
   std::string line;

@@ -2,17 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
-#include "engine/chat/chat.h"
+#include "api/kernel_names.h"
 #include "engine/core/visible.h"
-#include "engine/platform/cpu_features.h"
-#include "engine/tokenizer_files/tokenizer_directory.h"
-#include "engine/tokenizer_files/tokenizer_gguf.h"
-#include "models/registry.h"
 
 namespace midge {
 namespace {
@@ -120,40 +115,6 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--seed", sampler.seed, "Seed of the sampling")->capture_default_str();
 }
 
-Result<IsaLevels> isa_levels(const std::string& name) {
-  const IsaLevels available = detect_isa_levels();
-  if (name.empty()) return available;
-  IsaLevel level = IsaLevel::kGeneric;
-  if (!find_isa_level(name, &level) || !available.has(level)) {
-    std::string known;
-    for (int i = 0; i < kIsaLevelCount; ++i) {
-      if (!available.has(static_cast<IsaLevel>(i))) continue;
-      known += (known.empty() ? "" : ", ");
-      known += isa_level_name(static_cast<IsaLevel>(i));
-    }
-    return make_status(StatusCode::kInvalidArgument, "ISA level '%s', this machine has: %s",
-                       printable(name).c_str(), known.c_str());
-  }
-  return available.up_to(level);
-}
-
-Result<KernelChoice> kernel_choice(const RunOptions& options) {
-  KernelChoice choice;
-  MIDGE_ASSIGN_OR_RETURN(choice.levels, isa_levels(options.isa));
-  choice.prefer = options.kernels;
-  if (!options.kernels.empty()) {
-    const auto kernels = all_kernels();
-    if (std::none_of(kernels.begin(), kernels.end(), [&](const KernelInfo& kernel) {
-          return choice.levels.has(kernel.level) && matches_glob(options.kernels, kernel.name);
-        })) {
-      return make_status(StatusCode::kInvalidArgument,
-                         "no kernel that may be used matches '%s' (midge cpu --all lists them)",
-                         printable(options.kernels).c_str());
-    }
-  }
-  return choice;
-}
-
 bool calibrates(const RunOptions& options) {
   return options.calibrate && options.isa.empty() && options.kernels.empty();
 }
@@ -183,8 +144,8 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
     }
     executor.weights = encoding;
   }
-  MIDGE_ASSIGN_OR_RETURN(const KernelChoice choice, kernel_choice(options));
-  executor.isa = choice.levels;
+  MIDGE_ASSIGN_OR_RETURN(const KernelChoice choice, kernel_choice(options.isa, options.kernels));
+  executor.isa = choice.features;
   executor.kernels = options.kernels;
   executor.huge_pages = !options.no_huge_pages;
   executor.calibrate = calibrates(options);
@@ -231,71 +192,37 @@ CopyProgress CopyProgressBar::callback() {
   };
 }
 
-Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& options) {
-  if (is_directory(path)) return load_tokenizer_directory(path);
-  CopyProgressBar bar;
-  MIDGE_ASSIGN_OR_RETURN(const GgufFile file,
-                         GgufFile::open(path, file_access(options), bar.callback()));
-  return load_tokenizer_gguf(file);
-}
-
-Result<Tokenizer> load_tokenizer(const WeightSource& source) {
-  const GgufFile* gguf = source.gguf();
-  return gguf != nullptr ? load_tokenizer_gguf(*gguf) : load_tokenizer_directory(source.path());
-}
-
-Result<LoadedModel> load_model(const RunOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  LoadedModel loaded;
-  MIDGE_ASSIGN_OR_RETURN(loaded.path, model_path(options));
-  std::shared_ptr<const WeightSource> source;
-  {
-    CopyProgressBar bar;
-    MIDGE_ASSIGN_OR_RETURN(source,
-                           WeightSource::open(loaded.path, file_access(options), bar.callback()));
+Result<OpenedModel> load_model(const RunOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options));
+  CopyProgressBar copy_bar;
+  std::optional<ProgressBar> weights_bar;
+  LoadOptions load;
+  load.access = file_access(options);
+  load.needs_tokenizer = options.needs_tokenizer;
+  MIDGE_ASSIGN_OR_RETURN(load.executor, executor_options(options));
+  load.on_copy = copy_bar.callback();
+  load.on_weights = [&](int64_t done, int64_t total) {
+    copy_bar.finish();
+    if (!weights_bar.has_value()) weights_bar.emplace("loading");
+    weights_bar->update(done, total);
+  };
+  OpenedModel opened;
+  MIDGE_ASSIGN_OR_RETURN(opened.model, LoadedModel::open(path, load));
+  MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session_options(options)));
+  copy_bar.finish();
+  weights_bar.reset();
+  for (const std::string& warning : opened.model->model().warnings()) {
+    print(stderr, "midge: warning: %s: %s\n", shown_path(path).c_str(), warning.c_str());
   }
-  MIDGE_ASSIGN_OR_RETURN(loaded.model, open_model(source));
-  {
-    ProgressBar bar("loading");
-    bar.update(0, 100);
-    if (options.needs_tokenizer) {
-      MIDGE_ASSIGN_OR_RETURN(loaded.tokenizer, load_tokenizer(*source));
-      if (loaded.tokenizer->vocab_size() > loaded.model->config().vocab_size) {
-        return make_status(StatusCode::kModelMismatch,
-                           "%s: the tokenizer has ids up to %d, the embedding %lld rows",
-                           shown_path(loaded.path).c_str(), loaded.tokenizer->vocab_size() - 1,
-                           static_cast<long long>(loaded.model->config().vocab_size));
-      }
-    }
-    MIDGE_ASSIGN_OR_RETURN(const ExecutorOptions executor, executor_options(options));
-    MIDGE_ASSIGN_OR_RETURN(loaded.executor, Executor::create(*loaded.model, executor,
-                                                             [&](int64_t done, int64_t total) {
-                                                               bar.update(done, total);
-                                                             }));
-    const SequenceOptions session = session_options(options);
-    MIDGE_ASSIGN_OR_RETURN(loaded.session, Session::create(*loaded.executor, session));
+  const int64_t packed_bytes = opened.model->executor().packed_bytes();
+  if (packed_bytes > 0) {
+    print(stderr, "packed weights: %.1f MB of memory\n", static_cast<double>(packed_bytes) * 1e-6);
   }
-  for (const std::string& warning : loaded.model->warnings()) {
-    print(stderr, "midge: warning: %s: %s\n", shown_path(loaded.path).c_str(), warning.c_str());
-  }
-  if (loaded.executor->packed_bytes() > 0) {
-    print(stderr, "packed weights: %.1f MB of memory\n",
-          static_cast<double>(loaded.executor->packed_bytes()) * 1e-6);
-  }
-  loaded.load_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return loaded;
-}
-
-Result<std::vector<int32_t>> encode_prompt(const Tokenizer& tokenizer, std::string_view text) {
-  std::vector<int32_t> tokens;
-  if (tokenizer.add_bos() && tokenizer.bos_id() >= 0) tokens.push_back(tokenizer.bos_id());
-  MIDGE_RETURN_IF_ERROR(tokenizer.encode(text, SpecialTokens::kAsText, &tokens));
-  return tokens;
+  return opened;
 }
 
 Result<GenerateOptions> make_generate_options(const SampleOptions& options,
-                                              const LoadedModel& loaded) {
+                                              const OpenedModel& loaded) {
   GenerateOptions generate;
   generate.tokens_max = options.tokens_max;
   generate.stop_strings = options.stop_strings;
@@ -304,8 +231,7 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
     MIDGE_ASSIGN_OR_RETURN(const auto bias, parse_logit_bias(text));
     generate.sampler.logit_bias.push_back(bias);
   }
-  MIDGE_ASSIGN_OR_RETURN(generate.stop_ids,
-                         stop_ids(*loaded.tokenizer, loaded.model->config().eos_ids));
+  MIDGE_ASSIGN_OR_RETURN(generate.stop_ids, loaded.model->stop_ids());
   return generate;
 }
 
@@ -315,13 +241,13 @@ void report_speed(const GenerateResult& result) {
         result.tokens.size(), result.decode_tokens_per_second(), finish_reason_name(result.reason));
 }
 
-void write_memory(JsonWriter& json, const LoadedModel& loaded) {
+void write_memory(JsonWriter& json, const OpenedModel& loaded) {
   json.begin_object("memory");
   // Mapped and shared, or with --no-mmap a copy of the files.
-  json.member("file_bytes", static_cast<int64_t>(loaded.model->storage().file_bytes()));
+  json.member("file_bytes", static_cast<int64_t>(loaded.model->model().storage().file_bytes()));
   json.member("kv_bytes", loaded.session->kv_bytes());
-  json.member("scratch_bytes", loaded.executor->scratch_bytes());
-  json.member("packed_bytes", loaded.executor->packed_bytes()).end_object();
+  json.member("scratch_bytes", loaded.model->executor().scratch_bytes());
+  json.member("packed_bytes", loaded.model->executor().packed_bytes()).end_object();
 }
 
 void write_sampling(JsonWriter& json, const SamplerOptions& options) {

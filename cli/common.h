@@ -9,12 +9,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "api/loaded_model.h"
 #include "cli/json_writer.h"
 #include "cli/terminal.h"
-#include "engine/formats/weight_source.h"
-#include "engine/session/generator.h"
-#include "engine/session/session.h"
-#include "engine/tokenizer/tokenizer.h"
 
 namespace midge {
 
@@ -52,23 +49,11 @@ void add_kernel_options(CLI::App& app, RunOptions& options);
 void add_run_options(CLI::App& app, RunOptions& options);
 void add_sample_options(CLI::App& app, SampleOptions& options);
 
-/// A model that is ready to step.
-struct LoadedModel {
-  std::string path;
-  std::unique_ptr<Model> model;
-  std::optional<Tokenizer> tokenizer;
-  std::unique_ptr<Executor> executor;
+/// A model and the session that a command runs.
+struct OpenedModel {
+  std::unique_ptr<LoadedModel> model;
   std::unique_ptr<Session> session;
-  double load_seconds = 0;
 };
-
-/// The levels of this machine up to the named one; all of them for an empty name.
-/// Errors: invalid_argument (unknown, or this machine lacks it; the message lists those it has).
-Result<IsaLevels> isa_levels(const std::string& name);
-
-/// Which kernels --isa and --kernel allow; points into the options. Errors: invalid_argument (ISA
-/// level, a glob that no kernel matches).
-Result<KernelChoice> kernel_choice(const RunOptions& options);
 
 /// True if kernels are to be chosen by measured rates: nothing forces a choice.
 bool calibrates(const RunOptions& options);
@@ -88,11 +73,6 @@ Result<std::string> bundled_model_path(const std::string& name);
 /// options.model, or the bundled tiny-phi.
 Result<std::string> model_path(const RunOptions& options);
 
-/// The tokenizer of a Hugging Face directory or GGUF file, without its weights.
-Result<Tokenizer> load_tokenizer(const std::string& path, const RunOptions& options);
-/// The tokenizer that belongs to open files.
-Result<Tokenizer> load_tokenizer(const WeightSource& source);
-
 /// How options ask for files to be read.
 FileAccess file_access(const RunOptions& options);
 
@@ -101,28 +81,27 @@ class CopyProgressBar {
  public:
   /// Valid as long as this object.
   CopyProgress callback();
+  /// Erases what is shown.
+  void finish() { bar_.reset(); }
 
  private:
   std::string path_;  // of the file that bar_ is about
   std::unique_ptr<ProgressBar> bar_;
 };
 
-/// Opens model, tokenizer, executor and session; shows a progress bar on a terminal and prints the
-/// model's warnings to stderr.
-Result<LoadedModel> load_model(const RunOptions& options);
-
-/// Ids of `text`, the start token first if the tokenizer asks for one.
-Result<std::vector<int32_t>> encode_prompt(const Tokenizer& tokenizer, std::string_view text);
+/// Opens a model as the options say; shows progress bars on a terminal and prints the model's
+/// warnings to stderr.
+Result<OpenedModel> load_model(const RunOptions& options);
 
 /// Turns the options into those of generate(), stop ids included. Errors: invalid_argument.
 Result<GenerateOptions> make_generate_options(const SampleOptions& options,
-                                              const LoadedModel& loaded);
+                                              const OpenedModel& loaded);
 
 /// "prompt 12 tokens, 340 tok/s; output 200 tokens, 85.1 tok/s (stop_token)" on stderr.
 void report_speed(const GenerateResult& result);
 
 /// Member "memory": bytes of the files and of what was taken beside them.
-void write_memory(JsonWriter& json, const LoadedModel& loaded);
+void write_memory(JsonWriter& json, const OpenedModel& loaded);
 
 /// Member "sampling": every option that decides which token is taken.
 void write_sampling(JsonWriter& json, const SamplerOptions& options);

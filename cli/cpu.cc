@@ -1,6 +1,7 @@
 // midge cpu: what this machine may run, how fast, and which kernels are chosen for it.
 #include <cstdio>
 
+#include "api/kernel_names.h"
 #include "cli/common.h"
 #include "engine/calibration/calibrate.h"
 #include "engine/core/visible.h"
@@ -29,10 +30,6 @@ struct Choice {
   const KernelInfo* kernel;
 };
 
-bool is_prefill(Op op) {
-  return op == Op::kQuantizePanel || op == Op::kUnpack || op == Op::kGemmPanel;
-}
-
 bool is_first_of_its_kind(const KernelInfo& kernel) {
   for (const KernelInfo& other : all_kernels()) {
     if (other.op == kernel.op && other.encoding == kernel.encoding) return &other == &kernel;
@@ -46,10 +43,9 @@ std::vector<Choice> choices(const KernelChoice& choice) {
   std::vector<Choice> result;
   for (const KernelInfo& kind : all_kernels()) {
     if (!is_first_of_its_kind(kind)) continue;
-    const KernelChoice of_op = is_prefill(kind.op) ? panel_choice(choice) : choice;
     const int rows_max = kind.op == Op::kGemv ? kGemvRowsMax : 1;
     for (int rows = 1; rows <= rows_max; ++rows) {
-      const KernelInfo* kernel = select_kernel(kind.op, kind.encoding, of_op, rows);
+      const KernelInfo* kernel = select_kernel(kind.op, kind.encoding, choice, rows);
       if (kernel == nullptr) continue;
       if (rows > 1 && result.back().kernel == kernel) {
         result.back().rows_max = rows;
@@ -68,10 +64,10 @@ struct Level {
   int64_t kernels;
 };
 
-std::vector<Level> levels_of_build(const IsaLevels& available) {
+std::vector<Level> levels_of_build(CpuFeatures available) {
   std::vector<Level> result;
   for (int i = 0; i < kIsaLevelCount; ++i) {
-    Level level = {static_cast<IsaLevel>(i), available.has(static_cast<IsaLevel>(i)), 0};
+    Level level = {static_cast<IsaLevel>(i), has_level(available, static_cast<IsaLevel>(i)), 0};
     for (const KernelInfo& kernel : all_kernels()) level.kernels += kernel.level == level.level;
     if (level.available || level.kernels > 0) result.push_back(level);
   }
@@ -90,10 +86,10 @@ void print_line(Op op, Encoding encoding, const std::string& rows, const char* n
 }
 
 // The rates of the file; measured ones with --calibrate.
-Result<CalibrationReport> find_rates(const Options& options, const IsaLevels& levels) {
+Result<CalibrationReport> find_rates(const Options& options, CpuFeatures features) {
   MIDGE_ASSIGN_OR_RETURN(const WorkerTeam team, WorkerTeam::create(0));
   CalibrateOptions calibrate_options;
-  calibrate_options.levels = levels;
+  calibrate_options.features = features;
   calibrate_options.cache_dir = cache_dir(options.run);
   if (!options.calibrate) return calibrate(team, {}, calibrate_options);
   calibrate_options.again = true;
@@ -179,13 +175,13 @@ void print_text(const std::vector<Level>& levels, const KernelChoice& choice,
   for (const Level& level : levels) {
     print(stdout, "level           %-11s %s, %lld kernels%s\n", isa_level_name(level.level),
           level.available ? "available" : "missing", static_cast<long long>(level.kernels),
-          level.available && !choice.levels.has(level.level) ? ", not used" : "");
+          level.available && !has_level(choice.features, level.level) ? ", not used" : "");
   }
   if (!report.cores.empty()) print_rates(report, choice);
   print(stdout, "\noperation       encoding    rows  kernel\n");
   if (all) {
     for (const KernelInfo& kernel : all_kernels()) {
-      if (!choice.levels.has(kernel.level)) continue;
+      if (!choice.features.has(kernel.features)) continue;
       print_line(kernel.op, kernel.encoding, rows_text(1, kernel.rows_max), kernel.name);
     }
     return;
@@ -203,7 +199,8 @@ void print_report(const std::vector<Level>& levels, const KernelChoice& choice,
   json.begin_array("levels");
   for (const Level& level : levels) {
     json.begin_object().member("name", isa_level_name(level.level));
-    json.member("available", level.available).member("used", choice.levels.has(level.level));
+    json.member("available", level.available)
+        .member("used", has_level(choice.features, level.level));
     json.member("kernel_count", level.kernels).end_object();
   }
   json.end_array().begin_array("chosen");
@@ -219,20 +216,20 @@ void print_report(const std::vector<Level>& levels, const KernelChoice& choice,
   json.begin_array("kernels");
   for (const KernelInfo& kernel : all_kernels()) {
     json.begin_object().member("name", kernel.name).member("level", isa_level_name(kernel.level));
-    json.member("usable", choice.levels.has(kernel.level)).end_object();
+    json.member("usable", choice.features.has(kernel.features)).end_object();
   }
   json.end_array().end_object();
   print_json(json);
 }
 
 Status cpu_command(const Options& options) {
-  MIDGE_ASSIGN_OR_RETURN(KernelChoice choice, kernel_choice(options.run));
-  const std::vector<Level> levels = levels_of_build(detect_isa_levels());
+  MIDGE_ASSIGN_OR_RETURN(KernelChoice choice, kernel_choice(options.run.isa, options.run.kernels));
+  const std::vector<Level> levels = levels_of_build(detect_cpu_features());
   CalibrationReport report;
   std::vector<TunedKernel> tuned;
   if (calibrates(options.run)) {
-    MIDGE_ASSIGN_OR_RETURN(report, find_rates(options, choice.levels));
-    tuned = fastest_kernels(report.calibration, report.cores, choice.levels);
+    MIDGE_ASSIGN_OR_RETURN(report, find_rates(options, choice.features));
+    tuned = fastest_kernels(report.calibration, report.cores, choice.features);
     choice.tuned = tuned;
   }
   if (options.run.json) {

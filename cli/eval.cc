@@ -23,9 +23,9 @@ Status eval_command(const Options& options) {
                          read_small_file(options.file, kTextBytesMaxOfEval));
   RunOptions run = options.run;
   if (run.context_length == 0) run.context_length = options.window;
-  MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(run));
+  MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run));
   std::vector<int32_t> tokens;
-  MIDGE_RETURN_IF_ERROR(loaded.tokenizer->encode(text, SpecialTokens::kAsText, &tokens));
+  MIDGE_RETURN_IF_ERROR(loaded.model->tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
   const RowRole role = options.role == "generated" ? RowRole::kGenerated : RowRole::kPrompt;
@@ -42,7 +42,7 @@ Status eval_command(const Options& options) {
   if (options.run.json) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.eval").member("version", int64_t{1});
-    json.member("model", loaded.path).member("file", options.file);
+    json.member("model", loaded.model->path()).member("file", options.file);
     json.member("window", options.window).member("role", options.role);
     json.member("tokens", result->tokens);
     json.member("scored", result->scored).member("nll_sum", result->nll_sum);

@@ -27,13 +27,13 @@ struct Prompt {
   std::vector<int32_t> tokens;
 };
 
-Result<Prompt> text_prompt(const Options& options, const Tokenizer& tokenizer) {
+Result<Prompt> text_prompt(const Options& options, const LoadedModel& model) {
   Prompt prompt;
   prompt.text = options.prompt;
   if (prompt.text == "-") {
     prompt.text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
   }
-  MIDGE_ASSIGN_OR_RETURN(prompt.tokens, encode_prompt(tokenizer, prompt.text));
+  MIDGE_ASSIGN_OR_RETURN(prompt.tokens, model.encode_prompt(prompt.text));
   return prompt;
 }
 
@@ -71,14 +71,14 @@ void write_answer(JsonWriter& json, ChatFamily family, const std::string& text) 
 
 Status run_command(const Options& options) {
   const bool is_chat = !options.messages_path.empty();
-  MIDGE_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(options.run));
+  MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(options.run));
   ChatSetup setup;
   Prompt prompt;
   if (is_chat) {
-    MIDGE_ASSIGN_OR_RETURN(setup, set_up_chat(options.chat, *loaded.tokenizer));
-    MIDGE_ASSIGN_OR_RETURN(prompt, chat_prompt(options, setup, *loaded.tokenizer));
+    MIDGE_ASSIGN_OR_RETURN(setup, set_up_chat(options.chat, loaded.model->tokenizer()));
+    MIDGE_ASSIGN_OR_RETURN(prompt, chat_prompt(options, setup, loaded.model->tokenizer()));
   } else {
-    MIDGE_ASSIGN_OR_RETURN(prompt, text_prompt(options, *loaded.tokenizer));
+    MIDGE_ASSIGN_OR_RETURN(prompt, text_prompt(options, *loaded.model));
   }
   if (prompt.tokens.empty()) {
     return make_status(StatusCode::kInvalidArgument, "the prompt is empty");
@@ -99,17 +99,19 @@ Status run_command(const Options& options) {
   };
   MIDGE_ASSIGN_OR_RETURN(
       const GenerateResult result,
-      generate(*loaded.session, *loaded.tokenizer, prompt.tokens, generate_options, show));
+      generate(*loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
+               prompt.tokens, generate_options, show));
   if (options.run.json) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.run").member("version", int64_t{1});
-    json.member("model", loaded.path).member("threads", int64_t{loaded.executor->thread_count()});
+    json.member("model", loaded.model->path())
+        .member("threads", int64_t{loaded.model->executor().thread_count()});
     json.member("prompt", prompt.text);
     write_sampling(json, generate_options.sampler);
     write_result(json, result);
     if (is_chat) write_answer(json, setup.chat.family, result.text);
     write_memory(json, loaded);
-    json.member("load_seconds", loaded.load_seconds).end_object();
+    json.member("load_seconds", loaded.model->load_seconds()).end_object();
     print_json(json);
   } else {
     printer.finish();

@@ -57,7 +57,9 @@ void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
 
 Status tokenize_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
-  MIDGE_ASSIGN_OR_RETURN(const Tokenizer tokenizer, load_tokenizer(path, options.run));
+  CopyProgressBar bar;
+  MIDGE_ASSIGN_OR_RETURN(const Tokenizer tokenizer,
+                         load_tokenizer(path, file_access(options.run), bar.callback()));
   if (!options.decode.empty()) return print_decoded(tokenizer, options);
   std::string text = options.text;
   if (text == "-") {

@@ -1,72 +1,19 @@
 // Weight encodings: how numbers are stored, by content (bits, block, scale), never by file format.
-// The pictures and formulas are in docs/formats/encodings.md.
+// The pictures and formulas are in docs/formats/encodings.md, the list in encodings.def.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace midge {
 
+/// kF32, kF16, ..., kQ4B32 ...: one per row of the table.
 enum class Encoding : uint8_t {
-  kF32,
-  kF16,
-  kBF16,
-  kQ4B32,       ///< scale * (q - 8), one f16 scale per 32. GGUF's Q4_0
-  kQ4B32M,      ///< scale * q + minimum, f16 each per 32. Q4_1
-  kQ5B32,       ///< scale * (q - 16), one f16 scale per 32. Q5_0
-  kQ5B32M,      ///< scale * q + minimum, f16 each per 32. Q5_1
-  kQ8B32,       ///< scale * q, one f16 scale per 32. Q8_0
-  kQ4B32MS256,  ///< 6-bit scale and minimum per 32, f16 factors of both per 256. Q4_K
-  kQ5B32MS256,  ///< the same with 5 bits. Q5_K
-  kQ6B16S256,   ///< 8-bit scale per 16, one f16 factor per 256. Q6_K
-  kQ4B32S256,   ///< scale * s * (q - 8), 4-bit s per 32, one f16 scale per 256. midge's own
+#define MIDGE_ENCODING(token, Name, Block, elements) k##Name,
+#include "kernels/encodings.def"
 };
-inline constexpr int kEncodingCount = 12;
-
-struct EncodingInfo {
-  const char* name;    ///< as in kernel names: "q4b32"
-  int block_elements;  ///< weights per block
-  int block_bytes;
-};
-
-namespace encoding_internal {
-inline constexpr EncodingInfo kTable[kEncodingCount] = {
-    {"f32", 1, 4},
-    {"f16", 1, 2},
-    {"bf16", 1, 2},
-    {"q4b32", 32, 18},
-    {"q4b32m", 32, 20},
-    {"q5b32", 32, 22},
-    {"q5b32m", 32, 24},
-    {"q8b32", 32, 34},
-    {"q4b32ms256", 256, 144},
-    {"q5b32ms256", 256, 176},
-    {"q6b16s256", 256, 210},
-    {"q4b32s256", 256, 134},
-};
-}  // namespace encoding_internal
-
-inline constexpr const EncodingInfo& encoding_info(Encoding encoding) {
-  return encoding_internal::kTable[static_cast<int>(encoding)];
-}
-
-/// Finds an encoding by its name; false if there is none.
-inline constexpr bool find_encoding(std::string_view name, Encoding* encoding) {
-  for (int i = 0; i < kEncodingCount; ++i) {
-    if (name == encoding_internal::kTable[i].name) {
-      *encoding = static_cast<Encoding>(i);
-      return true;
-    }
-  }
-  return false;
-}
-
-/// Bytes of a row of k weights, in whole blocks.
-inline constexpr int64_t encoded_row_bytes(Encoding encoding, int64_t k) {
-  const EncodingInfo& info = encoding_info(encoding);
-  return (k + info.block_elements - 1) / info.block_elements * info.block_bytes;
-}
 
 // Blocks as they lie in files. Scales are f16. In every block of 32, byte j of `nibbles` holds
 // weight j in its low and weight j + 16 in its high nibble, and bit j of `high_bits` the fifth bit
@@ -147,5 +94,40 @@ struct BlockQ4B32S256 {
   uint8_t nibbles[128];
 };
 static_assert(sizeof(BlockQ4B32S256) == 134 && alignof(BlockQ4B32S256) == 2);
+
+struct EncodingInfo {
+  const char* name;    ///< as in kernel names: "q4b32"
+  int block_elements;  ///< weights per block
+  int block_bytes;
+};
+
+namespace encoding_internal {
+inline constexpr EncodingInfo kTable[] = {
+#define MIDGE_ENCODING(token, Name, Block, elements) {#token, elements, sizeof(Block)},
+#include "kernels/encodings.def"
+};
+}  // namespace encoding_internal
+inline constexpr int kEncodingCount = static_cast<int>(std::size(encoding_internal::kTable));
+
+inline constexpr const EncodingInfo& encoding_info(Encoding encoding) {
+  return encoding_internal::kTable[static_cast<int>(encoding)];
+}
+
+/// Finds an encoding by its name; false if there is none.
+inline constexpr bool find_encoding(std::string_view name, Encoding* encoding) {
+  for (int i = 0; i < kEncodingCount; ++i) {
+    if (name == encoding_internal::kTable[i].name) {
+      *encoding = static_cast<Encoding>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Bytes of a row of k weights, in whole blocks.
+inline constexpr int64_t encoded_row_bytes(Encoding encoding, int64_t k) {
+  const EncodingInfo& info = encoding_info(encoding);
+  return (k + info.block_elements - 1) / info.block_elements * info.block_bytes;
+}
 
 }  // namespace midge

@@ -84,6 +84,15 @@ using LookupFunction = void (*)(const LookupArgs*);
 // The prefill arithmetic: weights and activations as int8 with a scale per 256 (kPanelColumns).
 // Bit for bit the same in every kernel of an encoding, for any number of rows.
 
+/// An activation of a super-block that int8 cannot hold beside its neighbours.
+struct Outlier {
+  int32_t column;  ///< in the super-block
+  float value;
+};
+
+/// Those of a super-block at most.
+inline constexpr int kOutliersMax = 8;
+
 /// Activations of all rows for gemm_panel. Super-block s holds columns 256s..256s+255 (zeros beyond
 /// k). rows: m rounded up to the level's PanelShape::tokens.
 /// values: [super-blocks][rows / tokens][256 / group][tokens][group] int8, with the tokens and
@@ -113,7 +122,7 @@ using QuantizePanelFunction = void (*)(const QuantizePanelArgs*);
 struct UnpackArgs {
   int64_t k;        // columns that exist, 1..256
   const void* rhs;  // the packed units of these columns
-  int8_t* panel;    // [kPanelBytes], aligned to 64, in the order of the level
+  int8_t* panel;    // [kPanelBytes], aligned to 64, in the kernel's PanelOrder
   float* scales;    // [32]
 };
 using UnpackFunction = void (*)(const UnpackArgs*);
@@ -131,6 +140,18 @@ struct GemmPanelArgs {
   float* acc;                 // [m, 32], aligned to 64
 };
 using GemmPanelFunction = void (*)(const GemmPanelArgs*);
+
+/// acc[m, 32] += value * weights[32, column] for the outliers of each row of a super-block, in
+/// order of columns; product and sum are rounded apart.
+struct AddOutliersArgs {
+  int64_t m;
+  const void* rhs;        // the packed units of the super-block's columns
+  const uint8_t* counts;  // [m], of outliers
+  const Outlier* items;   // [m, kOutliersMax], by column
+  float* columns;         // [256, 32] to work in: the columns that are needed
+  float* acc;             // [m, 32]
+};
+using AddOutliersFunction = void (*)(const AddOutliersArgs*);
 
 /// out[m, n] = in[m, n] / sqrt(mean(in^2 over n) + epsilon) * weight[n]. out may be in.
 struct RmsnormArgs {

@@ -1,29 +1,101 @@
 #include "kernels/kernels.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "kernels/generic/panel/panel_order.h"
+
 namespace midge {
 namespace {
 
-#define MIDGE_KERNEL(op, name, encoding, level, rows_max) \
-  KernelInfo{                                             \
-      #name,           Op::k##op, Encoding::encoding,     \
-      IsaLevel::level, rows_max,  reinterpret_cast<void (*)()>(static_cast<op##Function>(&name))},
+// The words of kernels.def.
+using namespace cpu;
+constexpr KernelLayout kAny = {};
+constexpr KernelLayout kLhs1x256 = {LhsOrder::k1x256, PanelOrder::kNone};
+constexpr KernelLayout kLhs4x16 = {LhsOrder::k4x16, PanelOrder::kNone};
+constexpr KernelLayout kLhs12x4 = {LhsOrder::k12x4, PanelOrder::kNone};
+constexpr KernelLayout kLhs8x8 = {LhsOrder::k8x8, PanelOrder::kNone};
+constexpr KernelLayout kPanelRows = {LhsOrder::kNone, PanelOrder::kRows};
+constexpr KernelLayout kPanelQuads16 = {LhsOrder::kNone, PanelOrder::kQuads16};
+constexpr KernelLayout kPanelOctets4 = {LhsOrder::kNone, PanelOrder::kOctets4};
+constexpr KernelLayout kPanelOctets8 = {LhsOrder::kNone, PanelOrder::kOctets8};
+constexpr KernelLayout kPanelGroups4 = {LhsOrder::kNone, PanelOrder::kGroups4};
+constexpr KernelLayout kPanelGroups4Up = {LhsOrder::kNone, PanelOrder::kGroups4Up};
+constexpr KernelLayout operator+(const KernelLayout& lhs, const KernelLayout& panel) {
+  return {lhs.lhs, panel.panel};
+}
+constexpr Exactness kSameBits = Exactness::kSameBits;
+
+// The level whose name a kernel's ends with; the longest one counts.
+IsaLevel level_of_name(std::string_view name) {
+  IsaLevel level = IsaLevel::kGeneric;
+  size_t longest = 0;
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    const std::string_view token = isa_level_name(static_cast<IsaLevel>(i));
+    if (name.ends_with(token) && token.size() > longest) {
+      level = static_cast<IsaLevel>(i);
+      longest = token.size();
+    }
+  }
+  return level;
+}
+
+#define MIDGE_KERNEL(op, name, encoding, features, rows_max, layout, exactness, priority) \
+  KernelInfo{#name,                                                                       \
+             Op::k##op,                                                                   \
+             Encoding::encoding,                                                          \
+             level_of_name(#name),                                                        \
+             features,                                                                    \
+             rows_max,                                                                    \
+             layout,                                                                      \
+             exactness,                                                                   \
+             priority,                                                                    \
+             reinterpret_cast<void (*)()>(static_cast<op##Function>(&name))},
 const KernelInfo kKernels[] = {
 #include "kernels/kernels.def"
 };
 #undef MIDGE_KERNEL
 
-constexpr const char* kIsaLevelNames[kIsaLevelCount] = {
-    "generic", "neon", "neon_dot", "neon_i8mm", "avx2", "avx512_vnni", "amx"};
+constexpr PanelShape kPanelShapes[kLhsOrderCount] = {
+    {0, 0, 0}, {1, kPanelColumns, 1}, {4, 16, 4}, {12, 4, 4}, {8, 8, 8}};
 
-constexpr PanelShape kPanelShapes[kIsaLevelCount] = {
-    {1, kPanelColumns, 1},  // generic
-    {4, 16, 4},             // neon: smull takes 16 columns of a token from a register
-    {12, 4, 4},             // neon_dot: sdot by lane takes 4 columns of 4 tokens from a register
-    {8, 8, 8},              // neon_i8mm: smmla takes 8 columns of 2 tokens
-    {1, kPanelColumns, 1},  // avx2: activations are broadcast from where they lie
-    {1, kPanelColumns, 1},  // avx512_vnni
-    {1, kPanelColumns, 1},  // amx: rows of a tile are read wherever they lie
-};
+bool fits(const KernelInfo& kernel, const KernelLayout& layout) {
+  const auto same = [](auto a, auto b) {
+    return a == b || a == decltype(a)() || b == decltype(b)();
+  };
+  return same(kernel.layout.lhs, layout.lhs) && same(kernel.layout.panel, layout.panel);
+}
+
+// What beats the priority: 2 preferred, 1 tuned, 0 nothing, -1 not to be chosen.
+int rank_of(const KernelInfo& kernel, const KernelChoice& choice, int rows) {
+  if (!choice.prefer.empty() && matches_glob(choice.prefer, kernel.name)) return 2;
+  if (kernel.exactness != Exactness::kSameBits) return -1;
+  for (const TunedKernel& tuned : choice.tuned) {
+    if (tuned.kernel == &kernel && tuned.rows_min <= rows && rows <= tuned.rows_max) return 1;
+  }
+  return 0;
+}
+
+// layout: what the kernel must fit; null: anything.
+const KernelInfo* select(Op op, Encoding encoding, const KernelChoice& choice, int rows,
+                         const KernelLayout* layout) {
+  const KernelInfo* chosen = nullptr;
+  int chosen_rank = -1;
+  for (const KernelInfo& kernel : kKernels) {
+    if (kernel.op != op || kernel.encoding != encoding || !choice.features.has(kernel.features) ||
+        (kernel.rows_max != 0 && kernel.rows_max < rows) ||
+        (layout != nullptr && !fits(kernel, *layout))) {
+      continue;
+    }
+    const int rank = rank_of(kernel, choice, rows);
+    if (rank > chosen_rank ||
+        (chosen != nullptr && rank == chosen_rank && kernel.priority > chosen->priority)) {
+      chosen = &kernel;
+      chosen_rank = rank;
+    }
+  }
+  return chosen;
+}
 
 template <typename Function>
 Function choose(Op op, Encoding encoding, const KernelChoice& choice, int rows = 1) {
@@ -31,38 +103,7 @@ Function choose(Op op, Encoding encoding, const KernelChoice& choice, int rows =
   return info == nullptr ? nullptr : reinterpret_cast<Function>(info->function);
 }
 
-// What beats the level: 2 preferred, 1 tuned, 0 nothing.
-int rank_of(const KernelInfo& kernel, const KernelChoice& choice, int rows) {
-  if (!choice.prefer.empty() && matches_glob(choice.prefer, kernel.name)) return 2;
-  for (const TunedKernel& tuned : choice.tuned) {
-    if (tuned.kernel == &kernel && tuned.rows_min <= rows && rows <= tuned.rows_max) return 1;
-  }
-  return 0;
-}
-
 }  // namespace
-
-const char* isa_level_name(IsaLevel level) { return kIsaLevelNames[static_cast<int>(level)]; }
-
-bool find_isa_level(std::string_view name, IsaLevel* level) {
-  for (int i = 0; i < kIsaLevelCount; ++i) {
-    if (name == kIsaLevelNames[i]) {
-      *level = static_cast<IsaLevel>(i);
-      return true;
-    }
-  }
-  return false;
-}
-
-IsaLevel IsaLevels::top() const {
-  int level = kIsaLevelCount - 1;
-  while (level > 0 && !has(static_cast<IsaLevel>(level))) --level;
-  return static_cast<IsaLevel>(level);
-}
-
-IsaLevels IsaLevels::up_to(IsaLevel level) const {
-  return {bits & ((2u << static_cast<int>(level)) - 1)};
-}
 
 const char* op_name(Op op) {
   switch (op) {
@@ -74,6 +115,7 @@ const char* op_name(Op op) {
     case Op::kQuantizePanel: return "quantize_panel";
     case Op::kUnpack: return "unpack";
     case Op::kGemmPanel: return "gemm_panel";
+    case Op::kAddOutliers: return "add_outliers";
     case Op::kAttn: return "attn";
     case Op::kConvert: return "convert";
     case Op::kRmsnorm: return "rmsnorm";
@@ -110,48 +152,29 @@ bool matches_glob(std::string_view pattern, std::string_view name) {
 }
 
 const KernelInfo* select_kernel(Op op, Encoding encoding, const KernelChoice& choice, int rows) {
-  const KernelInfo* chosen = nullptr;
-  int chosen_rank = 0;
-  for (const KernelInfo& kernel : kKernels) {
-    if (kernel.op != op || kernel.encoding != encoding || !choice.levels.has(kernel.level) ||
-        (kernel.rows_max != 0 && kernel.rows_max < rows)) {
-      continue;
-    }
-    const int rank = rank_of(kernel, choice, rows);
-    bool better = chosen == nullptr;
-    if (!better && rank != chosen_rank) {
-      better = rank > chosen_rank;
-    } else if (!better && kernel.level != chosen->level) {
-      better = kernel.level > chosen->level;
-    } else if (!better) {
-      better = kernel.rows_max <= chosen->rows_max;
-    }
-    if (better) {
-      chosen = &kernel;
-      chosen_rank = rank;
-    }
+  if (op == Op::kQuantizePanel || op == Op::kUnpack) {
+    const KernelInfo& gemm = *select_kernel(Op::kGemmPanel, Encoding::kF32, choice);
+    const KernelInfo* kernel = select_panel_kernel(op, encoding, gemm, choice);
+    return kernel != nullptr ? kernel : select(op, encoding, choice, 1, &kPanelRows);
   }
-  return chosen;
+  return select(op, encoding, choice, rows, nullptr);
 }
 
-PanelShape panel_shape(IsaLevel level) { return kPanelShapes[static_cast<int>(level)]; }
-
-IsaLevel panel_level(const KernelChoice& choice) {
-  return select_kernel(Op::kGemmPanel, Encoding::kF32, choice)->level;
+const KernelInfo* select_panel_kernel(Op op, Encoding encoding, const KernelInfo& partner,
+                                      const KernelChoice& choice) {
+  return select(op, encoding, choice, 1, &partner.layout);
 }
 
-KernelChoice panel_choice(const KernelChoice& choice) {
-  return {IsaLevels{1u << static_cast<int>(panel_level(choice))}, choice.prefer};
-}
+PanelShape panel_shape(LhsOrder order) { return kPanelShapes[static_cast<int>(order)]; }
 
 KernelTable make_kernel_table(const KernelChoice& choice) {
-  // The prefill kernels of a level share orders of bytes, so they are chosen together.
-  const KernelChoice of_panel = panel_choice(choice);
   KernelTable table = {};
-  table.panel = panel_shape(of_panel.levels.top());
-  table.quantize_panel =
-      choose<QuantizePanelFunction>(Op::kQuantizePanel, Encoding::kF32, of_panel);
-  table.gemm_panel = choose<GemmPanelFunction>(Op::kGemmPanel, Encoding::kF32, of_panel);
+  const KernelInfo& gemm_panel = *select_kernel(Op::kGemmPanel, Encoding::kF32, choice);
+  table.lhs_order = gemm_panel.layout.lhs;
+  table.panel_order = gemm_panel.layout.panel;
+  table.panel = panel_shape(table.lhs_order);
+  table.quantize_panel = choose<QuantizePanelFunction>(Op::kQuantizePanel, Encoding::kF32, choice);
+  table.gemm_panel = reinterpret_cast<GemmPanelFunction>(gemm_panel.function);
   for (int i = 0; i < kEncodingCount; ++i) {
     const auto encoding = static_cast<Encoding>(i);
     table.gemm[i] = choose<GemmFunction>(Op::kGemm, encoding, choice);
@@ -159,7 +182,11 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
     table.attn[i] = choose<AttnFunction>(Op::kAttn, encoding, choice);
     table.convert[i] = choose<ConvertFunction>(Op::kConvert, encoding, choice);
     table.lookup[i] = choose<LookupFunction>(Op::kLookup, encoding, choice);
-    table.unpack[i] = choose<UnpackFunction>(Op::kUnpack, encoding, of_panel);
+    if (const KernelInfo* unpack = select_kernel(Op::kUnpack, encoding, choice)) {
+      table.unpack[i] = reinterpret_cast<UnpackFunction>(unpack->function);
+      table.unpack_order[i] = unpack->layout.panel;
+    }
+    table.add_outliers[i] = choose<AddOutliersFunction>(Op::kAddOutliers, encoding, choice);
     for (int rows = 1; rows <= kGemvRowsMax; ++rows) {
       table.gemv[i][rows] = choose<GemvFunction>(Op::kGemv, encoding, choice, rows);
     }
@@ -170,6 +197,42 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
   table.silu_mul = choose<SiluMulFunction>(Op::kSiluMul, Encoding::kF32, choice);
   table.add = choose<AddFunction>(Op::kAdd, Encoding::kF32, choice);
   return table;
+}
+
+void unpack_panel(const KernelTable& table, Encoding encoding, const UnpackArgs& args) {
+  const int i = static_cast<int>(encoding);
+  if (table.unpack_order[i] == table.panel_order) return table.unpack[i](&args);
+  alignas(64) int8_t rows[kPanelBytes];
+  UnpackArgs into_rows = args;
+  into_rows.panel = rows;
+  table.unpack[i](&into_rows);
+  generic::order_panel(rows, table.panel_order, args.panel);
+}
+
+KernelTables::KernelTables(std::vector<KernelTable> tables, std::vector<uint8_t> type_of_worker)
+    : tables_(std::move(tables)), type_of_worker_(std::move(type_of_worker)) {
+  for (const KernelTable& table : tables_) {
+    if (std::find(orders_.begin(), orders_.end(), table.lhs_order) == orders_.end()) {
+      orders_.push_back(table.lhs_order);
+    }
+  }
+}
+
+const KernelTable& KernelTables::of_worker(int worker) const {
+  const auto at = static_cast<size_t>(worker);
+  const size_t type = at < type_of_worker_.size() ? type_of_worker_[at] : 0;
+  return tables_[type < tables_.size() ? type : 0];
+}
+
+int KernelTables::order_index(const KernelTable& table) const {
+  return static_cast<int>(std::find(orders_.begin(), orders_.end(), table.lhs_order) -
+                          orders_.begin());
+}
+
+const KernelTable& KernelTables::table_of_order(int index) const {
+  return *std::find_if(tables_.begin(), tables_.end(), [&](const KernelTable& table) {
+    return table.lhs_order == orders_[static_cast<size_t>(index)];
+  });
 }
 
 }  // namespace midge

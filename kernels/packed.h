@@ -105,12 +105,9 @@ struct PackedInfo {
 
 inline constexpr PackedInfo packed_info(Encoding encoding) {
   switch (encoding) {
-    case Encoding::kQ4B32: return {32, sizeof(UnitQ4B32)};
-    case Encoding::kQ4B32S256: return {256, sizeof(UnitQ4B32S256)};
-    case Encoding::kQ8B32: return {32, sizeof(UnitQ8B32)};
-    case Encoding::kQ4B32MS256: return {256, sizeof(UnitQ4B32MS256)};
-    case Encoding::kQ5B32MS256: return {256, sizeof(UnitQ5B32MS256)};
-    case Encoding::kQ6B16S256: return {256, sizeof(UnitQ6B16S256)};
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements) \
+  case Encoding::k##Name: return {elements, sizeof(Unit##Name)};
+#include "kernels/encodings.def"
     case Encoding::kF16: return {1, sizeof(UnitF16)};
     default: return {0, 0};
   }

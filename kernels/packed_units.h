@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/generic/panel/panel_constants.h"
 #include "kernels/half.h"
 #include "kernels/packed.h"
 
@@ -14,9 +15,21 @@ inline int packed_nibble(const uint8_t (*lines)[64], int row, int column) {
   return row < 16 ? (byte & 15) - 8 : ((byte >> 4) ^ 8) - 8;
 }
 
+// Readers of units of 32 columns with one scale, or of 256 with one per block of 32.
+//   kBlocks                          blocks of 32 columns in a unit
+//   scale(unit, block, row)          of the block, f32
+//   weight(unit, block, row, column) the integer weight of column 0..31 of the block, signed
+// Those of 32 columns say how the prefill arithmetic scales them (generic/panel/panel.h):
+//   kPanelFactor         weights times this use all of int8
+//   kPanelMultiplierMax  of the block with the largest scale
+// Those of 256 columns have
+//   sub_scale(unit, block, row)      the integer part of scale()
+
 struct ReadQ4B32 {
   using Unit = UnitQ4B32;
   static constexpr int64_t kBlocks = 1;
+  static constexpr int kPanelFactor = 16;
+  static constexpr float kPanelMultiplierMax = kQ4MultiplierMax;
   static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
   static int weight(const Unit& unit, int, int row, int column) {
     return packed_nibble(unit.nibbles, row, column);
@@ -40,6 +53,8 @@ struct ReadQ4B32S256 {
 struct ReadQ8B32 {
   using Unit = UnitQ8B32;
   static constexpr int64_t kBlocks = 1;
+  static constexpr int kPanelFactor = 1;
+  static constexpr float kPanelMultiplierMax = kQ8MultiplierMax;
   static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
   static int weight(const Unit& unit, int, int row, int column) {
     return unit.values[column / 4][row / 16][row % 16 * 4 + column % 4];
@@ -118,8 +133,21 @@ struct ReadQ6B16S256 {
   }
 };
 
-/// The weight of a row and column 0..255 as f32, rounded like the row form's.
+/// Whether integer scales belong to runs of columns.
 template <typename Reader>
+concept HasRuns = requires { Reader::kRunColumns; };
+
+/// The weight of a row and column of a unit as f32, rounded like the row form's.
+template <typename Reader>
+  requires(!HasRuns<Reader>)
+float packed_value(const typename Reader::Unit& unit, int row, int column) {
+  const int block = column / 32;
+  return Reader::scale(unit, block, row) *
+         static_cast<float>(Reader::weight(unit, block, row, column % 32));
+}
+
+template <typename Reader>
+  requires HasRuns<Reader>
 float packed_value(const typename Reader::Unit& unit, int row, int column) {
   const int run = column / Reader::kRunColumns;
   const float scale =
@@ -131,6 +159,24 @@ float packed_value(const typename Reader::Unit& unit, int row, int column) {
   } else {
     return value;
   }
+}
+
+/// Columns of a reader's unit.
+template <typename Reader>
+constexpr int64_t unit_columns() {
+  if constexpr (HasRuns<Reader>) {
+    return 256;
+  } else {
+    return 32 * Reader::kBlocks;
+  }
+}
+
+/// The weight of a row and column of a tile, or of a part of it, whose units begin at `units`.
+template <typename Reader>
+float packed_weight(const void* units, int row, int64_t column) {
+  constexpr int64_t kColumns = unit_columns<Reader>();
+  const auto& unit = static_cast<const typename Reader::Unit*>(units)[column / kColumns];
+  return packed_value<Reader>(unit, row, static_cast<int>(column % kColumns));
 }
 
 }  // namespace midge::generic

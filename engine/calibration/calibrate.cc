@@ -243,10 +243,7 @@ class KernelRun {
   }
 
   void run_panel(const KernelInfo& kernel, int64_t units) {
-    const auto gemm = reinterpret_cast<GemmPanelFunction>(kernel.function);
-    const IsaLevels level = {1u << static_cast<int>(kernel.level)};
-    const auto unpack = reinterpret_cast<UnpackFunction>(
-        select_kernel(Op::kUnpack, case_.encoding, {level})->function);
+    const KernelTable table = make_kernel_table({kernel.features, kernel.name});
     const PackedInfo info = packed_info(case_.encoding);
     const int64_t step_bytes = kPanelColumns / info.unit_elements * info.unit_bytes;
     walk_.next(units, [&](const uint8_t* tiles, int64_t count) {
@@ -256,9 +253,9 @@ class KernelRun {
               std::min(kPanelColumns, prefill_columns() - column),
               tiles + t * walk_.tile_bytes() + column / kPanelColumns * step_bytes,
               const_cast<int8_t*>(panel_.panel), const_cast<float*>(panel_.panel_scales)};
-          unpack(&unpack_args);
+          unpack_panel(table, case_.encoding, unpack_args);
           panel_.first = column == 0;
-          gemm(&panel_);
+          table.gemm_panel(&panel_);
         }
       }
     });
@@ -322,19 +319,19 @@ std::vector<CalibrationCase> missing_cases(const Calibration& calibration, int c
                                            std::span<const WeightTiles> weights,
                                            const CalibrateOptions& options) {
   std::vector<CalibrationCase> missing;
-  for (const CalibrationCase& c : calibration_cases(options.levels)) {
+  for (const CalibrationCase& c : calibration_cases(options.features)) {
     if (c.op != Op::kAttn) {
       const int64_t bytes = TileWalk(weights, c.encoding).bytes();
       if (bytes == 0 || bytes < options.bytes_min) continue;
     }
-    if (!is_measured(calibration, c, core_types, options.levels)) missing.push_back(c);
+    if (!is_measured(calibration, c, core_types, options.features)) missing.push_back(c);
   }
   return missing;
 }
 
 Status measure_case(const CalibrationCase& c, int core_type, std::span<const WeightTiles> weights,
                     const CalibrateOptions& options, double seconds, Calibration* calibration) {
-  const std::vector<const KernelInfo*> candidates = calibration_candidates(c, options.levels);
+  const std::vector<const KernelInfo*> candidates = calibration_candidates(c, options.features);
   MIDGE_ASSIGN_OR_RETURN(KernelRun run, KernelRun::create(c, TileWalk(weights, c.encoding)));
   const std::vector<double> rates = measure_rates(
       candidates.size(),

@@ -16,7 +16,7 @@
 namespace midge {
 
 struct CalibrateOptions {
-  IsaLevels levels;  ///< that kernels are chosen from
+  CpuFeatures features;  ///< of the cores
   /// Folder that keeps the rates from one process to the next, made if need be; empty: none does.
   std::string cache_dir;
   /// Measure even what the folder has.

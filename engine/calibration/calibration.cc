@@ -16,11 +16,12 @@ constexpr int kAttnRows = 4;
 
 bool has_prefill(Encoding encoding) { return select_kernel(Op::kUnpack, encoding) != nullptr; }
 
-// The sum of a kernel's rates over the cores.
+// The sum of a kernel's rates over the cores, of one type if it is not -1.
 double rate_of_cores(const Calibration& calibration, const CalibrationCase& c,
-                     const KernelInfo* kernel, std::span<const CoreType> cores) {
+                     const KernelInfo* kernel, std::span<const CoreType> cores, int core_type) {
   double sum = 0;
   for (size_t i = 0; i < cores.size(); ++i) {
+    if (core_type >= 0 && i != static_cast<size_t>(core_type)) continue;
     const KernelRate* rate = calibration.find(c, kernel, static_cast<int>(i));
     sum += static_cast<double>(rate->rate) * static_cast<double>(cores[i].cores.size());
   }
@@ -39,10 +40,7 @@ const KernelInfo* fastest(std::span<const Candidate> candidates) {
   for (const Candidate& c : candidates) {
     if (c.rate < best * (1 - kRateNoise)) continue;
     // As select_kernel does.
-    const bool better = chosen == nullptr ||
-                        (c.kernel->level == chosen->level ? c.kernel->rows_max <= chosen->rows_max
-                                                          : c.kernel->level > chosen->level);
-    if (better) chosen = c.kernel;
+    if (chosen == nullptr || c.kernel->priority > chosen->priority) chosen = c.kernel;
   }
   return chosen;
 }
@@ -58,23 +56,23 @@ int gemv_rows_min(int rows) {
 }
 
 std::vector<const KernelInfo*> calibration_candidates(const CalibrationCase& c,
-                                                      const IsaLevels& levels) {
+                                                      CpuFeatures features) {
   std::vector<const KernelInfo*> candidates;
   for (const KernelInfo& kernel : all_kernels()) {
     const bool fits = c.op == Op::kGemmPanel || kernel.encoding == c.encoding;
     const bool takes_rows = kernel.rows_max == 0 || c.rows <= kernel.rows_max;
-    if (kernel.op == c.op && fits && takes_rows && kernel.level != IsaLevel::kGeneric &&
-        levels.has(kernel.level)) {
+    if (kernel.op == c.op && fits && takes_rows && kernel.features != cpu::kNone &&
+        features.has(kernel.features) && kernel.exactness == Exactness::kSameBits) {
       candidates.push_back(&kernel);
     }
   }
   return candidates;
 }
 
-std::vector<CalibrationCase> calibration_cases(const IsaLevels& levels) {
+std::vector<CalibrationCase> calibration_cases(CpuFeatures features) {
   std::vector<CalibrationCase> cases;
   const auto add = [&](const CalibrationCase& c) {
-    if (calibration_candidates(c, levels).size() > 1) cases.push_back(c);
+    if (calibration_candidates(c, features).size() > 1) cases.push_back(c);
   };
   for (int i = 0; i < kEncodingCount; ++i) {
     const auto encoding = static_cast<Encoding>(i);
@@ -109,8 +107,8 @@ void Calibration::add_missing(const Calibration& other) {
 }
 
 bool is_measured(const Calibration& calibration, const CalibrationCase& c, int core_types,
-                 const IsaLevels& levels) {
-  for (const KernelInfo* kernel : calibration_candidates(c, levels)) {
+                 CpuFeatures features) {
+  for (const KernelInfo* kernel : calibration_candidates(c, features)) {
     for (int i = 0; i < core_types; ++i) {
       if (calibration.find(c, kernel, i) == nullptr) return false;
     }
@@ -119,15 +117,16 @@ bool is_measured(const Calibration& calibration, const CalibrationCase& c, int c
 }
 
 std::vector<TunedKernel> fastest_kernels(const Calibration& calibration,
-                                         std::span<const CoreType> cores, const IsaLevels& levels) {
+                                         std::span<const CoreType> cores, CpuFeatures features,
+                                         int core_type) {
   std::vector<TunedKernel> tuned;
   // Seconds of a multiply-add of each level's prefill kernels, over the encodings.
   std::vector<Candidate> panels;
-  for (const CalibrationCase& c : calibration_cases(levels)) {
-    if (!is_measured(calibration, c, static_cast<int>(cores.size()), levels)) continue;
+  for (const CalibrationCase& c : calibration_cases(features)) {
+    if (!is_measured(calibration, c, static_cast<int>(cores.size()), features)) continue;
     std::vector<Candidate> candidates;
-    for (const KernelInfo* kernel : calibration_candidates(c, levels)) {
-      candidates.push_back({kernel, rate_of_cores(calibration, c, kernel, cores)});
+    for (const KernelInfo* kernel : calibration_candidates(c, features)) {
+      candidates.push_back({kernel, rate_of_cores(calibration, c, kernel, cores, core_type)});
     }
     if (c.op == Op::kGemmPanel) {
       panels.resize(candidates.size());

@@ -24,14 +24,14 @@ struct CalibrationCase {
 /// The fewest rows that the case of a kGemv with `rows` rows decides for: 1, 2..4, 5..8.
 int gemv_rows_min(int rows);
 
-/// Kernels that a case compares: those of the available levels, the portable ones left out, which
-/// are specifications and not made to be fast. In registry order.
+/// Kernels that a case compares: those that the cores can run, the portable ones left out, which
+/// are specifications and not made to be fast. All of them give the same bits. In registry order.
 std::vector<const KernelInfo*> calibration_candidates(const CalibrationCase& c,
-                                                      const IsaLevels& levels);
+                                                      CpuFeatures features);
 
 /// Every case that has something to choose: decode and prefill products of each packed encoding,
-/// attention. What is left out takes the highest level.
-std::vector<CalibrationCase> calibration_cases(const IsaLevels& levels);
+/// attention. What is left out takes the greatest priority.
+std::vector<CalibrationCase> calibration_cases(CpuFeatures features);
 
 /// A kernel at work.
 struct KernelRate {
@@ -61,15 +61,17 @@ struct Calibration {
 
 /// True if every candidate of the case was measured on every type of core.
 bool is_measured(const Calibration& calibration, const CalibrationCase& c, int core_types,
-                 const IsaLevels& levels);
+                 CpuFeatures features);
 
 /// Rates closer than this are the same: what select_kernel takes without rates is taken then, so
 /// that noise does not make one choice today and another tomorrow.
 inline constexpr double kRateNoise = 0.03;
 
 /// The kernels with the greatest rates, summed over the cores, of the cases that were measured. The
-/// prefill kernels of a level are taken together, for all encodings that were measured. Pure.
+/// prefill kernels that fit each other are taken together, for all encodings that were measured.
+/// core_type: of one type of core alone, by index; -1: of all. Pure.
 std::vector<TunedKernel> fastest_kernels(const Calibration& calibration,
-                                         std::span<const CoreType> cores, const IsaLevels& levels);
+                                         std::span<const CoreType> cores, CpuFeatures features,
+                                         int core_type = -1);
 
 }  // namespace midge

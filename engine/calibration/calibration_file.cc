@@ -120,7 +120,7 @@ std::string calibration_key(std::span<const CoreType> cores) {
     key += format_string("%zu x ", type.cores.size()) + type.name + ", ";
   std::string registry;
   for (const KernelInfo& kernel : all_kernels()) {
-    registry += format_string("%s %d\n", kernel.name, kernel.rows_max);
+    registry += format_string("%s %d %d\n", kernel.name, kernel.rows_max, kernel.priority);
   }
   return key + "midge " MIDGE_VERSION ", kernels " + hash_text(registry);
 }

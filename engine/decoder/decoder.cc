@@ -59,7 +59,8 @@ class DecoderPass {
               DecoderScratch& scratch)
       : c_(*engine.config),
         w_(*engine.weights),
-        context_{engine.kernels, &worker, worker.index() == 0 ? engine.profile : nullptr},
+        context_{&engine.kernels->of_worker(worker.index()), &worker,
+                 worker.index() == 0 ? engine.profile : nullptr},
         batch_(batch),
         s_(scratch),
         rows_(count_rows(batch.segments)),

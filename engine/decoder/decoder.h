@@ -16,7 +16,7 @@ namespace midge {
 struct DecoderEngine {
   const ModelConfig* config = nullptr;
   const PreparedWeights* weights = nullptr;  ///< prepared for the kernels
-  const KernelTable* kernels = nullptr;
+  const KernelTables* kernels = nullptr;
   const WorkerTeam* team = nullptr;
   OpProfile* profile = nullptr;  ///< null: none is kept
 };

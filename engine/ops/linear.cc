@@ -1,6 +1,5 @@
 // Matrix products: which arithmetic, how the rows of a matrix are spread over the workers.
 #include <algorithm>
-#include <cstring>
 
 #include "engine/core/arena.h"
 #include "engine/core/checked_math.h"
@@ -43,24 +42,27 @@ bool is_quantised(const PreparedMatrix& w) {
 
 }  // namespace
 
-Result<LinearScratch> LinearScratch::create(const KernelTable& kernels, int64_t rows_max,
+Result<LinearScratch> LinearScratch::create(const KernelTables& kernels, int64_t rows_max,
                                             int64_t columns_max, int thread_count) {
-  const int64_t rows = round_up(rows_max, kernels.panel.tokens);
   const int64_t blocks = super_blocks(columns_max);
-  // A row takes more as LhsBlocks than as a panel's values. Both are there in a batch of both
-  // roles, with the panel's rows rounded up behind the LhsBlocks.
-  const int64_t lhs_bytes = rows_max * lhs_row_bytes(columns_max) + 64 +
-                            (kernels.panel.tokens - 1) * blocks * kPanelColumns;
   LinearScratch scratch;
-  scratch.rows_ = std::min(rows, kPanelRows);
+  scratch.kernels_ = &kernels;
   scratch.strip_rows_ = quantize_strip_rows(kernels);
+  scratch.rows_ = std::min(round_up(rows_max, scratch.strip_rows_), kPanelRows);
   scratch.columns_max_ = columns_max;
+  // A row takes more as LhsBlocks than as a panel's values. Both are there in a batch of both
+  // roles, with the panels' rows rounded up behind the LhsBlocks.
+  int64_t lhs_bytes = rows_max * lhs_row_bytes(columns_max) + 64;
   ArenaPlan plan;
+  for (size_t i = 0; i < kernels.orders().size(); ++i) {
+    const int64_t tokens = panel_shape(kernels.orders()[i]).tokens;
+    lhs_bytes += (i == 0 ? tokens - 1 : round_up(rows_max, tokens)) * blocks * kPanelColumns;
+    plan.add(&scratch.lhs_scales_[i], round_up(rows_max, tokens) * blocks);
+    plan.add(&scratch.lhs_sums_[i], round_up(rows_max, tokens) * blocks);
+  }
   plan.add(&scratch.lhs_, lhs_bytes);
-  plan.add(&scratch.lhs_scales_, rows * blocks);
-  plan.add(&scratch.lhs_sums_, rows * blocks);
-  plan.add(&scratch.outliers_.items, rows * blocks * kOutliersMax);
-  plan.add(&scratch.outliers_.counts, rows * blocks);
+  plan.add(&scratch.outliers_.items, rows_max * blocks * kOutliersMax);
+  plan.add(&scratch.outliers_.counts, rows_max * blocks);
   plan.add(&scratch.per_worker_, thread_count * scratch.worker_bytes());
   MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, plan.create("quantised activations"));
   return scratch;
@@ -91,9 +93,15 @@ class LinearRun {
         k_(k),
         jobs_(jobs),
         s_(scratch) {
-    panel_lhs_ = {
-        reinterpret_cast<int8_t*>(s_.lhs_ + round_up(rows.generated * lhs_row_bytes(k), 64)),
-        s_.lhs_scales_, s_.lhs_sums_, round_up(rows.prompt, kernels_.panel.tokens)};
+    const KernelTables& tables = *s_.kernels_;
+    order_ = static_cast<size_t>(tables.order_index(kernels_));
+    auto* values =
+        reinterpret_cast<int8_t*>(s_.lhs_ + round_up(rows.generated * lhs_row_bytes(k), 64));
+    for (size_t i = 0; i < tables.orders().size(); ++i) {
+      const int64_t order_rows = round_up(rows.prompt, panel_shape(tables.orders()[i]).tokens);
+      panel_lhs_[i] = {values, s_.lhs_scales_[i], s_.lhs_sums_[i], order_rows};
+      values += order_rows * super_blocks(k) * kPanelColumns;
+    }
   }
 
   void run() {
@@ -166,46 +174,13 @@ class LinearRun {
     }
     if (rows_.prompt > 0) {
       quantize_panels(context_, input_.from(rows_.generated, k_), rows_.prompt, k_,
-                      strip_of_worker(), panel_lhs_, s_.outliers_);
+                      strip_of_worker(), *s_.kernels_, panel_lhs_, s_.outliers_);
     }
   }
 
   float* strip_of_worker() const {
     return reinterpret_cast<float*>(s_.per_worker_ + (worker_.index() + 1) * s_.worker_bytes() -
                                     s_.strip_bytes());
-  }
-
-  // The first rows in front of one with outliers, or of the last few.
-  static int64_t rows_without(const uint8_t* counts, int64_t rows) {
-    int64_t i = 0;
-    for (; i + 8 <= rows; i += 8) {
-      uint64_t eight = 0;
-      std::memcpy(&eight, counts + i, 8);
-      if (eight != 0) break;
-    }
-    return i;
-  }
-
-  // acc[rows, 32] += the outliers of a super-block times their columns of a tile's units.
-  void add_outliers(Encoding encoding, const uint8_t* units, const Outliers& outliers, int64_t rows,
-                    float* acc) const {
-    float* columns = strip_of_worker();  // [256][32], those that are needed
-    bool decoded[kPanelColumns] = {};
-    int64_t i = rows_without(outliers.counts, rows);
-    while (i < rows) {
-      const Outliers row = outliers.from(i);
-      for (int o = 0; o < *row.counts; ++o) {
-        float* column = columns + row.items[o].column * kTileRows;
-        if (!decoded[row.items[o].column]) {
-          decode_column(encoding, units, row.items[o].column, column);
-          decoded[row.items[o].column] = true;
-        }
-        float* sums = acc + i * kTileRows;
-        for (int64_t j = 0; j < kTileRows; ++j) sums[j] += row.items[o].value * column[j];
-      }
-      ++i;
-      i += rows_without(outliers.counts + i, rows - i);
-    }
   }
 
   LhsBlock* lhs_row(int64_t row) const {
@@ -256,30 +231,37 @@ class LinearRun {
     auto* panels = reinterpret_cast<int8_t*>(mine);
     auto* scales = reinterpret_cast<float*>(mine + kPanelTiles * kPanelBytes);
     float* accs = scales + kPanelTiles * kTileRows;
-    const UnpackFunction unpack = kernels_.unpack[static_cast<int>(w.encoding)];
+    const PanelLhs& lhs = panel_lhs_[order_];
+    const auto add_outliers = kernels_.add_outliers[static_cast<int>(w.encoding)];
     const int64_t panel_units =
         kPanelColumns / packed_info(w.encoding).unit_elements * packed_info(w.encoding).unit_bytes;
     const int64_t m = m_ - first_row;
     for (int64_t row = 0; row < m; row += s_.rows_) {
       const int64_t rows = std::min(s_.rows_, m - row);
       for (int64_t s = 0; s < super_blocks(k_); ++s) {
-        const int64_t lhs_at = s * panel_lhs_.rows + row;
+        const int64_t lhs_at = s * lhs.rows + row;
         for (int64_t t = 0; t < tiles; ++t) {
           const UnpackArgs unpack_args = {std::min(kPanelColumns, k_ - s * kPanelColumns),
                                           w.tile(first + t) + s * panel_units,
                                           panels + t * kPanelBytes, scales + t * kTileRows};
-          unpack(&unpack_args);
+          unpack_panel(kernels_, w.encoding, unpack_args);
           const GemmPanelArgs args = {round_up(rows, kernels_.panel.step),
                                       s == 0,
-                                      panel_lhs_.values + lhs_at * kPanelColumns,
-                                      panel_lhs_.scales + lhs_at,
-                                      panel_lhs_.sums + lhs_at,
+                                      lhs.values + lhs_at * kPanelColumns,
+                                      lhs.scales + lhs_at,
+                                      lhs.sums + lhs_at,
                                       panels + t * kPanelBytes,
                                       scales + t * kTileRows,
                                       accs + t * s_.rows_ * kTileRows};
           kernels_.gemm_panel(&args);
-          add_outliers(w.encoding, static_cast<const uint8_t*>(unpack_args.rhs),
-                       s_.outliers_.from(lhs_at), rows, args.acc);
+          const Outliers outliers = s_.outliers_.from(s * rows_.prompt + row);
+          const AddOutliersArgs outlier_args = {.m = rows,
+                                                .rhs = unpack_args.rhs,
+                                                .counts = outliers.counts,
+                                                .items = outliers.items,
+                                                .columns = strip_of_worker(),
+                                                .acc = args.acc};
+          add_outliers(&outlier_args);
         }
       }
       for (int64_t t = 0; t < tiles; ++t) {
@@ -345,7 +327,8 @@ class LinearRun {
   int64_t k_;
   std::span<const LinearJob> jobs_;
   LinearScratch& s_;
-  PanelLhs panel_lhs_;
+  PanelLhs panel_lhs_[kLhsOrderCount] = {};  // by index of order
+  size_t order_ = 0;                         // that this worker's kernels read
 };
 
 void linear(const OpContext& context, const LinearInput& input, RoleRows rows,

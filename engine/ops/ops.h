@@ -38,8 +38,9 @@ struct AttentionShape {
 /// Memory for quantised activations and int8 panels.
 class LinearScratch {
  public:
-  /// For up to rows_max rows of columns_max columns on thread_count workers. Errors: out_of_memory.
-  static Result<LinearScratch> create(const KernelTable& kernels, int64_t rows_max,
+  /// For up to rows_max rows of columns_max columns on thread_count workers, whose tables `kernels`
+  /// has; it outlives the scratch. Errors: out_of_memory.
+  static Result<LinearScratch> create(const KernelTables& kernels, int64_t rows_max,
                                       int64_t columns_max, int thread_count);
   int64_t bytes() const { return buffer_.bytes(); }
 
@@ -50,11 +51,12 @@ class LinearScratch {
   int64_t strip_bytes() const;
 
   AlignedBuffer buffer_;
+  const KernelTables* kernels_ = nullptr;
   int64_t rows_ = 0;        // that the accumulators of a worker hold
-  uint8_t* lhs_ = nullptr;  // LhsBlocks of generated rows, then the values of a PanelLhs
-  float* lhs_scales_ = nullptr;
-  int32_t* lhs_sums_ = nullptr;
-  Outliers outliers_ = {};  // [super-blocks][rows of a PanelLhs]
+  uint8_t* lhs_ = nullptr;  // LhsBlocks of generated rows, then the values of a PanelLhs per order
+  float* lhs_scales_[kLhsOrderCount] = {};
+  int32_t* lhs_sums_[kLhsOrderCount] = {};
+  Outliers outliers_ = {};  // [super-blocks][prompt rows]
   int64_t strip_rows_ = 0;  // that a worker quantises at a time
   int64_t columns_max_ = 0;
   uint8_t* per_worker_ = nullptr;  // panels and accumulators

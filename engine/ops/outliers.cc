@@ -4,32 +4,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/packed_units.h"
-
 namespace midge {
 namespace {
 
 // Normal numbers reach 8 times their mean magnitude (6.4 deviations) once in 6e9.
 constexpr float kOutlierRatio = 8.0f;
-
-template <typename Reader>
-void decode(const uint8_t* units, int64_t column, float* out) {
-  constexpr int64_t kElements = 32 * Reader::kBlocks;
-  const auto& unit = reinterpret_cast<const typename Reader::Unit*>(units)[column / kElements];
-  const auto block = static_cast<int>(column / 32 % Reader::kBlocks);
-  for (int row = 0; row < kTileRows; ++row) {
-    out[row] = Reader::scale(unit, block, row) *
-               static_cast<float>(Reader::weight(unit, block, row, static_cast<int>(column % 32)));
-  }
-}
-
-template <typename Reader>
-void decode_s256(const uint8_t* units, int64_t column, float* out) {
-  const auto& unit = *reinterpret_cast<const typename Reader::Unit*>(units);
-  for (int row = 0; row < kTileRows; ++row) {
-    out[row] = generic::packed_value<Reader>(unit, row, static_cast<int>(column));
-  }
-}
 
 struct Magnitudes {
   float sum;
@@ -96,18 +75,6 @@ uint8_t take_outliers(float* x, int64_t count, Outlier* out) {
     x[columns[i]] = 0;
   }
   return static_cast<uint8_t>(found);
-}
-
-void decode_column(Encoding encoding, const uint8_t* units, int64_t column, float* out) {
-  switch (encoding) {
-    case Encoding::kQ4B32: return decode<generic::ReadQ4B32>(units, column, out);
-    case Encoding::kQ4B32S256: return decode<generic::ReadQ4B32S256>(units, column, out);
-    case Encoding::kQ4B32MS256: return decode_s256<generic::ReadQ4B32MS256>(units, column, out);
-    case Encoding::kQ5B32MS256: return decode_s256<generic::ReadQ5B32MS256>(units, column, out);
-    case Encoding::kQ6B16S256: return decode_s256<generic::ReadQ6B16S256>(units, column, out);
-    case Encoding::kQ8B32: return decode<generic::ReadQ8B32>(units, column, out);
-    default: std::fill_n(out, kTileRows, 0.0f);  // no prefill kernels, no outliers
-  }
 }
 
 }  // namespace midge

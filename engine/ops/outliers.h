@@ -2,23 +2,14 @@
 //
 // In the prefill arithmetic 256 activations share a scale. One that is far larger than the rest
 // would leave them a few steps of resolution; it is taken out before they are quantised, and
-// multiplied with its weights in f32.
+// multiplied with its weights in f32 (AddOutliersArgs).
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/packed.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
-
-/// One activation of a super-block.
-struct Outlier {
-  int32_t column;  ///< in the super-block
-  float value;
-};
-
-/// Those that are taken out of a super-block at most.
-inline constexpr int kOutliersMax = 8;
 
 /// Those of many rows. The counts lie together, as most of them are 0.
 struct Outliers {
@@ -32,8 +23,5 @@ struct Outliers {
 /// their place: those beyond 8 times the mean magnitude, the kOutliersMax largest. None of a
 /// super-block that holds an infinity or a NaN. Returns how many.
 uint8_t take_outliers(float* x, int64_t count, Outlier* out);
-
-/// out[32] = column `column` of a super-block of a packed tile, whose units begin at `units`.
-void decode_column(Encoding encoding, const uint8_t* units, int64_t column, float* out);
 
 }  // namespace midge

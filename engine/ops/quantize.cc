@@ -1,6 +1,7 @@
 #include "engine/ops/quantize.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "engine/core/checked_math.h"
 
@@ -30,8 +31,11 @@ void make(const KernelTable& kernels, const LinearInput& input, int64_t k, int64
 
 }  // namespace
 
-int64_t quantize_strip_rows(const KernelTable& kernels) {
-  return round_up(8, kernels.panel.tokens);
+int64_t quantize_strip_rows(const KernelTables& kernels) {
+  int64_t tokens = 1;
+  for (const LhsOrder order : kernels.orders())
+    tokens = std::lcm(tokens, panel_shape(order).tokens);
+  return round_up(8, tokens);
 }
 
 void make_rows(const OpContext& context, const LinearInput& input, int64_t m, int64_t k,
@@ -78,22 +82,24 @@ void quantize_rows(const OpContext& context, const LinearInput& input, int64_t m
 }
 
 void quantize_panels(const OpContext& context, const LinearInput& input, int64_t m, int64_t k,
-                     float* strip, const PanelLhs& out, const Outliers& outliers) {
-  const KernelTable& kernels = *context.kernels;
+                     float* strip, const KernelTables& kernels, const PanelLhs* out,
+                     const Outliers& outliers) {
   const int64_t rows = quantize_strip_rows(kernels);
   context.worker->for_each(ceil_div(m, rows), [&](int64_t item) {
     const int64_t first = item * rows;
     const int64_t count = std::min(rows, m - first);
-    make(kernels, input, k, first, count, strip);
+    make(*context.kernels, input, k, first, count, strip);
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t column = 0; column < k; column += kPanelColumns) {
-        const Outliers at = outliers.from(column / kPanelColumns * out.rows + first + i);
+        const Outliers at = outliers.from(column / kPanelColumns * m + first + i);
         *at.counts =
             take_outliers(strip + i * k + column, std::min(kPanelColumns, k - column), at.items);
       }
     }
-    const QuantizePanelArgs args = {first, count, k, strip, k * kFloatBytes, out};
-    kernels.quantize_panel(&args);
+    for (size_t i = 0; i < kernels.orders().size(); ++i) {
+      const QuantizePanelArgs args = {first, count, k, strip, k * kFloatBytes, out[i]};
+      kernels.table_of_order(static_cast<int>(i)).quantize_panel(&args);
+    }
   });
 }
 

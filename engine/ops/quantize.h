@@ -7,7 +7,7 @@ namespace midge {
 
 /// Rows per item of quantize_panels(): a strip of them stays in the inner caches from the floats to
 /// the int8 values.
-int64_t quantize_strip_rows(const KernelTable& kernels);
+int64_t quantize_strip_rows(const KernelTables& kernels);
 
 /// out[m, k] = the rows of `input`.
 void make_rows(const OpContext& context, const LinearInput& input, int64_t m, int64_t k,
@@ -17,9 +17,10 @@ void make_rows(const OpContext& context, const LinearInput& input, int64_t m, in
 void quantize_rows(const OpContext& context, const LinearInput& input, int64_t m, int64_t k,
                    float* strip, LhsBlock* out);
 
-/// Rows in the prefill arithmetic, with their outliers [super-blocks of k][out.rows].
-/// `strip`: quantize_strip_rows() * k floats of this worker.
+/// Rows in the prefill arithmetic, in each order that `kernels` has (out[i] for orders()[i]), and
+/// their outliers [super-blocks of k][m]. `strip`: quantize_strip_rows() * k floats of this worker.
 void quantize_panels(const OpContext& context, const LinearInput& input, int64_t m, int64_t k,
-                     float* strip, const PanelLhs& out, const Outliers& outliers);
+                     float* strip, const KernelTables& kernels, const PanelLhs* out,
+                     const Outliers& outliers);
 
 }  // namespace midge

@@ -19,7 +19,13 @@ constexpr bool bit(uint64_t word, int index) { return (word >> index & 1) != 0; 
 // know the later ones everywhere.
 constexpr int kHwcapAsimd = 1;
 constexpr int kHwcapAsimdDp = 20;
+constexpr int kHwcapSve = 22;
+constexpr int kHwcap2Sve2 = 1;
+constexpr int kHwcap2SveI8mm = 9;
 constexpr int kHwcap2I8mm = 13;
+constexpr int kHwcap2Sme = 23;
+constexpr int kHwcap2SmeI8I32 = 26;
+constexpr int kHwcap2Sme2 = 37;
 
 // Intel's manual, volume 2A, CPUID.
 constexpr int kLeaf1EcxFma = 12;
@@ -79,40 +85,45 @@ X86Words read_x86_words() {
 
 }  // namespace
 
-IsaLevels arm64_isa_levels(uint64_t hwcap, uint64_t hwcap2) {
-  IsaLevels levels;
-  if (!bit(hwcap, kHwcapAsimd)) return levels;
-  levels.add(IsaLevel::kNeon);
-  if (!bit(hwcap, kHwcapAsimdDp)) return levels;
-  levels.add(IsaLevel::kNeonDot);
-  if (!bit(hwcap2, kHwcap2I8mm)) return levels;
-  levels.add(IsaLevel::kNeonI8mm);
-  return levels;
+CpuFeatures arm64_features(uint64_t hwcap, uint64_t hwcap2) {
+  CpuFeatures features;
+  const auto add = [&](uint64_t word, int index, CpuFeatures feature) {
+    if (bit(word, index)) features |= feature;
+  };
+  add(hwcap, kHwcapAsimd, cpu::kNeon);
+  add(hwcap, kHwcapAsimdDp, cpu::kDot);
+  add(hwcap, kHwcapSve, cpu::kSve);
+  add(hwcap2, kHwcap2Sve2, cpu::kSve2);
+  add(hwcap2, kHwcap2SveI8mm, cpu::kSveI8mm);
+  add(hwcap2, kHwcap2I8mm, cpu::kI8mm);
+  add(hwcap2, kHwcap2Sme, cpu::kSme);
+  add(hwcap2, kHwcap2SmeI8I32, cpu::kSmeI8I32);
+  add(hwcap2, kHwcap2Sme2, cpu::kSme2);
+  return features;
 }
 
-IsaLevels x86_64_isa_levels(const X86Words& words) {
-  IsaLevels levels;
-  if ((words.xcr0 & kXcr0Avx) != kXcr0Avx || !bit(words.leaf1_ecx, kLeaf1EcxFma) ||
-      !bit(words.leaf1_ecx, kLeaf1EcxF16c) || !bit(words.leaf7_ebx, kLeaf7EbxAvx2)) {
-    return levels;
+CpuFeatures x86_64_features(const X86Words& words) {
+  const auto saves = [&](uint64_t registers) { return (words.xcr0 & registers) == registers; };
+  CpuFeatures features;
+  if (saves(kXcr0Avx) && bit(words.leaf1_ecx, kLeaf1EcxFma) &&
+      bit(words.leaf1_ecx, kLeaf1EcxF16c) && bit(words.leaf7_ebx, kLeaf7EbxAvx2)) {
+    features |= cpu::kAvx2;
   }
-  levels.add(IsaLevel::kAvx2);
-  if ((words.xcr0 & kXcr0Avx512) != kXcr0Avx512 || !bit(words.leaf7_ebx, kLeaf7EbxAvx512F) ||
-      !bit(words.leaf7_ebx, kLeaf7EbxAvx512Dq) || !bit(words.leaf7_ebx, kLeaf7EbxAvx512Bw) ||
-      !bit(words.leaf7_ebx, kLeaf7EbxAvx512Vl) || !bit(words.leaf7_ecx, kLeaf7EcxAvx512Vnni)) {
-    return levels;
+  if (saves(kXcr0Avx512) && bit(words.leaf7_ebx, kLeaf7EbxAvx512F) &&
+      bit(words.leaf7_ebx, kLeaf7EbxAvx512Dq) && bit(words.leaf7_ebx, kLeaf7EbxAvx512Bw) &&
+      bit(words.leaf7_ebx, kLeaf7EbxAvx512Vl)) {
+    features |= cpu::kAvx512;
+    if (bit(words.leaf7_ecx, kLeaf7EcxAvx512Vnni)) features |= cpu::kVnni;
   }
-  levels.add(IsaLevel::kAvx512Vnni);
-  if (!has_amx(words) || !words.tile_permission) return levels;
-  levels.add(IsaLevel::kAmx);
-  return levels;
+  if (has_amx(words) && words.tile_permission) features |= cpu::kAmxInt8;
+  return features;
 }
 
-IsaLevels detect_isa_levels() {
+CpuFeatures detect_cpu_features() {
 #if defined(__aarch64__) && defined(__linux__)
-  return arm64_isa_levels(::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2));
+  return arm64_features(::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2));
 #elif defined(__x86_64__)
-  return x86_64_isa_levels(read_x86_words());
+  return x86_64_features(read_x86_words());
 #else
   return {};
 #endif

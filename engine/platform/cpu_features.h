@@ -1,15 +1,15 @@
-// Which instruction set levels the cores of this machine may run.
+// Which features the cores of this machine have.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/kernels.h"
+#include "kernels/isa.h"
 
 namespace midge {
 
-/// The levels of a 64-bit Arm core by what Linux says in the auxiliary vector (AT_HWCAP,
+/// The features of a 64-bit Arm core by what Linux says in the auxiliary vector (AT_HWCAP,
 /// AT_HWCAP2), which holds what every core of the system has. Pure.
-IsaLevels arm64_isa_levels(uint64_t hwcap, uint64_t hwcap2);
+CpuFeatures arm64_features(uint64_t hwcap, uint64_t hwcap2);
 
 /// What an x86-64 core says of itself.
 struct X86Words {
@@ -22,13 +22,13 @@ struct X86Words {
   bool tile_permission = false;
 };
 
-/// The levels of an x86-64 core: a level needs its instructions and an operating system that saves
-/// its registers. Pure.
-IsaLevels x86_64_isa_levels(const X86Words& words);
+/// The features of an x86-64 core: the instructions, where the operating system saves their
+/// registers. Pure.
+CpuFeatures x86_64_features(const X86Words& words);
 
-/// The levels of this machine; generic alone where nothing else is known. Asks the system each
-/// time. On a core with AMX this asks Linux for the permission to use tiles, which holds for all
-/// threads of the process from then on and makes the least size of an alternate signal stack grow.
-IsaLevels detect_isa_levels();
+/// The features of this machine; none where nothing else is known. Asks the system each time. On a
+/// core with AMX this asks Linux for the permission to use tiles, which holds for all threads of
+/// the process from then on and makes the least size of an alternate signal stack grow.
+CpuFeatures detect_cpu_features();
 
 }  // namespace midge

@@ -75,7 +75,7 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
   });
   MemorySink sink(options.huge_pages);
   MIDGE_RETURN_IF_ERROR(
-      prepare_weights(plan, model_.storage(), team_, kernels_, sink, on_progress));
+      prepare_weights(plan, model_.storage(), team_, kernels(), sink, on_progress));
   image_ = sink.take();
   packed_bytes_ += plan.bytes();
   for (size_t i = 0; i < places.size(); ++i) {
@@ -92,13 +92,13 @@ Status Executor::choose_kernels(const ExecutorOptions& options) {
     if (w.form == PreparedMatrix::Form::kTiles) samples.push_back(w.tiles);
   });
   CalibrateOptions calibrate_options;
-  calibrate_options.levels = options.isa;
+  calibrate_options.features = options.isa;
   calibrate_options.cache_dir = options.cache_dir;
   calibrate_options.bytes_min = options.calibrate_bytes_min;
   MIDGE_ASSIGN_OR_RETURN(calibration_, calibrate(team_, samples, calibrate_options));
   const std::vector<TunedKernel> tuned =
       fastest_kernels(calibration_.calibration, calibration_.cores, options.isa);
-  kernels_ = make_kernel_table({options.isa, options.kernels, tuned});
+  kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels, tuned}));
   return Status();
 }
 
@@ -111,7 +111,7 @@ Status Executor::make_dense_operators(const Progress& on_progress) {
     PreparedMatrix& w = *matrices[i];
     MIDGE_ASSIGN_OR_RETURN(
         std::unique_ptr<DenseOperator> op,
-        create_dense_operator(w.rows, kernels_, team_.thread_count(), &packed_bytes_));
+        create_dense_operator(w.rows, kernels(), team_.thread_count(), &packed_bytes_));
     w.form = PreparedMatrix::Form::kDense;
     w.dense = op.get();
     dense_.push_back(std::move(op));
@@ -157,7 +157,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   MIDGE_ASSIGN_OR_RETURN(WorkerTeam team, WorkerTeam::create(options.threads));
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team), limits));
   executor->isa_ = options.isa;
-  executor->kernels_ = make_kernel_table({options.isa, options.kernels});
+  executor->kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels}));
   if (options.arithmetic == Arithmetic::kXnnpack) {
     MIDGE_RETURN_IF_ERROR(executor->make_dense_operators(on_progress));
   } else {

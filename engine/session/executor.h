@@ -33,7 +33,7 @@ struct ExecutorOptions {
   /// Encodes the matrices with can_encode's encoding first, for kFloat as copies of their rows; not
   /// for kXnnpack. Nothing: as in the files.
   std::optional<Encoding> weights;
-  IsaLevels isa;           ///< levels that kernels are chosen from
+  CpuFeatures isa;         ///< features of the cores that kernels may use
   std::string kernels;     ///< names of kernels to prefer, see KernelChoice; empty: none
   bool huge_pages = true;  ///< ask for large pages for the copies of the weights
   /// For kPacked: choose kernels by their speed on the weights, measured when they are first run on
@@ -83,11 +83,12 @@ class Executor {
   DecoderEngine engine() const {
     return {&model_.config(), &weights_, &kernels_, &team_, profile_};
   }
-  const KernelTable& kernels() const { return kernels_; }
+  /// The kernels of every worker.
+  const KernelTable& kernels() const { return kernels_.of_worker(0); }
   /// What the kernels were chosen by; without cores if not calibrated.
   const CalibrationReport& calibration() const { return calibration_; }
-  /// Levels that the kernels were chosen from.
-  IsaLevels isa() const { return isa_; }
+  /// Features that the kernels were chosen by.
+  CpuFeatures isa() const { return isa_; }
   int thread_count() const { return team_.thread_count(); }
   const WorkerTeam& team() const { return team_; }
   /// The copies of the weights, packed or encoded; empty if all stay in place.
@@ -139,9 +140,9 @@ class Executor {
   const Model& model_;
   PreparedWeights weights_;
   WorkerTeam team_;
-  IsaLevels isa_;
+  CpuFeatures isa_;
   CalibrationReport calibration_;
-  KernelTable kernels_ = {};
+  KernelTables kernels_;
   AlignedBuffer image_;
   std::vector<std::unique_ptr<DenseOperator>> dense_;
   int64_t packed_bytes_ = 0;

@@ -187,11 +187,9 @@ void Generation::end(FinishReason reason) {
 }
 
 Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
-                                std::span<const int32_t> prompt, const GenerateOptions& options,
-                                const OnText& on_text) {
+                                std::span<const uint8_t> allowed, std::span<const int32_t> prompt,
+                                const GenerateOptions& options, const OnText& on_text) {
   Executor& executor = session.executor();
-  const std::vector<uint8_t> allowed =
-      allowed_tokens(tokenizer, session.model().config().vocab_size);
   std::string text;
   const auto keep_text = [&](std::string_view piece) {
     text += piece;

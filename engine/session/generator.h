@@ -135,10 +135,10 @@ class Generation {
   Clock::time_point first_token_;
 };
 
-/// Runs one generation to its end.
+/// Runs one generation to its end. See Generation.
 /// Errors: those of Generation::create, run_step and accept.
 Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
-                                std::span<const int32_t> prompt, const GenerateOptions& options,
-                                const OnText& on_text);
+                                std::span<const uint8_t> allowed, std::span<const int32_t> prompt,
+                                const GenerateOptions& options, const OnText& on_text);
 
 }  // namespace midge

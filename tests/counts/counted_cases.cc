@@ -181,6 +181,23 @@ CountedCase gemm_panel_case(const KernelInfo& kernel) {
                    });
 }
 
+// An outlier in every row, at the same column.
+CountedCase add_outliers_case(const KernelInfo& kernel) {
+  const Encoding encoding = kernel.encoding;
+  return make_case(
+      kernel, numbered("m", kPromptRows), kPromptRows * kTileRows,
+      packed_tile_bytes(encoding, kPanelColumns), [=](Operands& o) {
+        AddOutliersArgs args = {};
+        args.m = kPromptRows;
+        args.rhs = o.copy(test_packed(encoding, DataSort::kNormal, kTileRows, kPanelColumns, 2));
+        args.counts = o.copy(std::vector<uint8_t>(kPromptRows, 1));
+        args.items = o.copy(std::vector<Outlier>(kPromptRows * kOutliersMax, Outlier{5, 2.0f}));
+        args.columns = o.space<float>(kPanelColumns * kTileRows);
+        args.acc = o.space<float>(kPromptRows * kTileRows);
+        return args;
+      });
+}
+
 CountedCase attn_case(const KernelInfo& kernel, int64_t queries) {
   const Encoding type = kernel.encoding;
   const int64_t row_bytes = encoded_row_bytes(type, kHeadDim);
@@ -246,6 +263,7 @@ std::vector<CountedCase> counted_cases(const KernelInfo& kernel) {
     case Op::kQuantizePanel: return {quantize_panel_case(kernel)};
     case Op::kUnpack: return {unpack_case(kernel)};
     case Op::kGemmPanel: return {gemm_panel_case(kernel)};
+    case Op::kAddOutliers: return {add_outliers_case(kernel)};
     case Op::kAttn:
       for (const int64_t queries : {1, 4, 32}) cases.push_back(attn_case(kernel, queries));
       return cases;

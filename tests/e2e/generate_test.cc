@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "api/loaded_model.h"
 #include "engine/chat/chat.h"
 #include "engine/formats/json.h"
+#include "engine/platform/cpu_features.h"
 #include "engine/session/generator.h"
 #include "engine/session/perplexity.h"
 #include "engine/tokenizer_files/tokenizer_json.h"
@@ -21,16 +23,21 @@ std::string bundled(const std::string& name) {
 }
 
 struct Loaded {
-  test::Running run;
-  std::optional<Tokenizer> tokenizer;
+  std::unique_ptr<LoadedModel> model;
+  std::unique_ptr<Session> session;
 };
 
 void load(const std::string& name, const SequenceOptions& options, Loaded* out) {
-  test::open({bundled(name), options}, &out->run);
-  if (::testing::Test::HasFatalFailure()) return;
-  auto tokenizer = load_tokenizer_json(bundled(name));
-  MIDGE_ASSERT_OK(tokenizer);
-  out->tokenizer = std::move(*tokenizer);
+  LoadOptions load;
+  load.executor.threads = 2;
+  load.executor.arithmetic = Arithmetic::kFloat;
+  load.executor.isa = detect_cpu_features();
+  auto model = LoadedModel::open(bundled(name), load);
+  MIDGE_ASSERT_OK(model);
+  out->model = std::move(*model);
+  auto session = out->model->new_session(options);
+  MIDGE_ASSERT_OK(session);
+  out->session = std::move(*session);
 }
 
 std::vector<int32_t> encode(const Tokenizer& tokenizer, std::string_view text) {
@@ -60,12 +67,12 @@ TEST_P(Bundled, TellsAStory) {
   GenerateOptions options;
   options.tokens_max = 120;
   std::string shown;
-  const auto result =
-      generate(*loaded.run.session, *loaded.tokenizer,
-               encode(*loaded.tokenizer, "Once upon a time"), options, [&](std::string_view text) {
-                 shown += text;
-                 return true;
-               });
+  const auto result = generate(
+      *loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
+      encode(loaded.model->tokenizer(), "Once upon a time"), options, [&](std::string_view text) {
+        shown += text;
+        return true;
+      });
   MIDGE_ASSERT_OK(result);
   EXPECT_EQ(result->text, shown);
   EXPECT_GE(word_count(shown), 60) << shown;
@@ -83,8 +90,9 @@ TEST_P(Bundled, TheSameSeedGivesTheSameText) {
     options.tokens_max = 40;
     options.sampler.temperature = 0.9f;
     options.sampler.seed = seed;
-    const auto result = generate(*loaded.run.session, *loaded.tokenizer,
-                                 encode(*loaded.tokenizer, "One day"), options, nullptr);
+    const auto result =
+        generate(*loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
+                 encode(loaded.model->tokenizer(), "One day"), options, nullptr);
     MIDGE_ASSERT_OK(result);
     texts.push_back(result->text);
   }
@@ -99,8 +107,9 @@ TEST_P(Bundled, StopStringsEndTheText) {
   GenerateOptions options;
   options.tokens_max = 100;
   options.stop_strings = {"."};
-  const auto result = generate(*loaded.run.session, *loaded.tokenizer,
-                               encode(*loaded.tokenizer, "Once upon a time"), options, nullptr);
+  const auto result =
+      generate(*loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
+               encode(loaded.model->tokenizer(), "Once upon a time"), options, nullptr);
   MIDGE_ASSERT_OK(result);
   EXPECT_EQ(result->reason, FinishReason::kStopString);
   EXPECT_EQ(result->text.find('.'), std::string::npos) << result->text;
@@ -112,27 +121,29 @@ TEST_P(Bundled, LimitsAndCancellation) {
   Loaded loaded;
   load(GetParam(), session, &loaded);
   if (HasFatalFailure()) return;
-  const std::vector<int32_t> prompt = encode(*loaded.tokenizer, "Once upon a time");
+  const std::vector<int32_t> prompt = encode(loaded.model->tokenizer(), "Once upon a time");
   GenerateOptions options;
   options.tokens_max = 1000;
-  auto result = generate(*loaded.run.session, *loaded.tokenizer, prompt, options, nullptr);
+  auto result = generate(*loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
+                         prompt, options, nullptr);
   MIDGE_ASSERT_OK(result);
   EXPECT_EQ(result->reason, FinishReason::kContextFull);
-  EXPECT_EQ(loaded.run.session->length(), 32);
+  EXPECT_EQ(loaded.session->length(), 32);
   EXPECT_EQ(result->tokens.size(), 33 - prompt.size());
 
-  MIDGE_ASSERT_OK(loaded.run.session->truncate(0));
+  MIDGE_ASSERT_OK(loaded.session->truncate(0));
   options.tokens_max = 3;
-  result = generate(*loaded.run.session, *loaded.tokenizer, prompt, options, nullptr);
+  result = generate(*loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
+                    prompt, options, nullptr);
   MIDGE_ASSERT_OK(result);
   EXPECT_EQ(result->reason, FinishReason::kTokensMax);
   EXPECT_EQ(result->tokens.size(), 3u);
 
-  MIDGE_ASSERT_OK(loaded.run.session->truncate(0));
+  MIDGE_ASSERT_OK(loaded.session->truncate(0));
   options.tokens_max = 20;
   int pieces = 0;
-  result = generate(*loaded.run.session, *loaded.tokenizer, prompt, options,
-                    [&](std::string_view) { return ++pieces < 2; });
+  result = generate(*loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
+                    prompt, options, [&](std::string_view) { return ++pieces < 2; });
   MIDGE_ASSERT_OK(result);
   EXPECT_EQ(result->reason, FinishReason::kCancelled);
   EXPECT_EQ(pieces, 2);
@@ -142,19 +153,20 @@ TEST_P(Bundled, AnswersAndEndsItsTurn) {
   Loaded loaded;
   load(GetParam(), {}, &loaded);
   if (HasFatalFailure()) return;
-  const auto chat = detect_chat_template(loaded.tokenizer->chat_template());
+  const auto chat = detect_chat_template(loaded.model->tokenizer().chat_template());
   MIDGE_ASSERT_OK(chat);
   const std::vector<ChatMessage> messages = {{ChatRole::kUser, "What is 7 + 5?"}};
   const auto parts = render_chat(*chat, messages, GenerationPrompt::kAssistant);
   MIDGE_ASSERT_OK(parts);
   std::vector<int32_t> prompt;
-  MIDGE_ASSERT_OK(loaded.tokenizer->encode_parts(*parts, &prompt));
+  MIDGE_ASSERT_OK(loaded.model->tokenizer().encode_parts(*parts, &prompt));
   GenerateOptions options;
   options.tokens_max = 60;
-  const auto stops = stop_ids(*loaded.tokenizer, loaded.run.model->config().eos_ids);
+  const auto stops = stop_ids(loaded.model->tokenizer(), loaded.model->model().config().eos_ids);
   MIDGE_ASSERT_OK(stops);
   options.stop_ids = *stops;
-  const auto result = generate(*loaded.run.session, *loaded.tokenizer, prompt, options, nullptr);
+  const auto result = generate(*loaded.session, loaded.model->tokenizer(),
+                               loaded.model->allowed_tokens(), prompt, options, nullptr);
   MIDGE_ASSERT_OK(result);
   EXPECT_EQ(result->reason, FinishReason::kStopToken) << result->text;
   EXPECT_NE(result->text.find("12"), std::string::npos) << result->text;
@@ -180,7 +192,7 @@ TEST_P(Bundled, PerplexityLikeTransformers) {
   load(GetParam(), {}, &loaded);
   if (HasFatalFailure()) return;
   const std::vector<int32_t> tokens =
-      encode(*loaded.tokenizer,
+      encode(loaded.model->tokenizer(),
              test::read_bytes(std::string(MIDGE_SOURCE_DIR) + "/assets/text/held_out.txt"));
   const std::string where = "perplexity golden";
   int cases = 0;
@@ -197,7 +209,7 @@ TEST_P(Bundled, PerplexityLikeTransformers) {
     double worst = 0;  // of a window's sum, nats
     PerplexityResult last;
     const auto result = measure_perplexity(
-        *loaded.run.session, tokens, window, RowRole::kPrompt, [&](const PerplexityResult& so_far) {
+        *loaded.session, tokens, window, RowRole::kPrompt, [&](const PerplexityResult& so_far) {
           const auto i = static_cast<size_t>(so_far.windows - 1);
           const double error = std::fabs(so_far.nll_sum - seen - window_nll[i]);
           EXPECT_FALSE(std::isnan(error)) << "window " << i;

@@ -254,8 +254,8 @@ void handle(int signal, siginfo_t* info, void* context) {
 bool emulates_amx() {
   // Where the core has tiles and the level is missing all the same, nothing may hide it.
   static const bool has_tiles = expected_level_names().find("amx") != std::string::npos;
-  static const IsaLevels levels = detect_isa_levels();
-  return levels.has(IsaLevel::kAvx512Vnni) && !levels.has(IsaLevel::kAmx) && !has_tiles;
+  static const CpuFeatures features = detect_cpu_features();
+  return has_level(features, IsaLevel::kAvx512Vnni) && !features.has(cpu::kAmxInt8) && !has_tiles;
 }
 
 void reinstall_amx_emulation() {
@@ -271,19 +271,19 @@ void reinstall_amx_emulation() {
   ::sigaction(SIGILL, &action, nullptr);
 }
 
-IsaLevels levels_with_emulation() {
-  IsaLevels levels = detect_isa_levels();
+CpuFeatures features_with_emulation() {
+  CpuFeatures features = detect_cpu_features();
   if (emulates_amx()) {
     reinstall_amx_emulation();
-    levels.add(IsaLevel::kAmx);
+    features |= cpu::kAmxInt8;
   }
-  return levels;
+  return features;
 }
 
 int64_t emulated_instructions() { return instruction_count; }
 
 bool release_tiles() {
-  static const bool is_native = detect_isa_levels().has(IsaLevel::kAmx);
+  static const bool is_native = detect_cpu_features().has(cpu::kAmxInt8);
   if (is_native) {
     amx::TileConfig config;
     __asm__ volatile("sttilecfg %0\n\ttilerelease" : "=m"(config) : : "memory");

@@ -8,17 +8,17 @@
 
 namespace midge::test {
 
-/// The levels of this machine and, where the core has all that its kernels need but the
-/// instructions on tiles, amx. Installs the handler then.
+/// The features of this machine and, where the core has all that kernels of amx need but the
+/// instructions on tiles, those. Installs the handler then.
 ///
 /// The handler knows ldtilecfg, tileloadd, tilestored, tilezero, tdpbssd and tilerelease, as
 /// Intel's manual (volume 2) defines them, with tiles for each thread. What the processor would
 /// refuse, and every other instruction, goes to the handler that was there before. Memory is
 /// accessed with no signal blocked: a fault is the thread's own, as that of the instruction would
 /// be.
-IsaLevels levels_with_emulation();
+CpuFeatures features_with_emulation();
 
-/// Whether levels_with_emulation() has amx by emulation.
+/// Whether features_with_emulation() has them by emulation.
 bool emulates_amx();
 
 /// Puts the handler before one that was installed since.

@@ -4,7 +4,7 @@
 
 namespace midge::test {
 
-IsaLevels levels_with_emulation() { return detect_isa_levels(); }
+CpuFeatures features_with_emulation() { return detect_cpu_features(); }
 bool emulates_amx() { return false; }
 void reinstall_amx_emulation() {}
 int64_t emulated_instructions() { return 0; }

@@ -56,8 +56,8 @@ bool install_handlers() {
 }
 
 int64_t vector_bytes() {
-  const IsaLevels levels = detect_isa_levels();
-  return levels.has(IsaLevel::kAvx512Vnni) ? 64 : levels.has(IsaLevel::kAvx2) ? 32 : 16;
+  const CpuFeatures features = detect_cpu_features();
+  return features.has(cpu::kAvx512) ? 64 : features.has(cpu::kAvx2) ? 32 : 16;
 }
 
 // Apart from call_checked: locals of a function that calls sigsetjmp may be lost.

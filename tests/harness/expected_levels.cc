@@ -17,10 +17,13 @@ constexpr const char* kHwcapNames[] = {
     "atomics", "fphp",  "asimdhp", "cpuid", "asimdrdm", "jscvt",  "fcma", "lrcpc",
     "dcpop",   "sha3",  "sm3",     "sm4",   "asimddp",  "sha512", "sve",  "asimdfhm",
     "dit",     "uscat", "ilrcpc",  "flagm", "ssbs",     "sb",     "paca", "pacg"};
-constexpr const char* kHwcap2Names[] = {"dcpodp",   "sve2",     "sveaes",  "svepmull", "svebitperm",
-                                        "svesha3",  "svesm4",   "flagm2",  "frint",    "svei8mm",
-                                        "svef32mm", "svef64mm", "svebf16", "i8mm",     "bf16",
-                                        "dgh",      "rng",      "bti",     "mte"};
+constexpr const char* kHwcap2Names[] = {
+    "dcpodp",    "sve2",      "sveaes",  "svepmull",  "svebitperm", "svesha3",  "svesm4",
+    "flagm2",    "frint",     "svei8mm", "svef32mm",  "svef64mm",   "svebf16",  "i8mm",
+    "bf16",      "dgh",       "rng",     "bti",       "mte",        "ecv",      "afp",
+    "rpres",     "mte3",      "sme",     "smei16i64", "smef64f64",  "smei8i32", "smef16f32",
+    "smeb16f32", "smef32f32", "smefa64", "wfxt",      "ebf16",      "sveebf16", "cssc",
+    "rprfm",     "sve2p1",    "sme2",    "sme2p1"};
 
 #ifndef MIDGE_EMULATED
 // The value of a line "KEY : VALUE" of /proc/cpuinfo; empty without one.
@@ -37,11 +40,11 @@ std::string cpuinfo_line(const std::string& key) {
 
 }  // namespace
 
-std::string level_names(IsaLevels levels) {
+std::string level_names(CpuFeatures features) {
   std::string text;
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
-    if (!levels.has(level)) continue;
+    if (!has_level(features, level)) continue;
     if (!text.empty()) text += ' ';
     text += isa_level_name(level);
   }
@@ -53,12 +56,18 @@ Arm64Words arm64_words(const std::string& features) {
   std::istringstream stream(features);
   std::string feature;
   while (stream >> feature) {
+    bool is_known = false;
     for (size_t i = 0; i < std::size(kHwcapNames); ++i) {
-      if (feature == kHwcapNames[i]) words.hwcap |= uint64_t{1} << i;
+      if (feature != kHwcapNames[i]) continue;
+      words.hwcap |= uint64_t{1} << i;
+      is_known = true;
     }
     for (size_t i = 0; i < std::size(kHwcap2Names); ++i) {
-      if (feature == kHwcap2Names[i]) words.hwcap2 |= uint64_t{1} << i;
+      if (feature != kHwcap2Names[i]) continue;
+      words.hwcap2 |= uint64_t{1} << i;
+      is_known = true;
     }
+    if (!is_known) words.unknown += feature + ' ';
   }
   return words;
 }
@@ -73,7 +82,7 @@ std::string expected_level_names() {
   return "unknown QEMU_CPU " + cpu;
 #elif defined(__aarch64__)
   const Arm64Words words = arm64_words(cpuinfo_line("Features"));
-  return level_names(arm64_isa_levels(words.hwcap, words.hwcap2));
+  return level_names(arm64_features(words.hwcap, words.hwcap2));
 #elif defined(__x86_64__)
   const std::string flags = cpuinfo_line("flags");
   const auto has_all = [&](std::initializer_list<const char*> wanted) {

@@ -7,13 +7,14 @@
 
 namespace midge::test {
 
-/// "generic neon": weakest first.
-std::string level_names(IsaLevels levels);
+/// The levels that a core with these features has, "generic neon": weakest first.
+std::string level_names(CpuFeatures features);
 
 /// AT_HWCAP and AT_HWCAP2.
 struct Arm64Words {
   uint64_t hwcap = 0;
   uint64_t hwcap2 = 0;
+  std::string unknown = {};  ///< words that name no bit of them
 };
 
 /// The words behind a "Features" line of /proc/cpuinfo.

@@ -231,8 +231,8 @@ std::string KernelCall::describe(const void* address) const {
 }
 
 bool can_run(const KernelInfo& kernel) {
-  static const IsaLevels levels = levels_with_emulation();
-  return levels.has(kernel.level);
+  static const CpuFeatures features = features_with_emulation();
+  return features.has(kernel.features);
 }
 
 const KernelInfo& generic_of(const KernelInfo& kernel) {

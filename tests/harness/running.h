@@ -18,8 +18,8 @@ struct RunSetup {
   int threads = 2;
   Arithmetic arithmetic = Arithmetic::kFloat;
   std::optional<Encoding> weights = std::nullopt;
-  std::optional<IsaLevels> isa = std::nullopt;  ///< nothing: those of this machine
-  bool calibrate = false;                       ///< models of any size
+  std::optional<CpuFeatures> isa = std::nullopt;  ///< nothing: those of this machine
+  bool calibrate = false;                         ///< models of any size
   std::string cache_dir = {};
 };
 

@@ -23,7 +23,7 @@ namespace {
 class AmxEmulation : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!levels_with_emulation().has(IsaLevel::kAmx)) {
+    if (!features_with_emulation().has(cpu::kAmxInt8)) {
       GTEST_SKIP() << "this machine lacks amx, and avx512_vnni beside it";
     }
   }
@@ -262,12 +262,10 @@ void gemm_panel_stores_past_rows(const GemmPanelArgs* args) {
 
 // What check_kernel says of a function in the place of gemm_panel.
 std::string found(void (*function)(const GemmPanelArgs*)) {
-  const KernelInfo kernel = {"broken",
-                             Op::kGemmPanel,
-                             Encoding::kF32,
-                             IsaLevel::kAmx,
-                             0,
-                             reinterpret_cast<void (*)()>(function)};
+  KernelInfo kernel = *select_kernel(Op::kGemmPanel, Encoding::kF32,
+                                     {level_features(IsaLevel::kAmx), "gemm_panel_*_amx"});
+  kernel.name = "broken";
+  kernel.function = reinterpret_cast<void (*)()>(function);
   Failures failures;
   check_kernel(kernel, &failures);
   return failures.text();

@@ -2,18 +2,25 @@
 // lookup reads.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include <gtest/gtest.h>
 
 #include "kernels/kernels.h"
+#include "tests/harness/kernel_harness.h"
 #include "tests/harness/test_data.h"
 
 namespace midge {
 namespace {
 
-constexpr Encoding kPacked[] = {Encoding::kQ4B32,      Encoding::kQ4B32S256,  Encoding::kQ8B32,
-                                Encoding::kQ4B32MS256, Encoding::kQ5B32MS256, Encoding::kQ6B16S256,
-                                Encoding::kF16};
+std::vector<Encoding> packed_encodings() {
+  std::vector<Encoding> encodings;
+  for (int i = 0; i < kEncodingCount; ++i) {
+    const auto encoding = static_cast<Encoding>(i);
+    if (packed_info(encoding).unit_elements > 0) encodings.push_back(encoding);
+  }
+  return encodings;
+}
 constexpr int64_t kRows = 45;  // a tile and a part of one
 
 // [n, k] weights of packed tiles.
@@ -87,7 +94,7 @@ TEST(GenericPacked, QuantizeRoundsToNearest) {
 
 TEST(GenericPacked, GemvMultiplies) {
   const KernelTable table = make_kernel_table();
-  for (const Encoding encoding : kPacked) {
+  for (const Encoding encoding : packed_encodings()) {
     for (const int64_t k : {1, 40, 256, 544}) {
       const int64_t m = kGemvRowsMax;
       const std::vector<uint8_t> packed =
@@ -138,6 +145,42 @@ TEST(GenericPacked, GemvMultiplies) {
   }
 }
 
+// Every order of panels, written down once more in plain words: unpack_panel puts what the portable
+// kernel unpacks where the kernels of each level put it.
+TEST(GenericPacked, PanelsCanBePutInOrder) {
+  int compared = 0;
+  for (const KernelInfo& gemm : all_kernels()) {
+    if (gemm.op != Op::kGemmPanel || !test::can_run(gemm)) continue;
+    const KernelTable table = make_kernel_table({gemm.features, gemm.name});
+    EXPECT_EQ(table.panel_order, gemm.layout.panel);
+    for (const Encoding encoding : packed_encodings()) {
+      if (encoding == Encoding::kF16) continue;
+      const auto i = static_cast<size_t>(encoding);
+      // As if the level had no unpack for the encoding.
+      KernelTable without = table;
+      const KernelInfo* generic = select_kernel(Op::kUnpack, encoding);
+      without.unpack[i] = reinterpret_cast<UnpackFunction>(generic->function);
+      without.unpack_order[i] = generic->layout.panel;
+      for (const int64_t k : {1, 40, 255, 256}) {
+        const std::vector<uint8_t> units =
+            test::test_packed(encoding, test::DataSort::kNormal, kTileRows, k, 2);
+        alignas(64) uint8_t aligned[kPanelBytes * 2];
+        std::copy(units.begin(), units.end(), aligned);
+        alignas(64) int8_t panels[2][kPanelBytes];
+        float scales[2][kTileRows];
+        unpack_panel(table, encoding, {k, aligned, panels[0], scales[0]});
+        unpack_panel(without, encoding, {k, aligned, panels[1], scales[1]});
+        EXPECT_EQ(std::memcmp(panels[0], panels[1], sizeof(panels[0])), 0)
+            << gemm.name << ' ' << encoding_info(encoding).name << " k " << k;
+        EXPECT_EQ(std::memcmp(scales[0], scales[1], sizeof(scales[0])), 0)
+            << gemm.name << ' ' << encoding_info(encoding).name << " k " << k;
+        compared += table.unpack_order[i] == table.panel_order ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(compared, 0);
+}
+
 TEST(GenericPacked, PanelsMultiply) {
   const KernelTable table = make_kernel_table();
   const int64_t m = 3;
@@ -150,7 +193,7 @@ TEST(GenericPacked, PanelsMultiply) {
   const QuantizePanelArgs quantize_args = {
       0, m, k, in.data(), k * 4, {values.data(), scales.data(), sums.data(), m}};
   table.quantize_panel(&quantize_args);
-  for (const Encoding encoding : kPacked) {
+  for (const Encoding encoding : packed_encodings()) {
     if (encoding == Encoding::kF16) continue;
     const std::vector<uint8_t> packed =
         test::test_packed(encoding, test::DataSort::kNormal, kTileRows, k, 2);
@@ -163,7 +206,7 @@ TEST(GenericPacked, PanelsMultiply) {
       const UnpackArgs unpack_args = {
           std::min(kPanelColumns, k - s * kPanelColumns),
           packed.data() + packed_tile_bytes(encoding, s * kPanelColumns), panel, panel_scales};
-      table.unpack[static_cast<int>(encoding)](&unpack_args);
+      unpack_panel(table, encoding, unpack_args);
       const GemmPanelArgs args = {m,
                                   s == 0,
                                   values.data() + s * m * kPanelColumns,

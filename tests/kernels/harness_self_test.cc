@@ -130,8 +130,9 @@ void gemm_panel_always_first(const GemmPanelArgs* args) {
 // What check_kernel says of a function in the place of a kernel.
 template <typename Args>
 std::string found(Op op, Encoding encoding, void (*function)(const Args*)) {
-  const KernelInfo kernel = {"broken",           op, encoding,
-                             IsaLevel::kGeneric, 8,  reinterpret_cast<void (*)()>(function)};
+  KernelInfo kernel = *select_kernel(op, encoding);
+  kernel.name = "broken";
+  kernel.function = reinterpret_cast<void (*)()>(function);
   Failures failures;
   check_kernel(kernel, &failures);
   return failures.text();

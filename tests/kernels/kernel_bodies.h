@@ -12,10 +12,11 @@ void check_quantize(const KernelInfo& kernel, Failures* failures);
 void check_gemv(const KernelInfo& kernel, Failures* failures);
 void check_lookup(const KernelInfo& kernel, Failures* failures);
 void check_quantize_panel(const KernelInfo& kernel, Failures* failures);
-/// The kernel with the gemm_panel of its level.
+/// The kernel with the gemm_panel that reads its panels.
 void check_unpack(const KernelInfo& kernel, Failures* failures);
-/// The kernel with each unpack of its level.
+/// The kernel with the unpack of each encoding that it takes.
 void check_gemm_panel(const KernelInfo& kernel, Failures* failures);
+void check_add_outliers(const KernelInfo& kernel, Failures* failures);
 void check_attn(const KernelInfo& kernel, Failures* failures);
 void check_convert(const KernelInfo& kernel, Failures* failures);
 void check_rmsnorm(const KernelInfo& kernel, Failures* failures);

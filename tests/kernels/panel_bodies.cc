@@ -1,5 +1,5 @@
-// Prefill arithmetic: quantize_panel by the order of its level's PanelShape; unpack, whose order
-// only gemm_panel of the same level knows, together with that.
+// Prefill arithmetic: quantize_panel by its order of activations; unpack together with the
+// gemm_panel that reads its order of panels.
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
@@ -32,14 +32,16 @@ std::vector<int8_t> reordered(const std::vector<int8_t>& plain, int64_t rows, Pa
   return values;
 }
 
-// A kernel of the prefill arithmetic at a level; null and a failure if there is none.
-const KernelInfo* panel_kernel(Op op, Encoding encoding, IsaLevel level, Failures* failures) {
-  for (const KernelInfo& kernel : all_kernels()) {
-    if (kernel.op == op && kernel.encoding == encoding && kernel.level == level) return &kernel;
+// The kernel of the prefill arithmetic that goes with `partner` on a core that has what it needs;
+// null and a failure if there is none.
+const KernelInfo* panel_kernel(Op op, Encoding encoding, const KernelInfo& partner,
+                               Failures* failures) {
+  const KernelInfo* kernel = select_panel_kernel(op, encoding, partner, {partner.features});
+  if (kernel == nullptr) {
+    failures->add(std::string(partner.name) + " has no " + op_name(op) + " for " +
+                  encoding_info(encoding).name);
   }
-  failures->add(std::string("level ") + isa_level_name(level) + " has no " + op_name(op) + " for " +
-                encoding_info(encoding).name);
-  return nullptr;
+  return kernel;
 }
 
 struct Panel {
@@ -134,7 +136,7 @@ void check_pair(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel, 
   for (const int64_t m : rows) {
     for (const bool first : {true, false}) {
       const PanelCase c = make_panel_case(m, sort, first);
-      const std::vector<int8_t> lhs = reordered(c.values, m, panel_shape(gemm_kernel.level));
+      const std::vector<int8_t> lhs = reordered(c.values, m, panel_shape(gemm_kernel.layout.lhs));
       char label[256];
       std::snprintf(label, sizeof(label), " (panel by %s %s) m=%" PRId64 "%s", unpack_kernel.name,
                     shape, m, first ? " first" : "");
@@ -154,7 +156,7 @@ void check_pair(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel, 
 
 void check_pairs(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel,
                  Failures* failures) {
-  const PanelShape shape = panel_shape(gemm_kernel.level);
+  const PanelShape shape = panel_shape(gemm_kernel.layout.lhs);
   std::vector<int64_t> rows;
   for (const int64_t count : {1, 2, 3, 4, 5, 7}) rows.push_back(count * shape.tokens);
   for (int64_t m = shape.step; m < 2 * shape.tokens; m += shape.step) {
@@ -176,7 +178,7 @@ void check_pairs(const KernelInfo& unpack_kernel, const KernelInfo& gemm_kernel,
 
 void check_quantize_panel_case(const KernelInfo& kernel, DataSort sort, int64_t first, int64_t m,
                                int64_t k, int64_t padding, Failures* failures) {
-  const PanelShape shape = panel_shape(kernel.level);
+  const PanelShape shape = panel_shape(kernel.layout.lhs);
   const int64_t rows = (first + m + shape.tokens - 1) / shape.tokens * shape.tokens + shape.tokens;
   const int64_t blocks = super_blocks(k);
   const std::vector<float> in = test_floats(sort, m * k, 20);
@@ -237,7 +239,7 @@ void check_quantize_panel_case(const KernelInfo& kernel, DataSort sort, int64_t 
 }  // namespace
 
 void check_quantize_panel(const KernelInfo& kernel, Failures* failures) {
-  const int64_t tokens = panel_shape(kernel.level).tokens;
+  const int64_t tokens = panel_shape(kernel.layout.lhs).tokens;
   int at = 0;
   for (const DataSort sort : kDataSorts) {
     for (const int64_t k : {1, 7, 32, 100, 255, 256, 257, 300, 512, 1056}) {
@@ -251,15 +253,80 @@ void check_quantize_panel(const KernelInfo& kernel, Failures* failures) {
   }
 }
 
+// Every kernel of the operation is compared with sums in plain loops: there may be one alone.
+void check_add_outliers_case(const KernelInfo& kernel, DataSort sort, int64_t m, int64_t k,
+                             Failures* failures) {
+  const std::vector<uint8_t> units = test_packed(kernel.encoding, sort, kTileRows, k, 30);
+  const std::vector<float> acc = test_floats(DataSort::kNormal, m * kTileRows, 31);
+  TestRandom random(static_cast<uint64_t>(32 + m));
+  std::vector<uint8_t> counts(static_cast<size_t>(m));
+  std::vector<Outlier> items(static_cast<size_t>(m * kOutliersMax), Outlier{-1, 0.0f});
+  std::vector<float> expected = acc;
+  const auto lookup =
+      reinterpret_cast<LookupFunction>(select_kernel(Op::kLookup, kernel.encoding)->function);
+  std::vector<float> weights(static_cast<size_t>(kTileRows * k));
+  for (int64_t row = 0; row < kTileRows; ++row) {
+    const LookupArgs args = {k, units.data(), row, weights.data() + row * k};
+    lookup(&args);
+  }
+  for (int64_t i = 0; i < m; ++i) {
+    // Most rows have none, as in models; some all that fit. With many rows all of them, so that
+    // each column comes up.
+    const bool all_columns = m * kOutliersMax >= 2 * kPanelColumns && k == kPanelColumns;
+    const uint32_t choice = all_columns ? 7 : random.below(8);
+    const auto count = std::min<int64_t>(k, choice < 5   ? 0
+                                            : choice < 7 ? choice - 4
+                                                         : kOutliersMax);
+    counts[static_cast<size_t>(i)] = static_cast<uint8_t>(count);
+    for (int64_t o = 0; o < count; ++o) {
+      const int64_t step = k / count;
+      const int64_t at =
+          all_columns ? i % step : static_cast<int64_t>(random.below(static_cast<uint32_t>(step)));
+      const auto column = static_cast<int32_t>(o * step + at);
+      const float value = 100 * random.uniform();
+      items[static_cast<size_t>(i * kOutliersMax + o)] = {column, value};
+      for (int64_t row = 0; row < kTileRows; ++row) {
+        const float product = value * weights[static_cast<size_t>(row * k + column)];
+        expected[static_cast<size_t>(i * kTileRows + row)] += product;
+      }
+    }
+  }
+  char label[160];
+  std::snprintf(label, sizeof(label), "%s m=%" PRId64 " k=%" PRId64 " data=%s", kernel.name, m, k,
+                data_sort_name(sort));
+  for (const Placement placement : {Placement::kAtEnd, Placement::kAtStart}) {
+    KernelCall call(label, placement, failures);
+    AddOutliersArgs args = {};
+    args.m = m;
+    args.rhs = call.input("rhs", extent(static_cast<int64_t>(units.size()), 64), units.data());
+    args.counts = call.input("counts", extent(m, 1), counts.data());
+    args.items = call.input("items", extent(m * kOutliersMax * 8), items.data());
+    args.columns = call.scratch<float>("columns", extent(kPanelColumns * kTileRows * 4, 64));
+    args.acc = call.in_out("acc", extent(m * kTileRows * 4, 64), acc.data(), Compare::kF32);
+    if (call.run(kernel.function, &args)) call.compare_result("acc", expected.data());
+  }
+}
+
+void check_add_outliers(const KernelInfo& kernel, Failures* failures) {
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t k : {1, 33, 64, 256}) {
+      for (const int64_t m : {1, 7, 8, 9, 40, 65}) {
+        check_add_outliers_case(kernel, sort, m, k, failures);
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
 void check_unpack(const KernelInfo& kernel, Failures* failures) {
-  const KernelInfo* gemm = panel_kernel(Op::kGemmPanel, Encoding::kF32, kernel.level, failures);
+  const KernelInfo* gemm = panel_kernel(Op::kGemmPanel, Encoding::kF32, kernel, failures);
   if (gemm != nullptr) check_pairs(kernel, *gemm, failures);
 }
 
 void check_gemm_panel(const KernelInfo& kernel, Failures* failures) {
   for (const KernelInfo& other : all_kernels()) {
     if (other.op != Op::kUnpack || other.level != IsaLevel::kGeneric) continue;
-    const KernelInfo* unpack = panel_kernel(Op::kUnpack, other.encoding, kernel.level, failures);
+    const KernelInfo* unpack = panel_kernel(Op::kUnpack, other.encoding, kernel, failures);
     if (unpack != nullptr) check_pairs(*unpack, kernel, failures);
   }
 }

@@ -37,7 +37,8 @@ TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   const std::string type =
       "(f32|f16|bf16|q4b32m?|q5b32m?|q8b32|q[45]b32ms256|q4b32s256|q6b16s256|q8s256)";
   const std::string op =
-      "(gemm|dequantize|quantize|gemv|lookup|quantize_panel|unpack|gemm_panel|attn|convert|rmsnorm|"
+      "(gemm|dequantize|quantize|gemv|lookup|quantize_panel|unpack|gemm_panel|add_outliers|attn|"
+      "convert|rmsnorm|"
       "rope|"
       "silu_mul|add)";
   const std::string grammar = "^" + op + "(_" + type +
@@ -74,26 +75,62 @@ std::multimap<std::string, std::string> kernel_files() {
   return files;
 }
 
+// The file of a kernel, or of its family: without the name of the weights' encoding.
+std::string file_of(const KernelInfo& kernel,
+                    const std::multimap<std::string, std::string>& files) {
+  const std::string name = kernel.name;
+  if (files.count(name) != 0) return name;
+  const std::string token = std::string("_") + encoding_info(kernel.encoding).name + '_';
+  const size_t at = name.rfind(token);
+  return at == std::string::npos ? name : name.substr(0, at) + name.substr(at + token.size() - 1);
+}
+
 TEST(Registry, EveryKernelHasItsFile) {
   const std::multimap<std::string, std::string> files = kernel_files();
   for (const KernelInfo& kernel : all_kernels()) {
-    ASSERT_EQ(files.count(kernel.name), 1u) << kernel.name;
+    const std::string file = file_of(kernel, files);
+    ASSERT_EQ(files.count(file), 1u) << kernel.name;
 #if defined(__aarch64__)
     const std::string arch = kernel.level == IsaLevel::kGeneric ? "generic" : "arm64";
 #else
     const std::string arch = kernel.level == IsaLevel::kGeneric ? "generic" : "x86_64";
 #endif
-    EXPECT_EQ(files.find(kernel.name)->second, arch) << kernel.name;
+    EXPECT_EQ(files.find(file)->second, arch) << kernel.name;
   }
 }
 
-TEST(Registry, EveryFileIsAKernel) {
-  std::ifstream file(std::string(MIDGE_SOURCE_DIR) + "/kernels/kernels.def");
-  const std::string list((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  for (const auto& [name, arch] : kernel_files()) {
-    const size_t at = list.find(' ' + name + ',');
-    ASSERT_NE(at, std::string::npos) << name;
-    EXPECT_EQ(list.find(' ' + name + ',', at + 1), std::string::npos) << name;
+// What the compiler may use in a file, by the ISA token of its name (kernels/CMakeLists.txt).
+CpuFeatures compiled_for(IsaLevel level) {
+  return level == IsaLevel::kNeonI8mm ? cpu::kNeon | cpu::kI8mm : level_features(level);
+}
+
+TEST(Registry, FeaturesFitTheNames) {
+  for (const KernelInfo& kernel : all_kernels()) {
+    EXPECT_TRUE(kernel.features.has(compiled_for(kernel.level))) << kernel.name;
+    EXPECT_TRUE(has_level(kernel.features | level_features(kernel.level), kernel.level));
+    EXPECT_TRUE(level_features(kernel.level).has(kernel.features)) << kernel.name;
+  }
+}
+
+TEST(Registry, PrioritiesDecide) {
+  for (const KernelInfo& a : all_kernels()) {
+    EXPECT_EQ(a.priority == 0, a.features == cpu::kNone) << a.name;
+    for (const KernelInfo& b : all_kernels()) {
+      if (&a != &b && a.op == b.op && a.encoding == b.encoding) {
+        EXPECT_NE(a.priority, b.priority) << a.name << ' ' << b.name;
+      }
+    }
+  }
+}
+
+TEST(Registry, TilesHoldTheRows) {
+  for (const KernelInfo& kernel : all_kernels()) {
+    const std::string tile = '_' + std::to_string(kernel.rows_max) + "x32_";
+    if (kernel.op == Op::kGemv) {
+      EXPECT_NE(std::string(kernel.name).find(tile), std::string::npos) << kernel.name;
+    } else {
+      EXPECT_EQ(kernel.rows_max, 0) << kernel.name;
+    }
   }
 }
 
@@ -108,18 +145,30 @@ TEST(Registry, EveryKernelHasASpecification) {
   }
 }
 
-TEST(Registry, ALevelHasAllPrefillKernelsOrNone) {
-  std::set<std::pair<Op, Encoding>> wanted;
-  std::map<IsaLevel, std::set<std::pair<Op, Encoding>>> found;
+TEST(Registry, PrefillKernelsHaveOrders) {
   for (const KernelInfo& kernel : all_kernels()) {
-    if (kernel.op != Op::kQuantizePanel && kernel.op != Op::kUnpack &&
-        kernel.op != Op::kGemmPanel) {
-      continue;
+    const bool reads_lhs = kernel.op == Op::kQuantizePanel || kernel.op == Op::kGemmPanel;
+    const bool has_panel = kernel.op == Op::kUnpack || kernel.op == Op::kGemmPanel;
+    EXPECT_EQ(kernel.layout.lhs != LhsOrder::kNone, reads_lhs) << kernel.name;
+    EXPECT_EQ(kernel.layout.panel != PanelOrder::kNone, has_panel) << kernel.name;
+    if (reads_lhs) {
+      const PanelShape shape = panel_shape(kernel.layout.lhs);
+      EXPECT_EQ(shape.tokens % shape.step, 0) << kernel.name;
+      EXPECT_EQ(kPanelColumns % shape.group, 0) << kernel.name;
     }
-    found[kernel.level].emplace(kernel.op, kernel.encoding);
-    wanted.emplace(kernel.op, kernel.encoding);
   }
-  for (const auto& [level, kernels] : found) EXPECT_EQ(kernels, wanted) << isa_level_name(level);
+}
+
+// On a core that has what a gemm_panel needs and nothing else.
+TEST(Registry, EveryGemmPanelHasItsPartners) {
+  for (const KernelInfo& kernel : all_kernels()) {
+    if (kernel.op != Op::kGemmPanel) continue;
+    for (const KernelInfo& other : all_kernels()) {
+      if (other.op != Op::kQuantizePanel && other.op != Op::kUnpack) continue;
+      EXPECT_NE(select_panel_kernel(other.op, other.encoding, kernel, {kernel.features}), nullptr)
+          << kernel.name << ' ' << other.name;
+    }
+  }
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // The choice among kernels: by name for recorded CPUs, and what must hold for every CPU.
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,26 +19,27 @@ std::string selected(Op op, Encoding encoding, const KernelChoice& choice = {}, 
 // CPUs of this build's architecture, see tests/unit/cpu_features_test.cc.
 struct Cpu {
   const char* name;
-  IsaLevels levels;
+  CpuFeatures features;
 };
 
 std::vector<Cpu> cpus() {
 #if defined(__aarch64__)
   return {{"nothing", {}},
-          {"Cortex-A53", arm64_isa_levels(0x887, 0)},
-          {"Cortex-A76", arm64_isa_levels(0x119FFF, 0)},
-          {"Cortex-A510", arm64_isa_levels(0x119FFF, 0x2000)}};
+          {"Cortex-A53", arm64_features(0x887, 0)},
+          {"Cortex-A76", arm64_features(0x119FFF, 0)},
+          {"Cortex-A510", arm64_features(0x119FFF, 0x2000)},
+          {"i8mm without dot", cpu::kNeon | cpu::kI8mm}};
 #else
   return {{"nothing", {}},
-          {"Haswell", x86_64_isa_levels({0x7FFAFBFF, 0x000027AB, 0, 0x07})},
-          {"Skylake-X", x86_64_isa_levels({0x7FFEFBFF, 0xD39FFFFB, 0x00000008, 0x2FF})},
-          {"Zen 4", x86_64_isa_levels({0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x2E7})},
+          {"Haswell", x86_64_features({0x7FFAFBFF, 0x000027AB, 0, 0x07})},
+          {"Skylake-X", x86_64_features({0x7FFEFBFF, 0xD39FFFFB, 0x00000008, 0x2FF})},
+          {"Zen 4", x86_64_features({0x7ED8320B, 0xF1BF97A9, 0x00405FCE, 0x2E7})},
           {"Sapphire Rapids",
-           x86_64_isa_levels({0x7FFEFBFF, 0xF3BFB7EF, 0xFB417FFE, 0x602E7, 0xFFDD4432, true})}};
+           x86_64_features({0x7FFEFBFF, 0xF3BFB7EF, 0xFB417FFE, 0x602E7, 0xFFDD4432, true})}};
 #endif
 }
 
-IsaLevels all_levels() { return {(1u << kIsaLevelCount) - 1}; }
+CpuFeatures all_features() { return {~0u}; }
 
 struct Selection {
   const char* cpu;
@@ -67,6 +69,16 @@ constexpr Selection kSelections[] = {
     {"Cortex-A76", Op::kGemv, Encoding::kQ6B16S256, 1, "gemv_f32_q8b32_q6b16s256_8x32_neon_dot"},
     {"Cortex-A510", Op::kGemv, Encoding::kQ4B32, 4, "gemv_f32_q8b32_q4b32_8x32_neon_i8mm"},
     {"Cortex-A510", Op::kGemv, Encoding::kQ8B32, 4, "gemv_f32_q8b32_q8b32_8x32_neon_dot"},
+    {"Cortex-A510", Op::kGemmPanel, Encoding::kF32, 1,
+     "gemm_panel_f32_q8s256_q8s256_8x32_neon_i8mm"},
+    {"Cortex-A510", Op::kUnpack, Encoding::kQ8B32, 1, "unpack_q8s256_q8b32_neon_i8mm"},
+    {"Cortex-A76", Op::kUnpack, Encoding::kQ8B32, 1, "unpack_q8s256_q8b32_neon_dot"},
+    // Features, not ranks: what uses sdot beside smmla is out, what does not is in.
+    {"i8mm without dot", Op::kGemv, Encoding::kQ4B32, 4, "gemv_f32_q8b32_q4b32_8x32_neon"},
+    {"i8mm without dot", Op::kGemmPanel, Encoding::kF32, 1,
+     "gemm_panel_f32_q8s256_q8s256_8x32_neon_i8mm"},
+    {"i8mm without dot", Op::kQuantizePanel, Encoding::kF32, 1,
+     "quantize_panel_q8s256_f32_neon_i8mm"},
 #else
     {"Haswell", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_avx2"},
     {"Haswell", Op::kGemv, Encoding::kQ4B32MS256, 1, "gemv_f32_q8b32_q4b32ms256_8x32_avx2"},
@@ -91,13 +103,19 @@ constexpr Selection kSelections[] = {
 };
 
 TEST(Selection, ByName) {
+  std::set<std::string> unused;
+  for (const Cpu& cpu : cpus()) unused.insert(cpu.name);
+  const std::set<std::string> known = unused;
   for (const Selection& s : kSelections) {
+    EXPECT_EQ(known.count(s.cpu), 1u) << "no such CPU: " << s.cpu;
+    unused.erase(s.cpu);
     for (const Cpu& cpu : cpus()) {
       if (std::string(cpu.name) != s.cpu) continue;
-      EXPECT_EQ(selected(s.op, s.encoding, {cpu.levels, ""}, s.rows), s.kernel)
+      EXPECT_EQ(selected(s.op, s.encoding, {cpu.features, ""}, s.rows), s.kernel)
           << s.cpu << " rows " << s.rows;
     }
   }
+  EXPECT_TRUE(unused.empty()) << "nothing is asked of " << *unused.begin();
 }
 
 TEST(Selection, NeverWhatTheCpuLacks) {
@@ -107,41 +125,47 @@ TEST(Selection, NeverWhatTheCpuLacks) {
         // Even if the user asks for it by name.
         for (const char* prefer : {"", kernel.name}) {
           const KernelInfo* chosen =
-              select_kernel(kernel.op, kernel.encoding, {cpu.levels, prefer}, rows);
+              select_kernel(kernel.op, kernel.encoding, {cpu.features, prefer}, rows);
           ASSERT_NE(chosen, nullptr) << kernel.name;
-          EXPECT_TRUE(cpu.levels.has(chosen->level)) << cpu.name << ' ' << chosen->name;
+          EXPECT_TRUE(cpu.features.has(chosen->features)) << cpu.name << ' ' << chosen->name;
           EXPECT_TRUE(chosen->rows_max == 0 || chosen->rows_max >= rows) << chosen->name;
         }
       }
-      EXPECT_TRUE(cpu.levels.has(panel_level({cpu.levels, kernel.name})));
     }
   }
 }
 
 TEST(Selection, PreferredNamesWin) {
   for (const KernelInfo& kernel : all_kernels()) {
-    EXPECT_EQ(selected(kernel.op, kernel.encoding, {all_levels(), kernel.name}), kernel.name);
     // A pattern that no kernel of the operation matches changes nothing.
-    EXPECT_EQ(selected(kernel.op, kernel.encoding, {all_levels(), "nothing_*"}),
-              selected(kernel.op, kernel.encoding, {all_levels(), ""}));
+    EXPECT_EQ(selected(kernel.op, kernel.encoding, {all_features(), "nothing_*"}),
+              selected(kernel.op, kernel.encoding, {all_features(), ""}));
+    const KernelChoice by_name = {all_features(), kernel.name};
+    if (kernel.op == Op::kQuantizePanel || kernel.op == Op::kUnpack) {
+      // Among those that fit; a name does not make others fit.
+      EXPECT_EQ(select_panel_kernel(kernel.op, kernel.encoding, kernel, by_name), &kernel);
+      const KernelInfo* gemm = select_kernel(Op::kGemmPanel, Encoding::kF32, by_name);
+      const KernelInfo* chosen = select_kernel(kernel.op, kernel.encoding, by_name);
+      EXPECT_EQ(chosen, select_panel_kernel(kernel.op, kernel.encoding, *gemm, by_name));
+      continue;
+    }
+    EXPECT_EQ(selected(kernel.op, kernel.encoding, by_name), kernel.name);
     const KernelInfo* generic =
-        select_kernel(kernel.op, kernel.encoding, {all_levels(), "*_generic"});
+        select_kernel(kernel.op, kernel.encoding, {all_features(), "*_generic"});
     EXPECT_EQ(generic->level, IsaLevel::kGeneric) << generic->name;
   }
 }
 
 TEST(Selection, UpTo) {
-  IsaLevels arm;
-  for (const IsaLevel level : {IsaLevel::kNeon, IsaLevel::kNeonDot, IsaLevel::kNeonI8mm}) {
-    arm.add(level);
-  }
-  EXPECT_EQ(arm.top(), IsaLevel::kNeonI8mm);
-  EXPECT_EQ(arm.up_to(IsaLevel::kNeonDot).top(), IsaLevel::kNeonDot);
-  EXPECT_TRUE(arm.up_to(IsaLevel::kNeonDot).has(IsaLevel::kNeon));
-  EXPECT_FALSE(arm.up_to(IsaLevel::kNeonDot).has(IsaLevel::kNeonI8mm));
-  EXPECT_EQ(arm.up_to(IsaLevel::kGeneric).top(), IsaLevel::kGeneric);
-  EXPECT_EQ(IsaLevels{}.up_to(IsaLevel::kAvx512Vnni).top(), IsaLevel::kGeneric);
-  EXPECT_EQ(all_levels().up_to(IsaLevel::kAmx).bits, all_levels().bits);
+  const CpuFeatures arm = cpu::kNeon | cpu::kDot | cpu::kI8mm;
+  EXPECT_EQ(top_level(arm), IsaLevel::kNeonI8mm);
+  EXPECT_EQ(top_level(up_to_level(arm, IsaLevel::kNeonDot)), IsaLevel::kNeonDot);
+  EXPECT_TRUE(has_level(up_to_level(arm, IsaLevel::kNeonDot), IsaLevel::kNeon));
+  EXPECT_FALSE(has_level(up_to_level(arm, IsaLevel::kNeonDot), IsaLevel::kNeonI8mm));
+  EXPECT_EQ(top_level(up_to_level(arm, IsaLevel::kGeneric)), IsaLevel::kGeneric);
+  EXPECT_EQ(top_level(up_to_level({}, IsaLevel::kAvx512Vnni)), IsaLevel::kGeneric);
+  EXPECT_EQ(top_level(cpu::kNeon | cpu::kI8mm), IsaLevel::kNeon);
+  EXPECT_EQ(top_level(up_to_level(all_features(), IsaLevel::kAmx)), IsaLevel::kAmx);
 }
 
 TEST(Selection, LevelNames) {
@@ -158,25 +182,23 @@ TEST(Selection, LevelNames) {
 TEST(Selection, PanelsGoTogether) {
   for (const Cpu& cpu : cpus()) {
     for (const std::string prefer : {"", "gemm_panel_*_generic", "unpack_*_generic"}) {
-      const KernelChoice choice = {cpu.levels, prefer};
-      const IsaLevel level = panel_level(choice);
-      const KernelTable table = make_kernel_table(choice);
-      EXPECT_EQ(table.panel.tokens, panel_shape(level).tokens);
-      EXPECT_EQ(table.panel.group, panel_shape(level).group);
-      EXPECT_EQ(table.panel.step, panel_shape(level).step);
-      EXPECT_EQ(table.panel.tokens % table.panel.step, 0);
+      const KernelChoice choice = {cpu.features, prefer};
+      const KernelInfo* gemm = select_kernel(Op::kGemmPanel, Encoding::kF32, choice);
       if (prefer.starts_with("gemm_panel")) {
-        EXPECT_EQ(level, IsaLevel::kGeneric);
+        EXPECT_EQ(gemm->level, IsaLevel::kGeneric);
       }
+      const KernelTable table = make_kernel_table(choice);
+      EXPECT_EQ(table.lhs_order, gemm->layout.lhs);
+      EXPECT_EQ(table.panel, panel_shape(gemm->layout.lhs));
       for (const KernelInfo& kernel : all_kernels()) {
         const auto is = [&](auto function) {
           return kernel.function == reinterpret_cast<void (*)()>(function);
         };
-        if (is(table.gemm_panel) || is(table.quantize_panel)) {
-          EXPECT_EQ(kernel.level, level) << cpu.name << ' ' << kernel.name;
+        if (is(table.quantize_panel)) {
+          EXPECT_EQ(kernel.layout.lhs, gemm->layout.lhs) << cpu.name << ' ' << kernel.name;
         }
         if (kernel.op == Op::kUnpack && is(table.unpack[static_cast<int>(kernel.encoding)])) {
-          EXPECT_EQ(kernel.level, level) << cpu.name << ' ' << kernel.name;
+          EXPECT_EQ(kernel.layout.panel, gemm->layout.panel) << cpu.name << ' ' << kernel.name;
         }
       }
     }

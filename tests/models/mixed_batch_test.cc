@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/platform/cpu_features.h"
+#include "tests/harness/amx_emulation.h"
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/running.h"
 #include "tests/harness/temp_dir.h"
@@ -108,20 +109,21 @@ std::string golden_model(const char* name) {
 }
 
 TEST_F(MixedBatch, GivesWhatSeparatePassesGive) {
-  std::vector<IsaLevels> levels;
+  const CpuFeatures available = test::features_with_emulation();
+  std::vector<IsaLevel> levels;
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
-    if (detect_isa_levels().has(level)) levels.push_back(detect_isa_levels().up_to(level));
+    if (has_level(available, level)) levels.push_back(level);
   }
   for (const Encoding weights : {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ8B32}) {
     std::vector<float> expected;
-    for (const IsaLevels& isa : levels) {
+    for (const IsaLevel level : levels) {
       for (const int threads : {1, 2}) {
-        SCOPED_TRACE(std::string(encoding_info(weights).name) + " " +
-                     isa_level_name(isa.top()) + " " + std::to_string(threads));
+        SCOPED_TRACE(std::string(encoding_info(weights).name) + " " + isa_level_name(level) + " " +
+                     std::to_string(threads));
         RunSetup setup = packed_setup(golden_model("mimo"), weights);
         setup.threads = threads;
-        setup.isa = isa;
+        setup.isa = up_to_level(available, level);
         open(setup);
         if (HasFatalFailure()) return;
         const std::vector<float> apart = read_four(false);
@@ -276,8 +278,7 @@ TEST_F(MixedBatch, ASecondPassIsRefused) {
     EXPECT_EQ(steps[0].status.code(), StatusCode::kBusy);
     EXPECT_EQ(one.sequence->length(), 0);
     const std::vector<float> hidden(static_cast<size_t>(run_.model->config().hidden_size));
-    EXPECT_EQ(run_.session->project(hidden.data(), 1, one.logits.data()).code(),
-              StatusCode::kBusy);
+    EXPECT_EQ(run_.session->project(hidden.data(), 1, one.logits.data()).code(), StatusCode::kBusy);
   }
   run_steps({step_of(one, 0, 4, RowRole::kPrompt)});
 }

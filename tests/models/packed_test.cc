@@ -156,13 +156,13 @@ void expect_bits_of_any_threads(const Subject& subject) {
 }
 
 void expect_bits_of_any_level(const Subject& subject) {
-  const IsaLevels available = test::levels_with_emulation();
+  const CpuFeatures available = test::features_with_emulation();
   std::vector<float> expected;
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
-    if (!available.has(level)) continue;
+    if (!has_level(available, level)) continue;
     RunSetup setup = subject.setup;
-    setup.isa = available.up_to(level);
+    setup.isa = up_to_level(available, level);
     Running run;
     test::open(setup, &run);
     if (::testing::Test::HasFatalFailure()) return;
@@ -196,8 +196,8 @@ TEST_P(Packed, EveryIsaLevelGivesTheBitsOfGeneric) {
 void write_rates(const std::string& cache_dir, IsaLevel winner) {
   const std::vector<CoreType> cores = detect_core_types();
   Calibration calibration;
-  for (const CalibrationCase& c : calibration_cases(detect_isa_levels())) {
-    for (const KernelInfo* kernel : calibration_candidates(c, detect_isa_levels())) {
+  for (const CalibrationCase& c : calibration_cases(detect_cpu_features())) {
+    for (const KernelInfo* kernel : calibration_candidates(c, detect_cpu_features())) {
       for (int i = 0; i < static_cast<int>(cores.size()); ++i) {
         calibration.kernels.push_back({c, kernel, i, kernel->level == winner ? 200 : 100});
       }
@@ -209,17 +209,16 @@ void write_rates(const std::string& cache_dir, IsaLevel winner) {
 }
 
 TEST_P(Packed, CalibrationChangesKernelsAndNoBits) {
-  const IsaLevels available = detect_isa_levels();
+  const CpuFeatures available = detect_cpu_features();
   const auto encoding = static_cast<size_t>(GetParam());
   // Portable kernels are no candidates; of a single one nothing is measured.
   int candidates = 0;
-  for (int i = 0; i < kIsaLevelCount; ++i) {
-    if (static_cast<IsaLevel>(i) == IsaLevel::kGeneric ||
-        !available.has(static_cast<IsaLevel>(i))) {
-      continue;
-    }
-    const KernelChoice only = {IsaLevels{1u << i}, ""};
-    candidates += select_kernel(Op::kGemv, GetParam(), only, kGemvRowsMax) != nullptr ? 1 : 0;
+  for (const KernelInfo& kernel : all_kernels()) {
+    candidates += kernel.op == Op::kGemv && kernel.encoding == GetParam() &&
+                          kernel.rows_max == kGemvRowsMax && kernel.features != cpu::kNone &&
+                          available.has(kernel.features)
+                      ? 1
+                      : 0;
   }
   for (const Checkpoint& checkpoint : checkpoints_) {
     const std::vector<int32_t> tokens = checkpoint.tokens();
@@ -231,7 +230,7 @@ TEST_P(Packed, CalibrationChangesKernelsAndNoBits) {
     setup.calibrate = true;
     for (int i = 0; i < kIsaLevelCount; ++i) {
       const auto level = static_cast<IsaLevel>(i);
-      if (!available.has(level)) continue;
+      if (!has_level(available, level)) continue;
       const test::TempDir dir;
       write_rates(dir.path(), level);
       setup.cache_dir = dir.path();
@@ -241,8 +240,8 @@ TEST_P(Packed, CalibrationChangesKernelsAndNoBits) {
       EXPECT_EQ(run.executor->calibration().seconds, 0);
       EXPECT_EQ(conversation(*run.session, tokens, 7, 3), expected) << isa_level_name(level);
       const KernelInfo* gemv =
-          select_kernel(Op::kGemv, GetParam(), {IsaLevels{1u << i}, ""}, kGemvRowsMax);
-      if (gemv == nullptr || level == IsaLevel::kGeneric) continue;
+          select_kernel(Op::kGemv, GetParam(), {up_to_level(available, level)}, kGemvRowsMax);
+      if (gemv->level != level || level == IsaLevel::kGeneric) continue;
       EXPECT_EQ(reinterpret_cast<void (*)()>(run.executor->kernels().gemv[encoding][kGemvRowsMax]),
                 gemv->function)
           << gemv->name;
@@ -457,15 +456,17 @@ TEST(PackedMixFiles, HoldEveryKQuant) {
     Running run;
     test::open(setup, &run);
     if (HasFatalFailure()) return;
-    const ModelWeights& weights = *run.executor->engine().weights;
-    for (const LayerWeights& layer : weights.layers) {
-      for (const WeightMatrix* w :
-           {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-        ASSERT_NE(w->packed, nullptr) << name;
-        ASSERT_EQ(w->packed_encoding, w->encoding) << name;
-        found.insert(w->encoding);
-      }
-    }
+    std::vector<Encoding> encodings;
+    visit_linear_matrices(*run.executor->engine().weights,
+                          [&](const std::string& matrix, const PreparedMatrix& w) {
+                            EXPECT_EQ(w.form, PreparedMatrix::Form::kTiles) << name << matrix;
+                            encodings.push_back(w.tiles.encoding);
+                          });
+    size_t at = 0;
+    visit_linear_matrices(run.model->weights(), [&](const std::string& matrix, const WeightRows& w) {
+      EXPECT_EQ(encodings[at++], w.encoding) << name << matrix;
+      found.insert(w.encoding);
+    });
   }
   EXPECT_TRUE(found.contains(Encoding::kQ4B32MS256));
   EXPECT_TRUE(found.contains(Encoding::kQ5B32MS256));

@@ -35,14 +35,12 @@ void expect_like_reference(const std::string& path, int64_t length, KvType kv_ty
   const float error =
       test::relative_error(expected.logits.values, test::step_logits(*run.session, tokens));
   const float bound = kv_type == KvType::kF16 ? kBoundF16 : kBoundF32;
-  test::expect_within(error, bound,
-                      std::to_string(length) + " tokens, " + kv_type_name(kv_type));
+  test::expect_within(error, bound, std::to_string(length) + " tokens, " + kv_type_name(kv_type));
 }
 
 TEST(Reference, GoldenModels) {
   for (const char* name : {"phi4-mini", "phi4", "mimo", "qwen2"}) {
-    expect_like_reference(test::data_path(std::string("golden/models/") + name), 70,
-                          KvType::kF16);
+    expect_like_reference(test::data_path(std::string("golden/models/") + name), 70, KvType::kF16);
   }
 }
 

@@ -54,7 +54,7 @@ std::vector<float> run(KvType type, int64_t window, int threads, int64_t rows, i
   }
   const KvTable kv = {&layout, pages.data(), page_count};
 
-  const KernelTable kernels = make_kernel_table({detect_isa_levels(), ""});
+  const KernelTable kernels = make_kernel_table({detect_cpu_features(), ""});
   auto team = WorkerTeam::create(threads);
   auto scratch = AttentionScratch::create(shape, kLength, threads);
   if (!team.ok() || !scratch.ok()) return {};

@@ -35,7 +35,10 @@ void add_broken(const AddArgs* args) {
 
 template <typename Function>
 KernelInfo broken(const char* name, Op op, Encoding encoding, Function function) {
-  return {name, op, encoding, IsaLevel::kGeneric, 0, reinterpret_cast<void (*)()>(function)};
+  KernelInfo kernel = *select_kernel(op, encoding);
+  kernel.name = name;
+  kernel.function = reinterpret_cast<void (*)()>(function);
+  return kernel;
 }
 
 TEST(Bench, RefusesWrongKernels) {

@@ -82,7 +82,7 @@ class Calibrate : public ::testing::Test {
     auto team = WorkerTeam::create(2);
     MIDGE_ASSERT_OK(team);
     team_.emplace(std::move(*team));
-    options_.levels = detect_isa_levels();
+    options_.features = detect_cpu_features();
     options_.bytes_min = 1;
     options_.seconds = 0.005;
   }
@@ -116,9 +116,9 @@ class Calibrate : public ::testing::Test {
 
   int missing(const CalibrationReport& report) const {
     int count = 0;
-    for (const CalibrationCase& c : calibration_cases(options_.levels)) {
+    for (const CalibrationCase& c : calibration_cases(options_.features)) {
       count += !is_measured(report.calibration, c, static_cast<int>(report.cores.size()),
-                            options_.levels);
+                            options_.features);
     }
     return count;
   }
@@ -144,8 +144,8 @@ TEST_F(Calibrate, OnceForAll) {
   // Whoever comes later has the same rates, and so the same kernels.
   const CalibrationReport later = run(samples());
   EXPECT_EQ(later.seconds, 0);
-  EXPECT_EQ(fastest_kernels(later.calibration, later.cores, options_.levels),
-            fastest_kernels(report.calibration, report.cores, options_.levels));
+  EXPECT_EQ(fastest_kernels(later.calibration, later.cores, options_.features),
+            fastest_kernels(report.calibration, report.cores, options_.features));
   options_.again = true;
   EXPECT_GT(run(samples()).seconds, 0);
 }

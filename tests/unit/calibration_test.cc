@@ -30,12 +30,7 @@ const KernelInfo* low_gemv() { return kernel_named("gemv_f32_q8b32_q4b32_8x32_av
 const KernelInfo* high_gemv() { return kernel_named("gemv_f32_q8b32_q4b32_8x32_avx512_vnni"); }
 #endif
 
-IsaLevels two_levels() {
-  IsaLevels levels;
-  levels.add(kLow);
-  levels.add(kHigh);
-  return levels;
-}
+CpuFeatures two_levels() { return level_features(kHigh); }
 
 std::vector<CoreType> cores(std::vector<int> counts) {
   std::vector<CoreType> types;
@@ -121,6 +116,50 @@ TEST(Calibration, CoresCountByTheirNumber) {
   EXPECT_EQ(chosen_gemv(calibration, cores({2, 6}), 8), high_gemv()->name);
 }
 
+// A table per type of core: each takes what is best on it.
+TEST(Calibration, TypesOfCoresHaveTheirOwnKernels) {
+  const Calibration calibration =
+      made_up(2, [](const CalibrationCase& c, const KernelInfo& kernel, int core_type) {
+        const bool low_wins = core_type == 0;
+        const bool is_low = c.op == Op::kGemv ? &kernel == low_gemv() : kernel.level == kLow;
+        return is_low == low_wins ? 12 : 8;
+      });
+  std::vector<KernelTable> of_types;
+  for (const int type : {0, 1}) {
+    const std::vector<TunedKernel> tuned =
+        fastest_kernels(calibration, cores({4, 4}), two_levels(), type);
+    const KernelChoice choice = {two_levels(), "", tuned};
+    EXPECT_EQ(select_kernel(Op::kGemv, Encoding::kQ4B32, choice, 8)->level,
+              type == 0 ? kLow : kHigh);
+    of_types.push_back(make_kernel_table(choice));
+  }
+  const KernelTables tables(of_types, {1, 0, 1, 7});
+  EXPECT_EQ(tables.tables().size(), 2u);
+  EXPECT_EQ(&tables.of_worker(0), &tables.tables()[1]);
+  EXPECT_EQ(&tables.of_worker(1), &tables.tables()[0]);
+  EXPECT_EQ(&tables.of_worker(2), &tables.tables()[1]);
+  // No such type; no such worker.
+  EXPECT_EQ(&tables.of_worker(3), &tables.tables()[0]);
+  EXPECT_EQ(&tables.of_worker(4), &tables.tables()[0]);
+  // Every order in use is written by a table that knows it.
+  const bool same_order = of_types[0].lhs_order == of_types[1].lhs_order;
+  ASSERT_EQ(tables.orders().size(), same_order ? 1u : 2u);
+  for (const KernelTable& table : tables.tables()) {
+    const int index = tables.order_index(table);
+    EXPECT_EQ(tables.orders()[static_cast<size_t>(index)], table.lhs_order);
+    EXPECT_EQ(tables.table_of_order(index).lhs_order, table.lhs_order);
+  }
+}
+
+TEST(Calibration, OneTableForAll) {
+  const KernelTable table = make_kernel_table({two_levels()});
+  const KernelTables tables(table);
+  EXPECT_EQ(tables.tables().size(), 1u);
+  ASSERT_EQ(tables.orders().size(), 1u);
+  EXPECT_EQ(tables.orders()[0], table.lhs_order);
+  EXPECT_EQ(&tables.of_worker(0), &tables.of_worker(255));
+}
+
 TEST(Calibration, NothingIsChosenByHalfACase) {
   const auto low_wins = [](const CalibrationCase&, const KernelInfo& kernel, int) {
     return kernel.level == kLow ? 20 : 10;
@@ -146,15 +185,17 @@ TEST(Calibration, PrefillKernelsAreChosenTogether) {
         });
     const std::vector<TunedKernel> tuned = fastest_kernels(calibration, cores({2}), two_levels());
     const KernelChoice choice = {two_levels(), "", tuned};
-    const IsaLevel expected = only_q4b32 ? kHigh : kLow;
-    EXPECT_EQ(panel_level(choice), expected);
+    const KernelInfo* gemm = select_kernel(Op::kGemmPanel, Encoding::kF32, choice);
+    EXPECT_EQ(gemm->level, only_q4b32 ? kHigh : kLow);
     const KernelTable table = make_kernel_table(choice);
-    EXPECT_EQ(table.panel.tokens, panel_shape(expected).tokens);
+    EXPECT_EQ(table.lhs_order, gemm->layout.lhs);
     for (const KernelInfo& kernel : all_kernels()) {
-      if (kernel.function == reinterpret_cast<void (*)()>(table.quantize_panel) ||
-          kernel.function ==
-              reinterpret_cast<void (*)()>(table.unpack[static_cast<int>(kernel.encoding)])) {
-        EXPECT_EQ(kernel.level, expected) << kernel.name;
+      if (kernel.function == reinterpret_cast<void (*)()>(table.quantize_panel)) {
+        EXPECT_EQ(kernel.layout.lhs, gemm->layout.lhs) << kernel.name;
+      }
+      if (kernel.function ==
+          reinterpret_cast<void (*)()>(table.unpack[static_cast<int>(kernel.encoding)])) {
+        EXPECT_EQ(kernel.layout.panel, gemm->layout.panel) << kernel.name;
       }
     }
   }
@@ -168,10 +209,9 @@ TEST(Calibration, OnlyAvailableKernels) {
   for (const KernelInfo& kernel : all_kernels()) {
     calibration.kernels.push_back({{kernel.op, kernel.encoding, 1}, &kernel, 0, int64_t{1} << 60});
   }
-  IsaLevels low;
-  low.add(kLow);
+  const CpuFeatures low = level_features(kLow);
   for (const TunedKernel& tuned : fastest_kernels(calibration, cores({2}), low)) {
-    EXPECT_TRUE(low.has(tuned.kernel->level)) << tuned.kernel->name;
+    EXPECT_TRUE(low.has(tuned.kernel->features)) << tuned.kernel->name;
   }
   const TunedKernel forced = {high_gemv(), 1, 8};
   EXPECT_EQ(select_kernel(Op::kGemv, Encoding::kQ4B32, {low, "", {&forced, 1}}, 8)->level, kLow);

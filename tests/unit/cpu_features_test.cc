@@ -1,4 +1,4 @@
-// The levels of recorded CPUs, and of this one.
+// The features and levels of recorded CPUs, and of this one.
 #include <gtest/gtest.h>
 
 #include "engine/platform/cpu_features.h"
@@ -58,15 +58,40 @@ constexpr Arm64Case kArm64Cases[] = {
 TEST(CpuFeatures, RecordedArm64) {
   for (const Arm64Case& c : kArm64Cases) {
     const Arm64Words words = arm64_words(c.features);
-    EXPECT_EQ(level_names(arm64_isa_levels(words.hwcap, words.hwcap2)), c.levels) << c.cpu;
+    EXPECT_EQ(level_names(arm64_features(words.hwcap, words.hwcap2)), c.levels) << c.cpu;
+    EXPECT_EQ(words.unknown, "") << c.cpu;
   }
   // The words themselves, so that the table of names above is not its own witness.
-  EXPECT_EQ(level_names(arm64_isa_levels(0x887, 0)), "generic neon");              // Raspberry Pi 3
-  EXPECT_EQ(level_names(arm64_isa_levels(0x119FFF, 0)), "generic neon neon_dot");  // Graviton 2
+  EXPECT_EQ(level_names(arm64_features(0x887, 0)), "generic neon");              // Raspberry Pi 3
+  EXPECT_EQ(level_names(arm64_features(0x119FFF, 0)), "generic neon neon_dot");  // Graviton 2
   EXPECT_EQ(arm64_words(kArm64Cases[3].features).hwcap, 0x119FFFu);
-  EXPECT_EQ(level_names(arm64_isa_levels(0x119FFF, 0x2000)), "generic neon neon_dot neon_i8mm");
-  // i8mm without the dot product, which no core has, is no reason to run neon_i8mm.
-  EXPECT_EQ(level_names(arm64_isa_levels(0x887, 0x2000)), "generic neon");
+  EXPECT_EQ(level_names(arm64_features(0x119FFF, 0x2000)), "generic neon neon_dot neon_i8mm");
+  // i8mm without the dot product, which no core has, is not the level, but it is a feature.
+  EXPECT_EQ(level_names(arm64_features(0x887, 0x2000)), "generic neon");
+  EXPECT_EQ(arm64_features(0x887, 0x2000), cpu::kNeon | cpu::kI8mm);
+  EXPECT_EQ(arm64_words("fp asimdd asimd").unknown, "asimdd ");
+}
+
+// Features without a rank: what has one need not have the others.
+TEST(CpuFeatures, ScalableVectorsOfArm64) {
+  const auto features = [](const char* words) {
+    const Arm64Words w = arm64_words(words);
+    EXPECT_EQ(w.unknown, "");
+    return arm64_features(w.hwcap, w.hwcap2);
+  };
+  EXPECT_EQ(features("asimd asimddp sve"), cpu::kNeon | cpu::kDot | cpu::kSve);  // A64FX with dot
+  EXPECT_EQ(features("asimd asimddp sve sve2"),
+            cpu::kNeon | cpu::kDot | cpu::kSve | cpu::kSve2);  // SVE2 without i8mm
+  EXPECT_EQ(features("asimd asimddp sve sve2 svei8mm i8mm"),
+            cpu::kNeon | cpu::kDot | cpu::kSve | cpu::kSve2 | cpu::kSveI8mm | cpu::kI8mm);
+  EXPECT_EQ(features("asimd asimddp i8mm sme smei8i32"),
+            cpu::kNeon | cpu::kDot | cpu::kI8mm | cpu::kSme | cpu::kSmeI8I32);  // SME without SME2
+  EXPECT_EQ(features("asimd sme sme2"), cpu::kNeon | cpu::kSme | cpu::kSme2);
+  // The bits of Linux's hwcap.h, so that the table of names is not its own witness.
+  EXPECT_EQ(arm64_words("sve").hwcap, uint64_t{1} << 22);
+  EXPECT_EQ(arm64_words("sve2 svei8mm sme smei8i32 sme2").hwcap2,
+            uint64_t{1} << 1 | uint64_t{1} << 9 | uint64_t{1} << 23 | uint64_t{1} << 26 |
+                uint64_t{1} << 37);
 }
 
 struct X86Case {
@@ -113,12 +138,29 @@ constexpr X86Case kX86Cases[] = {
 
 TEST(CpuFeatures, RecordedX86) {
   for (const X86Case& c : kX86Cases) {
-    EXPECT_EQ(level_names(x86_64_isa_levels(c.words)), c.levels) << c.cpu;
+    EXPECT_EQ(level_names(x86_64_features(c.words)), c.levels) << c.cpu;
+  }
+}
+
+TEST(CpuFeatures, SetsOfFeatures) {
+  const CpuFeatures some = cpu::kNeon | cpu::kDot;
+  EXPECT_TRUE(some.has(cpu::kNone));
+  EXPECT_TRUE(some.has(cpu::kDot));
+  EXPECT_TRUE(some.has(some));
+  EXPECT_FALSE(some.has(cpu::kDot | cpu::kI8mm));
+  // Flags of their own.
+  CpuFeatures all;
+  for (const CpuFeatures feature :
+       {cpu::kNeon, cpu::kDot, cpu::kI8mm, cpu::kSve, cpu::kSve2, cpu::kSveI8mm, cpu::kSme,
+        cpu::kSmeI8I32, cpu::kSme2, cpu::kAvx2, cpu::kAvx512, cpu::kVnni, cpu::kAmxInt8}) {
+    EXPECT_EQ(all & feature, cpu::kNone);
+    EXPECT_NE(feature, cpu::kNone);
+    all |= feature;
   }
 }
 
 TEST(CpuFeatures, ThisMachine) {
-  EXPECT_EQ(level_names(detect_isa_levels()), expected_level_names());
+  EXPECT_EQ(level_names(detect_cpu_features()), expected_level_names());
 }
 
 }  // namespace

@@ -163,30 +163,6 @@ TEST(Pack, TheFirstBadScaleIsNamed) {
   }
 }
 
-// The two readers of single packed weights agree.
-TEST(Pack, ColumnsAreThoseOfTheRows) {
-  const KernelTable kernels = make_kernel_table();
-  for (const Encoding encoding :
-       {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32, Encoding::kQ4B32MS256,
-        Encoding::kQ5B32MS256, Encoding::kQ6B16S256}) {
-    const std::vector<uint8_t> tile =
-        test::test_packed(encoding, test::DataSort::kNormal, kTileRows, kPanelColumns, 3);
-    std::vector<float> rows(kTileRows * kPanelColumns);
-    for (int64_t row = 0; row < kTileRows; ++row) {
-      const LookupArgs args = {kPanelColumns, tile.data(), row, rows.data() + row * kPanelColumns};
-      kernels.lookup[static_cast<int>(encoding)](&args);
-    }
-    for (int64_t column = 0; column < kPanelColumns; ++column) {
-      float found[kTileRows];
-      decode_column(encoding, tile.data(), column, found);
-      for (int64_t row = 0; row < kTileRows; ++row) {
-        ASSERT_EQ(found[row], rows[static_cast<size_t>(row * kPanelColumns + column)])
-            << encoding_info(encoding).name << " " << row << " " << column;
-      }
-    }
-  }
-}
-
 TEST(Pack, WhatCanBePacked) {
   EXPECT_TRUE(can_pack(Encoding::kQ4B32, Encoding::kQ4B32));
   EXPECT_TRUE(can_pack(Encoding::kQ6B16S256, Encoding::kF16));

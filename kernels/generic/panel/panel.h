@@ -32,7 +32,7 @@ inline int panel_multiplier(float scale, float factor) {
   return static_cast<int>(std::nearbyintf(scale * factor));
 }
 
-/// The panel of `Reader`'s unit in plain order: panel[row * 256 + column].
+/// The panel of `Reader`'s units in plain order: panel[row * 256 + column].
 template <typename Reader>
 void unpack(const UnpackArgs* args) {
   const auto* units = static_cast<const typename Reader::Unit*>(args->rhs);
@@ -48,17 +48,17 @@ void unpack(const UnpackArgs* args) {
                                        Reader::weight(*units, c / 32, row, c % 32));
       }
     } else {
-      constexpr bool kIsQ4 = sizeof(typename Reader::Unit) == sizeof(UnitQ4B32);
+      constexpr float kUnit = 32768.0f / (Reader::kPanelFactor * Reader::kPanelMultiplierMax);
       float max = 0.0f;
       for (int64_t b = 0; b < blocks; ++b) {
         max = std::max(max, std::fabs(Reader::scale(units[b], 0, row)));
       }
-      const float factor = max == 0.0f ? 0.0f : (kIsQ4 ? kQ4MultiplierMax : kQ8MultiplierMax) / max;
-      args->scales[row] = max * (kIsQ4 ? kQ4Unit : kQ8Unit);
+      const float factor = max == 0.0f ? 0.0f : Reader::kPanelMultiplierMax / max;
+      args->scales[row] = max * kUnit;
       for (int64_t b = 0; b < blocks; ++b) {
         const int multiplier = panel_multiplier(Reader::scale(units[b], 0, row), factor);
         for (int c = 0; c < 32; ++c) {
-          const int weight = Reader::weight(units[b], 0, row, c) * (kIsQ4 ? 16 : 1);
+          const int weight = Reader::weight(units[b], 0, row, c) * Reader::kPanelFactor;
           panel[32 * b + c] = static_cast<int8_t>(multiply_q15(weight, multiplier));
         }
       }

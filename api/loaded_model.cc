@@ -1,0 +1,61 @@
+#include "api/loaded_model.h"
+
+#include <chrono>
+
+#include "engine/chat/chat.h"
+#include "engine/tokenizer_files/tokenizer_directory.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
+#include "models/registry.h"
+
+namespace midge {
+
+Result<Tokenizer> load_tokenizer(const std::string& path, FileAccess access,
+                                 const CopyProgress& on_copy) {
+  if (is_directory(path)) return load_tokenizer_directory(path);
+  MIDGE_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path, access, on_copy));
+  return load_tokenizer_gguf(file);
+}
+
+Result<Tokenizer> load_tokenizer(const WeightSource& source) {
+  const GgufFile* gguf = source.gguf();
+  return gguf != nullptr ? load_tokenizer_gguf(*gguf) : load_tokenizer_directory(source.path());
+}
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
+                                                       const LoadOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::unique_ptr<LoadedModel> loaded(new LoadedModel(path));
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> opened,
+                         WeightSource::open(path, options.access, options.on_copy));
+  const std::shared_ptr<const WeightSource> source = std::move(opened);
+  MIDGE_ASSIGN_OR_RETURN(loaded->model_, open_model(source));
+  const int64_t vocab_size = loaded->model_->config().vocab_size;
+  if (options.needs_tokenizer) {
+    MIDGE_ASSIGN_OR_RETURN(loaded->tokenizer_, load_tokenizer(*source));
+    if (loaded->tokenizer_->vocab_size() > vocab_size) {
+      return make_status(StatusCode::kModelMismatch,
+                         "%s: the tokenizer has ids up to %d, the embedding %lld rows",
+                         shown_path(path).c_str(), loaded->tokenizer_->vocab_size() - 1,
+                         static_cast<long long>(vocab_size));
+    }
+    loaded->allowed_ = midge::allowed_tokens(*loaded->tokenizer_, vocab_size);
+  }
+  MIDGE_ASSIGN_OR_RETURN(
+      loaded->executor_, Executor::create(*loaded->model_, options.executor, options.on_weights));
+  loaded->load_seconds_ =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return loaded;
+}
+
+Result<std::vector<int32_t>> LoadedModel::encode_prompt(std::string_view text) const {
+  std::vector<int32_t> tokens;
+  if (tokenizer().add_bos() && tokenizer().bos_id() >= 0) tokens.push_back(tokenizer().bos_id());
+  MIDGE_RETURN_IF_ERROR(tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
+  return tokens;
+}
+
+Result<std::vector<int32_t>> LoadedModel::stop_ids() const {
+  return midge::stop_ids(tokenizer(), model().config().eos_ids);
+}
+
+}  // namespace midge

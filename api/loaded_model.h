@@ -1,0 +1,75 @@
+// A model that is ready to run: weights, tokenizer and executor, opened in one call.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/formats/weight_source.h"
+#include "engine/session/generator.h"
+#include "engine/session/session.h"
+#include "engine/tokenizer/tokenizer.h"
+
+namespace midge {
+
+/// How a model is opened.
+struct LoadOptions {
+  FileAccess access = FileAccess::kMap;
+  bool needs_tokenizer = true;  ///< without: no text in or out
+  ExecutorOptions executor;
+  CopyProgress on_copy;  ///< told of each file that kCopy reads; may be empty
+  std::function<void(int64_t done, int64_t total)> on_weights;  ///< of preparing; may be empty
+};
+
+/// Everything that sessions of one model share. Does not move: sessions point into it. The parts
+/// say what may be done from several threads; running a session is for one at a time.
+class LoadedModel {
+ public:
+  /// path: a Hugging Face directory or a GGUF file. Errors: those of WeightSource::open, open_model,
+  /// the tokenizer's readers and Executor::create; model_mismatch (more ids than embedding rows).
+  static Result<std::unique_ptr<LoadedModel>> open(const std::string& path,
+                                                   const LoadOptions& options);
+
+  const std::string& path() const { return path_; }
+  const Model& model() const { return *model_; }
+  Executor& executor() const { return *executor_; }
+  bool has_tokenizer() const { return tokenizer_.has_value(); }
+  /// has_tokenizer() holds.
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// [vocab_size], nonzero for ids that are tokens; see Sampler::create. Empty without tokenizer.
+  std::span<const uint8_t> allowed_tokens() const { return allowed_; }
+  /// From open() to the end of it.
+  double load_seconds() const { return load_seconds_; }
+
+  /// A new sequence of this model, which outlives it. Errors: those of Session::create.
+  Result<std::unique_ptr<Session>> new_session(const SequenceOptions& options) const {
+    return Session::create(*executor_, options);
+  }
+
+  /// Ids of `text`, the start token first if the tokenizer asks for one. Errors: those of encode.
+  Result<std::vector<int32_t>> encode_prompt(std::string_view text) const;
+  /// Ids that end an answer: those of the model and of its chat turns. Errors: model_mismatch.
+  Result<std::vector<int32_t>> stop_ids() const;
+
+ private:
+  explicit LoadedModel(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+  std::unique_ptr<Model> model_;
+  std::optional<Tokenizer> tokenizer_;
+  std::vector<uint8_t> allowed_;
+  std::unique_ptr<Executor> executor_;
+  double load_seconds_ = 0;
+};
+
+/// The tokenizer at `path`, a Hugging Face directory or a GGUF file, without the weights.
+Result<Tokenizer> load_tokenizer(const std::string& path, FileAccess access,
+                                 const CopyProgress& on_copy = nullptr);
+/// The tokenizer that belongs to open files.
+Result<Tokenizer> load_tokenizer(const WeightSource& source);
+
+}  // namespace midge

@@ -1,6 +1,0 @@
-#include "kernels/generic/gemv/gemv_f32_q8b32_s256.h"
-#include "kernels/kernels.h"
-
-void midge::gemv_f32_q8b32_q6b16s256_8x32_generic(const GemvArgs* args) {
-  generic::gemv_f32_q8b32_s256<generic::ReadQ6B16S256>(args);
-}

@@ -1,6 +1,0 @@
-#include "kernels/generic/gemv/gemv_f32_q8b32.h"
-#include "kernels/kernels.h"
-
-void midge::gemv_f32_q8b32_q8b32_8x32_generic(const GemvArgs* args) {
-  generic::gemv_f32_q8b32<generic::ReadQ8B32>(args);
-}

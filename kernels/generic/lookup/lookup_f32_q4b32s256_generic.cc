@@ -1,6 +1,0 @@
-#include "kernels/generic/lookup/lookup_f32.h"
-#include "kernels/kernels.h"
-
-void midge::lookup_f32_q4b32s256_generic(const LookupArgs* args) {
-  generic::lookup_f32<generic::ReadQ4B32S256>(args);
-}
