@@ -91,12 +91,14 @@ Result<Tokenizer> Tokenizer::create(const TokenizerDefinition& definition) {
   tokenizer.nfc_ = definition.nfc;
   tokenizer.family_ = definition.family;
   tokenizer.rules_ = definition.rules;
-  tokenizer.encoder_ = definition.encoder;
   tokenizer.add_bos_ = definition.add_bos;
   tokenizer.chat_template_ = definition.chat_template;
   MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.add_tokens(definition)));
   MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.add_merges(definition)));
   MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.name_special_tokens(definition)));
+  if (definition.make_encoder != nullptr) {
+    MIDGE_ASSIGN_OR_RETURN(tokenizer.encoder_, definition.make_encoder());
+  }
   return tokenizer;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -63,8 +64,10 @@ struct TokenizerDefinition {
 
   // Of kSentencepiece.
   SentencepieceRules rules;
-  bool merges_by_score = false;                ///< they follow from the scores; `merges` is empty
-  std::shared_ptr<const TextEncoder> encoder;  ///< if set, encodes instead of the merges
+  bool merges_by_score = false;  ///< they follow from the scores; `merges` is empty
+  /// If set, makes what encodes instead of the merges. Called last: a library gets nothing that a
+  /// check here refuses. Its errors name the file.
+  std::function<Result<std::shared_ptr<const TextEncoder>>()> make_encoder;
 
   int32_t bos_id = -1;  ///< -1: none is named
   int32_t eos_id = -1;

@@ -67,7 +67,10 @@ Result<Tokenizer> parse_tokenizer_model(const TokenizerModelFiles& files) {
   definition.name = files.name;
   definition.family = TokenizerFamily::kSentencepiece;
   definition.rules.space_prefix = model.space_prefix;
-  MIDGE_ASSIGN_OR_RETURN(definition.encoder, make_sentencepiece_encoder(files.name, files.model));
+  if (!has_sentencepiece_library()) {
+    return make_sentencepiece_encoder(files.name, model).status();
+  }
+  definition.make_encoder = [&] { return make_sentencepiece_encoder(files.name, model); };
   add_pieces(model, &definition);
   if (!files.added.empty()) {
     MIDGE_RETURN_IF_ERROR(read_added_tokens(files.added_name, files.added, &definition));

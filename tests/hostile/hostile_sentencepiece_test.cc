@@ -58,6 +58,7 @@ std::string errors_of(const std::function<void()>& run) {
 
 // Refuses the config beside the model, and so shows what loading the model costs by then.
 void refuse_config_of(const std::string& model) {
+  if (!has_sentencepiece_library()) return;  // which is said first
   TokenizerModelFiles files;
   files.name = "tokenizer.model";
   files.model = model;
@@ -136,7 +137,10 @@ TEST(HostileSentencepiece, AsManyPiecesAsAreAllowed) {
   for (int i = 0; i < 500'000; ++i) model += piece("p" + std::to_string(i));
   refuse_config_of(model);
   if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
-  EXPECT_TRUE(load_in_a_second(model).ok());
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  MIDGE_ASSERT_OK(parse_tokenizer_model(files));
 }
 
 }  // namespace
