@@ -187,7 +187,7 @@ TEST(Tokenizer, LimitsHaveNames) {
   definition.added[0].content = std::string(kAddedTokensBytesMax, 'x');
   definition.added[1].content = "y";
   EXPECT_EQ(Tokenizer::create(definition).status().message(),
-            "t: added tokens have more than 4194304 bytes together");
+            "t: added tokens have more than 262144 bytes together");
 }
 
 TEST(Tokenizer, ServesThreads) {
