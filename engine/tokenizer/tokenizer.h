@@ -74,6 +74,13 @@ struct TokenizerDefinition {
   bool add_bos = false;           ///< the file asks for bos at the start of every sequence
   std::vector<int32_t> stop_ids;  ///< ids the file names as ends of generation
   std::string chat_template;      ///< source text, empty: none
+
+  /// Appends to `added` within its limits, so that a list of any length takes little memory before
+  /// it is refused. Errors: those of AddedTokenLimits.
+  Status add(AddedToken token);
+
+ private:
+  AddedTokenLimits limits_;
 };
 
 /// A tokenizer. Immutable, so one object serves any number of threads.
