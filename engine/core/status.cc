@@ -36,6 +36,12 @@ Status make_status(StatusCode code, const char* format, ...) {
   return Status(code, message);
 }
 
+Status with_file_name(std::string_view name, const Status& status) {
+  if (status.ok()) return status;
+  std::string message(name);
+  return Status(status.code(), message + ": " + status.message());
+}
+
 std::string format_string_list(const char* format, va_list args) {
   va_list copy;
   va_copy(copy, args);

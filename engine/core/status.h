@@ -80,6 +80,9 @@ class [[nodiscard]] Result {
 /// printf-style Status; the format is checked by the compiler.
 [[gnu::format(printf, 2, 3)]] Status make_status(StatusCode code, const char* format, ...);
 
+/// `status` with the name of its file before its message.
+Status with_file_name(std::string_view name, const Status& status);
+
 /// printf into a std::string; the format is checked by the compiler.
 [[gnu::format(printf, 1, 2)]] std::string format_string(const char* format, ...);
 

@@ -8,11 +8,6 @@
 namespace midge {
 namespace {
 
-Status with_name(const TokenizerDefinition& definition, const Status& status) {
-  if (status.ok()) return status;
-  return Status(status.code(), definition.name + ": " + status.message());
-}
-
 // Appends the bytes of a token or of a part of a merge; false if its spelling is wrong.
 bool append_bytes(TokenizerFamily family, std::string_view text, std::string* bytes) {
   return family == TokenizerFamily::kByteLevel ? append_alphabet_bytes(text, bytes)
@@ -35,25 +30,14 @@ Status check_limits(const TokenizerDefinition& definition) {
     return make_status(StatusCode::kInvalidFile, "%zu merges, the limit is %zu",
                        definition.merges.size(), kMergesMax);
   }
-  if (definition.added.size() > kAddedTokensMax) {
-    return make_status(StatusCode::kInvalidFile, "%zu added tokens, the limit is %zu",
-                       definition.added.size(), kAddedTokensMax);
-  }
-  size_t bytes = 0;
+  AddedTokenLimits limits;
   for (const AddedToken& token : definition.added) {
-    if (token.content.empty()) {
-      return make_status(StatusCode::kInvalidFile, "added token %d is empty", token.id);
-    }
+    MIDGE_RETURN_IF_ERROR(limits.count(token));
     if (token.normalized && definition.family == TokenizerFamily::kSentencepiece) {
       return make_status(StatusCode::kUnsupported,
                          "added token %d '%s' is sought in normalised text, expected 'normalized' "
                          "false in a SentencePiece vocabulary",
                          token.id, printable(token.content).c_str());
-    }
-    bytes += token.content.size();
-    if (bytes > kAddedTokensBytesMax) {
-      return make_status(StatusCode::kInvalidFile, "added tokens have more than %zu bytes together",
-                         kAddedTokensBytesMax);
     }
   }
   return Status();
@@ -84,6 +68,13 @@ Result<int32_t> highest_id(const TokenizerDefinition& definition) {
 
 }  // namespace
 
+Status TokenizerDefinition::add(AddedToken token) {
+  const Status status = limits_.count(token);
+  if (!status.ok()) return status;
+  added.push_back(std::move(token));
+  return Status();
+}
+
 Result<Tokenizer> Tokenizer::create(const TokenizerDefinition& definition) {
   Tokenizer tokenizer;
   tokenizer.pretokenizer_ = definition.pretokenizer;
@@ -91,12 +82,14 @@ Result<Tokenizer> Tokenizer::create(const TokenizerDefinition& definition) {
   tokenizer.nfc_ = definition.nfc;
   tokenizer.family_ = definition.family;
   tokenizer.rules_ = definition.rules;
-  tokenizer.encoder_ = definition.encoder;
   tokenizer.add_bos_ = definition.add_bos;
   tokenizer.chat_template_ = definition.chat_template;
-  MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.add_tokens(definition)));
-  MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.add_merges(definition)));
-  MIDGE_RETURN_IF_ERROR(with_name(definition, tokenizer.name_special_tokens(definition)));
+  MIDGE_RETURN_IF_ERROR(with_file_name(definition.name, tokenizer.add_tokens(definition)));
+  MIDGE_RETURN_IF_ERROR(with_file_name(definition.name, tokenizer.add_merges(definition)));
+  MIDGE_RETURN_IF_ERROR(with_file_name(definition.name, tokenizer.name_special_tokens(definition)));
+  if (definition.make_encoder != nullptr) {
+    MIDGE_ASSIGN_OR_RETURN(tokenizer.encoder_, definition.make_encoder());
+  }
   return tokenizer;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -63,14 +64,23 @@ struct TokenizerDefinition {
 
   // Of kSentencepiece.
   SentencepieceRules rules;
-  bool merges_by_score = false;                ///< they follow from the scores; `merges` is empty
-  std::shared_ptr<const TextEncoder> encoder;  ///< if set, encodes instead of the merges
+  bool merges_by_score = false;  ///< they follow from the scores; `merges` is empty
+  /// If set, makes what encodes instead of the merges. Called last: a library gets nothing that a
+  /// check here refuses. Its errors name the file.
+  std::function<Result<std::shared_ptr<const TextEncoder>>()> make_encoder;
 
   int32_t bos_id = -1;  ///< -1: none is named
   int32_t eos_id = -1;
   bool add_bos = false;           ///< the file asks for bos at the start of every sequence
   std::vector<int32_t> stop_ids;  ///< ids the file names as ends of generation
   std::string chat_template;      ///< source text, empty: none
+
+  /// Appends to `added` within its limits, so that a list of any length takes little memory before
+  /// it is refused. Errors: those of AddedTokenLimits.
+  Status add(AddedToken token);
+
+ private:
+  AddedTokenLimits limits_;
 };
 
 /// A tokenizer. Immutable, so one object serves any number of threads.

@@ -7,15 +7,18 @@
 
 #include "engine/core/status.h"
 #include "engine/tokenizer/text_encoder.h"
+#include "engine/tokenizer_files/sentencepiece_model.h"
 
 namespace midge {
 
 /// Whether this build has the library.
 bool has_sentencepiece_library();
 
-/// An encoder for a model that `parse_sentencepiece_model` has accepted. `name` stands in messages.
-/// Errors: invalid_file (the library's reason), unsupported (a build without the library).
-Result<std::shared_ptr<const TextEncoder>> make_sentencepiece_encoder(const std::string& name,
-                                                                      std::string_view model);
+/// An encoder for a model that `parse_sentencepiece_model` has accepted, and whose bytes are still
+/// there. The library sees its pieces, trainer and normaliser and logs nothing. `name` stands in
+/// messages. Errors: invalid_file (the library's reason; pieces made to collide in its tables),
+/// unsupported (a build without the library).
+Result<std::shared_ptr<const TextEncoder>> make_sentencepiece_encoder(
+    const std::string& name, const SentencepieceModel& model);
 
 }  // namespace midge

@@ -26,6 +26,7 @@ class FieldReader {
   explicit FieldReader(std::string_view bytes) : rest_(bytes) {}
 
   bool at_end() const { return rest_.empty(); }
+  std::string_view rest() const { return rest_; }
 
   // False if the bytes are no field.
   bool next(Field* field) {
@@ -145,6 +146,16 @@ Status read_trainer(const std::string& name, std::string_view bytes, TrainerSett
   return Status();
 }
 
+// Fields that follow one another are one stretch.
+void add_known(std::string_view field, SentencepieceModel* model) {
+  std::vector<std::string_view>& known = model->known_fields;
+  if (!known.empty() && known.back().data() + known.back().size() == field.data()) {
+    known.back() = std::string_view(known.back().data(), known.back().size() + field.size());
+  } else {
+    known.push_back(field);
+  }
+}
+
 }  // namespace
 
 Result<SentencepieceModel> parse_sentencepiece_model(const std::string& name,
@@ -154,7 +165,11 @@ Result<SentencepieceModel> parse_sentencepiece_model(const std::string& name,
   FieldReader reader(bytes);
   Field field;
   while (!reader.at_end()) {
+    const std::string_view from = reader.rest();
     if (!reader.next(&field)) return damaged(name, "the model");
+    if (field.number >= kPieces && field.number <= kNormalizer) {
+      add_known(from.substr(0, from.size() - reader.rest().size()), &model);
+    }
     if (field.number == kPieces && field.is_bytes) {
       if (model.pieces.size() == kSentencepiecesMax) {
         return make_status(StatusCode::kInvalidFile, "%s: more than %zu pieces", name.c_str(),

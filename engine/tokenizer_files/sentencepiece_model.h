@@ -30,7 +30,10 @@ struct SentencepieceModel {
     PieceType type = PieceType::kNormal;
   };
   std::vector<Piece> pieces;  // [vocab_size], by id
-  bool space_prefix = true;   ///< a space goes before every text
+  /// The fields that were looked at, as they lie in the model: pieces, trainer, normaliser. Not
+  /// among them are the self-tests, which the library would run, and what later versions add.
+  std::vector<std::string_view> known_fields;
+  bool space_prefix = true;  ///< a space goes before every text
 };
 
 /// Walks the fields of a model. Errors (name first): invalid_file (truncated or no protobuf, an

@@ -37,7 +37,7 @@ Status read_config_added(const JsonObject& config, TokenizerDefinition* definiti
     MIDGE_RETURN_IF_ERROR(read_added_token(object, id, &token));
     const auto [known, is_new] = index_by_id.try_emplace(token.id, added->size());
     if (is_new) {
-      added->push_back(std::move(token));
+      MIDGE_RETURN_IF_ERROR(with_file_name(config.name(), definition->add(std::move(token))));
       continue;
     }
     AddedToken& other = (*added)[known->second];

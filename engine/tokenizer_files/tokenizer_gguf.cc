@@ -80,7 +80,7 @@ Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
       token.id = id;
       token.content = tokens[i];
       token.special = type != kTypeUserDefined;
-      definition->added.push_back(std::move(token));
+      MIDGE_RETURN_IF_ERROR(with_file_name(file.path(), definition->add(std::move(token))));
     } else {
       return make_status(StatusCode::kInvalidFile, "%s: token %d '%s' has type %d, expected %s",
                          file.path().c_str(), id, printable(tokens[i]).c_str(), type,
@@ -131,8 +131,7 @@ Status read_byte_level(const GgufFile& file, TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const std::string_view pre, file.string("tokenizer.ggml.pre"));
   const auto pretokenizer = pretokenizer_from_gguf_name(pre);
   if (!pretokenizer.ok()) {
-    return Status(pretokenizer.status().code(),
-                  file.path() + ": " + pretokenizer.status().message());
+    return with_file_name(file.path(), pretokenizer.status());
   }
   definition->pretokenizer = *pretokenizer;
   // The file does not say either of these two; both follow from the tokenizer that `pre` names.

@@ -46,7 +46,7 @@ Status read_split(const JsonObject& root, const JsonObject& split, Pretokenizer*
   }
   const auto known = pretokenizer_from_regex(regex);
   if (!known.ok()) {
-    return Status(known.status().code(), root.name() + ": " + known.status().message());
+    return with_file_name(root.name(), known.status());
   }
   *pretokenizer = *known;
   return Status();
@@ -102,14 +102,16 @@ Status read_byte_level_steps(const JsonObject& root, TokenizerDefinition* defini
   return check_byte_level(root, "decoder", true);
 }
 
-Status read_added(const JsonObject& root, std::vector<AddedToken>* added) {
+Status read_added(const JsonObject& root, TokenizerDefinition* definition) {
   if (!root.has("added_tokens")) return Status();
   MIDGE_ASSIGN_OR_RETURN(const auto array, root.array("added_tokens"));
   for (const element value : array) {
-    const std::string place = format_string("added_tokens[%zu]", added->size());
+    const std::string place = format_string("added_tokens[%zu]", definition->added.size());
     MIDGE_ASSIGN_OR_RETURN(const JsonObject object, json_as_object(root, place, value));
     MIDGE_ASSIGN_OR_RETURN(const int64_t id, object.integer("id", 0, kVocabularySizeMax - 1));
-    MIDGE_RETURN_IF_ERROR(read_added_token(object, id, &added->emplace_back()));
+    AddedToken token;
+    MIDGE_RETURN_IF_ERROR(read_added_token(object, id, &token));
+    MIDGE_RETURN_IF_ERROR(with_file_name(root.name(), definition->add(std::move(token))));
   }
   return Status();
 }
@@ -195,7 +197,7 @@ Result<Tokenizer> parse_tokenizer_json(const std::string& name, std::string_view
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
   TokenizerDefinition definition;
   definition.name = name;
-  MIDGE_RETURN_IF_ERROR(read_added(root, &definition.added));
+  MIDGE_RETURN_IF_ERROR(read_added(root, &definition));
   MIDGE_RETURN_IF_ERROR(read_model(root, &definition));
   MIDGE_RETURN_IF_ERROR(definition.family == TokenizerFamily::kSentencepiece
                             ? read_sentencepiece_steps(root, &definition)

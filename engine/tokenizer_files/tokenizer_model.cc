@@ -14,7 +14,7 @@ namespace {
 
 // Pieces that no text produces become added tokens, as in Hugging Face's libraries. bos and eos are
 // those of a model without tokenizer_config.json.
-void add_pieces(const SentencepieceModel& model, TokenizerDefinition* definition) {
+Status add_pieces(const SentencepieceModel& model, TokenizerDefinition* definition) {
   for (size_t i = 0; i < model.pieces.size(); ++i) {
     const SentencepieceModel::Piece& piece = model.pieces[i];
     const auto id = static_cast<int32_t>(i);
@@ -22,14 +22,16 @@ void add_pieces(const SentencepieceModel& model, TokenizerDefinition* definition
       definition->vocabulary.push_back({id, piece.text, piece.type == PieceType::kByte});
       continue;
     }
-    AddedToken& token = definition->added.emplace_back();
+    AddedToken token;
     token.id = id;
     token.content = piece.text;
     token.special = true;
+    MIDGE_RETURN_IF_ERROR(with_file_name(definition->name, definition->add(std::move(token))));
     if (piece.text == "<s>") definition->bos_id = id;
     if (piece.text == "</s>") definition->eos_id = id;
   }
   definition->add_bos = definition->bos_id >= 0;
+  return Status();
 }
 
 // Older directories list added tokens without flags.
@@ -53,7 +55,7 @@ Status read_added_tokens(const std::string& name, std::string_view text,
     token.content = member.key;
     const auto found = known.find(token.id);
     if (found != known.end() && found->second == token.content) continue;
-    definition->added.push_back(std::move(token));
+    MIDGE_RETURN_IF_ERROR(with_file_name(name, definition->add(std::move(token))));
   }
   return Status();
 }
@@ -67,8 +69,11 @@ Result<Tokenizer> parse_tokenizer_model(const TokenizerModelFiles& files) {
   definition.name = files.name;
   definition.family = TokenizerFamily::kSentencepiece;
   definition.rules.space_prefix = model.space_prefix;
-  MIDGE_ASSIGN_OR_RETURN(definition.encoder, make_sentencepiece_encoder(files.name, files.model));
-  add_pieces(model, &definition);
+  if (!has_sentencepiece_library()) {
+    return make_sentencepiece_encoder(files.name, model).status();
+  }
+  definition.make_encoder = [&] { return make_sentencepiece_encoder(files.name, model); };
+  MIDGE_RETURN_IF_ERROR(add_pieces(model, &definition));
   if (!files.added.empty()) {
     MIDGE_RETURN_IF_ERROR(read_added_tokens(files.added_name, files.added, &definition));
   }

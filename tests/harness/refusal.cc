@@ -111,6 +111,8 @@ bool is_one_printable_line(std::string_view text) {
 
 }  // namespace
 
+bool judges_cost() { return kJudgesCost; }
+
 void expect_refused(const std::function<Status()>& open, uint64_t file_bytes, StatusCode code,
                     std::string_view file, std::initializer_list<std::string_view> parts) {
   Report report;

@@ -72,6 +72,53 @@ TEST(HostileTokenizer, EmptyAddedToken) {
   refuse(with_added(R"({"id":300,"content":""})"), {"added token 300 is empty"});
 }
 
+TEST(HostileTokenizer, LongAddedToken) {
+  refuse(with_added(R"({"id":300,"content":")" + std::string(1025, 'x') + "\"}"),
+         {"added token 300 has 1025 bytes", "the limit is 1024"});
+}
+
+TEST(HostileTokenizer, ManyLongAddedTokens) {
+  // 4 MB of them that share nothing.
+  std::string added;
+  for (int i = 0; i < 4096; ++i) {
+    if (i > 0) added += ',';
+    added += format_string(R"({"id":%d,"content":"%04x)", 300 + i, i * 40503 & 0xFFFF);
+    added += std::string(1016, static_cast<char>('a' + i % 26)) + "\"}";
+  }
+  refuse(with_added(added), {"added tokens have more than 262144 bytes together"});
+}
+
+TEST(HostileTokenizer, ManyAddedTokens) {
+  std::string added = R"({"id":300,"content":"x"})";
+  for (int i = 1; i < 300'000; ++i) {
+    added += format_string(R"(,{"id":%d,"content":"x"})", 300 + i);
+  }
+  refuse(with_added(added), {"more than 65536 added tokens"});
+  // In the config beside it, too.
+  const TempDir dir;
+  dir.write("tokenizer.json", small_json({}));
+  std::string config = R"({"added_tokens_decoder":{"1000":{"content":"x"})";
+  for (int i = 1; i < 120'000; ++i) {
+    config += format_string(R"(,"%d":{"content":"x"})", 1000 + i);
+  }
+  dir.write("tokenizer_config.json", config + "}}");
+  expect_refused([&] { return load_tokenizer_json(dir.path()).status(); }, config.size(), kInvalid,
+                 "tokenizer_config.json: ", {"more than 65536 added tokens"});
+}
+
+TEST(HostileTokenizer, AsManyAddedTokensAsAreAllowed) {
+  // Loaded, and refused for a merge: what the tables of the tokens take.
+  std::string added;
+  for (int i = 0; i < 256; ++i) {
+    if (i > 0) added += ',';
+    added += format_string(R"({"id":%d,"content":"%04x)", 300 + i, i * 40503 & 0xFFFF);
+    added += std::string(1000, static_cast<char>('a' + i % 26)) + "\"}";
+  }
+  SmallJson json = with_added(added);
+  json.merges += ",\"q z\"";
+  refuse(json, {"'q z'", "not in the vocabulary"});
+}
+
 TEST(HostileTokenizer, AddedTokenWithTheIdOfAnother) {
   refuse(with_added(R"({"id":97,"content":"<a>"})"), {"token id 97 is both '<a>' and 'a'"});
 }

@@ -148,14 +148,18 @@ TEST(Tokenizer, LimitsHaveNames) {
   EXPECT_EQ(Tokenizer::create(definition).status().message(),
             "t: 4194305 tokens, the limit is 4194304");
   definition.vocabulary.clear();
-  definition.added.resize(kAddedTokensMax + 1);
+  AddedToken token;
+  token.content = "x";
+  definition.added.assign(kAddedTokensMax + 1, token);
+  EXPECT_EQ(Tokenizer::create(definition).status().message(), "t: more than 65536 added tokens");
+  token.content = std::string(kAddedTokenBytesMax, 'x');
+  definition.added.assign(kAddedTokensBytesMax / kAddedTokenBytesMax + 1, token);
   EXPECT_EQ(Tokenizer::create(definition).status().message(),
-            "t: 65537 added tokens, the limit is 65536");
-  definition.added.resize(2);
-  definition.added[0].content = std::string(kAddedTokensBytesMax, 'x');
-  definition.added[1].content = "y";
+            "t: added tokens have more than 262144 bytes together");
+  token.content += 'x';
+  definition.added.assign(1, token);
   EXPECT_EQ(Tokenizer::create(definition).status().message(),
-            "t: added tokens have more than 4194304 bytes together");
+            "t: added token -1 has 1025 bytes, the limit is 1024");
 }
 
 TEST(Tokenizer, ServesThreads) {

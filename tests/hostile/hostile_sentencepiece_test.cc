@@ -1,0 +1,147 @@
+// Hostile tokenizer.model files, one test for each item of docs/hostile-input.md.
+#include <cstdio>
+#include <ctime>
+#include <functional>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "engine/tokenizer_files/sentencepiece_library.h"
+#include "engine/tokenizer_files/tokenizer_model.h"
+#include "tests/harness/colliding_keys.h"
+#include "tests/harness/golden.h"
+#include "tests/harness/refusal.h"
+#include "tests/harness/temp_dir.h"
+
+namespace midge {
+namespace {
+
+using test::expect_refused;
+using test::TempDir;
+
+using Parts = std::initializer_list<std::string_view>;
+
+const std::string kSmall = MIDGE_TEST_DATA "/tokenizer/sentencepiece";
+
+std::string varint(uint64_t value) {
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
+  return bytes + static_cast<char>(value);
+}
+
+// A field of bytes of a protobuf message.
+std::string field(uint64_t number, std::string_view bytes) {
+  std::string message = varint(number << 3 | 2) + varint(bytes.size());
+  return message.append(bytes);
+}
+
+std::string piece(std::string_view text) { return field(1, field(1, text)); }
+
+std::string small_model() { return test::read_bytes(kSmall + "/tokenizer.model"); }
+
+// What fd 2 is given meanwhile.
+std::string errors_of(const std::function<void()>& run) {
+  std::FILE* file = std::tmpfile();
+  std::fflush(stderr);
+  const int kept = ::dup(STDERR_FILENO);
+  ::dup2(::fileno(file), STDERR_FILENO);
+  run();
+  std::fflush(stderr);
+  ::dup2(kept, STDERR_FILENO);
+  ::close(kept);
+  std::string text(static_cast<size_t>(std::ftell(file)), '\0');
+  std::rewind(file);
+  EXPECT_EQ(std::fread(text.data(), 1, text.size(), file), text.size());
+  std::fclose(file);
+  return text;
+}
+
+// Refuses the config beside the model, and so shows what loading the model costs by then.
+void refuse_config_of(const std::string& model) {
+  if (!has_sentencepiece_library()) return;  // which is said first
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  files.config_name = "tokenizer_config.json";
+  files.config = R"({"added_tokens_decoder":{"x":{}}})";
+  expect_refused([&] { return parse_tokenizer_model(files).status(); }, model.size(),
+                 StatusCode::kInvalidFile,
+                 "tokenizer_config.json: ", {"added_tokens_decoder x is not an id"});
+}
+
+// Whatever comes of it, in a second.
+Status load_in_a_second(const std::string& model) {
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  const std::clock_t start = std::clock();
+  const Status status = parse_tokenizer_model(files).status();
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  std::printf("[ load     ] %.0f ms: %s\n", seconds * 1e3, status.message().c_str());
+  EXPECT_LE(seconds, test::judges_cost() ? test::kRefusalSecondsMax : 100.0);
+  return status;
+}
+
+TEST(HostileSentencepiece, SelfTestsAreNotRun) {
+  // Samples that the library would encode when it loads the model, each with a wrong result that it
+  // would print: 14 MB.
+  std::string samples;
+  const std::string sample =
+      field(1, field(1, std::string(60'000, 'a')) + field(2, "\x1B]0;title\x07"));
+  while (samples.size() < (14 << 20)) samples += sample;
+  const std::string model = small_model() + field(4, samples);
+  refuse_config_of(model);
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  EXPECT_TRUE(load_in_a_second(model).ok());
+  // Nor do they change what is loaded, and nothing is logged.
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  const std::string one = small_model() + field(4, sample);
+  files.model = one;
+  EXPECT_EQ(errors_of([&] {
+              const auto tokenizer = parse_tokenizer_model(files);
+              MIDGE_ASSERT_OK(tokenizer);
+              std::vector<int32_t> ids;
+              EXPECT_TRUE(tokenizer->encode("some text", SpecialTokens::kAsText, &ids).ok());
+              EXPECT_FALSE(ids.empty());
+            }),
+            "");
+}
+
+TEST(HostileSentencepiece, RefusalsByTheLibraryAreNotLogged) {
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  const std::string model = small_model() + piece("\x1B]0;title\x07") + piece("\x1B]0;title\x07");
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  EXPECT_EQ(errors_of([&] { EXPECT_FALSE(parse_tokenizer_model(files).ok()); }), "");
+}
+
+TEST(HostileSentencepiece, PiecesMadeToCollide) {
+  // The library's tables use the standard library's hash.
+  std::string model = small_model();
+  for (const std::string& key : test::colliding_keys(40'000)) {
+    if (key.find(' ') == std::string::npos) model += piece(key);
+  }
+  refuse_config_of(model);
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  expect_refused([&] { return parse_tokenizer_model(files).status(); }, model.size(),
+                 StatusCode::kInvalidFile, "tokenizer.model: ", {"pieces", "made to collide"});
+}
+
+TEST(HostileSentencepiece, AsManyPiecesAsAreAllowed) {
+  std::string model = small_model();
+  for (int i = 0; i < 500'000; ++i) model += piece("p" + std::to_string(i));
+  refuse_config_of(model);
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  MIDGE_ASSERT_OK(parse_tokenizer_model(files));
+}
+
+}  // namespace
+}  // namespace midge
