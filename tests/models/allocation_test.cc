@@ -4,9 +4,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
+#include "engine/session/generator.h"
+#include "engine/tokenizer_files/tokenizer_json.h"
 #include "tests/harness/running.h"
 
 extern "C" {
@@ -113,6 +118,75 @@ TEST(Allocation, StepsOnPackedWeightsAllocateNothing) {
   setup.weights = Encoding::kQ4B32;
   setup.session.mtp = true;
   expect_no_allocations(setup);
+}
+
+// The loop from a prompt to text. on_text gets every piece of text as it is made.
+void run_loop(const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text,
+              GenerateResult* out) {
+  test::RunSetup setup = {std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-phi"};
+  setup.arithmetic = Arithmetic::kPacked;
+  setup.weights = Encoding::kQ4B32;
+  test::Running run;
+  test::open(setup, &run);
+  if (::testing::Test::HasFatalFailure()) return;
+  const auto tokenizer = load_tokenizer_json(setup.path);
+  MIDGE_ASSERT_OK(tokenizer);
+  std::vector<int32_t> prompt;
+  MIDGE_ASSERT_OK(tokenizer->encode("Once upon a time", SpecialTokens::kParse, &prompt));
+  auto result = generate(*run.session, *tokenizer, prompt, options, on_text);
+  MIDGE_ASSERT_OK(result);
+  *out = std::move(*result);
+}
+
+// What is allocated between two pieces of text is what sampling, decoding, streaming and looking
+// for stop strings allocate: nothing, but for the text that generate() collects, which doubles its
+// room when that is full. The first pieces may still find room to take.
+void expect_loop_allocates_nothing(const GenerateOptions& options) {
+  constexpr int kFirstPieces = 4;
+  int pieces = 0;
+  int64_t seen = 0;
+  int64_t text_growths = 0;
+  std::string text;  // grows as that of generate()
+  GenerateResult result;
+  run_loop(
+      options,
+      [&](std::string_view piece) {
+        g_counting = false;
+        seen = g_allocations.load();  // what comes after the last piece does not count
+        const size_t room = text.capacity();
+        text.append(piece);
+        if (++pieces <= kFirstPieces) {
+          g_allocations = 0;
+        } else if (text.capacity() != room) {
+          ++text_growths;
+        }
+        g_counting = true;
+        return true;
+      },
+      &result);
+  g_counting = false;
+  if (::testing::Test::HasFatalFailure()) return;
+  ASSERT_GE(pieces, 4 * kFirstPieces) << result.text;
+  EXPECT_EQ(result.text, text);
+  EXPECT_LE(seen, text_growths) << pieces << " pieces: " << text;
+}
+
+TEST(Allocation, TheLoopAllocatesNothing) {
+  GenerateOptions options;
+  options.tokens_max = 90;
+  expect_loop_allocates_nothing(options);  // greedy
+  // Every processor that a sampler has.
+  options.sampler.temperature = 0.8f;
+  options.sampler.top_k = 40;
+  options.sampler.top_p = 0.95f;
+  options.sampler.min_p = 0.01f;
+  options.sampler.repetition_penalty = 1.1f;
+  options.sampler.presence_penalty = 0.1f;
+  options.sampler.frequency_penalty = 0.1f;
+  expect_loop_allocates_nothing(options);
+  // Strings that begin often and never end.
+  options.stop_strings = {" the\x01", "a b c d e f", "e\x01"};
+  expect_loop_allocates_nothing(options);
 }
 
 }  // namespace
