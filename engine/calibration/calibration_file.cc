@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/core/mapped_file.h"
@@ -112,6 +113,17 @@ class TemporaryFile {
   bool renamed_ = false;
 };
 
+// Makes what is missing of a path, for the user alone: what lies there decides which kernels run.
+// Of a folder that cannot be made the next step tells.
+void make_private_folders(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (folder.empty() || std::filesystem::exists(folder, ignored)) return;
+  if (folder.has_parent_path() && folder.parent_path() != folder) {
+    make_private_folders(folder.parent_path());
+  }
+  ::mkdir(folder.c_str(), 0700);
+}
+
 }  // namespace
 
 std::string calibration_key(std::span<const CoreType> cores) {
@@ -187,8 +199,7 @@ Result<Calibration> load_calibration(const std::string& path, std::string_view k
 
 Status save_calibration(const std::string& path, std::string_view key,
                         const Calibration& calibration) {
-  std::error_code ignored;  // of a folder that is needed, the next step tells
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+  make_private_folders(std::filesystem::path(path).parent_path());
   TemporaryFile file(path);
   if (!file.ok() || !file.write(calibration_text(calibration, key)) || !file.rename_to(path)) {
     return make_status(StatusCode::kIoError, "%s: cannot write: %s", path.c_str(),

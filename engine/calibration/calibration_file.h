@@ -27,7 +27,7 @@ std::string calibration_path(const std::string& cache_dir, std::string_view key)
 Result<Calibration> load_calibration(const std::string& path, std::string_view key);
 
 /// Writes the file at once: others see the old one or the new one, whenever this process ends.
-/// Makes the folder. Errors: io_error.
+/// Makes the folder, and those above it, with mode 0700. Errors: io_error.
 Status save_calibration(const std::string& path, std::string_view key,
                         const Calibration& calibration);
 

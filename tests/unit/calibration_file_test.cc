@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +41,21 @@ void expect_equal(const Calibration& found, const Calibration& expected) {
     EXPECT_EQ(found.reads[i].threads, expected.reads[i].threads);
     EXPECT_EQ(found.reads[i].rate, expected.reads[i].rate);
   }
+}
+
+TEST(CalibrationFile, IsTheUsersAlone) {
+  const TempDir dir;
+  const mode_t before = ::umask(0);
+  const std::string path = calibration_path(dir.file("cache/midge"), kTheKey);
+  const Status status = save_calibration(path, kTheKey, example());
+  ::umask(before);
+  ASSERT_TRUE(status.ok()) << status.message();
+  const auto mode_of = [](const std::string& at) {
+    return static_cast<unsigned>(std::filesystem::status(at).permissions());
+  };
+  EXPECT_EQ(mode_of(dir.file("cache")), 0700U);
+  EXPECT_EQ(mode_of(dir.file("cache/midge")), 0700U);
+  EXPECT_EQ(mode_of(path), 0600U);
 }
 
 TEST(CalibrationFile, ReadsWhatItWrote) {
