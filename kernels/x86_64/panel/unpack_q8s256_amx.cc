@@ -7,15 +7,11 @@ namespace midge {
 
 constexpr int kOffset = avx512::kAmxOffset;
 
-void unpack_q8s256_q4b32_amx(const UnpackArgs* args) {
-  avx512::unpack_q4b32<kOffset>(args);
-}
+void unpack_q8s256_q4b32_amx(const UnpackArgs* args) { avx512::unpack_q4b32<kOffset>(args); }
 void unpack_q8s256_q4b32s256_amx(const UnpackArgs* args) {
   avx512::unpack_q4b32s256<kOffset>(args);
 }
-void unpack_q8s256_q8b32_amx(const UnpackArgs* args) {
-  avx512::unpack_q8b32<kOffset>(args);
-}
+void unpack_q8s256_q8b32_amx(const UnpackArgs* args) { avx512::unpack_q8b32<kOffset>(args); }
 void unpack_q8s256_q4b32ms256_amx(const UnpackArgs* args) {
   avx512::unpack_ms256<kOffset, 15, UnitQ4B32MS256>(args);
 }

@@ -1,50 +1,18 @@
-// The vectors of the AVX2 attention kernels, see attn_vectors.h.
+// Vectors of AVX2, see kernels/vector_math.h.
 #pragma once
 
 #include <immintrin.h>
 
-#include "kernels/attn_vectors.h"
+#include <cstdint>
 
 namespace midge {
 namespace {
 
-struct CacheF16 {
-  static constexpr int kCacheBytes = 2;
-  template <int kCount>
-  static inline void load_cache(const uint8_t* p, __m256* v) {
-#pragma GCC unroll 8
-    for (int i = 0; i < kCount; ++i) {
-      v[i] = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + i));
-    }
-  }
-  static inline float load_element(const uint8_t* p) {
-    return _cvtsh_ss(*reinterpret_cast<const uint16_t*>(p));
-  }
-};
-
-struct CacheF32 {
-  static constexpr int kCacheBytes = 4;
-  template <int kCount>
-  static inline void load_cache(const uint8_t* p, __m256* v) {
-#pragma GCC unroll 8
-    for (int i = 0; i < kCount; ++i) {
-      v[i] = _mm256_loadu_ps(reinterpret_cast<const float*>(p) + i * 8);
-    }
-  }
-  static inline float load_element(const uint8_t* p) { return *reinterpret_cast<const float*>(p); }
-};
-
-template <typename Cache>
-struct AttentionVectors : Cache {
+struct Avx2Vectors {
   using V = __m256;
   using Factors = __m256;
   static constexpr int kWidth = 8;
-  // A tile of 6 x 2 keeps 12 sums, 2 vectors and a factor in the 16 registers: 12 multiply-adds for
-  // 8 loads, where a core does two of each in a cycle.
-  static constexpr int kSet = 6;
   static constexpr int kFactors = 1;
-  static constexpr bool kPrefetch = true;
-  static constexpr int tile_vectors(int queries) { return queries <= 2 ? 4 : 2; }
 
   static inline V load(const float* p) { return _mm256_loadu_ps(p); }
   static inline void store(float* p, V v) { _mm256_storeu_ps(p, v); }
@@ -57,6 +25,24 @@ struct AttentionVectors : Cache {
     __m128 lanes = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     lanes = _mm_max_ps(lanes, _mm_movehl_ps(lanes, lanes));
     return _mm_cvtss_f32(_mm_max_ss(lanes, _mm_movehdup_ps(lanes)));
+  }
+
+  static inline V div(V a, V b) { return _mm256_div_ps(a, b); }
+  static inline V negate(V v) { return _mm256_xor_ps(v, broadcast(-0.0f)); }
+  /// With a NaN, max and min give their second operand: NaN stays.
+  static inline V within(V v, float low, float high) {
+    return _mm256_min_ps(broadcast(high), _mm256_max_ps(broadcast(low), v));
+  }
+  /// `count` numbers, fewer than a vector has.
+  static inline V load_first(const float* p, int64_t count) {
+    return _mm256_maskload_ps(p, first_lanes(count));
+  }
+  static inline void store_first(float* p, int64_t count, V v) {
+    _mm256_maskstore_ps(p, first_lanes(count), v);
+  }
+  static inline __m256i first_lanes(int64_t count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
 
   static inline Factors load_factor(const float* p) { return _mm256_set1_ps(*p); }
@@ -72,6 +58,17 @@ struct AttentionVectors : Cache {
   }
   static inline V keep_from(V x, V v, float limit) {
     return _mm256_and_ps(_mm256_cmp_ps(x, broadcast(limit), _CMP_NLT_UQ), v);
+  }
+
+  template <int kCount>
+  static inline void load_f16(const uint8_t* p, __m256* v) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) {
+      v[i] = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + i));
+    }
+  }
+  static inline float element_f16(const uint8_t* p) {
+    return _cvtsh_ss(*reinterpret_cast<const uint16_t*>(p));
   }
 };
 
