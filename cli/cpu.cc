@@ -3,6 +3,7 @@
 
 #include "cli/common.h"
 #include "engine/calibration/calibrate.h"
+#include "engine/calibration/operands.h"
 #include "engine/platform/cpu_features.h"
 
 namespace midge {

@@ -387,4 +387,3 @@ struct Kernel {
 };
 
 }  // namespace midge::attention
-

@@ -1,14 +1,15 @@
-// What kernels compute with vectors of any width, on the vector type of an ISA: arm64/vectors_neon.h,
-// x86_64/vectors_avx2.h, x86_64/vectors_avx512.h.
+// What kernels compute with vectors of any width, on the vector type of an ISA:
+// arm64/vectors_neon.h, x86_64/vectors_avx2.h, x86_64/vectors_avx512.h.
 //
-// Such a type, Isa here, lies in an anonymous namespace, so that everything made of it is local to its
-// object. It has
+// Such a type, Isa here, lies in an anonymous namespace, so that everything made of it is local to
+// its object. It has
 //   V, kWidth         a vector of f32 and its lanes
 //   load, store, broadcast, add, sub, mul, highest: f32; which operand of highest wins if one is
 //                     NaN does not matter
 //   highest_lane(v)   the largest lane
 //   load_f16<n>(p, v) n vectors of f16 as f32; element_f16(p): one number
-//   Factors, kFactors a register of 1 or 4 numbers to multiply by; load_factor(p): one number as number
+//   Factors, kFactors a register of 1 or 4 numbers to multiply by; load_factor(p): one number as
+//   number
 //                     0; load_factors(p): kFactors numbers, if more than one
 //   multiply_add<i>(v, f, sum)  fused v * factor i + sum
 //   at_least(v, x)    NaN stays
@@ -30,8 +31,8 @@ struct ExpParts {
   typename Isa::V p;
 };
 
-/// generic::exp_f32, step by step, up to the factor 2^n, for -88 <= x <= 89. kernels/exp_f32.h has the
-/// derivation of every constant.
+/// generic::exp_f32, step by step, up to the factor 2^n, for -88 <= x <= 89. kernels/exp_f32.h has
+/// the derivation of every constant.
 template <typename Isa>
 MIDGE_INLINE ExpParts<Isa> exp_parts(typename Isa::V x) {
   using V = typename Isa::V;
@@ -52,7 +53,8 @@ MIDGE_INLINE ExpParts<Isa> exp_parts(typename Isa::V x) {
   return {shifted, n, p};
 }
 
-/// generic::exp_f32 for x <= 0 and NaN: no result is infinite or subnormal, so that one factor 2^n does.
+/// generic::exp_f32 for x <= 0 and NaN: no result is infinite or subnormal, so that one factor 2^n
+/// does.
 template <typename Isa>
 MIDGE_INLINE typename Isa::V exp_to_zero(typename Isa::V x) {
   const ExpParts<Isa> parts = exp_parts<Isa>(Isa::at_least(x, -88.0f));

@@ -37,15 +37,8 @@ void check_gemm(const KernelInfo& kernel, Failures* failures) {
             "m=%" PRId64 " n=%" PRId64 " k=%" PRId64 " data=%s addend=%s padding=%" PRId64, m, n, k,
             data_sort_name(sort), addend_name(addend), padding);
         compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-          const int64_t rhs_bytes = encoded_row_bytes(kernel.encoding, k);
-          GemmArgs args = {};
-          args.m = m;
-          args.n = n;
-          args.k = k;
-          args.lhs_stride = (k + padding) * 4;
-          args.lhs = call.input("lhs", {m, k * 4, args.lhs_stride}, lhs.data());
-          args.rhs_stride = rhs_bytes + padding * 2;
-          args.rhs = call.input("rhs", {n, rhs_bytes, args.rhs_stride, 2}, rhs.data());
+          GemmArgs args =
+              gemm_operands(kernel.encoding, m, n, k, padding, lhs.data(), rhs.data(), call);
           place_out(addend, padding, addends.data(), call, &args);
           return args;
         });
@@ -64,11 +57,7 @@ void check_dequantize(const KernelInfo& kernel, Failures* failures) {
       const std::vector<uint8_t> row = test_encoded_rows(kernel.encoding, sort, 1, k, 1);
       const std::string shape = shape_name("k=%" PRId64 " data=%s", k, data_sort_name(sort));
       compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-        DequantizeArgs args = {};
-        args.k = k;
-        args.row = call.input("row", extent(static_cast<int64_t>(row.size()), 2), row.data());
-        args.out = call.output<float>("out", extent(k * 4), Compare::kF32);
-        return args;
+        return dequantize_operands(kernel.encoding, k, row.data(), call);
       });
       if (failures->enough()) return;
     }
@@ -95,13 +84,8 @@ constexpr AttnCase kAttnCases[] = {
     {6, 3, 2, 0, 64},     {9, 8, 40, 15, 129},   {12, 4, 112, 0, 128}, {32, 1, 24, 0, 90},
 };
 
-struct Keys {
-  int64_t begin;
-  int64_t end;
-};
-
 // What query i sees; queries of one row are a group.
-Keys sight_of(Sight sight, int64_t i, const AttnCase& c) {
+SeenKeys sight_of(Sight sight, int64_t i, const AttnCase& c) {
   const int64_t rows_after = (c.count - 1 - i) / c.group;
   const int64_t end = std::max(c.end - rows_after, c.first + 1);
   switch (sight) {
@@ -138,29 +122,11 @@ void check_attn(const KernelInfo& kernel, Failures* failures) {
             "queries=%" PRId64 " head_dim=%" PRId64 " keys=%" PRId64 "..%" PRId64
             " sight=%d data=%s padding=%" PRId64,
             c.count, d, c.first, c.end, static_cast<int>(sight), data_sort_name(sort), padding);
+        std::vector<SeenKeys> seen;
+        for (int64_t i = 0; i < c.count; ++i) seen.push_back(sight_of(sight, i, c));
         compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-          AttnArgs args = {};
-          args.count = c.count;
-          args.head_dim = d;
-          args.k_stride = d * kKeyBlock * size + 32 * padding;
-          args.k = call.input("k", {blocks, d * kKeyBlock * size, args.k_stride, 32}, k.data());
-          args.v_stride = (d + 2 * padding) * size;
-          args.v = call.input("v", {c.end, d * size, args.v_stride, size}, v.data());
-          args.scale = scale;
-          const Extent rows = {c.count, d * 4, (d + padding) * 4};
-          const float* q_rows = call.input("q", rows, q.data());
-          float* out = call.output<float>("out", rows, Compare::kF32);
-          std::vector<AttnQuery> queries;
-          for (int64_t i = 0; i < c.count; ++i) {
-            const Keys keys = sight_of(sight, i, c);
-            queries.push_back(
-                {q_rows + i * (d + padding), keys.begin, keys.end, out + i * (d + padding)});
-          }
-          const auto queries_bytes = static_cast<int64_t>(sizeof(AttnQuery)) * c.count;
-          args.queries = call.input("queries", extent(queries_bytes, 8), queries.data());
-          args.maximums = call.output<float>("maximums", extent(c.count * 4), Compare::kF32);
-          args.totals = call.output<float>("totals", extent(c.count * 4), Compare::kF32);
-          return args;
+          return attn_operands({kernel.encoding, d, c.end, scale, padding}, seen, q.data(),
+                               k.data(), v.data(), call);
         });
         if (failures->enough()) return;
       }
@@ -179,7 +145,7 @@ void check_convert(const KernelInfo& kernel, Failures* failures) {
         args.n = n;
         args.in = call.input("in", extent(n * 4), in.data());
         args.out = call.output<void>("out", extent(n * size, size),
-                                     size == 2 ? Compare::kF16 : Compare::kF32);
+                                     size == 2 ? OperandType::kF16 : OperandType::kF32);
         return args;
       });
       if (failures->enough()) return;
@@ -205,13 +171,13 @@ void check_rmsnorm(const KernelInfo& kernel, Failures* failures) {
           args.out_stride = (n + 3) * 4;
           const Extent out = {m, n * 4, args.out_stride};
           if (in_place) {
-            args.out = call.in_out("out", out, in.data(), Compare::kF32);
+            args.out = call.in_out("out", out, in.data(), OperandType::kF32);
             args.in = args.out;
             args.in_stride = args.out_stride;
           } else {
             args.in_stride = (n + 1) * 4;
             args.in = call.input("in", {m, n * 4, args.in_stride}, in.data());
-            args.out = call.output<float>("out", out, Compare::kF32);
+            args.out = call.output<float>("out", out, OperandType::kF32);
           }
           return args;
         });
@@ -242,8 +208,8 @@ void check_rope(const KernelInfo& kernel, Failures* failures) {
           args.partner = interleaved ? 1 : width / 2;
           args.cos = call.input("cos", extent(width / 2 * 4), cos.data());
           args.sin = call.input("sin", extent(width / 2 * 4), sin.data());
-          args.x =
-              call.in_out("x", {heads, head_dim * 4, args.head_stride}, x.data(), Compare::kF32);
+          args.x = call.in_out("x", {heads, head_dim * 4, args.head_stride}, x.data(),
+                               OperandType::kF32);
           return args;
         });
         if (failures->enough()) return;
@@ -270,9 +236,9 @@ void check_two_inputs(const KernelInfo& kernel, Failures* failures, const Place&
           const float* first = nullptr;
           const float* second = nullptr;
           float* out = nullptr;
-          if (in_place == 0) out = call.output<float>("out", all, Compare::kF32);
-          if (in_place == 1) first = out = call.in_out("out", all, a.data(), Compare::kF32);
-          if (in_place == 2) second = out = call.in_out("out", all, b.data(), Compare::kF32);
+          if (in_place == 0) out = call.output<float>("out", all, OperandType::kF32);
+          if (in_place == 1) first = out = call.in_out("out", all, a.data(), OperandType::kF32);
+          if (in_place == 2) second = out = call.in_out("out", all, b.data(), OperandType::kF32);
           if (first == nullptr) first = call.input("first", all, a.data());
           if (second == nullptr) second = call.input("second", all, b.data());
           return place(n, first, second, out);

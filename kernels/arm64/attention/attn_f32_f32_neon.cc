@@ -1,7 +1,7 @@
 // attn_f32_f32_<type of K and V>_neon, see attn_vectors.h.
+#include "kernels/arm64/vectors_neon.h"
 #include "kernels/attn_vectors.h"
 #include "kernels/kernels.h"
-#include "kernels/arm64/vectors_neon.h"
 
 namespace midge {
 namespace {

@@ -20,14 +20,13 @@ template <typename Isa>
 MIDGE_INLINE void silu_mul(const SiluMulArgs* args) {
   int64_t i = 0;
   for (; i + Isa::kWidth <= args->n; i += Isa::kWidth) {
-    Isa::store(args->out + i,
-               silu_mul<Isa>(Isa::load(args->gate + i), Isa::load(args->up + i)));
+    Isa::store(args->out + i, silu_mul<Isa>(Isa::load(args->gate + i), Isa::load(args->up + i)));
   }
   const int64_t left = args->n - i;
   if (left == 0) return;
-  Isa::store_first(args->out + i, left,
-                   silu_mul<Isa>(Isa::load_first(args->gate + i, left),
-                                 Isa::load_first(args->up + i, left)));
+  Isa::store_first(
+      args->out + i, left,
+      silu_mul<Isa>(Isa::load_first(args->gate + i, left), Isa::load_first(args->up + i, left)));
 }
 
 }  // namespace midge::vectors
