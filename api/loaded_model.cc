@@ -40,8 +40,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
     }
     loaded->allowed_ = midge::allowed_tokens(*loaded->tokenizer_, vocab_size);
   }
-  MIDGE_ASSIGN_OR_RETURN(
-      loaded->executor_, Executor::create(*loaded->model_, options.executor, options.on_weights));
+  MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
+                         Executor::create(*loaded->model_, options.executor, options.on_weights));
   loaded->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;

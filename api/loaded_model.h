@@ -29,8 +29,9 @@ struct LoadOptions {
 /// say what may be done from several threads; running a session is for one at a time.
 class LoadedModel {
  public:
-  /// path: a Hugging Face directory or a GGUF file. Errors: those of WeightSource::open, open_model,
-  /// the tokenizer's readers and Executor::create; model_mismatch (more ids than embedding rows).
+  /// path: a Hugging Face directory or a GGUF file. Errors: those of WeightSource::open,
+  /// open_model, the tokenizer's readers and Executor::create; model_mismatch (more ids than
+  /// embedding rows).
   static Result<std::unique_ptr<LoadedModel>> open(const std::string& path,
                                                    const LoadOptions& options);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <random>
 
 #include <benchmark/benchmark.h>
 
@@ -78,15 +77,6 @@ std::string difference(const KernelInfo& kernel, const std::vector<float>& found
     return text;
   }
   return {};
-}
-
-std::vector<float> random_floats(int64_t count, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) {
-    value = static_cast<float>(static_cast<int32_t>(random())) * 0x1p-31f;
-  }
-  return values;
 }
 
 const char* weights_name(Weights weights) { return weights == Weights::kCold ? "cold" : "warm"; }

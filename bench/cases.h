@@ -8,6 +8,7 @@
 
 #include "bench/machine.h"
 #include "bench/shapes.h"
+#include "engine/calibration/operands.h"
 #include "kernels/kernels.h"
 
 namespace midge::bench {
@@ -36,9 +37,6 @@ const KernelInfo& generic_of(const KernelInfo& kernel);
 /// Message if `found` and `expected` differ in a bit; else empty.
 std::string difference(const KernelInfo& kernel, const std::vector<float>& found,
                        const std::vector<float>& expected);
-
-/// Activations in -1..1.
-std::vector<float> random_floats(int64_t count, uint64_t seed);
 
 /// Whether the weights of a call have been used just before. Cold ones come from a walk through
 /// Machine::weights, warm ones fit in half of L2.

@@ -1,4 +1,5 @@
 // Element-wise operations and attention, on operands that stay in the caches.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -14,10 +15,6 @@ struct Operands {
   std::vector<float> a;
   std::vector<float> b;
   std::vector<float> c;
-  std::vector<uint8_t> cache;  // of keys and values
-  const uint8_t* page = nullptr;
-  std::vector<float> scratch;
-  std::vector<AttnQuery> queries;
   std::vector<float> out;  // large enough for any type
 };
 
@@ -57,42 +54,43 @@ std::string case_name(const KernelInfo& kernel, const std::string& shape) {
 
 // The heads that share a KV head.
 Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t length) {
+  struct AttnCall {
+    OperandMemory memory;
+    AttnArgs args;
+  };
   const int64_t d = model.head_dim;
   const int64_t heads = model.heads / model.kv_heads;
-  auto operands = make_operands(heads * d);
-  operands->scratch.resize(static_cast<size_t>(2 * heads));
-  operands->queries.resize(static_cast<size_t>(heads));
-  const int64_t stride = encoded_row_bytes(kernel.encoding, d);
-  // Keys, then values.
-  const std::vector<float> values = random_floats(2 * length * d, 4);
-  operands->cache.resize(static_cast<size_t>(2 * length * stride));
-  if (kernel.encoding == Encoding::kF32) {
-    std::memcpy(operands->cache.data(), values.data(), operands->cache.size());
-  } else {
-    encode_row(kernel.encoding, values.data(), 2 * length * d, operands->cache.data());
-  }
-  operands->page = operands->cache.data();
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  Prepared p = prepare<AttnArgs>(
-      kernel, operands, static_cast<double>(2 * length * stride), [=](Operands& o) {
-        for (int64_t j = 0; j < heads; ++j) {
-          o.queries[static_cast<size_t>(j)] = {o.a.data() + j * d, 0, length, o.out.data() + j * d};
-        }
-        float* maximums = o.scratch.data();
-        return AttnArgs{.count = heads,
-                        .head_dim = d,
-                        .queries = o.queries.data(),
-                        .pages = &o.page,
-                        .page_count = 1,
-                        .page_tokens = length,
-                        .k_offset = 0,
-                        .k_stride = stride * kKeyBlock,
-                        .v_offset = length * stride,
-                        .v_stride = stride,
-                        .scale = scale,
-                        .maximums = maximums,
-                        .totals = maximums + heads};
-      });
+  const int64_t row_bytes = encoded_row_bytes(kernel.encoding, d);
+  const auto cache = [&](uint64_t seed) {
+    const std::vector<float> values = random_floats(length * d, seed);
+    std::vector<uint8_t> rows(static_cast<size_t>(length * row_bytes));
+    if (kernel.encoding == Encoding::kF32) {
+      std::memcpy(rows.data(), values.data(), rows.size());
+    } else {
+      encode_row(kernel.encoding, values.data(), length * d, rows.data());
+    }
+    return rows;
+  };
+  const std::vector<SeenKeys> seen(static_cast<size_t>(heads), SeenKeys{0, length});
+  auto operands = std::make_shared<AttnCall>();
+  operands->args = attn_operands(
+      {kernel.encoding, d, length, 1.0f / std::sqrt(static_cast<float>(d))}, seen,
+      random_floats(heads * d, 1).data(), cache(4).data(), cache(5).data(), operands->memory);
+  const auto call = [operands](const KernelInfo& info) {
+    reinterpret_cast<AttnFunction>(info.function)(&operands->args);
+  };
+  Prepared p;
+  p.error = operands->memory.status().message();
+  if (!p.error.empty()) return p;
+  float* out = operands->args.queries[0].out;
+  call(generic_of(kernel));
+  const std::vector<float> expected(out, out + heads * d);
+  std::fill_n(out, heads * d, 0.0f);
+  call(kernel);
+  p.error = difference(kernel, std::vector<float>(out, out + heads * d), expected);
+  p.generic_seconds = best_seconds([&] { call(generic_of(kernel)); }, 10, 1e-3);
+  p.call = [call, &kernel](int64_t) { call(kernel); };
+  p.bytes = static_cast<double>(2 * length * row_bytes);
   p.macs = static_cast<double>(2 * heads * length * d);
   return p;
 }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <ctime>
-#include <random>
 
 #include <benchmark/benchmark.h>
 
 #include "bench/peak_loop.h"
+#include "engine/calibration/operands.h"
 #include "engine/core/checked_math.h"
 #include "engine/platform/cpu_features.h"
 
@@ -67,14 +67,7 @@ Result<Machine> Machine::measure() {
   read_cache_sizes(&machine);
   MIDGE_ASSIGN_OR_RETURN(
       machine.weights,
-      AlignedBuffer::create(round_up(std::max(3 * machine.llc_bytes, kMinWeightsBytes), 4096),
-                            "weights of the benchmarks"));
-  machine.weights.prefer_huge_pages();
-  std::mt19937_64 random(20240607);
-  auto* words = reinterpret_cast<uint64_t*>(machine.weights.data());
-  for (int64_t i = 0; i < machine.weights.bytes() / 8; ++i) {
-    words[i] = random() & 0xBFFFBFFFBFFFBFFFu;
-  }
+      random_weights(round_up(std::max(3 * machine.llc_bytes, kMinWeightsBytes), 4096)));
   const double pass = best_seconds([&] { benchmark::DoNotOptimize(sum_weights(machine)); }, 5, 0.1);
   machine.read_bandwidth = static_cast<double>(machine.weights.bytes()) / pass;
   for (int i = 0; i < kIsaLevelCount; ++i) {

@@ -25,54 +25,42 @@ KernelTable panel_kernels(const KernelInfo& kernel) {
   return table;
 }
 
-// m rows of activations and the accumulators of a tile, 64-byte aligned by AlignedBuffer.
+// m rows of activations and the accumulators of a tile.
 class PanelRun {
  public:
   PanelRun(const KernelTable& kernels, Encoding encoding, int64_t m, int64_t k)
-      : kernels_(kernels), encoding_(encoding), m_(m), k_(k), in_(random_floats(m * k, 1)) {
-    rows_ = round_up(m, kernels.panel.tokens);
-    const int64_t blocks = super_blocks();
-    scales_.resize(static_cast<size_t>(blocks * rows_));
-    sums_.resize(scales_.size());
-    panel_scales_.resize(kTileRows);
-    Result<AlignedBuffer> memory = AlignedBuffer::create(
-        blocks * rows_ * kPanelColumns + kPanelBytes + rows_ * kTileRows * 4, "panels");
-    if (!memory.ok()) return;
-    memory_ = std::move(memory.value());
-    values_ = reinterpret_cast<int8_t*>(memory_.data());
-    panel_ = values_ + blocks * rows_ * kPanelColumns;
-    acc_ = reinterpret_cast<float*>(panel_ + kPanelBytes);
-    quantize();
+      : kernels_(kernels), encoding_(encoding), m_(m), k_(k) {
+    const int64_t rows = round_up(m, kernels.panel.tokens);
+    quantize_ =
+        quantize_panel_operands(0, m, k, 0, rows, random_floats(m * k, 1).data(), 0, memory_);
+    unpack_.panel = memory_.output<int8_t>("panel", extent(kPanelBytes, 64), OperandType::kBytes);
+    unpack_.scales = memory_.output<float>("scales", extent(kTileRows * 4), OperandType::kF32);
+    multiply_.m = round_up(m, kernels.panel.step);
+    multiply_.panel = unpack_.panel;
+    multiply_.panel_scales = unpack_.scales;
+    multiply_.acc =
+        memory_.output<float>("acc", extent(rows * kTileRows * 4, 64), OperandType::kF32);
+    if (ok()) quantize();
   }
 
-  bool ok() const { return memory_.data() != nullptr; }
+  bool ok() const { return memory_.status().ok(); }
   int64_t super_blocks() const { return ceil_div(k_, kPanelColumns); }
 
-  void quantize() {
-    const QuantizePanelArgs args = {
-        0, m_, k_, in_.data(), k_ * 4, {values_, scales_.data(), sums_.data(), rows_}};
-    kernels_.quantize_panel(&args);
-  }
+  void quantize() { kernels_.quantize_panel(&quantize_); }
 
   void unpack(const uint8_t* tile, int64_t s) {
-    const PackedInfo info = packed_info(encoding_);
-    const UnpackArgs args = {std::min(kPanelColumns, k_ - s * kPanelColumns),
-                             tile + s * (kPanelColumns / info.unit_elements * info.unit_bytes),
-                             panel_, panel_scales_.data()};
-    unpack_panel(kernels_, encoding_, args);
+    unpack_.k = std::min(kPanelColumns, k_ - s * kPanelColumns);
+    unpack_.rhs = tile + packed_tile_bytes(encoding_, s * kPanelColumns);
+    unpack_panel(kernels_, encoding_, unpack_);
   }
 
   void multiply(int64_t s) {
-    const int64_t at = s * rows_;
-    const GemmPanelArgs args = {round_up(m_, kernels_.panel.step),
-                                s == 0,
-                                values_ + at * kPanelColumns,
-                                scales_.data() + at,
-                                sums_.data() + at,
-                                panel_,
-                                panel_scales_.data(),
-                                acc_};
-    kernels_.gemm_panel(&args);
+    const PanelLhs& lhs = quantize_.out;
+    multiply_.first = s == 0;
+    multiply_.lhs = lhs.values + s * lhs.rows * kPanelColumns;
+    multiply_.lhs_scales = lhs.scales + s * lhs.rows;
+    multiply_.lhs_sums = lhs.sums + s * lhs.rows;
+    kernels_.gemm_panel(&multiply_);
   }
 
   // One tile as in engine/ops/linear.cc.
@@ -84,22 +72,19 @@ class PanelRun {
   }
 
   // [m, 32]
-  std::vector<float> sums() const { return std::vector<float>(acc_, acc_ + m_ * kTileRows); }
+  std::vector<float> sums() const {
+    return std::vector<float>(multiply_.acc, multiply_.acc + m_ * kTileRows);
+  }
 
  private:
   KernelTable kernels_;
   Encoding encoding_;
   int64_t m_;
   int64_t k_;
-  int64_t rows_ = 0;
-  std::vector<float> in_;
-  std::vector<float> scales_;
-  std::vector<int32_t> sums_;
-  std::vector<float> panel_scales_;
-  AlignedBuffer memory_;
-  int8_t* values_ = nullptr;
-  int8_t* panel_ = nullptr;
-  float* acc_ = nullptr;
+  OperandMemory memory_;
+  QuantizePanelArgs quantize_ = {};
+  UnpackArgs unpack_ = {};
+  GemmPanelArgs multiply_ = {};
 };
 
 enum class Step { kQuantize, kUnpack, kMultiply, kAll };
@@ -180,40 +165,34 @@ Prepared prepare_panels(const Machine& machine, const KernelInfo& kernel, Step s
 Prepared prepare_outliers(const Machine& machine, const KernelInfo& kernel, int64_t m) {
   constexpr int kCount = 4;
   struct Operands {
-    std::vector<uint8_t> counts;
-    std::vector<Outlier> items;
-    std::vector<float> columns;
-    std::vector<float> acc;
+    OperandMemory memory;
+    AddOutliersArgs args;
   };
-  auto operands = std::make_shared<Operands>();
-  operands->counts.assign(static_cast<size_t>(m), kCount);
-  operands->items.resize(static_cast<size_t>(m * kOutliersMax));
+  const std::vector<uint8_t> counts(static_cast<size_t>(m), kCount);
+  std::vector<Outlier> items(static_cast<size_t>(m * kOutliersMax));
   for (int64_t i = 0; i < m; ++i) {
     for (int32_t o = 0; o < kCount; ++o) {
-      operands->items[static_cast<size_t>(i * kOutliersMax + o)] = {7 + 60 * o, 1.0f};
+      items[static_cast<size_t>(i * kOutliersMax + o)] = {7 + 60 * o, 1.0f};
     }
   }
-  operands->columns.resize(static_cast<size_t>(kPanelColumns * kTileRows));
-  operands->acc.resize(static_cast<size_t>(m * kTileRows));
-  const Walk walk =
-      make_walk(machine, Weights::kWarm, 1, packed_tile_bytes(kernel.encoding, kPanelColumns), 1);
-  const auto call = [&machine, walk, m, operands](const KernelInfo& info, int64_t i) {
-    const AddOutliersArgs args = {m,
-                                  walk.piece(machine, i),
-                                  operands->counts.data(),
-                                  operands->items.data(),
-                                  operands->columns.data(),
-                                  operands->acc.data()};
-    reinterpret_cast<AddOutliersFunction>(info.function)(&args);
+  const std::vector<float> acc(static_cast<size_t>(m * kTileRows));
+  auto operands = std::make_shared<Operands>();
+  operands->args = add_outliers_operands(kernel.encoding, m, kPanelColumns, machine.weights.data(),
+                                         counts.data(), items.data(), acc.data(), operands->memory);
+  const auto call = [operands](const KernelInfo& info) {
+    reinterpret_cast<AddOutliersFunction>(info.function)(&operands->args);
   };
   Prepared p;
-  call(generic_of(kernel), 0);
-  const std::vector<float> expected = operands->acc;
-  std::fill(operands->acc.begin(), operands->acc.end(), 0.0f);
-  call(kernel, 0);
-  p.error = difference(kernel, operands->acc, expected);
-  p.generic_seconds = best_seconds([&] { call(generic_of(kernel), 0); }, 10, 1e-3);
-  p.call = [call, &kernel](int64_t i) { call(kernel, i); };
+  p.error = operands->memory.status().message();
+  if (!p.error.empty()) return p;
+  float* sums = operands->args.acc;
+  call(generic_of(kernel));
+  const std::vector<float> expected(sums, sums + acc.size());
+  std::copy(acc.begin(), acc.end(), sums);
+  call(kernel);
+  p.error = difference(kernel, std::vector<float>(sums, sums + acc.size()), expected);
+  p.generic_seconds = best_seconds([&] { call(generic_of(kernel)); }, 10, 1e-3);
+  p.call = [call, &kernel](int64_t) { call(kernel); };
   p.macs = static_cast<double>(m * kCount * kTileRows);
   return p;
 }

@@ -20,36 +20,25 @@ Function<Args> function_of(const KernelInfo& kernel) {
   return reinterpret_cast<Function<Args>>(kernel.function);
 }
 
-std::vector<LhsBlock> quantised(const std::vector<float>& in, int64_t m, int64_t k) {
-  std::vector<LhsBlock> blocks(static_cast<size_t>(m * lhs_blocks(k)));
-  for (int64_t row = 0; row < m; ++row) {
-    const QuantizeArgs args = {k, in.data() + row * k, blocks.data() + row * lhs_blocks(k)};
-    quantize_q8b32_f32_generic(&args);
-  }
-  return blocks;
-}
-
 // Operands of gemv (packed tiles) and gemm (rows as in files).
 template <typename Args>
 class Product {
  public:
   static constexpr bool kPacked = std::is_same_v<Args, GemvArgs>;
 
-  Product(Encoding encoding, int64_t m, int64_t k) : floats_(random_floats(m * k, 1)) {
-    args_.m = m;
-    args_.k = k;
+  // n_max: columns of a call at most.
+  Product(Encoding encoding, int64_t m, int64_t n_max, int64_t k) {
+    GemvLhs lhs = {random_floats(m * k, 1), {}};
     if constexpr (kPacked) {
-      if (encoding != Encoding::kF16) blocks_ = quantised(floats_, m, k);
-      args_.lhs = blocks_.empty() ? static_cast<const void*>(floats_.data()) : blocks_.data();
-      args_.lhs_stride =
-          blocks_.empty() ? k * 4 : lhs_blocks(k) * static_cast<int64_t>(sizeof(LhsBlock));
+      if (encoding != Encoding::kF16) lhs.blocks = quantized_rows(lhs.floats, m, k);
+      args_ = gemv_operands(encoding, m, n_max, k, 0, lhs, nullptr, memory_);
     } else {
-      args_.lhs = floats_.data();
-      args_.lhs_stride = k * 4;
-      args_.rhs_stride = encoded_row_bytes(encoding, k);
+      args_ = gemm_operands(encoding, m, n_max, k, 0, lhs.floats.data(), nullptr, memory_);
     }
+    dense_out(&args_, memory_);
   }
 
+  const Status& status() const { return memory_.status(); }
   static int64_t group_rows() { return kPacked ? kTileRows : 1; }
   static int64_t group_bytes(Encoding encoding, int64_t k) {
     return kPacked ? packed_tile_bytes(encoding, k) : encoded_row_bytes(encoding, k);
@@ -58,21 +47,22 @@ class Product {
   void set_columns(int64_t n) {
     args_.n = n;
     args_.out_stride = n * 4;
-    out_.assign(static_cast<size_t>(args_.m * n), 0.0f);
-    args_.out = out_.data();
   }
 
-  const std::vector<float>& run(Function<Args> function, const uint8_t* weights) {
+  void run(Function<Args> function, const uint8_t* weights) {
     args_.rhs = weights;
     function(&args_);
-    return out_;
   }
 
+  // [m, n] of the last run.
+  std::vector<float> out() const {
+    return std::vector<float>(args_.out, args_.out + args_.m * args_.n);
+  }
+  void clear() { std::fill_n(args_.out, args_.m * args_.n, 0.0f); }
+
  private:
+  OperandMemory memory_;
   Args args_ = {};
-  std::vector<float> floats_;
-  std::vector<LhsBlock> blocks_;
-  std::vector<float> out_;
 };
 
 template <typename Args>
@@ -84,16 +74,21 @@ Prepared prepare_product(const Machine& machine, const KernelInfo& kernel, const
   const int64_t groups = shape.n / P::group_rows();
   const Walk walk = make_walk(machine, weights, groups, P::group_bytes(kernel.encoding, shape.k),
                               kernel.level == IsaLevel::kGeneric ? generic_groups : groups);
-  auto product = std::make_shared<P>(kernel.encoding, m, shape.k);
+  auto product = std::make_shared<P>(kernel.encoding, m, walk.groups * P::group_rows(), shape.k);
   const auto function = function_of<Args>(kernel);
   const auto generic = function_of<Args>(generic_of(kernel));
 
   // The check, and the time of the specification, are of the first rows of the first piece.
   Prepared p;
+  p.error = product->status().message();
+  if (!p.error.empty()) return p;
   const int64_t checked = std::min(walk.groups, generic_groups);
   product->set_columns(checked * P::group_rows());
-  const std::vector<float> expected = product->run(generic, walk.piece(machine, 0));
-  p.error = difference(kernel, product->run(function, walk.piece(machine, 0)), expected);
+  product->run(generic, walk.piece(machine, 0));
+  const std::vector<float> expected = product->out();
+  product->clear();
+  product->run(function, walk.piece(machine, 0));
+  p.error = difference(kernel, product->out(), expected);
   if (!p.error.empty()) return p;
   const double seconds =
       best_seconds([&] { product->run(generic, walk.piece(machine, 0)); }, 2, 0.0);
@@ -198,7 +193,7 @@ Prepared prepare_quantize(const KernelInfo& kernel, int64_t k) {
   };
   Prepared p;
   call(kernel);
-  p.error = blocks_difference(kernel, operands->out, quantised(operands->in, 1, k));
+  p.error = blocks_difference(kernel, operands->out, quantized_rows(operands->in, 1, k));
   p.generic_seconds = best_seconds([&] { call(generic_of(kernel)); }, 10, 1e-3);
   p.call = [call, &kernel](int64_t) { call(kernel); };
   p.bytes = static_cast<double>(k * 4 + lhs_blocks(k) * static_cast<int64_t>(sizeof(LhsBlock)));

@@ -4,6 +4,7 @@
 #include "api/kernel_names.h"
 #include "cli/common.h"
 #include "engine/calibration/calibrate.h"
+#include "engine/calibration/operands.h"
 #include "engine/core/visible.h"
 #include "engine/platform/cpu_features.h"
 

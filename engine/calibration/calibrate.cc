@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "engine/calibration/calibration_file.h"
+#include "engine/calibration/operands.h"
 #include "engine/core/checked_math.h"
 
 namespace midge {
@@ -136,21 +137,6 @@ class TileWalk {
   int64_t tile_ = 0;
 };
 
-uint64_t next_random(uint64_t* state) {  // xorshift64 (Marsaglia)
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
-
-// In [-1, 1).
-void fill_floats(float* out, int64_t count) {
-  uint64_t state = 1;
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<float>(static_cast<int32_t>(next_random(&state) >> 32)) * 0x1p-31f;
-  }
-}
-
 // Operands of the kernels beside the weights, and what they are called with.
 class KernelRun {
  public:
@@ -186,33 +172,23 @@ class KernelRun {
   // Units are tiles.
   Status prepare_gemv() {
     units_max_ = std::max<int64_t>(1, kRunBytes / walk_.tile_bytes());
-    const int64_t blocks = lhs_blocks(walk_.k());
-    const bool is_float = case_.encoding == Encoding::kF16;
-    lhs_stride_ = is_float ? walk_.k() * 4 : blocks * static_cast<int64_t>(sizeof(LhsBlock));
-    const int64_t lhs_bytes = round_up(case_.rows * lhs_stride_, 64);
-    const int64_t out_bytes = case_.rows * units_max_ * kTileRows * 4;
-    MIDGE_ASSIGN_OR_RETURN(memory_, AlignedBuffer::create(lhs_bytes + out_bytes, "calibration"));
-    out_ = reinterpret_cast<float*>(memory_.data() + lhs_bytes);
-    if (is_float) {
-      fill_floats(reinterpret_cast<float*>(memory_.data()), case_.rows * walk_.k());
-      return Status();
+    GemvLhs lhs;
+    lhs.floats = random_floats(case_.rows * walk_.k(), 1);
+    if (case_.encoding != Encoding::kF16) {
+      lhs.blocks = quantized_rows(lhs.floats, case_.rows, walk_.k());
     }
-    auto* lhs = reinterpret_cast<LhsBlock*>(memory_.data());
-    uint64_t state = 1;
-    for (int64_t i = 0; i < case_.rows * blocks; ++i) {
-      lhs[i].scale = 0.01f;
-      for (int8_t& value : lhs[i].values) value = static_cast<int8_t>(next_random(&state) >> 57);
-    }
-    return Status();
+    gemv_ = gemv_operands(case_.encoding, case_.rows, units_max_ * kTileRows, walk_.k(), 0, lhs,
+                          nullptr, memory_);
+    dense_out(&gemv_, memory_);
+    return memory_.status();
   }
 
   void run_gemv(const KernelInfo& kernel, int64_t units) {
     const auto gemv = reinterpret_cast<GemvFunction>(kernel.function);
     walk_.next(units, [&](const uint8_t* tiles, int64_t count) {
-      const GemvArgs args = {
-          case_.rows, count * kTileRows, walk_.k(), memory_.data(), lhs_stride_,
-          tiles,      nullptr,           0,         out_,           units_max_ * kTileRows * 4};
-      gemv(&args);
+      gemv_.n = count * kTileRows;
+      gemv_.rhs = tiles;
+      gemv(&gemv_);
     });
   }
 
@@ -221,39 +197,28 @@ class KernelRun {
   // Units are tiles, each with all rows. The rows of every 256 columns are the same ones.
   Status prepare_panel() {
     units_max_ = std::max<int64_t>(1, kRunBytes / walk_.tile_bytes());
-    const int64_t rows = case_.rows;
-    const int64_t sizes[] = {rows * kPanelColumns, round_up(rows * 4, 64), round_up(rows * 4, 64),
-                             kPanelBytes,          kTileRows * 4,          rows * kTileRows * 4};
-    int64_t total = 0;
-    for (const int64_t size : sizes) total += size;
-    MIDGE_ASSIGN_OR_RETURN(memory_, AlignedBuffer::create(total, "calibration"));
-    uint8_t* at[6] = {memory_.data()};
-    for (int i = 1; i < 6; ++i) at[i] = at[i - 1] + sizes[i - 1];
-    fill_floats(reinterpret_cast<float*>(at[0]), sizes[0] / 4);
-    fill_floats(reinterpret_cast<float*>(at[1]), rows);
-    panel_ = {rows,
-              false,
-              reinterpret_cast<int8_t*>(at[0]),
-              reinterpret_cast<float*>(at[1]),
-              reinterpret_cast<int32_t*>(at[2]),
-              reinterpret_cast<int8_t*>(at[3]),
-              reinterpret_cast<float*>(at[4]),
-              reinterpret_cast<float*>(at[5])};
-    return Status();
+    const std::vector<float> values = random_floats(case_.rows * kPanelColumns / 4, 1);
+    const std::vector<float> scales = random_floats(case_.rows, 2);
+    PanelProduct product;
+    product.m = product.lhs_rows = case_.rows;
+    product.lhs = reinterpret_cast<const int8_t*>(values.data());  // any bytes are int8
+    product.lhs_scales = scales.data();
+    panel_ = gemm_panel_operands(product, memory_);
+    unpack_.panel = memory_.output<int8_t>("panel", extent(kPanelBytes, 64), OperandType::kBytes);
+    unpack_.scales = memory_.output<float>("scales", extent(kTileRows * 4), OperandType::kF32);
+    panel_.panel = unpack_.panel;
+    panel_.panel_scales = unpack_.scales;
+    return memory_.status();
   }
 
   void run_panel(const KernelInfo& kernel, int64_t units) {
     const KernelTable table = make_kernel_table({kernel.features, kernel.name});
-    const PackedInfo info = packed_info(case_.encoding);
-    const int64_t step_bytes = kPanelColumns / info.unit_elements * info.unit_bytes;
     walk_.next(units, [&](const uint8_t* tiles, int64_t count) {
       for (int64_t t = 0; t < count; ++t) {
         for (int64_t column = 0; column < prefill_columns(); column += kPanelColumns) {
-          const UnpackArgs unpack_args = {
-              std::min(kPanelColumns, prefill_columns() - column),
-              tiles + t * walk_.tile_bytes() + column / kPanelColumns * step_bytes,
-              const_cast<int8_t*>(panel_.panel), const_cast<float*>(panel_.panel_scales)};
-          unpack_panel(table, case_.encoding, unpack_args);
+          unpack_.k = std::min(kPanelColumns, prefill_columns() - column);
+          unpack_.rhs = tiles + t * walk_.tile_bytes() + packed_tile_bytes(case_.encoding, column);
+          unpack_panel(table, case_.encoding, unpack_);
           panel_.first = column == 0;
           table.gemm_panel(&panel_);
         }
@@ -261,57 +226,44 @@ class KernelRun {
     });
   }
 
-  int64_t attn_row_bytes() const { return encoded_row_bytes(case_.encoding, kAttnHeadDim); }
-  int64_t attn_bytes() const { return 2 * kAttnKeys * attn_row_bytes(); }
+  int64_t attn_bytes() const {
+    return 2 * kAttnKeys * encoded_row_bytes(case_.encoding, kAttnHeadDim);
+  }
 
   // Units are calls.
   Status prepare_attn() {
     units_max_ = std::max<int64_t>(1, kRunBytes / attn_bytes());
-    const int64_t q_bytes = case_.rows * kAttnHeadDim * 4;
-    MIDGE_ASSIGN_OR_RETURN(memory_, random_weights(attn_bytes()));
+    std::vector<float> floats;  // random bits would be subnormal too often
+    AlignedBuffer halves;
+    const uint8_t* cache = nullptr;
     if (case_.encoding == Encoding::kF32) {
-      fill_floats(reinterpret_cast<float*>(memory_.data()), attn_bytes() / 4);
+      floats = random_floats(attn_bytes() / 4, 2);
+      cache = reinterpret_cast<const uint8_t*>(floats.data());
+    } else {
+      MIDGE_ASSIGN_OR_RETURN(halves, random_weights(attn_bytes()));
+      cache = halves.data();
     }
-    MIDGE_ASSIGN_OR_RETURN(more_, AlignedBuffer::create(2 * q_bytes, "calibration"));
-    auto* q = reinterpret_cast<float*>(more_.data());
-    fill_floats(q, case_.rows * kAttnHeadDim);
-    out_ = q + case_.rows * kAttnHeadDim;
-    for (int64_t i = 0; i < case_.rows; ++i) {
-      queries_.push_back({q + i * kAttnHeadDim, 0, kAttnKeys, out_ + i * kAttnHeadDim});
-    }
-    parts_.resize(static_cast<size_t>(2 * case_.rows));
-    return Status();
+    const std::vector<float> q = random_floats(case_.rows * kAttnHeadDim, 1);
+    const std::vector<SeenKeys> seen(static_cast<size_t>(case_.rows), SeenKeys{0, kAttnKeys});
+    attn_ = attn_operands(
+        {.encoding = case_.encoding, .head_dim = kAttnHeadDim, .keys = kAttnKeys, .scale = 0.1f},
+        seen, q.data(), cache, cache + attn_bytes() / 2, memory_);
+    return memory_.status();
   }
 
   void run_attn(const KernelInfo& kernel, int64_t units) {
     const auto attn = reinterpret_cast<AttnFunction>(kernel.function);
-    const uint8_t* const page = memory_.data();
-    const AttnArgs args = {.count = case_.rows,
-                           .head_dim = kAttnHeadDim,
-                           .queries = queries_.data(),
-                           .pages = &page,
-                           .page_count = 1,
-                           .page_tokens = kAttnKeys,
-                           .k_offset = 0,
-                           .k_stride = attn_row_bytes() * kKeyBlock,
-                           .v_offset = kAttnKeys * attn_row_bytes(),
-                           .v_stride = attn_row_bytes(),
-                           .scale = 0.1f,
-                           .maximums = parts_.data(),
-                           .totals = parts_.data() + case_.rows};
-    for (int64_t i = 0; i < units; ++i) attn(&args);
+    for (int64_t i = 0; i < units; ++i) attn(&attn_);
   }
 
   CalibrationCase case_;
   TileWalk walk_;
   int64_t units_max_ = 1;
-  AlignedBuffer memory_;
-  AlignedBuffer more_;
-  int64_t lhs_stride_ = 0;
-  float* out_ = nullptr;
+  OperandMemory memory_;
+  GemvArgs gemv_ = {};
+  UnpackArgs unpack_ = {};
   GemmPanelArgs panel_ = {};
-  std::vector<AttnQuery> queries_;
-  std::vector<float> parts_;
+  AttnArgs attn_ = {};
 };
 
 // Cases that the weights need and that nothing is known of.
@@ -427,19 +379,6 @@ void measure_reads(const WorkerTeam& team, std::span<const WeightTiles> weights,
 }
 
 }  // namespace
-
-Result<AlignedBuffer> random_weights(int64_t bytes) {
-  MIDGE_ASSIGN_OR_RETURN(AlignedBuffer buffer,
-                         AlignedBuffer::create(round_up(bytes, 8), "random weights"));
-  buffer.prefer_huge_pages();
-  uint64_t state = 1;
-  auto* words = reinterpret_cast<uint64_t*>(buffer.data());
-  // An f16 or f32 with bit 14 of its upper half clear is less than 2.
-  for (int64_t i = 0; i < buffer.bytes() / 8; ++i) {
-    words[i] = next_random(&state) & 0xBFFFBFFFBFFFBFFFu;
-  }
-  return buffer;
-}
 
 std::vector<double> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
                                   double budget_seconds) {

@@ -43,10 +43,6 @@ struct CalibrationReport {
 Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const WeightTiles> weights,
                                     const CalibrateOptions& options);
 
-/// Bytes that are valid weights of every encoding in packed form: no f16 among them is an infinity
-/// or a NaN. Errors: out_of_memory.
-Result<AlignedBuffer> random_weights(int64_t bytes);
-
 /// Does `units` of work with a candidate; returns the seconds it took.
 using TimedRun = std::function<double(size_t candidate, int64_t units)>;
 

@@ -1,10 +1,10 @@
 #include "tests/counts/counted_cases.h"
 
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <utility>
 
+#include "engine/calibration/operands.h"
 #include "tests/harness/test_data.h"
 #include "tools/qemu-insn/insn_marker.h"
 
@@ -18,39 +18,13 @@ constexpr int64_t kHeadDim = 128;
 constexpr int64_t kHeads = 8;
 constexpr int64_t kKeys = 1024;
 
-// Owns what args point to, on cache lines.
-class Operands {
- public:
-  template <typename T>
-  T* space(int64_t count) {
-    const auto bytes = static_cast<size_t>(count) * sizeof(T);
-    memory_.emplace_back((bytes + sizeof(Line) - 1) / sizeof(Line));
-    return reinterpret_cast<T*>(memory_.back().data());
-  }
-  template <typename T>
-  T* copy(const std::vector<T>& values) {
-    T* at = space<T>(static_cast<int64_t>(values.size()));
-    std::memcpy(at, values.data(), values.size() * sizeof(T));
-    return at;
-  }
-  /// Numbers without infinities and NaN.
-  float* floats(int64_t count) { return copy(test_floats(DataSort::kNormal, count, ++stream_)); }
-
- private:
-  struct alignas(64) Line {
-    uint8_t bytes[64];
-  };
-  std::vector<std::vector<Line>> memory_;
-  uint64_t stream_ = 0;
-};
-
-// A case whose args are made by make_args(Operands&).
+// A case whose args are made by make_args(OperandMemory&).
 template <typename MakeArgs>
 CountedCase make_case(const KernelInfo& kernel, std::string name, int64_t elements, int64_t bytes,
                       MakeArgs make_args) {
   return {std::move(name), elements, bytes, [&kernel, make_args] {
-            using Args = decltype(make_args(std::declval<Operands&>()));
-            const auto operands = std::make_shared<Operands>();
+            using Args = decltype(make_args(std::declval<OperandMemory&>()));
+            const auto operands = std::make_shared<OperandMemory>();
             const Args args = make_args(*operands);
             const auto function = reinterpret_cast<void (*)(const Args*)>(kernel.function);
             return std::function<void()>([operands, args, function] {
@@ -59,6 +33,15 @@ CountedCase make_case(const KernelInfo& kernel, std::string name, int64_t elemen
               INSN_REGION_END(1);
             });
           }};
+}
+
+// Numbers without infinities and NaN.
+std::vector<float> numbers(int64_t count) { return test_floats(DataSort::kNormal, count, 1); }
+const float* place_numbers(int64_t count, OperandMemory& memory) {
+  return memory.input("in", extent(count * 4), numbers(count).data());
+}
+float* place_out(int64_t count, OperandMemory& memory) {
+  return memory.output<float>("out", extent(count * 4), OperandType::kF32);
 }
 
 std::string numbered(const char* letter, int64_t number) {
@@ -72,69 +55,59 @@ CountedCase gemv_case(const KernelInfo& kernel, int64_t m) {
   const Encoding encoding = kernel.encoding;
   return make_case(
       kernel, numbered("m", m), kGemvRows * kColumns,
-      kGemvRows / kTileRows * packed_tile_bytes(encoding, kColumns), [=](Operands& o) {
-        GemvArgs args = {};
-        args.m = m;
-        args.n = kGemvRows;
-        args.k = kColumns;
+      kGemvRows / kTileRows * packed_tile_bytes(encoding, kColumns), [=](OperandMemory& memory) {
+        GemvLhs lhs;
         if (encoding == Encoding::kF16) {
-          args.lhs = o.floats(m * kColumns);
-          args.lhs_stride = kColumns * 4;
+          lhs.floats = test_floats(DataSort::kNormal, m * kColumns, 1);
         } else {
-          args.lhs = o.copy(test_lhs_blocks(DataSort::kNormal, m, kColumns, 1));
-          args.lhs_stride = lhs_blocks(kColumns) * static_cast<int64_t>(sizeof(LhsBlock));
+          lhs.blocks = test_lhs_blocks(DataSort::kNormal, m, kColumns, 1);
         }
-        args.rhs = o.copy(test_packed(encoding, DataSort::kNormal, kGemvRows, kColumns, 2));
-        args.out = o.space<float>(m * kGemvRows);
-        args.out_stride = kGemvRows * 4;
+        const auto packed = test_packed(encoding, DataSort::kNormal, kGemvRows, kColumns, 2);
+        GemvArgs args =
+            gemv_operands(encoding, m, kGemvRows, kColumns, 0, lhs, packed.data(), memory);
+        dense_out(&args, memory);
         return args;
       });
 }
 
 CountedCase gemm_case(const KernelInfo& kernel) {
   const Encoding encoding = kernel.encoding;
-  const int64_t row_bytes = encoded_row_bytes(encoding, kColumns);
-  return make_case(kernel, "m=1", kGemvRows * kColumns, kGemvRows * row_bytes, [=](Operands& o) {
-    GemmArgs args = {};
-    args.m = 1;
-    args.n = kGemvRows;
-    args.k = kColumns;
-    args.lhs = o.floats(kColumns);
-    args.rhs = o.copy(test_encoded_rows(encoding, DataSort::kNormal, kGemvRows, kColumns, 2));
-    args.rhs_stride = row_bytes;
-    args.out = o.space<float>(kGemvRows);
-    return args;
-  });
+  return make_case(kernel, "m=1", kGemvRows * kColumns,
+                   kGemvRows * encoded_row_bytes(encoding, kColumns), [=](OperandMemory& memory) {
+                     const auto rows =
+                         test_encoded_rows(encoding, DataSort::kNormal, kGemvRows, kColumns, 2);
+                     GemmArgs args = gemm_operands(encoding, 1, kGemvRows, kColumns, 0,
+                                                   numbers(kColumns).data(), rows.data(), memory);
+                     dense_out(&args, memory);
+                     return args;
+                   });
 }
 
 CountedCase dequantize_case(const KernelInfo& kernel) {
   const Encoding encoding = kernel.encoding;
   return make_case(kernel, numbered("k", kColumns), kColumns, encoded_row_bytes(encoding, kColumns),
-                   [=](Operands& o) {
-                     return DequantizeArgs{
-                         kColumns,
-                         o.copy(test_encoded_rows(encoding, DataSort::kNormal, 1, kColumns, 2)),
-                         o.space<float>(kColumns)};
+                   [=](OperandMemory& memory) {
+                     const auto row =
+                         test_encoded_rows(encoding, DataSort::kNormal, 1, kColumns, 2);
+                     return dequantize_operands(encoding, kColumns, row.data(), memory);
                    });
 }
 
 CountedCase lookup_case(const KernelInfo& kernel) {
   const Encoding encoding = kernel.encoding;
   return make_case(kernel, numbered("k", kColumns), kColumns,
-                   packed_tile_bytes(encoding, kColumns) / kTileRows, [=](Operands& o) {
-                     return LookupArgs{
-                         kColumns,
-                         o.copy(test_packed(encoding, DataSort::kNormal, kTileRows, kColumns, 2)),
-                         5, o.space<float>(kColumns)};
+                   packed_tile_bytes(encoding, kColumns) / kTileRows, [=](OperandMemory& memory) {
+                     const auto tile =
+                         test_packed(encoding, DataSort::kNormal, kTileRows, kColumns, 2);
+                     return lookup_operands(encoding, kColumns, 5, tile.data(), memory);
                    });
 }
 
 CountedCase quantize_case(const KernelInfo& kernel) {
-  const int64_t blocks = lhs_blocks(kColumns);
   return make_case(kernel, numbered("k", kColumns), kColumns,
-                   kColumns * 4 + blocks * static_cast<int64_t>(sizeof(LhsBlock)),
-                   [=](Operands& o) {
-                     return QuantizeArgs{kColumns, o.floats(kColumns), o.space<LhsBlock>(blocks)};
+                   kColumns * 4 + lhs_blocks(kColumns) * static_cast<int64_t>(sizeof(LhsBlock)),
+                   [](OperandMemory& memory) {
+                     return quantize_operands(kColumns, numbers(kColumns).data(), memory);
                    });
 }
 
@@ -142,25 +115,19 @@ CountedCase quantize_panel_case(const KernelInfo& kernel) {
   constexpr int64_t kCount = kPromptRows * kColumns;
   constexpr int64_t kScales = kCount / kPanelColumns;
   return make_case(kernel, numbered("m", kPromptRows), kCount, kCount * 5 + kScales * 8,
-                   [](Operands& o) {
-                     return QuantizePanelArgs{0,
-                                              kPromptRows,
-                                              kColumns,
-                                              o.floats(kCount),
-                                              kColumns * 4,
-                                              {o.space<int8_t>(kCount), o.space<float>(kScales),
-                                               o.space<int32_t>(kScales), kPromptRows}};
+                   [](OperandMemory& memory) {
+                     return quantize_panel_operands(0, kPromptRows, kColumns, 0, kPromptRows,
+                                                    numbers(kCount).data(), 0, memory);
                    });
 }
 
 CountedCase unpack_case(const KernelInfo& kernel) {
   const Encoding encoding = kernel.encoding;
   return make_case(kernel, numbered("k", kPanelColumns), kTileRows * kPanelColumns,
-                   packed_tile_bytes(encoding, kPanelColumns), [=](Operands& o) {
-                     return UnpackArgs{kPanelColumns,
-                                       o.copy(test_packed(encoding, DataSort::kNormal, kTileRows,
-                                                          kPanelColumns, 2)),
-                                       o.space<int8_t>(kPanelBytes), o.space<float>(kTileRows)};
+                   packed_tile_bytes(encoding, kPanelColumns), [=](OperandMemory& memory) {
+                     const auto units =
+                         test_packed(encoding, DataSort::kNormal, kTileRows, kPanelColumns, 2);
+                     return unpack_operands(encoding, kPanelColumns, units.data(), memory);
                    });
 }
 
@@ -169,15 +136,14 @@ CountedCase gemm_panel_case(const KernelInfo& kernel) {
   constexpr int64_t kLhsBytes = kPromptRows * kPanelColumns;
   constexpr int64_t kSums = kPromptRows * kTileRows;
   return make_case(kernel, numbered("m", kPromptRows), kLhsBytes * kTileRows,
-                   kLhsBytes + kPanelBytes + kSums * 8, [](Operands& o) {
-                     return GemmPanelArgs{kPromptRows,
-                                          false,
-                                          o.space<int8_t>(kLhsBytes),
-                                          o.floats(kPromptRows),
-                                          o.space<int32_t>(kPromptRows),
-                                          o.space<int8_t>(kPanelBytes),
-                                          o.floats(kTileRows),
-                                          o.space<float>(kSums)};
+                   kLhsBytes + kPanelBytes + kSums * 8, [](OperandMemory& memory) {
+                     const std::vector<float> lhs_scales = numbers(kPromptRows);
+                     const std::vector<float> panel_scales = numbers(kTileRows);
+                     PanelProduct product;
+                     product.m = product.lhs_rows = kPromptRows;
+                     product.lhs_scales = lhs_scales.data();
+                     product.panel_scales = panel_scales.data();
+                     return gemm_panel_operands(product, memory);
                    });
 }
 
@@ -186,15 +152,13 @@ CountedCase add_outliers_case(const KernelInfo& kernel) {
   const Encoding encoding = kernel.encoding;
   return make_case(
       kernel, numbered("m", kPromptRows), kPromptRows * kTileRows,
-      packed_tile_bytes(encoding, kPanelColumns), [=](Operands& o) {
-        AddOutliersArgs args = {};
-        args.m = kPromptRows;
-        args.rhs = o.copy(test_packed(encoding, DataSort::kNormal, kTileRows, kPanelColumns, 2));
-        args.counts = o.copy(std::vector<uint8_t>(kPromptRows, 1));
-        args.items = o.copy(std::vector<Outlier>(kPromptRows * kOutliersMax, Outlier{5, 2.0f}));
-        args.columns = o.space<float>(kPanelColumns * kTileRows);
-        args.acc = o.space<float>(kPromptRows * kTileRows);
-        return args;
+      packed_tile_bytes(encoding, kPanelColumns), [=](OperandMemory& memory) {
+        const auto units = test_packed(encoding, DataSort::kNormal, kTileRows, kPanelColumns, 2);
+        const std::vector<uint8_t> counts(kPromptRows, 1);
+        const std::vector<Outlier> items(kPromptRows * kOutliersMax, Outlier{5, 2.0f});
+        const std::vector<float> acc(kPromptRows * kTileRows);
+        return add_outliers_operands(encoding, kPromptRows, kPanelColumns, units.data(),
+                                     counts.data(), items.data(), acc.data(), memory);
       });
 }
 
@@ -202,45 +166,37 @@ CountedCase attn_case(const KernelInfo& kernel, int64_t queries) {
   const Encoding type = kernel.encoding;
   const int64_t row_bytes = encoded_row_bytes(type, kHeadDim);
   return make_case(kernel, numbered("queries", queries), queries * kKeys * kHeadDim,
-                   2 * kKeys * row_bytes, [=](Operands& o) {
-                     auto** page = o.space<const uint8_t*>(1);
-                     *page =
-                         o.copy(test_encoded_rows(type, DataSort::kNormal, 2 * kKeys, kHeadDim, 1));
-                     auto* queries_at = o.space<AttnQuery>(queries);
-                     for (int64_t i = 0; i < queries; ++i) {
-                       queries_at[i] = {o.floats(kHeadDim), 0, kKeys, o.space<float>(kHeadDim)};
-                     }
-                     return AttnArgs{.count = queries,
-                                     .head_dim = kHeadDim,
-                                     .queries = queries_at,
-                                     .pages = page,
-                                     .page_count = 1,
-                                     .page_tokens = kKeys,
-                                     .k_offset = 0,
-                                     .k_stride = row_bytes * kKeyBlock,
-                                     .v_offset = kKeys * row_bytes,
-                                     .v_stride = row_bytes,
-                                     .scale = 1 / std::sqrt(static_cast<float>(kHeadDim)),
-                                     .maximums = o.space<float>(queries),
-                                     .totals = o.space<float>(queries)};
+                   2 * kKeys * row_bytes, [=](OperandMemory& memory) {
+                     const auto cache = [&](uint64_t stream) {
+                       return test_encoded_rows(type, DataSort::kNormal, kKeys, kHeadDim, stream);
+                     };
+                     const std::vector<SeenKeys> seen(static_cast<size_t>(queries),
+                                                      SeenKeys{0, kKeys});
+                     const float scale = 1 / std::sqrt(static_cast<float>(kHeadDim));
+                     return attn_operands({type, kHeadDim, kKeys, scale}, seen,
+                                          numbers(queries * kHeadDim).data(), cache(1).data(),
+                                          cache(2).data(), memory);
                    });
 }
 
 CountedCase rope_case(const KernelInfo& kernel) {
   constexpr int64_t kCount = kHeads * kHeadDim;
-  return make_case(kernel, numbered("heads", kHeads), kCount, kCount * 8, [](Operands& o) {
-    return RopeArgs{kHeads,
-                    kHeadDim * 4,
-                    kHeadDim,
-                    1,
-                    kHeadDim / 2,
-                    o.floats(kHeadDim / 2),
-                    o.floats(kHeadDim / 2),
-                    o.floats(kCount)};
-  });
+  return make_case(
+      kernel, numbered("heads", kHeads), kCount, kCount * 8, [](OperandMemory& memory) {
+        RopeArgs args = {};
+        args.heads = kHeads;
+        args.head_stride = kHeadDim * 4;
+        args.width = kHeadDim;
+        args.step = 1;
+        args.partner = kHeadDim / 2;
+        args.cos = place_numbers(kHeadDim / 2, memory);
+        args.sin = place_numbers(kHeadDim / 2, memory);
+        args.x = memory.in_out("x", extent(kCount * 4), numbers(kCount).data(), OperandType::kF32);
+        return args;
+      });
 }
 
-// Operations on a row of numbers: `operand_bytes` per number, args by make_args(Operands&).
+// Operations on a row of numbers: `operand_bytes` per number, args by make_args(OperandMemory&).
 template <typename MakeArgs>
 CountedCase row_case(const KernelInfo& kernel, int64_t operand_bytes, MakeArgs make_args) {
   return make_case(kernel, numbered("n", kColumns), kColumns, kColumns * operand_bytes, make_args);
@@ -268,24 +224,32 @@ std::vector<CountedCase> counted_cases(const KernelInfo& kernel) {
       for (const int64_t queries : {1, 4, 32}) cases.push_back(attn_case(kernel, queries));
       return cases;
     case Op::kConvert:
-      return {row_case(kernel, 4 + encoding_info(kernel.encoding).block_bytes, [](Operands& o) {
-        return ConvertArgs{kColumns, o.floats(kColumns), o.space<float>(kColumns)};
-      })};
+      return {row_case(kernel, 4 + encoding_info(kernel.encoding).block_bytes,
+                       [](OperandMemory& memory) {
+                         return ConvertArgs{kColumns, place_numbers(kColumns, memory),
+                                            place_out(kColumns, memory)};
+                       })};
     case Op::kRmsnorm:
-      return {row_case(kernel, 12, [](Operands& o) {
-        return RmsnormArgs{
-            1, kColumns, o.floats(kColumns), 0, o.floats(kColumns), 1e-5f, o.space<float>(kColumns),
-            0};
+      return {row_case(kernel, 12, [](OperandMemory& memory) {
+        return RmsnormArgs{1,
+                           kColumns,
+                           place_numbers(kColumns, memory),
+                           0,
+                           place_numbers(kColumns, memory),
+                           1e-5f,
+                           place_out(kColumns, memory),
+                           0};
       })};
     case Op::kRope: return {rope_case(kernel)};
     case Op::kSiluMul:
-      return {row_case(kernel, 12, [](Operands& o) {
-        return SiluMulArgs{kColumns, o.floats(kColumns), o.floats(kColumns),
-                           o.space<float>(kColumns)};
+      return {row_case(kernel, 12, [](OperandMemory& memory) {
+        return SiluMulArgs{kColumns, place_numbers(kColumns, memory),
+                           place_numbers(kColumns, memory), place_out(kColumns, memory)};
       })};
     case Op::kAdd:
-      return {row_case(kernel, 12, [](Operands& o) {
-        return AddArgs{kColumns, o.floats(kColumns), o.floats(kColumns), o.space<float>(kColumns)};
+      return {row_case(kernel, 12, [](OperandMemory& memory) {
+        return AddArgs{kColumns, place_numbers(kColumns, memory), place_numbers(kColumns, memory),
+                       place_out(kColumns, memory)};
       })};
   }
   return cases;

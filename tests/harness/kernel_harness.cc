@@ -39,39 +39,39 @@ T read_as(const uint8_t* bytes) {
   return value;
 }
 
-bool same(Compare compare, const uint8_t* a, const uint8_t* b, size_t size) {
+bool same(OperandType type, const uint8_t* a, const uint8_t* b, size_t size) {
   if (std::memcmp(a, b, size) == 0) return true;
-  if (compare == Compare::kF32 || compare == Compare::kLhsBlocks) {
+  if (type == OperandType::kF32 || type == OperandType::kLhsBlocks) {
     const float x = read_as<float>(a);  // of a block: its scale
     const float y = read_as<float>(b);
     return x != x && y != y && std::memcmp(a + 4, b + 4, size - 4) == 0;
   }
-  if (compare == Compare::kF16) {
+  if (type == OperandType::kF16) {
     return (read_as<uint16_t>(a) & 0x7FFF) > 0x7C00 && (read_as<uint16_t>(b) & 0x7FFF) > 0x7C00;
   }
   return false;
 }
 
-size_t element_bytes(Compare compare) {
-  switch (compare) {
-    case Compare::kBytes: return 1;
-    case Compare::kF16: return 2;
-    case Compare::kF32: return 4;
-    case Compare::kLhsBlocks: return sizeof(LhsBlock);
+size_t element_bytes(OperandType type) {
+  switch (type) {
+    case OperandType::kBytes: return 1;
+    case OperandType::kF16: return 2;
+    case OperandType::kF32: return 4;
+    case OperandType::kLhsBlocks: return sizeof(LhsBlock);
   }
   return 1;
 }
 
-std::string print(Compare compare, const uint8_t* bytes) {
+std::string print(OperandType type, const uint8_t* bytes) {
   const auto print_f32 = [](float value) {
     return format("%.9g (0x%08" PRIx32 ")", static_cast<double>(value),
                   std::bit_cast<uint32_t>(value));
   };
-  switch (compare) {
-    case Compare::kBytes: return format("0x%02x", static_cast<int>(*bytes));
-    case Compare::kF16: return format("0x%04x", static_cast<int>(read_as<uint16_t>(bytes)));
-    case Compare::kF32: return print_f32(read_as<float>(bytes));
-    case Compare::kLhsBlocks: break;
+  switch (type) {
+    case OperandType::kBytes: return format("0x%02x", static_cast<int>(*bytes));
+    case OperandType::kF16: return format("0x%04x", static_cast<int>(read_as<uint16_t>(bytes)));
+    case OperandType::kF32: return print_f32(read_as<float>(bytes));
+    case OperandType::kLhsBlocks: break;
   }
   const auto block = read_as<LhsBlock>(bytes);
   std::string text = print_f32(block.scale) + format(" correction %" PRId32 " {", block.correction);
@@ -85,11 +85,9 @@ void Failures::add(const std::string& message) {
   if (count_++ < kKept) text_ += message + '\n';
 }
 
-Extent extent(int64_t row_bytes, int64_t alignment) { return {1, row_bytes, 0, alignment}; }
-
 void* KernelCall::place(const char* name, const Extent& extent, const void* dense, Kind kind,
-                        Compare compare) {
-  Operand operand = {name, extent, kind, compare, nullptr, nullptr, nullptr, {}, {}};
+                        OperandType type) {
+  Operand operand = {name, extent, kind, type, nullptr, nullptr, nullptr, {}, {}};
   GuardedMemory* memory = memory_of_operand(operands_.size());
   if (memory == nullptr || !memory->reserve(static_cast<size_t>(extent.bytes()))) {
     fail("no memory for operand " + std::string(name));
@@ -181,15 +179,15 @@ void KernelCall::compare_result(const char* name, const void* expected) const {
 }
 
 void KernelCall::compare(const Operand& operand, const uint8_t* expected) const {
-  const size_t size = element_bytes(operand.compare);
+  const size_t size = element_bytes(operand.type);
   const auto columns = operand.extent.row_bytes / static_cast<int64_t>(size);
   for (size_t at = 0; at < operand.after.size(); at += size) {
     const uint8_t* const found = operand.after.data() + at;
-    if (same(operand.compare, found, expected + at, size)) continue;
+    if (same(operand.type, found, expected + at, size)) continue;
     const auto element = static_cast<int64_t>(at / size);
     fail(format("%s[%" PRId64 ", %" PRId64 "] is ", operand.name, element / columns,
                 element % columns) +
-         print(operand.compare, found) + ", expected " + print(operand.compare, expected + at));
+         print(operand.type, found) + ", expected " + print(operand.type, expected + at));
     return;
   }
 }

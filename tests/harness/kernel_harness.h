@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/calibration/operands.h"
 #include "kernels/kernels.h"
 #include "tests/harness/guarded_memory.h"
 
@@ -30,28 +31,8 @@ class Failures {
 /// Which inaccessible page the operands of a call touch.
 enum class Placement { kAtStart, kAtEnd };
 
-/// Rows of bytes. The last row has no padding behind it.
-struct Extent {
-  int64_t rows = 1;
-  int64_t row_bytes = 0;
-  int64_t stride = 0;  ///< bytes from row to row
-  int64_t alignment = 4;
-
-  int64_t bytes() const { return (rows - 1) * stride + row_bytes; }
-};
-
-/// One row.
-Extent extent(int64_t row_bytes, int64_t alignment = 4);
-
-/// How the elements of an output are compared.
-enum class Compare {
-  kBytes,
-  kF32,  ///< bit for bit, but all NaN are alike: their payloads depend on the order of operands
-  kF16,  ///< likewise
-  kLhsBlocks,  ///< scales likewise, the rest bit for bit
-};
-
-/// The operands of one call.
+/// The operands of one call: a Place of engine/calibration/operands.h. Outputs are compared bit for
+/// bit, but of floats and scales all NaN are alike: their payloads depend on the order of operands.
 class KernelCall {
  public:
   /// label: what is called, as failures shall name it.
@@ -61,22 +42,22 @@ class KernelCall {
   /// Places an input; `dense` are its rows without padding. Must be unchanged after the call.
   template <typename T>
   const T* input(const char* name, const Extent& extent, const T* dense) {
-    return static_cast<const T*>(place(name, extent, dense, Kind::kInput, Compare::kBytes));
+    return static_cast<const T*>(place(name, extent, dense, Kind::kInput, OperandType::kBytes));
   }
   /// Places an output, filled with canaries.
   template <typename T>
-  T* output(const char* name, const Extent& extent, Compare compare) {
-    return static_cast<T*>(place(name, extent, nullptr, Kind::kOutput, compare));
+  T* output(const char* name, const Extent& extent, OperandType type) {
+    return static_cast<T*>(place(name, extent, nullptr, Kind::kOutput, type));
   }
   /// Places an output with the rows that the kernel reads first.
   template <typename T>
-  T* in_out(const char* name, const Extent& extent, const T* dense, Compare compare) {
-    return static_cast<T*>(place(name, extent, dense, Kind::kOutput, compare));
+  T* in_out(const char* name, const Extent& extent, const T* dense, OperandType type) {
+    return static_cast<T*>(place(name, extent, dense, Kind::kOutput, type));
   }
   /// Places memory that the kernel may write as it likes: only its surroundings are checked.
   template <typename T>
   T* scratch(const char* name, const Extent& extent) {
-    return static_cast<T*>(place(name, extent, nullptr, Kind::kScratch, Compare::kBytes));
+    return static_cast<T*>(place(name, extent, nullptr, Kind::kScratch, OperandType::kBytes));
   }
 
   /// Calls, and checks everything but the values. False if nothing came of it.
@@ -96,7 +77,7 @@ class KernelCall {
     const char* name;
     Extent extent;
     Kind kind;
-    Compare compare;
+    OperandType type;
     uint8_t* memory_begin;  // accessible pages
     uint8_t* memory_end;
     uint8_t* data;
@@ -105,7 +86,7 @@ class KernelCall {
   };
 
   void* place(const char* name, const Extent& extent, const void* dense, Kind kind,
-              Compare compare);
+              OperandType type);
   void check_surroundings(const Operand& operand) const;
   void check_input(const Operand& operand) const;
   void compare(const Operand& operand, const uint8_t* expected) const;

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
 
 #include "engine/core/checked_math.h"
 #include "tests/harness/test_data.h"
@@ -38,15 +37,8 @@ void check_gemm(const KernelInfo& kernel, Failures* failures) {
             "m=%" PRId64 " n=%" PRId64 " k=%" PRId64 " data=%s addend=%s padding=%" PRId64, m, n, k,
             data_sort_name(sort), addend_name(addend), padding);
         compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-          const int64_t rhs_bytes = encoded_row_bytes(kernel.encoding, k);
-          GemmArgs args = {};
-          args.m = m;
-          args.n = n;
-          args.k = k;
-          args.lhs_stride = (k + padding) * 4;
-          args.lhs = call.input("lhs", {m, k * 4, args.lhs_stride}, lhs.data());
-          args.rhs_stride = rhs_bytes + padding * 2;
-          args.rhs = call.input("rhs", {n, rhs_bytes, args.rhs_stride, 2}, rhs.data());
+          GemmArgs args =
+              gemm_operands(kernel.encoding, m, n, k, padding, lhs.data(), rhs.data(), call);
           place_out(addend, padding, addends.data(), call, &args);
           return args;
         });
@@ -65,11 +57,7 @@ void check_dequantize(const KernelInfo& kernel, Failures* failures) {
       const std::vector<uint8_t> row = test_encoded_rows(kernel.encoding, sort, 1, k, 1);
       const std::string shape = shape_name("k=%" PRId64 " data=%s", k, data_sort_name(sort));
       compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-        DequantizeArgs args = {};
-        args.k = k;
-        args.row = call.input("row", extent(static_cast<int64_t>(row.size()), 2), row.data());
-        args.out = call.output<float>("out", extent(k * 4), Compare::kF32);
-        return args;
+        return dequantize_operands(kernel.encoding, k, row.data(), call);
       });
       if (failures->enough()) return;
     }
@@ -96,59 +84,8 @@ constexpr AttnCase kAttnCases[] = {
     {6, 3, 2, 0, 64},     {9, 8, 40, 15, 129},   {12, 4, 112, 0, 128}, {32, 1, 24, 0, 90},
 };
 
-struct Keys {
-  int64_t begin;
-  int64_t end;
-};
-
-// The keys (in blocks) and values of a head, to be dealt out to pages. The last page ends with its
-// last token: what a kernel reads beyond it is caught. Gaps between rows hold NaN.
-struct PagedCache {
-  const std::vector<uint8_t>& k;  // [blocks][row_bytes * kKeyBlock]
-  const std::vector<uint8_t>& v;  // [tokens][row_bytes]
-  int64_t tokens;
-  int64_t row_bytes;
-  bool values_first;
-
-  // Places the pages with tokens from `first` on and sets the offsets; pages before are null.
-  std::vector<const uint8_t*> place(KernelCall& call, int64_t first, AttnArgs* args) const {
-    const int64_t k_bytes = args->page_tokens / kKeyBlock * args->k_stride;
-    const int64_t v_bytes = round_up(args->page_tokens * args->v_stride, 32);
-    args->k_offset = values_first ? v_bytes : 0;
-    args->v_offset = values_first ? 0 : k_bytes;
-    std::vector<const uint8_t*> pages;
-    for (int64_t begin = 0; begin < tokens; begin += args->page_tokens) {
-      if (begin + args->page_tokens <= first) {
-        pages.push_back(nullptr);
-        continue;
-      }
-      const int64_t count = std::min(args->page_tokens, tokens - begin);
-      const std::vector<uint8_t> bytes = page_of(begin, count, *args);
-      pages.push_back(static_cast<const uint8_t*>(
-          call.input("page", extent(static_cast<int64_t>(bytes.size()), 32), bytes.data())));
-    }
-    return pages;
-  }
-
-  std::vector<uint8_t> page_of(int64_t begin, int64_t count, const AttnArgs& args) const {
-    std::vector<uint8_t> bytes;
-    const auto put = [&](int64_t at, const std::vector<uint8_t>& from, int64_t row, int64_t size) {
-      bytes.resize(std::max(bytes.size(), static_cast<size_t>(at + size)), 0xFF);
-      std::memcpy(bytes.data() + at, from.data() + row * size, static_cast<size_t>(size));
-    };
-    for (int64_t t = 0; t < count; ++t) {
-      put(args.v_offset + t * args.v_stride, v, begin + t, row_bytes);
-    }
-    for (int64_t t = 0; t < count; t += kKeyBlock) {
-      put(args.k_offset + t / kKeyBlock * args.k_stride, k, (begin + t) / kKeyBlock,
-          row_bytes * kKeyBlock);
-    }
-    return bytes;
-  }
-};
-
 // What query i sees; queries of one row are a group.
-Keys sight_of(Sight sight, int64_t i, const AttnCase& c) {
+SeenKeys sight_of(Sight sight, int64_t i, const AttnCase& c) {
   const int64_t rows_after = (c.count - 1 - i) / c.group;
   const int64_t end = std::max(c.end - rows_after, c.first + 1);
   switch (sight) {
@@ -185,32 +122,18 @@ void check_attn(const KernelInfo& kernel, Failures* failures) {
             "queries=%" PRId64 " head_dim=%" PRId64 " keys=%" PRId64 "..%" PRId64
             " sight=%d data=%s padding=%" PRId64,
             c.count, d, c.first, c.end, static_cast<int>(sight), data_sort_name(sort), padding);
+        std::vector<SeenKeys> seen;
+        for (int64_t i = 0; i < c.count; ++i) seen.push_back(sight_of(sight, i, c));
         compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-          AttnArgs args = {};
-          args.count = c.count;
-          args.head_dim = d;
-          args.k_stride = d * kKeyBlock * size + 32 * padding;
-          args.v_stride = (d + 2 * padding) * size;
-          args.page_tokens = (at % 4 / 2 + 1) * kAttnStep;
-          args.page_count = ceil_div(c.end, args.page_tokens);
-          const PagedCache cache = {k, v, c.end, d * size, at % 2 == 0};
-          const std::vector<const uint8_t*> pages = cache.place(call, c.first, &args);
-          args.pages = call.input("pages", extent(8 * args.page_count, 8), pages.data());
-          args.scale = scale;
-          const Extent rows = {c.count, d * 4, (d + padding) * 4};
-          const float* q_rows = call.input("q", rows, q.data());
-          float* out = call.output<float>("out", rows, Compare::kF32);
-          std::vector<AttnQuery> queries;
-          for (int64_t i = 0; i < c.count; ++i) {
-            const Keys keys = sight_of(sight, i, c);
-            queries.push_back(
-                {q_rows + i * (d + padding), keys.begin, keys.end, out + i * (d + padding)});
-          }
-          const auto queries_bytes = static_cast<int64_t>(sizeof(AttnQuery)) * c.count;
-          args.queries = call.input("queries", extent(queries_bytes, 8), queries.data());
-          args.maximums = call.output<float>("maximums", extent(c.count * 4), Compare::kF32);
-          args.totals = call.output<float>("totals", extent(c.count * 4), Compare::kF32);
-          return args;
+          const AttnShape attn_shape = {.encoding = kernel.encoding,
+                                        .head_dim = d,
+                                        .keys = c.end,
+                                        .scale = scale,
+                                        .padding = padding,
+                                        .page_tokens = (at % 4 / 2 + 1) * kAttnStep,
+                                        .values_first = at % 2 == 0,
+                                        .first_key = c.first};
+          return attn_operands(attn_shape, seen, q.data(), k.data(), v.data(), call);
         });
         if (failures->enough()) return;
       }
@@ -229,7 +152,7 @@ void check_convert(const KernelInfo& kernel, Failures* failures) {
         args.n = n;
         args.in = call.input("in", extent(n * 4), in.data());
         args.out = call.output<void>("out", extent(n * size, size),
-                                     size == 2 ? Compare::kF16 : Compare::kF32);
+                                     size == 2 ? OperandType::kF16 : OperandType::kF32);
         return args;
       });
       if (failures->enough()) return;
@@ -255,13 +178,13 @@ void check_rmsnorm(const KernelInfo& kernel, Failures* failures) {
           args.out_stride = (n + 3) * 4;
           const Extent out = {m, n * 4, args.out_stride};
           if (in_place) {
-            args.out = call.in_out("out", out, in.data(), Compare::kF32);
+            args.out = call.in_out("out", out, in.data(), OperandType::kF32);
             args.in = args.out;
             args.in_stride = args.out_stride;
           } else {
             args.in_stride = (n + 1) * 4;
             args.in = call.input("in", {m, n * 4, args.in_stride}, in.data());
-            args.out = call.output<float>("out", out, Compare::kF32);
+            args.out = call.output<float>("out", out, OperandType::kF32);
           }
           return args;
         });
@@ -292,8 +215,8 @@ void check_rope(const KernelInfo& kernel, Failures* failures) {
           args.partner = interleaved ? 1 : width / 2;
           args.cos = call.input("cos", extent(width / 2 * 4), cos.data());
           args.sin = call.input("sin", extent(width / 2 * 4), sin.data());
-          args.x =
-              call.in_out("x", {heads, head_dim * 4, args.head_stride}, x.data(), Compare::kF32);
+          args.x = call.in_out("x", {heads, head_dim * 4, args.head_stride}, x.data(),
+                               OperandType::kF32);
           return args;
         });
         if (failures->enough()) return;
@@ -320,9 +243,9 @@ void check_two_inputs(const KernelInfo& kernel, Failures* failures, const Place&
           const float* first = nullptr;
           const float* second = nullptr;
           float* out = nullptr;
-          if (in_place == 0) out = call.output<float>("out", all, Compare::kF32);
-          if (in_place == 1) first = out = call.in_out("out", all, a.data(), Compare::kF32);
-          if (in_place == 2) second = out = call.in_out("out", all, b.data(), Compare::kF32);
+          if (in_place == 0) out = call.output<float>("out", all, OperandType::kF32);
+          if (in_place == 1) first = out = call.in_out("out", all, a.data(), OperandType::kF32);
+          if (in_place == 2) second = out = call.in_out("out", all, b.data(), OperandType::kF32);
           if (first == nullptr) first = call.input("first", all, a.data());
           if (second == nullptr) second = call.input("second", all, b.data());
           return place(n, first, second, out);

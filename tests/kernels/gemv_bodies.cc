@@ -31,41 +31,25 @@ struct GemvData {
       : packed(test_packed(encoding, c.sort, c.n, c.k, 1)),
         addend(test_floats(DataSort::kNormal, c.m * c.n, 3)) {
     if (encoding == Encoding::kF16) {
-      floats = test_floats(c.sort, c.m * c.k, 2);
+      lhs.floats = test_floats(c.sort, c.m * c.k, 2);
     } else {
-      blocks = test_lhs_blocks(c.sort, c.m, c.k, 2);
+      lhs.blocks = test_lhs_blocks(c.sort, c.m, c.k, 2);
     }
   }
 
   std::vector<uint8_t> packed;
   std::vector<float> addend;
-  std::vector<float> floats;
-  std::vector<LhsBlock> blocks;
+  GemvLhs lhs;
 };
-
-GemvArgs place(const GemvCase& c, const GemvData& data, KernelCall& call) {
-  GemvArgs args = {};
-  args.m = c.m;
-  args.n = c.n;
-  args.k = c.k;
-  if (data.blocks.empty()) {
-    args.lhs_stride = (c.k + c.padding) * 4;
-    args.lhs = call.input("lhs", {c.m, c.k * 4, args.lhs_stride}, data.floats.data());
-  } else {
-    const int64_t row_bytes = lhs_blocks(c.k) * static_cast<int64_t>(sizeof(LhsBlock));
-    args.lhs_stride = row_bytes + c.padding * 4;
-    args.lhs = call.input("lhs", {c.m, row_bytes, args.lhs_stride}, data.blocks.data());
-  }
-  args.rhs =
-      call.input("rhs", extent(static_cast<int64_t>(data.packed.size()), 64), data.packed.data());
-  place_out(c.addend, c.padding, data.addend.data(), call, &args);
-  return args;
-}
 
 void check_case(const KernelInfo& kernel, const GemvCase& c, Failures* failures) {
   const GemvData data(kernel.encoding, c);
-  compare_with_generic(kernel, c.name(), failures,
-                       [&](KernelCall& call) { return place(c, data, call); });
+  compare_with_generic(kernel, c.name(), failures, [&](KernelCall& call) {
+    GemvArgs args = gemv_operands(kernel.encoding, c.m, c.n, c.k, c.padding, data.lhs,
+                                  data.packed.data(), call);
+    place_out(c.addend, c.padding, data.addend.data(), call, &args);
+    return args;
+  });
 }
 
 }  // namespace
@@ -98,14 +82,8 @@ void check_quantize(const KernelInfo& kernel, Failures* failures) {
       const std::vector<float> in = test_floats(sort, k, static_cast<uint64_t>(k));
       char shape[64];
       std::snprintf(shape, sizeof(shape), "k=%" PRId64 " data=%s", k, data_sort_name(sort));
-      compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-        const int64_t bytes = lhs_blocks(k) * static_cast<int64_t>(sizeof(LhsBlock));
-        QuantizeArgs args = {};
-        args.k = k;
-        args.in = call.input("in", extent(k * 4), in.data());
-        args.out = call.output<LhsBlock>("out", extent(bytes), Compare::kLhsBlocks);
-        return args;
-      });
+      compare_with_generic(kernel, shape, failures,
+                           [&](KernelCall& call) { return quantize_operands(k, in.data(), call); });
       if (failures->enough()) return;
     }
   }
@@ -120,13 +98,7 @@ void check_lookup(const KernelInfo& kernel, Failures* failures) {
         std::snprintf(shape, sizeof(shape), "k=%" PRId64 " row=%" PRId64 " data=%s", k, row,
                       data_sort_name(sort));
         compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
-          LookupArgs args = {};
-          args.k = k;
-          args.tile =
-              call.input("tile", extent(static_cast<int64_t>(tile.size()), 64), tile.data());
-          args.row = row;
-          args.out = call.output<float>("out", extent(k * 4), Compare::kF32);
-          return args;
+          return lookup_operands(kernel.encoding, k, row, tile.data(), call);
         });
         if (failures->enough()) return;
       }

@@ -40,12 +40,12 @@ void place_out(Addend addend, int64_t padding, const float* dense, KernelCall& c
   args->out_stride = (args->n + padding) * 4;
   const Extent out = {args->m, args->n * 4, args->out_stride};
   if (addend == Addend::kInPlace) {
-    args->out = call.in_out("out", out, dense, Compare::kF32);
+    args->out = call.in_out("out", out, dense, OperandType::kF32);
     args->addend = args->out;
     args->addend_stride = args->out_stride;
     return;
   }
-  args->out = call.output<float>("out", out, Compare::kF32);
+  args->out = call.output<float>("out", out, OperandType::kF32);
   if (addend == Addend::kBias) {
     args->addend = call.input("addend", extent(args->n * 4), dense);
   } else if (addend == Addend::kResidual) {

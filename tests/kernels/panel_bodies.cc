@@ -54,12 +54,7 @@ struct Panel {
 bool unpack(const KernelInfo& kernel, const std::vector<uint8_t>& units, int64_t k,
             const std::string& shape, const Panel* expected, Failures* failures, Panel* panel) {
   const auto place = [&](KernelCall& call) {
-    UnpackArgs args = {};
-    args.k = k;
-    args.rhs = call.input("rhs", extent(static_cast<int64_t>(units.size()), 64), units.data());
-    args.panel = call.output<int8_t>("panel", extent(kPanelBytes, 64), Compare::kBytes);
-    args.scales = call.output<float>("scales", extent(kTileRows * 4), Compare::kF32);
-    return args;
+    return unpack_operands(kernel.encoding, k, units.data(), call);
   };
   const std::string label = std::string(kernel.name) + ' ' + shape;
   KernelCall at_end(label, Placement::kAtEnd, failures);
@@ -104,20 +99,17 @@ PanelCase make_panel_case(int64_t m, DataSort sort, bool first) {
 
 GemmPanelArgs place(const PanelCase& c, const std::vector<int8_t>& lhs, const Panel& panel,
                     KernelCall& call) {
-  GemmPanelArgs args = {};
-  args.m = c.m;
-  args.first = c.first;
-  args.lhs = call.input("lhs", extent(static_cast<int64_t>(lhs.size()), 1), lhs.data());
-  args.lhs_scales = call.input("lhs_scales", extent(c.m * 4), c.scales.data());
-  args.lhs_sums = call.input("lhs_sums", extent(c.m * 4), c.sums.data());
-  args.panel = call.input("panel", extent(kPanelBytes, 64),
-                          reinterpret_cast<const int8_t*>(panel.values.data()));
-  args.panel_scales = call.input("panel_scales", extent(kTileRows * 4),
-                                 reinterpret_cast<const float*>(panel.scales.data()));
-  const Extent acc = extent(c.m * kTileRows * 4, 64);
-  args.acc = c.first ? call.output<float>("acc", acc, Compare::kF32)
-                     : call.in_out("acc", acc, c.acc.data(), Compare::kF32);
-  return args;
+  PanelProduct product;
+  product.m = c.m;
+  product.first = c.first;
+  product.lhs = lhs.data();
+  product.lhs_rows = static_cast<int64_t>(lhs.size()) / kPanelColumns;
+  product.lhs_scales = c.scales.data();
+  product.lhs_sums = c.sums.data();
+  product.panel = reinterpret_cast<const int8_t*>(panel.values.data());
+  product.panel_scales = reinterpret_cast<const float*>(panel.scales.data());
+  product.acc = c.acc.data();
+  return gemm_panel_operands(product, call);
 }
 
 // gemm_panel of the kernels' level on a panel that unpack of the level made, next to the
@@ -187,24 +179,8 @@ void check_quantize_panel_case(const KernelInfo& kernel, DataSort sort, int64_t 
                 " first=%" PRId64 " m=%" PRId64 " k=%" PRId64 " data=%s padding=%" PRId64, first, m,
                 k, data_sort_name(sort), padding);
   // Rows that are not asked for keep what they have.
-  const std::vector<int8_t> values_before(static_cast<size_t>(blocks * rows * kPanelColumns), 85);
-  const std::vector<float> scales_before(static_cast<size_t>(blocks * rows), 85.0f);
-  const std::vector<int32_t> sums_before(static_cast<size_t>(blocks * rows), 85);
   const auto place = [&](KernelCall& call) {
-    QuantizePanelArgs args = {};
-    args.first = first;
-    args.m = m;
-    args.k = k;
-    args.in_stride = (k + padding) * 4;
-    args.in = call.input("in", {m, k * 4, args.in_stride}, in.data());
-    args.out.values = call.in_out("values", extent(blocks * rows * kPanelColumns, 64),
-                                  values_before.data(), Compare::kBytes);
-    args.out.scales =
-        call.in_out("scales", extent(blocks * rows * 4), scales_before.data(), Compare::kF32);
-    args.out.sums =
-        call.in_out("sums", extent(blocks * rows * 4), sums_before.data(), Compare::kBytes);
-    args.out.rows = rows;
-    return args;
+    return quantize_panel_operands(first, m, k, padding, rows, in.data(), 85, call);
   };
 
   const KernelInfo& generic = generic_of(kernel);
@@ -296,13 +272,8 @@ void check_add_outliers_case(const KernelInfo& kernel, DataSort sort, int64_t m,
                 data_sort_name(sort));
   for (const Placement placement : {Placement::kAtEnd, Placement::kAtStart}) {
     KernelCall call(label, placement, failures);
-    AddOutliersArgs args = {};
-    args.m = m;
-    args.rhs = call.input("rhs", extent(static_cast<int64_t>(units.size()), 64), units.data());
-    args.counts = call.input("counts", extent(m, 1), counts.data());
-    args.items = call.input("items", extent(m * kOutliersMax * 8), items.data());
-    args.columns = call.scratch<float>("columns", extent(kPanelColumns * kTileRows * 4, 64));
-    args.acc = call.in_out("acc", extent(m * kTileRows * 4, 64), acc.data(), Compare::kF32);
+    const AddOutliersArgs args = add_outliers_operands(
+        kernel.encoding, m, k, units.data(), counts.data(), items.data(), acc.data(), call);
     if (call.run(kernel.function, &args)) call.compare_result("acc", expected.data());
   }
 }

@@ -463,10 +463,11 @@ TEST(PackedMixFiles, HoldEveryKQuant) {
                             encodings.push_back(w.tiles.encoding);
                           });
     size_t at = 0;
-    visit_linear_matrices(run.model->weights(), [&](const std::string& matrix, const WeightRows& w) {
-      EXPECT_EQ(encodings[at++], w.encoding) << name << matrix;
-      found.insert(w.encoding);
-    });
+    visit_linear_matrices(run.model->weights(),
+                          [&](const std::string& matrix, const WeightRows& w) {
+                            EXPECT_EQ(encodings[at++], w.encoding) << name << matrix;
+                            found.insert(w.encoding);
+                          });
   }
   EXPECT_TRUE(found.contains(Encoding::kQ4B32MS256));
   EXPECT_TRUE(found.contains(Encoding::kQ5B32MS256));

@@ -6,6 +6,7 @@
 
 #include "engine/calibration/calibrate.h"
 #include "engine/calibration/calibration_file.h"
+#include "engine/calibration/operands.h"
 #include "engine/platform/cpu_features.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/temp_dir.h"
