@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/decoder/limits.h"
+
 namespace midge {
 namespace {
 
@@ -13,9 +15,16 @@ constexpr int64_t kBatchRowsMax = 4096;
 Result<std::unique_ptr<Session>> Session::create(Executor& executor,
                                                  const SessionOptions& requested) {
   const ModelConfig& config = executor.model().config();
+  const int64_t memory = default_memory(executor.model().storage().file_bytes());
   SessionOptions options = requested;
+  if (options.kv_type != Encoding::kF16 && options.kv_type != Encoding::kF32) {
+    return make_status(StatusCode::kInvalidArgument, "KV cache of %s, expected f16 or f32",
+                       encoding_info(options.kv_type).name);
+  }
   if (options.context_length == 0) {
-    options.context_length = std::min(kContextDefault, config.context_length);
+    options.context_length =
+        context_within(config, options.kv_type, options.mtp,
+                       std::min(kContextDefault, config.context_length), memory);
   }
   if (options.context_length < 1 || options.context_length > config.context_length) {
     return make_status(StatusCode::kInvalidArgument,
@@ -28,14 +37,11 @@ Result<std::unique_ptr<Session>> Session::create(Executor& executor,
                        static_cast<long long>(options.batch_rows),
                        static_cast<long long>(kBatchRowsMax));
   }
-  if (options.kv_type != Encoding::kF16 && options.kv_type != Encoding::kF32) {
-    return make_status(StatusCode::kInvalidArgument, "KV cache of %s, expected f16 or f32",
-                       encoding_info(options.kv_type).name);
-  }
   if (options.mtp && config.mtp_layer_count == 0) {
     return make_status(StatusCode::kUnsupported, "the model has no MTP layer");
   }
-  options.batch_rows = std::min(options.batch_rows, options.context_length);
+  options.batch_rows =
+      batch_rows_within(config, std::min(options.batch_rows, options.context_length), memory);
 
   std::unique_ptr<Session> session(new Session(executor, options));
   MIDGE_ASSIGN_OR_RETURN(

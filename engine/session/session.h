@@ -20,7 +20,8 @@ enum class RopeMode {
 };
 
 struct SessionOptions {
-  int64_t context_length = 0;         ///< tokens, 1..model's; 0: the model's, at most 4096
+  int64_t context_length = 0;         ///< tokens, 1..model's; 0: the model's, at most 4096 and
+                                      ///< what default_memory() holds (decoder/limits.h)
   int64_t batch_rows = 512;           ///< rows of one pass through the layers, 1..4096
   Encoding kv_type = Encoding::kF16;  ///< kF16 or kF32
   RopeMode rope = RopeMode::kAuto;
