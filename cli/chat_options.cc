@@ -5,6 +5,7 @@
 #include "cli/terminal.h"
 #include "engine/chat/chat_json.h"
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 
@@ -37,7 +38,7 @@ Result<ChatSetup> set_up_chat(const ChatOptions& options, const Tokenizer& token
   }
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
                          read_small_file(options.tools_path, kChatJsonBytesMax));
-  MIDGE_ASSIGN_OR_RETURN(setup.tools, parse_chat_tools(options.tools_path, text));
+  MIDGE_ASSIGN_OR_RETURN(setup.tools, parse_chat_tools(shown_path(options.tools_path), text));
   return setup;
 }
 

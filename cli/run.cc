@@ -9,6 +9,7 @@
 #include "engine/chat/chat_json.h"
 #include "engine/chat/think.h"
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -42,7 +43,7 @@ Result<Prompt> chat_prompt(const Options& options, const ChatSetup& setup,
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
                          read_small_file(options.messages_path, kChatJsonBytesMax));
   MIDGE_ASSIGN_OR_RETURN(std::vector<ChatMessage> messages,
-                         parse_chat_messages(options.messages_path, text));
+                         parse_chat_messages(shown_path(options.messages_path), text));
   for (ChatMessage& message : messages) {
     if (!setup.drop_think || message.role != ChatRole::kAssistant) continue;
     message.content = std::string(split_think(message.content).answer);

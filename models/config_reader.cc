@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -118,13 +119,13 @@ Status refuse_gguf_rope_scaling(const WeightSource& source, const std::string& a
     return make_status(StatusCode::kUnsupported,
                        "%s: '%s' is '%s', expected 'none', 'linear' with factor 1, or 'longrope' "
                        "with tensor 'rope_factors_long.weight'",
-                       gguf.path().c_str(), type_key.c_str(), printable(type).c_str());
+                       shown_path(gguf.path()).c_str(), type_key.c_str(), printable(type).c_str());
   }
   for (const char* name : {".rope.scaling.factor", ".rope.scale_linear"}) {
     MIDGE_ASSIGN_OR_RETURN(const double factor, gguf.number_or(architecture + name, 1.0));
     if (factor != 0.0 && factor != 1.0) {
       return make_status(StatusCode::kUnsupported, "%s: '%s%s' is %g, expected 1",
-                         gguf.path().c_str(), architecture.c_str(), name, factor);
+                         shown_path(gguf.path()).c_str(), architecture.c_str(), name, factor);
     }
   }
   return Status();
@@ -204,7 +205,7 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
   if (!gguf.has(key("attention.key_length")) && c.hidden_size % c.head_count != 0) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: embedding_length %lld, expected a multiple of the %lld heads",
-                       gguf.path().c_str(), static_cast<long long>(c.hidden_size),
+                       shown_path(gguf.path()).c_str(), static_cast<long long>(c.hidden_size),
                        static_cast<long long>(c.head_count));
   }
   MIDGE_ASSIGN_OR_RETURN(c.head_dim, gguf.integer_or(key("attention.key_length"), 1, kHeadDimMax,
@@ -213,7 +214,7 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
                                                                      1, kHeadDimMax, c.head_dim));
   if (value_length != c.head_dim) {
     return make_status(StatusCode::kUnsupported, "%s: values of %lld, expected %lld like the keys",
-                       gguf.path().c_str(), static_cast<long long>(value_length),
+                       shown_path(gguf.path()).c_str(), static_cast<long long>(value_length),
                        static_cast<long long>(c.head_dim));
   }
   MIDGE_ASSIGN_OR_RETURN(c.context_length,
@@ -230,7 +231,7 @@ Status read_gguf_config(const WeightSource& source, const std::string& architect
   if (table == nullptr || table->shape.size() != 2) {
     return make_status(StatusCode::kModelMismatch,
                        "%s: tensor 'token_embd.weight' is missing or not a matrix",
-                       gguf.path().c_str());
+                       shown_path(gguf.path()).c_str());
   }
   // The table is the truth; the optional key only repeats it.
   MIDGE_ASSIGN_OR_RETURN(c.vocab_size,

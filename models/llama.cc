@@ -1,5 +1,6 @@
 // Llama naming with the structure of Phi-4: re-uploads of Phi-4 come as `llama`.
 // docs/models/phi3.md. Separate matrices, no biases, full rotary.
+#include "engine/core/visible.h"
 #include "models/config_reader.h"
 #include "models/registry.h"
 
@@ -15,10 +16,10 @@ Status load_llama(ModelLoader& loader) {
     // rotation lie side by side. Rotating them there leaves the weights in place.
     config.rope.interleaved = true;
     if (config.rope.width != config.head_dim) {
-      return make_status(StatusCode::kUnsupported,
-                         "%s: rotary width %lld of %lld in a llama file, expected all",
-                         source.path().c_str(), static_cast<long long>(config.rope.width),
-                         static_cast<long long>(config.head_dim));
+      return make_status(
+          StatusCode::kUnsupported, "%s: rotary width %lld of %lld in a llama file, expected all",
+          shown_path(source.path()).c_str(), static_cast<long long>(config.rope.width),
+          static_cast<long long>(config.head_dim));
     }
   } else {
     MIDGE_RETURN_IF_ERROR(read_hugging_face_config(source, &config));

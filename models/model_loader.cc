@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/core/visible.h"
+#include "engine/decoder/limits.h"
+
 namespace midge {
 namespace {
 
@@ -47,8 +50,15 @@ Status check_range(const std::string& path, const char* what, int64_t value, int
                    int64_t max) {
   if (value >= min && value <= max) return Status();
   return make_status(StatusCode::kModelMismatch, "%s: %s is %lld, expected %lld..%lld",
-                     path.c_str(), what, static_cast<long long>(value), static_cast<long long>(min),
-                     static_cast<long long>(max));
+                     shown_path(path).c_str(), what, static_cast<long long>(value),
+                     static_cast<long long>(min), static_cast<long long>(max));
+}
+
+// Rows of a matrix that is not read whole.
+constexpr int64_t kSampledRows = 16;
+
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
 }
 
 }  // namespace
@@ -62,18 +72,19 @@ Result<const SourceTensor*> ModelLoader::expect(const std::string& name,
   const SourceTensor* tensor = source().find(name);
   if (tensor == nullptr) {
     return make_status(StatusCode::kModelMismatch, "%s: tensor '%s' is missing, expected %s",
-                       source().path().c_str(), name.c_str(), shape_to_string(shape).c_str());
+                       shown_path(source().path()).c_str(), name.c_str(),
+                       shape_to_string(shape).c_str());
   }
   if (tensor->shape != shape) {
     return make_status(StatusCode::kModelMismatch,
-                       "%s: tensor '%s' is %s, expected %s by the config", tensor->path->c_str(),
-                       name.c_str(), shape_to_string(tensor->shape).c_str(),
-                       shape_to_string(shape).c_str());
+                       "%s: tensor '%s' is %s, expected %s by the config",
+                       shown_path(*tensor->path).c_str(), name.c_str(),
+                       shape_to_string(tensor->shape).c_str(), shape_to_string(shape).c_str());
   }
   if (!tensor->encoding.has_value()) {
     return make_status(StatusCode::kUnsupported,
                        "%s: tensor '%s' has type %s, which midge does not compute with",
-                       tensor->path->c_str(), name.c_str(), tensor->type_name.c_str());
+                       shown_path(*tensor->path).c_str(), name.c_str(), tensor->type_name.c_str());
   }
   bound_.insert(name);
   return tensor;
@@ -85,7 +96,7 @@ Status ModelLoader::matrix(const std::string& name, int64_t n, int64_t k, Weight
   if (k % info.block_elements != 0) {
     return make_status(StatusCode::kUnsupported,
                        "%s: tensor '%s' has rows of %lld, expected a multiple of %d for %s",
-                       tensor->path->c_str(), name.c_str(), static_cast<long long>(k),
+                       shown_path(*tensor->path).c_str(), name.c_str(), static_cast<long long>(k),
                        info.block_elements, tensor->type_name.c_str());
   }
   out->encoding = *tensor->encoding;
@@ -102,7 +113,25 @@ Status ModelLoader::matrix(const std::string& name, int64_t n, int64_t k, Weight
     out->data = copy.data();
     parts_.copies.push_back(std::move(copy));
   }
+  warn_of_bad_rows(name, *out);
   return Status();
+}
+
+void ModelLoader::warn_of_bad_rows(const std::string& name, const WeightRows& w) {
+  const bool all = w.n * w.k <= scan_left_;
+  if (all) scan_left_ -= w.n * w.k;
+  const int64_t step = all ? 1 : std::max<int64_t>(1, w.n / kSampledRows);
+  const DequantizeFunction dequantize =
+      make_kernel_table().dequantize[static_cast<int>(w.encoding)];
+  std::vector<float> values(static_cast<size_t>(w.k));
+  for (int64_t row = 0; row < w.n; row += step) {
+    const DequantizeArgs args = {w.k, w.row(row), values.data()};
+    dequantize(&args);
+    if (all_finite(values)) continue;
+    warn("tensor '" + name + "' holds weights that are infinite or not numbers, the first in row " +
+         std::to_string(row));
+    return;
+  }
 }
 
 Status ModelLoader::vector(const std::string& name, int64_t n, std::span<const float>* out) {
@@ -111,13 +140,16 @@ Status ModelLoader::vector(const std::string& name, int64_t n, std::span<const f
   if (info.block_elements != 1) {
     return make_status(StatusCode::kUnsupported,
                        "%s: tensor '%s' has type %s, expected F32, F16 or BF16 for a vector",
-                       tensor->path->c_str(), name.c_str(), tensor->type_name.c_str());
+                       shown_path(*tensor->path).c_str(), name.c_str(), tensor->type_name.c_str());
   }
   std::vector<uint16_t> aligned((tensor->bytes + 1) / 2);
   std::memcpy(aligned.data(), tensor->data, tensor->bytes);
   std::vector<float> values(static_cast<size_t>(n));
   const DequantizeArgs args = {n, aligned.data(), values.data()};
   make_kernel_table().dequantize[static_cast<int>(*tensor->encoding)](&args);
+  if (!all_finite(values)) {
+    warn("tensor '" + name + "' holds weights that are infinite or not numbers");
+  }
   parts_.vectors.push_back(std::move(values));
   *out = parts_.vectors.back();
   return Status();
@@ -139,38 +171,40 @@ Status ModelLoader::check_config() const {
   MIDGE_RETURN_IF_ERROR(check_range(path, "rotary width", c.rope.width, 2, c.head_dim));
   if (c.head_count % c.kv_head_count != 0) {
     return make_status(StatusCode::kModelMismatch,
-                       "%s: %lld heads, expected a multiple of the %lld KV heads", path.c_str(),
-                       static_cast<long long>(c.head_count),
+                       "%s: %lld heads, expected a multiple of the %lld KV heads",
+                       shown_path(path).c_str(), static_cast<long long>(c.head_count),
                        static_cast<long long>(c.kv_head_count));
   }
   if (c.rope.width % 2 != 0) {
     return make_status(StatusCode::kModelMismatch, "%s: rotary width is %lld, expected even",
-                       path.c_str(), static_cast<long long>(c.rope.width));
+                       shown_path(path).c_str(), static_cast<long long>(c.rope.width));
   }
-  if (!(c.rms_epsilon >= 0 && c.rms_epsilon < 1)) {
-    return make_status(StatusCode::kModelMismatch, "%s: RMS epsilon is %g, expected 0..1",
-                       path.c_str(), static_cast<double>(c.rms_epsilon));
+  // 0 would make NaN of a row of zeros.
+  if (!(c.rms_epsilon > 0 && c.rms_epsilon < 1)) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%s: RMS epsilon is %g, expected more than 0 and less than 1",
+                       shown_path(path).c_str(), static_cast<double>(c.rms_epsilon));
   }
   if (!(c.rope.theta >= 1) || !std::isfinite(c.rope.theta)) {
     return make_status(StatusCode::kModelMismatch, "%s: rope theta is %g, expected at least 1",
-                       path.c_str(), static_cast<double>(c.rope.theta));
+                       shown_path(path).c_str(), static_cast<double>(c.rope.theta));
   }
   if (!(c.rope.attention_factor > 0) || !std::isfinite(c.rope.attention_factor)) {
     return make_status(StatusCode::kModelMismatch,
-                       "%s: rope attention factor is %g, expected a positive number", path.c_str(),
-                       static_cast<double>(c.rope.attention_factor));
+                       "%s: rope attention factor is %g, expected a positive number",
+                       shown_path(path).c_str(), static_cast<double>(c.rope.attention_factor));
   }
   for (const auto* factors : {&c.rope.short_factors, &c.rope.long_factors}) {
     if (!factors->empty() && static_cast<int64_t>(factors->size()) != c.rope.width / 2) {
-      return make_status(StatusCode::kModelMismatch,
-                         "%s: %zu rope factors, expected %lld (half the rotary width)",
-                         path.c_str(), factors->size(), static_cast<long long>(c.rope.width / 2));
+      return make_status(
+          StatusCode::kModelMismatch, "%s: %zu rope factors, expected %lld (half the rotary width)",
+          shown_path(path).c_str(), factors->size(), static_cast<long long>(c.rope.width / 2));
     }
     for (const float factor : *factors) {
       if (!(factor > 0) || !std::isfinite(factor)) {
         return make_status(StatusCode::kModelMismatch,
-                           "%s: rope factor %g, expected positive numbers", path.c_str(),
-                           static_cast<double>(factor));
+                           "%s: rope factor %g, expected positive numbers",
+                           shown_path(path).c_str(), static_cast<double>(factor));
       }
     }
   }
@@ -181,7 +215,7 @@ Status ModelLoader::check_config() const {
   for (const int32_t id : c.eos_ids) {
     MIDGE_RETURN_IF_ERROR(check_range(path, "end-of-sequence id", id, 0, c.vocab_size - 1));
   }
-  return Status();
+  return with_file_name(path, check_products(c));
 }
 
 Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& layout,
@@ -277,7 +311,7 @@ Result<std::unique_ptr<Model>> ModelLoader::finish() {
     if (bound_.count(tensor.name) == 0) {
       return make_status(StatusCode::kModelMismatch,
                          "%s: tensor '%s' %s does not belong to a %s model with this config",
-                         tensor.path->c_str(), printable(tensor.name).c_str(),
+                         shown_path(*tensor.path).c_str(), printable(tensor.name).c_str(),
                          shape_to_string(tensor.shape).c_str(), config().family.c_str());
     }
   }

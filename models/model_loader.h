@@ -52,11 +52,16 @@ class ModelLoader {
  private:
   Status bind_layer(const std::string& prefix, const DecoderLayout& layout,
                     LayerWeights<WeightRows>* layer);
+  // Reads the rows while scan_left_ lasts, and a few of each matrix beyond.
+  void warn_of_bad_rows(const std::string& name, const WeightRows& w);
   Result<const SourceTensor*> expect(const std::string& name, const std::vector<int64_t>& shape);
 
   std::shared_ptr<const WeightSource> source_;
   ModelParts parts_;
   std::set<std::string, std::less<>> bound_;
+  // Weights that are looked at when a model is opened: all of a small one's. Reading those of a
+  // large one would take as long as its file takes to come from the disk.
+  int64_t scan_left_ = 1 << 22;
 };
 
 // Limits on hyperparameters: far above every model here, low enough that products of three of them

@@ -1,4 +1,5 @@
 #include "models/registry.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -45,7 +46,7 @@ Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> so
     known += known.empty() ? family.name : std::string(", ") + family.name;
   }
   return make_status(StatusCode::kUnsupported, "%s: %s '%s', expected one of: %s",
-                     source->path().c_str(),
+                     shown_path(source->path()).c_str(),
                      source->kind() == SourceKind::kGguf ? "architecture" : "model_type",
                      printable(name).c_str(), known.c_str());
 }

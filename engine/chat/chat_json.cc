@@ -68,6 +68,7 @@ void write_object(simdjson::dom::object object, std::string* out) {
   }
   *out += '{';
   for (size_t i = 0; i < members.size(); ++i) {
+    if (out->size() > kChatJsonWrittenMax) return;  // which is refused
     if (i > 0) *out += ", ";
     write_string(members[i].first, out);
     *out += ": ";
@@ -84,6 +85,7 @@ void write(element value, std::string* out) {
       *out += '[';
       bool first = true;
       for (const element item : items) {
+        if (out->size() > kChatJsonWrittenMax) return;
         if (!first) *out += ", ";
         first = false;
         write(item, out);
@@ -114,6 +116,12 @@ Result<JsonObject> as_object(const std::string& place, element value) {
   return JsonObject(object, &place);
 }
 
+Status too_long(const std::string& place) {
+  return make_status(StatusCode::kInvalidFile,
+                     "%s: takes more than %zu bytes as a template writes it", place.c_str(),
+                     kChatJsonWrittenMax);
+}
+
 // {"name", "arguments"}, or these inside of "function". nullopt: not a call.
 std::optional<ToolCall> read_call(element value) {
   element inner;
@@ -135,8 +143,10 @@ std::optional<ChatRole> role_of(std::string_view name) {
   return std::nullopt;
 }
 
-Result<ChatMessage> read_message(const std::string& place, element value) {
+// room: bytes that the arguments of calls may still take.
+Result<ChatMessage> read_message(const std::string& place, element value, size_t* room) {
   MIDGE_ASSIGN_OR_RETURN(const JsonObject object, as_object(place, value));
+  MIDGE_RETURN_IF_ERROR(refuse_duplicate_keys(object));
   ChatMessage message;
   MIDGE_ASSIGN_OR_RETURN(const std::string_view role_name, object.string("role"));
   const std::optional<ChatRole> role = role_of(role_name);
@@ -153,6 +163,8 @@ Result<ChatMessage> read_message(const std::string& place, element value) {
       if (!call.has_value()) {
         return wrong(place, "tool_calls", item, "objects with a string 'name' and 'arguments'");
       }
+      if (call->arguments.size() > *room) return too_long(place);
+      *room -= call->arguments.size();
       message.tool_calls.push_back(std::move(*call));
     }
   }
@@ -175,7 +187,7 @@ void skip_space(std::string_view* text) {
 
 // Adds the calls of a JSON array. False: it is not one, or something in it is not a call.
 bool add_calls(std::string_view text, std::vector<ToolCall>* calls) {
-  const auto document = JsonDocument::parse("tool calls", text);
+  const auto document = JsonDocument::parse("tool calls", text, DuplicateKeys::kAllowed);
   if (!document.ok()) return false;
   const auto list = document->root_array();
   if (!list.ok()) return false;
@@ -231,9 +243,11 @@ std::string template_json_string(std::string_view text) {
 }
 
 Result<std::vector<ChatTool>> parse_chat_tools(const std::string& name, std::string_view text) {
-  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
+                         JsonDocument::parse(name, text, DuplicateKeys::kAllowed));
   MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array list, document.root_array());
   std::vector<ChatTool> tools;
+  size_t room = 2 * kChatJsonWrittenMax;  // two texts of each
   for (const element item : list) {
     const std::string place = format_string("%s: tool %zu", name.c_str(), tools.size());
     MIDGE_ASSIGN_OR_RETURN(const JsonObject object, as_object(place, item));
@@ -244,19 +258,24 @@ Result<std::vector<ChatTool>> parse_chat_tools(const std::string& name, std::str
     }
     MIDGE_ASSIGN_OR_RETURN(const JsonObject inner, as_object(place, function));
     MIDGE_RETURN_IF_ERROR(inner.string("name").status());
-    tools.push_back({template_json(item), template_json(function)});
+    ChatTool tool = {template_json(item), template_json(function)};
+    if (tool.definition.size() + tool.function.size() > room) return too_long(place);
+    room -= tool.definition.size() + tool.function.size();
+    tools.push_back(std::move(tool));
   }
   return tools;
 }
 
 Result<std::vector<ChatMessage>> parse_chat_messages(const std::string& name,
                                                      std::string_view text) {
-  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
+                         JsonDocument::parse(name, text, DuplicateKeys::kAllowed));
   MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array list, document.root_array());
   std::vector<ChatMessage> messages;
+  size_t room = kChatJsonWrittenMax;
   for (const element item : list) {
     const std::string place = format_string("%s: message %zu", name.c_str(), messages.size());
-    MIDGE_ASSIGN_OR_RETURN(ChatMessage message, read_message(place, item));
+    MIDGE_ASSIGN_OR_RETURN(ChatMessage message, read_message(place, item, &room));
     messages.push_back(std::move(message));
   }
   return messages;

@@ -15,10 +15,14 @@ namespace midge {
 /// Longest file of tools or messages.
 inline constexpr size_t kChatJsonBytesMax = size_t{16} << 20;
 
+/// Most that the tools of a file, or the arguments of all calls in one, may take as a template
+/// writes them: numbers grow (1e15 becomes 1000000000000000.0). No context holds as much.
+inline constexpr size_t kChatJsonWrittenMax = size_t{2} << 20;
+
 /// `value` as the filter tojson of transformers' chat templates writes it, which is Python's
 /// json.dumps(value, ensure_ascii=False): ", " and ": " between, members in the order of the
 /// document (of members with one name the last value, at the first place), characters beyond ASCII
-/// as they are, floats like Python's repr.
+/// as they are, floats like Python's repr. Beyond kChatJsonWrittenMax the text ends somewhere.
 std::string template_json(simdjson::dom::element value);
 /// The same for a string: quotes around it, \" \\ \n \r \t \b \f and \u00XX inside.
 std::string template_json_string(std::string_view text);

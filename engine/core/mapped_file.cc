@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -32,7 +33,7 @@ Status open_error(const std::string& path) {
   const int error = errno;
   const StatusCode code =
       error == ENOENT || error == ENOTDIR ? StatusCode::kNotFound : StatusCode::kIoError;
-  return make_status(code, "%s: cannot open: %s", path.c_str(), std::strerror(error));
+  return make_status(code, "%s: cannot open: %s", shown_path(path).c_str(), std::strerror(error));
 }
 
 // Bytes of one read: a few milliseconds between two reports.
@@ -45,12 +46,13 @@ Status read_all(int fd, const std::string& path, const CopyProgress& on_copy, ui
     const ssize_t got = ::read(fd, out + done, std::min(kReadBytes, size - done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
-      return make_status(StatusCode::kIoError, "%s: read failed at offset %llu: %s", path.c_str(),
-                         static_cast<unsigned long long>(done), std::strerror(errno));
+      return make_status(StatusCode::kIoError, "%s: read failed at offset %llu: %s",
+                         shown_path(path).c_str(), static_cast<unsigned long long>(done),
+                         std::strerror(errno));
     }
     if (got == 0) {
       return make_status(StatusCode::kIoError, "%s: file ended at offset %llu, expected %llu bytes",
-                         path.c_str(), static_cast<unsigned long long>(done),
+                         shown_path(path).c_str(), static_cast<unsigned long long>(done),
                          static_cast<unsigned long long>(size));
     }
     done += static_cast<uint64_t>(got);
@@ -99,7 +101,7 @@ Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access,
   struct stat info = {};
   if (::fstat(fd.get(), &info) != 0) return open_error(path);
   if (!S_ISREG(info.st_mode)) {
-    return make_status(StatusCode::kIoError, "%s: not a regular file", path.c_str());
+    return make_status(StatusCode::kIoError, "%s: not a regular file", shown_path(path).c_str());
   }
   MappedFile file;
   file.path_ = path;
@@ -109,8 +111,9 @@ Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access,
   if (access == FileAccess::kMap) {
     void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
     if (start == MAP_FAILED) {
-      return make_status(StatusCode::kIoError, "%s: cannot map %llu bytes: %s", path.c_str(),
-                         static_cast<unsigned long long>(size), std::strerror(errno));
+      return make_status(StatusCode::kIoError, "%s: cannot map %llu bytes: %s",
+                         shown_path(path).c_str(), static_cast<unsigned long long>(size),
+                         std::strerror(errno));
     }
     file.data_ = static_cast<const uint8_t*>(start);
     file.size_ = size;
@@ -121,7 +124,7 @@ Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access,
   void* start = nullptr;
   if (::posix_memalign(&start, 64, size) != 0) {
     return make_status(StatusCode::kOutOfMemory, "%s: no memory for a copy of %llu bytes",
-                       path.c_str(), static_cast<unsigned long long>(size));
+                       shown_path(path).c_str(), static_cast<unsigned long long>(size));
   }
   file.data_ = static_cast<const uint8_t*>(start);
   file.size_ = size;
@@ -135,12 +138,12 @@ Result<std::string> read_small_file(const std::string& path, uint64_t bytes_max)
   struct stat info = {};
   if (::fstat(fd.get(), &info) != 0) return open_error(path);
   if (!S_ISREG(info.st_mode)) {
-    return make_status(StatusCode::kIoError, "%s: not a regular file", path.c_str());
+    return make_status(StatusCode::kIoError, "%s: not a regular file", shown_path(path).c_str());
   }
   const auto size = static_cast<uint64_t>(info.st_size);
   if (size > bytes_max) {
     return make_status(StatusCode::kInvalidFile, "%s: %llu bytes, expected at most %llu",
-                       path.c_str(), static_cast<unsigned long long>(size),
+                       shown_path(path).c_str(), static_cast<unsigned long long>(size),
                        static_cast<unsigned long long>(bytes_max));
   }
   std::string text(size, '\0');

@@ -38,8 +38,7 @@ Status make_status(StatusCode code, const char* format, ...) {
 
 Status with_file_name(std::string_view name, const Status& status) {
   if (status.ok()) return status;
-  std::string message(name);
-  return Status(status.code(), message + ": " + status.message());
+  return Status(status.code(), shown_path(name) + ": " + status.message());
 }
 
 std::string format_string_list(const char* format, va_list args) {

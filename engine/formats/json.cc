@@ -1,8 +1,12 @@
 #include "engine/formats/json.h"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
+#include <vector>
 
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -12,6 +16,42 @@ uint64_t parsed_bytes(std::string_view text) {
   uint64_t values = 1;
   for (const char c : text) values += c == ',' || c == ':' || c == '[' || c == '{';
   return values * kJsonValueBytes + 2 * text.size();
+}
+
+// Any key that `object` has twice, or nothing. `keys` is room that is used again.
+std::optional<std::string_view> duplicate_key(simdjson::dom::object object,
+                                              std::vector<std::string_view>* keys) {
+  keys->clear();
+  for (const auto member : object) keys->push_back(member.key);
+  // Sorted: no set of keys takes longer than n log n.
+  std::sort(keys->begin(), keys->end());
+  const auto found = std::adjacent_find(keys->begin(), keys->end());
+  return found == keys->end() ? std::nullopt : std::optional(*found);
+}
+
+Status twice(const std::string& name, std::string_view key, std::string_view place) {
+  const std::string where = place.empty() ? "" : " in '" + printable(place) + "'";
+  return make_status(StatusCode::kInvalidFile, "%s: key '%s' is there twice%s", name.c_str(),
+                     printable(key).c_str(), where.c_str());
+}
+
+// Looks at every object below `value`, which is under the key `place`. The parser bounds the depth.
+Status refuse_duplicates_below(const std::string& name, std::string_view place,
+                               simdjson::dom::element value, std::vector<std::string_view>* keys) {
+  simdjson::dom::object object;
+  simdjson::dom::array array;
+  if (value.get_object().get(object) == simdjson::SUCCESS) {
+    const std::optional<std::string_view> key = duplicate_key(object, keys);
+    if (key.has_value()) return twice(name, *key, place);
+    for (const auto member : object) {
+      MIDGE_RETURN_IF_ERROR(refuse_duplicates_below(name, member.key, member.value, keys));
+    }
+  } else if (value.get_array().get(array) == simdjson::SUCCESS) {
+    for (const simdjson::dom::element item : array) {
+      MIDGE_RETURN_IF_ERROR(refuse_duplicates_below(name, place, item, keys));
+    }
+  }
+  return Status();
 }
 
 }  // namespace
@@ -49,7 +89,14 @@ Status JsonObject::wrong(std::string_view key, const char* expected) const {
 Result<int64_t> JsonObject::integer(std::string_view key, int64_t min, int64_t max) const {
   int64_t value = 0;
   if (object_.at_key(key).get_int64().get(value) != simdjson::SUCCESS) {
-    return wrong(key, "an integer");
+    uint64_t beyond = 0;
+    if (object_.at_key(key).get_uint64().get(beyond) != simdjson::SUCCESS) {
+      return wrong(key, "an integer");
+    }
+    return make_status(StatusCode::kInvalidFile, "%s: '%s' is %llu, expected %lld..%lld",
+                       name_->c_str(), printable(key).c_str(),
+                       static_cast<unsigned long long>(beyond), static_cast<long long>(min),
+                       static_cast<long long>(max));
   }
   if (value < min || value > max) {
     return make_status(StatusCode::kInvalidFile, "%s: '%s' is %lld, expected %lld..%lld",
@@ -121,7 +168,14 @@ Result<std::string_view> JsonObject::string_or(std::string_view key, std::string
   return string(key);
 }
 
-Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text) {
+Status refuse_duplicate_keys(const JsonObject& object) {
+  std::vector<std::string_view> keys;
+  const std::optional<std::string_view> key = duplicate_key(object.members(), &keys);
+  return key.has_value() ? twice(object.name(), *key, "") : Status();
+}
+
+Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text,
+                                         DuplicateKeys duplicates) {
   JsonDocument document;
   document.state_ = std::make_unique<State>();
   State& state = *document.state_;
@@ -147,12 +201,16 @@ Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text
     return make_status(code, "%s: not valid JSON: %s", state.name.c_str(),
                        simdjson::error_message(error));
   }
+  if (duplicates == DuplicateKeys::kRefused) {
+    std::vector<std::string_view> keys;
+    MIDGE_RETURN_IF_ERROR(refuse_duplicates_below(state.name, "", state.root, &keys));
+  }
   return document;
 }
 
 Result<JsonDocument> JsonDocument::load(const std::string& path, uint64_t bytes_max) {
   MIDGE_ASSIGN_OR_RETURN(const std::string text, read_small_file(path, bytes_max));
-  return parse(path, text);
+  return parse(shown_path(path), text);
 }
 
 Result<JsonObject> JsonDocument::root() const {

@@ -55,11 +55,17 @@ inline constexpr uint64_t kJsonValueBytes = 24;
 /// Deepest nesting; real config and tokenizer files have up to 6 levels.
 inline constexpr size_t kJsonDepthMax = 64;
 
+/// Whether an object may have a key twice. Readers differ in which one they take, so a file of a
+/// model that has one is refused; where the first or the last is defined, they may stay.
+enum class DuplicateKeys : uint8_t { kRefused, kAllowed };
+
 /// A parsed document that owns its memory. Immutable, movable.
 class JsonDocument {
  public:
-  /// Parses `text`; `name` stands in messages. Errors: invalid_file (no JSON, beyond the limits).
-  static Result<JsonDocument> parse(std::string name, std::string_view text);
+  /// Parses `text`; `name` stands in messages. Errors: invalid_file (no JSON, beyond the limits, a
+  /// key that is there twice).
+  static Result<JsonDocument> parse(std::string name, std::string_view text,
+                                    DuplicateKeys duplicates = DuplicateKeys::kRefused);
   /// Reads and parses a file of at most `bytes_max` bytes.
   static Result<JsonDocument> load(const std::string& path, uint64_t bytes_max);
 
@@ -78,6 +84,9 @@ class JsonDocument {
   };
   std::unique_ptr<State> state_;
 };
+
+/// Errors (invalid_file): a key of `object` itself that is there twice.
+Status refuse_duplicate_keys(const JsonObject& object);
 
 /// "a string", "a number" ... for messages.
 const char* json_type_name(simdjson::dom::element element);

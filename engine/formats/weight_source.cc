@@ -94,7 +94,7 @@ Status make_gguf_tensor(const GgufFile& gguf, const GgufTensor& info, SourceTens
   const TypeRow* type = find_gguf_type(info.type);
   if (type == nullptr) {
     return make_status(StatusCode::kInvalidFile, "%s: tensor '%s' has the unknown type %u",
-                       gguf.path().c_str(), printable(info.name).c_str(), info.type);
+                       shown_path(gguf.path()).c_str(), printable(info.name).c_str(), info.type);
   }
   tensor->type_name = type->name;
   tensor->encoding = type->encoding;
@@ -104,7 +104,7 @@ Status make_gguf_tensor(const GgufFile& gguf, const GgufTensor& info, SourceTens
   if (info.ne[0] % block != 0) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: tensor '%s' has rows of %llu, expected a multiple of %llu for %s",
-                       gguf.path().c_str(), printable(info.name).c_str(),
+                       shown_path(gguf.path()).c_str(), printable(info.name).c_str(),
                        static_cast<unsigned long long>(info.ne[0]),
                        static_cast<unsigned long long>(block), type->name);
   }
@@ -117,7 +117,7 @@ Status make_gguf_tensor(const GgufFile& gguf, const GgufTensor& info, SourceTens
     return make_status(StatusCode::kInvalidFile,
                        "%s: tensor '%s' %s %s at offset %llu does not fit in the file of %llu "
                        "bytes (truncated?)",
-                       gguf.path().c_str(), printable(info.name).c_str(), type->name,
+                       shown_path(gguf.path()).c_str(), printable(info.name).c_str(), type->name,
                        shape_to_string(tensor->shape).c_str(),
                        static_cast<unsigned long long>(info.offset),
                        static_cast<unsigned long long>(gguf.file().size()));
@@ -138,7 +138,7 @@ Status refuse_overlaps(const std::vector<SourceTensor>& tensors) {
     if (sorted[i - 1]->offset + sorted[i - 1]->bytes > sorted[i]->offset) {
       return make_status(
           StatusCode::kInvalidFile, "%s: tensors '%s' and '%s' overlap at offset %llu",
-          sorted[i]->path->c_str(), printable(sorted[i - 1]->name).c_str(),
+          shown_path(*sorted[i]->path).c_str(), printable(sorted[i - 1]->name).c_str(),
           printable(sorted[i]->name).c_str(), static_cast<unsigned long long>(sorted[i]->offset));
     }
   }
@@ -183,7 +183,7 @@ Status WeightSource::open_gguf() {
   if (file.size() < 4 || std::memcmp(file.data(), "GGUF", 4) != 0) {
     return make_status(StatusCode::kUnsupported,
                        "%s: neither a GGUF file nor a directory with config.json and safetensors",
-                       path_.c_str());
+                       shown_path(path_).c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(GgufFile first, GgufFile::parse(std::move(file)));
   MIDGE_ASSIGN_OR_RETURN(gguf_parts_, open_gguf_parts(std::move(first), access_, on_copy_));
@@ -225,21 +225,18 @@ Status WeightSource::open_sharded(const std::string& index_path) {
     if (member.value.get_string().get(file) != simdjson::SUCCESS || !is_plain_file_name(file)) {
       return make_status(
           StatusCode::kInvalidFile, "%s: weight_map entry '%s' is '%s', expected a plain file name",
-          index_path.c_str(), printable(member.key).c_str(), printable(file).c_str());
+          shown_path(index_path).c_str(), printable(member.key).c_str(), printable(file).c_str());
     }
     if (shard_of.size() == kIndexEntriesMax) {
       return make_status(StatusCode::kInvalidFile, "%s: weight_map has more than %zu entries",
-                         index_path.c_str(), kIndexEntriesMax);
+                         shown_path(index_path).c_str(), kIndexEntriesMax);
     }
-    if (!shard_of.emplace(member.key, file).second) {
-      return make_status(StatusCode::kInvalidFile, "%s: weight_map entry '%s' is there twice",
-                         index_path.c_str(), printable(member.key).c_str());
-    }
+    shard_of.emplace(member.key, file);  // the document has no key twice
     files.emplace(file);
   }
   if (files.empty() || files.size() > kShardCountMax) {
     return make_status(StatusCode::kInvalidFile, "%s: %zu shards, expected 1..%zu",
-                       index_path.c_str(), files.size(), kShardCountMax);
+                       shown_path(index_path).c_str(), files.size(), kShardCountMax);
   }
   for (const std::string& file : files) MIDGE_RETURN_IF_ERROR(add_shard(file));
   MIDGE_RETURN_IF_ERROR(index_tensors());
@@ -249,15 +246,16 @@ Status WeightSource::open_sharded(const std::string& index_path) {
     const std::string where = entry == shard_of.end() ? "" : join_path(path_, entry->second);
     if (where != *tensor.path) {
       return make_status(StatusCode::kInvalidFile,
-                         "%s: tensor '%s' lies in %s, but the index says %s", index_path.c_str(),
-                         printable(tensor.name).c_str(), tensor.path->c_str(),
-                         where.empty() ? "nothing of it" : where.c_str());
+                         "%s: tensor '%s' lies in %s, but the index says %s",
+                         shown_path(index_path).c_str(), printable(tensor.name).c_str(),
+                         shown_path(*tensor.path).c_str(),
+                         where.empty() ? "nothing of it" : shown_path(where).c_str());
     }
     shard_of.erase(entry);
   }
   if (!shard_of.empty()) {
     return make_status(StatusCode::kInvalidFile, "%s: tensor '%s' is not in its shard %s",
-                       index_path.c_str(), printable(shard_of.begin()->first).c_str(),
+                       shown_path(index_path).c_str(), printable(shard_of.begin()->first).c_str(),
                        printable(shard_of.begin()->second).c_str());
   }
   return Status();
@@ -289,8 +287,9 @@ Status WeightSource::index_tensors() {
     const auto [entry, added] = index_.emplace(tensors_[i].name, i);
     if (!added) {
       return make_status(StatusCode::kInvalidFile, "tensor '%s' is in %s and again in %s",
-                         printable(tensors_[i].name).c_str(), tensors_[entry->second].path->c_str(),
-                         tensors_[i].path->c_str());
+                         printable(tensors_[i].name).c_str(),
+                         shown_path(*tensors_[entry->second].path).c_str(),
+                         shown_path(*tensors_[i].path).c_str());
     }
   }
   return Status();

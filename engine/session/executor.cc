@@ -1,7 +1,10 @@
 #include "engine/session/executor.h"
 
+#include <algorithm>
+
 #include "engine/core/check.h"
-#include "engine/core/checked_math.h"
+#include "engine/core/visible.h"
+#include "engine/decoder/limits.h"
 #include "engine/session/sequence.h"
 #include "engine/weights/encode.h"
 #include "engine/weights/pack.h"
@@ -25,6 +28,17 @@ Status check_limit(const char* what, int64_t value) {
   if (value >= 1 && value <= kRowsMax) return Status();
   return make_status(StatusCode::kInvalidArgument, "%lld %s, expected 1..%lld",
                      static_cast<long long>(value), what, static_cast<long long>(kRowsMax));
+}
+
+// The largest change of form, f16 from 4 bits, takes 3.6 times a file: what needs more is padding.
+Status check_image(const PreparePlan& plan, const WeightStorage& storage) {
+  const int64_t most = default_memory(storage.file_bytes());
+  if (plan.bytes() <= most) return Status();
+  return make_status(StatusCode::kModelMismatch,
+                     "%s: prepared weights of %lld bytes for files of %llu, expected at most %lld",
+                     shown_path(storage.path()).c_str(), static_cast<long long>(plan.bytes()),
+                     static_cast<unsigned long long>(storage.file_bytes()),
+                     static_cast<long long>(most));
 }
 
 Status check_options(const ExecutorOptions& options) {
@@ -74,6 +88,7 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
     places.push_back(&w);
   });
   MemorySink sink(options.huge_pages);
+  MIDGE_RETURN_IF_ERROR(check_image(plan, model_.storage()));
   MIDGE_RETURN_IF_ERROR(
       prepare_weights(plan, model_.storage(), team_, kernels(), sink, on_progress));
   image_ = sink.take();
@@ -151,9 +166,16 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
                                                    const ExecutorOptions& options,
                                                    const Progress& on_progress) {
   MIDGE_RETURN_IF_ERROR(check_options(options));
-  Limits limits = {options.rows_max, 0, options.logit_rows_max};
-  MIDGE_ASSIGN_OR_RETURN(limits.context_max,
-                         resolve_context_length(model.config(), options.context_max));
+  // Small files of hostile shapes get fewer rows, not a large machine; results do not depend on
+  // them.
+  const ModelConfig& config = model.config();
+  const int64_t memory = default_memory(model.storage().file_bytes());
+  const int64_t logits_bytes = config.vocab_size * static_cast<int64_t>(sizeof(float));
+  Limits limits;
+  limits.rows_max = batch_rows_within(config, options.rows_max, memory);
+  limits.logit_rows_max =
+      std::min(options.logit_rows_max, std::max<int64_t>(1, memory / logits_bytes));
+  MIDGE_ASSIGN_OR_RETURN(limits.context_max, resolve_context_length(config, options.context_max));
   MIDGE_ASSIGN_OR_RETURN(WorkerTeam team, WorkerTeam::create(options.threads));
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team), limits));
   executor->isa_ = options.isa;

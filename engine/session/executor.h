@@ -43,9 +43,9 @@ struct ExecutorOptions {
   std::string cache_dir;
   int64_t calibrate_bytes_min =
       CalibrateOptions().bytes_min;  ///< encodings with less: not measured
-  int64_t rows_max = 512;            ///< rows of a pass through the layers, 1..4096
+  int64_t rows_max = 512;            ///< most rows of a pass through the layers, 1..4096
   int64_t context_max = 0;           ///< tokens of a sequence; 0: the model's, at most 4096
-  int64_t logit_rows_max = 64;       ///< rows of logits that it has room for, see logits(); 1..4096
+  int64_t logit_rows_max = 64;       ///< most rows of logits it has room for, see logits(); 1..4096
 };
 
 /// Room for what run_step() puts together for a pass. All of it is reserved at creation.
@@ -120,9 +120,9 @@ class Executor {
   friend class ExecutorUse;
   using Progress = std::function<void(int64_t, int64_t)>;
   struct Limits {
-    int64_t rows_max;
-    int64_t context_max;
-    int64_t logit_rows_max;
+    int64_t rows_max = 0;
+    int64_t context_max = 0;
+    int64_t logit_rows_max = 0;
   };
 
   Executor(const Model& model, WorkerTeam team, const Limits& limits)

@@ -1,11 +1,20 @@
 #include "engine/session/session.h"
 
+#include "engine/decoder/limits.h"
+
 namespace midge {
 
 Result<std::unique_ptr<Session>> Session::create(Executor& executor,
                                                  const SequenceOptions& options) {
-  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Sequence> sequence,
-                         Sequence::create(executor.model().config(), options));
+  const ModelConfig& config = executor.model().config();
+  SequenceOptions resolved = options;
+  if (options.context_length == 0) {
+    // What nobody asked for is in proportion to the files.
+    resolved.context_length =
+        context_within(config, options.kv_type, options.mtp, executor.context_max(),
+                       default_memory(executor.model().storage().file_bytes()));
+  }
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Sequence> sequence, Sequence::create(config, resolved));
   if (sequence->context_length() > executor.context_max()) {
     return make_status(StatusCode::kInvalidArgument,
                        "context of %lld tokens, the executor was made for %lld",

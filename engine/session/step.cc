@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/core/check.h"
+
 namespace midge {
 namespace {
 
@@ -75,6 +77,8 @@ class StepRun {
   using Active = StepBuffers::Active;
 
   Status begin(SequenceStep& step) {
+    MIDGE_DCHECK(step.sequence->context_length() <= executor_.context_max(), "%lld tokens",
+                 static_cast<long long>(step.sequence->context_length()));
     MIDGE_RETURN_IF_ERROR(check_rows(step.sequence->config(), step.tokens, step.outputs));
     for (const Active& other : b_.active) {
       if (other.step->sequence == step.sequence) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 #include "engine/formats/json.h"
 #include "engine/tokenizer_files/tokenizer_json_parts.h"
 
@@ -113,6 +114,7 @@ Result<TokenizerConfigFiles> load_tokenizer_config(const std::string& directory)
   if (is_regular_file(files.name)) {
     MIDGE_ASSIGN_OR_RETURN(files.config, read_small_file(files.name, kTokenizerConfigBytesMax));
   }
+  files.name = shown_path(files.name);
   if (is_regular_file(template_path)) {
     MIDGE_ASSIGN_OR_RETURN(files.chat_template,
                            read_small_file(template_path, kTokenizerConfigBytesMax));

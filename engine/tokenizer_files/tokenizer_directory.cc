@@ -1,6 +1,7 @@
 #include "engine/tokenizer_files/tokenizer_directory.h"
 
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 #include "engine/tokenizer_files/tokenizer_json.h"
 #include "engine/tokenizer_files/tokenizer_model.h"
 
@@ -14,7 +15,7 @@ Result<Tokenizer> load_tokenizer_directory(const std::string& directory) {
     return load_tokenizer_model(directory);
   }
   return make_status(StatusCode::kNotFound, "%s: has neither tokenizer.json nor tokenizer.model",
-                     directory.c_str());
+                     shown_path(directory).c_str());
 }
 
 }  // namespace midge

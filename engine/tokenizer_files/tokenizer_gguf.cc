@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -21,7 +22,8 @@ enum : int32_t {
 Result<TokenizerFamily> read_family(const GgufFile& file) {
   if (!file.has("tokenizer.ggml.model")) {
     return make_status(StatusCode::kUnsupported,
-                       "%s: holds no vocabulary (no 'tokenizer.ggml.model')", file.path().c_str());
+                       "%s: holds no vocabulary (no 'tokenizer.ggml.model')",
+                       shown_path(file.path()).c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(const std::string_view model, file.string("tokenizer.ggml.model"));
   if (model == "gpt2") return TokenizerFamily::kByteLevel;
@@ -29,12 +31,12 @@ Result<TokenizerFamily> read_family(const GgufFile& file) {
   if (model == "no_vocab") {
     return make_status(StatusCode::kUnsupported,
                        "%s: holds no vocabulary ('tokenizer.ggml.model' is 'no_vocab')",
-                       file.path().c_str());
+                       shown_path(file.path()).c_str());
   }
   return make_status(StatusCode::kUnsupported,
                      "%s: 'tokenizer.ggml.model' is '%s', expected 'gpt2' (byte-level BPE) or "
                      "'llama' (SentencePiece)",
-                     file.path().c_str(), printable(model).c_str());
+                     shown_path(file.path()).c_str(), printable(model).c_str());
 }
 
 // Converters fill the rows behind the vocabulary with "[PAD<id>]"; older ones gave these the type
@@ -46,8 +48,8 @@ bool is_padding(int32_t id, std::string_view text, int32_t type) {
 
 Status check_size(const GgufFile& file, const char* what, size_t found, size_t expected) {
   if (found == expected) return Status();
-  return make_status(StatusCode::kInvalidFile, "%s: %zu %s, expected %zu", file.path().c_str(),
-                     found, what, expected);
+  return make_status(StatusCode::kInvalidFile, "%s: %zu %s, expected %zu",
+                     shown_path(file.path()).c_str(), found, what, expected);
 }
 
 Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
@@ -55,7 +57,7 @@ Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const auto tokens, file.string_array("tokenizer.ggml.tokens"));
   if (tokens.empty() || tokens.size() > static_cast<size_t>(kVocabularySizeMax)) {
     return make_status(StatusCode::kInvalidFile, "%s: %zu tokens, expected 1..%lld",
-                       file.path().c_str(), tokens.size(),
+                       shown_path(file.path()).c_str(), tokens.size(),
                        static_cast<long long>(kVocabularySizeMax));
   }
   std::vector<int32_t> types(tokens.size(), kTypeNormal);
@@ -83,7 +85,7 @@ Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
       MIDGE_RETURN_IF_ERROR(with_file_name(file.path(), definition->add(std::move(token))));
     } else {
       return make_status(StatusCode::kInvalidFile, "%s: token %d '%s' has type %d, expected %s",
-                         file.path().c_str(), id, printable(tokens[i]).c_str(), type,
+                         shown_path(file.path()).c_str(), id, printable(tokens[i]).c_str(), type,
                          sentencepiece ? "1 .. 6" : "1, 3, 4 or 5");
     }
   }
@@ -95,14 +97,15 @@ Status read_merges(const GgufFile& file, TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const auto merges, file.string_array("tokenizer.ggml.merges"));
   if (merges.size() > kMergesMax) {
     return make_status(StatusCode::kInvalidFile, "%s: %zu merges, the limit is %zu",
-                       file.path().c_str(), merges.size(), kMergesMax);
+                       shown_path(file.path()).c_str(), merges.size(), kMergesMax);
   }
   definition->merges.reserve(merges.size());
   for (const std::string_view merge : merges) {
     const size_t space = merge.find(' ');
     if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos) {
       return make_status(StatusCode::kInvalidFile, "%s: merge %zu '%s' is not two parts",
-                         file.path().c_str(), definition->merges.size(), printable(merge).c_str());
+                         shown_path(file.path()).c_str(), definition->merges.size(),
+                         printable(merge).c_str());
     }
     definition->merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
   }
@@ -159,7 +162,7 @@ Status read_sentencepiece(const GgufFile& file, TokenizerDefinition* definition)
   constexpr const char* kTable = "tokenizer.ggml.precompiled_charsmap";
   if (file.has(kTable)) {
     return make_status(StatusCode::kUnsupported, "%s: has '%s', expected no table of a normaliser",
-                       file.path().c_str(), kTable);
+                       shown_path(file.path()).c_str(), kTable);
   }
   definition->merges_by_score = true;
   MIDGE_ASSIGN_OR_RETURN(definition->rules.space_prefix,
@@ -175,7 +178,7 @@ Status read_sentencepiece(const GgufFile& file, TokenizerDefinition* definition)
 
 Result<Tokenizer> load_tokenizer_gguf(const GgufFile& file) {
   TokenizerDefinition definition;
-  definition.name = file.path();
+  definition.name = shown_path(file.path());
   MIDGE_ASSIGN_OR_RETURN(definition.family, read_family(file));
   const bool sentencepiece = definition.family == TokenizerFamily::kSentencepiece;
   MIDGE_RETURN_IF_ERROR(sentencepiece ? read_sentencepiece(file, &definition)

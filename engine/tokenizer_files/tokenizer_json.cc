@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 #include "engine/formats/json.h"
 #include "engine/tokenizer_files/tokenizer_config.h"
 #include "engine/tokenizer_files/tokenizer_json_parts.h"
@@ -213,7 +214,8 @@ Result<Tokenizer> load_tokenizer_json(const std::string& directory) {
   const std::string path = join_path(directory, "tokenizer.json");
   MIDGE_ASSIGN_OR_RETURN(const std::string text, read_small_file(path, kTokenizerJsonBytesMax));
   MIDGE_ASSIGN_OR_RETURN(const TokenizerConfigFiles files, load_tokenizer_config(directory));
-  return parse_tokenizer_json(path, text, files.name, files.config, files.chat_template);
+  return parse_tokenizer_json(shown_path(path), text, files.name, files.config,
+                              files.chat_template);
 }
 
 }  // namespace midge

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 #include "engine/formats/json.h"
 #include "engine/tokenizer_files/sentencepiece_library.h"
 #include "engine/tokenizer_files/sentencepiece_model.h"
@@ -96,6 +97,8 @@ Result<Tokenizer> load_tokenizer_model(const std::string& directory) {
     MIDGE_ASSIGN_OR_RETURN(added, read_small_file(files.added_name, kAddedTokensJsonBytesMax));
   }
   files.added = added;
+  files.name = shown_path(files.name);
+  files.added_name = shown_path(files.added_name);
   MIDGE_ASSIGN_OR_RETURN(const TokenizerConfigFiles config, load_tokenizer_config(directory));
   files.config_name = config.name;
   files.config = config.config;

@@ -1,6 +1,7 @@
 #include "engine/weights/prepare.h"
 
 #include "engine/core/checked_math.h"
+#include "engine/core/visible.h"
 #include "engine/weights/pack.h"
 
 namespace midge {
@@ -24,7 +25,7 @@ Status prepare_weights(const PreparePlan& plan, const WeightStorage& storage,
   if (plan.bytes() == 0) return Status();
   MIDGE_ASSIGN_OR_RETURN(uint8_t* const image, sink.begin(plan.bytes()));
   for (const PlannedMatrix& matrix : plan.matrices()) {
-    const std::string what = storage.path() + ": " + matrix.name;
+    const std::string what = shown_path(storage.path()) + ": " + matrix.name;
     const auto convert = matrix.packed ? pack_matrix : encode_matrix;
     MIDGE_RETURN_IF_ERROR(
         convert(team, kernels, matrix.from, matrix.encoding, what, image + matrix.offset));

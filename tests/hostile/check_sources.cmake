@@ -39,6 +39,12 @@ forbid("a table that a file's maker can flood: SeededHash, an ordered map, or a 
   EXCEPT engine/tokenizer_files/sentencepiece_library.cc  # copies a library's table to judge it
   ALLOWED "SeededHash>")
 
+forbid("a path that is neither cut nor visible: shown_path()"
+  "path(_|\\(\\))?(\\.|->)c_str\\(\\)"
+  FILES engine/formats/*.cc engine/tokenizer_files/*.cc engine/chat/*.cc models/*.cc
+  EXCEPT engine/formats/gguf/gguf.cc engine/formats/safetensors/safetensors.cc  # cut once
+  ALLOWED "shown_path\\(")
+
 if(errors)
   message(FATAL_ERROR "${errors}")
 endif()

@@ -25,5 +25,40 @@ TEST(HostileChat, KeysMadeToCollide) {
   refuse_tools("[" + tool + "},{}]", {"tool 1", "'name' is missing"});
 }
 
+// 1e15 becomes 1000000000000000.0: a file of 8 MB, 32 MB of text.
+std::string numbers_that_grow() {
+  std::string list = "[1e15";
+  while (list.size() < (8 << 20)) list += ",1e15";
+  return list + "]";
+}
+
+TEST(HostileChat, ToolsThatGrow) {
+  refuse_tools("[{\"name\":\"f\",\"x\":" + numbers_that_grow() + "}]",
+               {"tool 0", "takes more than 2097152 bytes"});
+  std::string many = "[";
+  for (int i = 0; i < 60; ++i) {
+    if (i > 0) many += ',';
+    many += "{\"type\":\"function\",\"function\":{\"name\":\"f\",\"x\":\"" +
+            std::string(100'000, 'x') + "\"}}";
+  }
+  refuse_tools(many + "]", {"tool ", "takes more than 2097152 bytes"});
+}
+
+void refuse_messages(const std::string& text, Parts parts) {
+  expect_refused([&] { return parse_chat_messages("chat.json", text).status(); }, text.size(),
+                 kInvalid, "chat.json: ", parts);
+}
+
+TEST(HostileChat, ArgumentsThatGrow) {
+  refuse_messages("[{\"role\":\"assistant\",\"tool_calls\":[{\"name\":\"f\",\"arguments\":" +
+                      numbers_that_grow() + "}]}]",
+                  {"message 0", "takes more than 2097152 bytes"});
+}
+
+TEST(HostileChat, DuplicateKeysOfAMessage) {
+  refuse_messages(R"([{"role":"user","content":"a","content":"b"}])",
+                  {"message 0", "key 'content' is there twice"});
+}
+
 }  // namespace
 }  // namespace midge

@@ -1,9 +1,12 @@
 // Hostile Hugging Face directories: index and config, one test for each item of
 // docs/hostile-input.md.
 #include <filesystem>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
+#include "engine/core/visible.h"
+#include "engine/tokenizer_files/tokenizer_directory.h"
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/colliding_keys.h"
@@ -178,7 +181,9 @@ TEST(HostileConfig, ValuesBeyond31Bits) {
   refuse_config("\"intermediate_size\":56", "\"intermediate_size\":2147483648", kInvalid,
                 {"'intermediate_size' is 2147483648", "expected 1..1048576"});
   refuse_config("\"intermediate_size\":56", "\"intermediate_size\":18446744073709551615", kInvalid,
-                {"'intermediate_size' is an integer", "expected"});
+                {"'intermediate_size' is 18446744073709551615", "expected 1..1048576"});
+  refuse_config("\"intermediate_size\":56", "\"intermediate_size\":9223372036854775808", kInvalid,
+                {"'intermediate_size' is 9223372036854775808", "expected 1..1048576"});
 }
 TEST(HostileConfig, HiddenSizeThatHeadsDoNotDivide) {
   refuse_config("\"num_attention_heads\":5,\"num_key_value_heads\":1,\"head_dim\":8",
@@ -203,7 +208,43 @@ TEST(HostileConfig, EpsilonThatIsNoNumber) {
   refuse_config("\"rms_norm_eps\":1e-5", "\"rms_norm_eps\":\"nan\"", kInvalid,
                 {"'rms_norm_eps' is a string", "expected"});
   refuse_config("\"rms_norm_eps\":1e-5", "\"rms_norm_eps\":-1e-5", kMismatch,
-                {"RMS epsilon is -1e-05", "expected 0..1"});
+                {"RMS epsilon is -1e-05", "expected more than 0 and less than 1"});
+}
+TEST(HostileConfig, EpsilonOfZero) {
+  // A row of zeros would become one of NaN. Also what f32 makes of smaller numbers.
+  for (const char* epsilon : {"0", "0.0", "1e-60"}) {
+    refuse_config("\"rms_norm_eps\":1e-5", std::string("\"rms_norm_eps\":") + epsilon, kMismatch,
+                  {"RMS epsilon is 0", "expected more than 0 and less than 1"});
+  }
+}
+TEST(HostileConfig, DuplicateKeys) {
+  // One reader would take the first, another one the last.
+  refuse_config(kHeads, "\"num_attention_heads\":5,\"num_attention_heads\":10", kInvalid,
+                {"config.json: key 'num_attention_heads' is there twice"});
+  refuse_config(kTheta, "\"rope_parameters\":{\"rope_theta\":1e4,\"a\":[{}],\"rope_theta\":1e6}",
+                kInvalid, {"config.json: key 'rope_theta' is there twice in 'rope_parameters'"});
+  std::string many;
+  for (int i = 0; i < 50; ++i) many += format_string("\"k%d\":1,", i % 49);
+  refuse_config(kTheta, many + "\"x\":1", kInvalid, {"config.json: key 'k0' is there twice"});
+}
+TEST(HostileConfig, HeadsTimesHeadSize) {
+  refuse_config("\"num_attention_heads\":5,\"num_key_value_heads\":1,\"head_dim\":8",
+                "\"num_attention_heads\":1024,\"num_key_value_heads\":1,\"head_dim\":1024",
+                kMismatch, {"1024 heads of 1024", "expected at most 65536"});
+}
+TEST(HostileConfig, MatricesOfFewRows) {
+  // Kernels read tiles of 32 rows: these would take ten times their file.
+  const TempDir dir;
+  test::CheckpointShape shape;
+  shape.hidden = 65536;
+  shape.layers = 64;
+  shape.intermediate = 1;
+  shape.heads = 1;
+  shape.head_dim = 2;
+  test::write_checkpoint(dir, {});
+  dir.write("config.json", test::checkpoint_config(shape));
+  expect_refused([&] { return open_model(dir.path()).status(); }, 1 << 20, kMismatch, dir.path(),
+                 {"weights in tiles of 32 rows and columns", "for 4", "expected at most"});
 }
 TEST(HostileConfig, FactorArraysOfTheWrongLength) {
   refuse_config(kTheta, with_factors("1,1", "1,2"), kMismatch,
@@ -252,6 +293,38 @@ TEST(HostileConfig, EndIdsOfOddTypes) {
   std::string many = "\"eos_token_id\":[0";
   for (int i = 1; i < 100; ++i) many += format_string(",%d", i);
   refuse_config(kEos, many + "]", kInvalid, {"'eos_token_id'", "up to 64"});
+}
+
+// Messages show the end of a path, where the name is.
+TEST(HostilePaths, LongPathsAreCut) {
+  const TempDir dir;
+  std::string path = dir.path();
+  for (int i = 0; i < 12; ++i) path += "/" + std::string(200, static_cast<char>('a' + i));
+  std::filesystem::create_directories(path);
+  const std::string end = std::string(100, 'l');
+  const auto write = [&](const char* name, std::string_view text) {
+    std::ofstream(path + "/" + name, std::ios::binary) << text;
+  };
+  const auto refuse = [&](const std::string& opened, StatusCode code, std::string_view file) {
+    const auto open = [&] { return open_model(opened).status(); };
+    expect_refused(open, 1 << 20, code, file, {"..."});
+    const std::string message = open().message();
+    EXPECT_LT(message.size(), 500u) << message;
+  };
+  refuse(path + "/absent.gguf", StatusCode::kNotFound, end + "/absent.gguf: cannot open");
+  write("x.gguf", "GGUF");
+  refuse(path + "/x.gguf", kInvalid, end + "/x.gguf: offset 4");
+  write("config.json", "{");
+  refuse(path, kInvalid, end + "/config.json: not valid JSON");
+  write("config.json", R"({"model_type":"phi3"})");
+  write("model.safetensors", "12345");
+  refuse(path, kInvalid, end + "/model.safetensors: 5 bytes");
+  write("model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
+  refuse(path, kInvalid, end + "/config.json: 'hidden_size' is missing");
+  write("config.json", test::checkpoint_config({}));
+  refuse(path, kMismatch, end + ": tensor 'model.embed_tokens.weight' is missing");
+  write("tokenizer.json", "[]");
+  EXPECT_LT(load_tokenizer_directory(path).status().message().size(), 400u);
 }
 
 }  // namespace

@@ -122,5 +122,32 @@ TEST(HostileNumbers, ScalesThatAreNoNumbers) {
   }
 }
 
+TEST(HostileNumbers, WarningsNameTheTensor) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const char* name :
+       {"model.norm.weight", "model.layers.1.mlp.down_proj.weight", "model.embed_tokens.weight"}) {
+    for (const float value : {nan, infinity, -infinity}) {
+      const TempDir dir;
+      const test::CheckpointShape shape;
+      dir.write("config.json", test::checkpoint_config(shape));
+      test::SafetensorsWriter tensors = test::checkpoint_tensors(shape, 1);
+      std::string& bytes = tensors.bytes_of(name);
+      std::memcpy(bytes.data() + bytes.size() - sizeof(value), &value, sizeof(value));
+      dir.write("model.safetensors", tensors.bytes());
+      const auto model = open_model(dir.path());
+      MIDGE_ASSERT_OK(model);
+      ASSERT_EQ((*model)->warnings().size(), 1U) << name;
+      EXPECT_NE((*model)->warnings()[0].find(std::string("tensor '") + name + "' holds"),
+                std::string::npos)
+          << (*model)->warnings()[0];
+    }
+  }
+  // None without: also of the quantised models, whose blocks are read.
+  const auto clean = open_model(test::data_path("golden/gguf/phi4-mini-q4_0.gguf"));
+  MIDGE_ASSERT_OK(clean);
+  EXPECT_TRUE((*clean)->warnings().empty()) << (*clean)->warnings()[0];
+}
+
 }  // namespace
 }  // namespace midge

@@ -92,12 +92,12 @@ TEST(HostileSafetensors, HugeNumbers) {
 TEST(HostileSafetensors, DuplicateTensorNames) {
   refuse(with_header("{\"a\":" + entry("[4]", "[0,4]") + ",\"a\":" + entry("[4]", "[4,8]") + "}",
                      "12345678"),
-         {"tensor name 'a' is there twice"});
+         {"key 'a' is there twice"});
 }
 
 TEST(HostileSafetensors, DuplicateKeysInAnEntry) {
   refuse(with_a("{\"dtype\":\"U8\",\"dtype\":\"F32\",\"shape\":[8],\"data_offsets\":[0,8]}"),
-         {"tensor 'a'", "key 'dtype' is there twice"});
+         {"key 'dtype' is there twice in 'a'"});
 }
 
 TEST(HostileSafetensors, NamesMadeToCollide) {

@@ -202,7 +202,12 @@ TEST(Session, CreationRefusesImpossibleOptions) {
   short_context.context_max = 8;
   auto small = Executor::create(**model, short_context);
   MIDGE_ASSERT_OK(small);
-  EXPECT_EQ(Session::create(**small, {}).status().code(), StatusCode::kInvalidArgument);
+  SequenceOptions longer;
+  longer.context_length = 9;
+  EXPECT_EQ(Session::create(**small, longer).status().code(), StatusCode::kInvalidArgument);
+  const auto shortened = Session::create(**small, {});
+  MIDGE_ASSERT_OK(shortened);
+  EXPECT_EQ((*shortened)->context_length(), 8);
 }
 
 TEST(Session, OnlyTheRowsAskedFor) {

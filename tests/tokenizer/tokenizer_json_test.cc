@@ -124,7 +124,7 @@ TEST(TokenizerJson, RefusesBadVocabularies) {
   expect(R"(,"x1":"260")", "t.json: the id of token 'x1' is not an integer in 0..4194303");
   expect(R"(,"x1":18446744073709551616)", "t.json: not valid JSON: Problem while parsing a number");
   expect(R"(,"x1":259)", "t.json: token id 259 is both 'hello' and 'x1'");
-  expect(R"(,"hello":260)", "t.json: token ids 259 and 260 are both 'hello'");
+  expect(R"(,"hello":260)", "t.json: key 'hello' is there twice in 'vocab'");
   expect(R"(,"":260)", "t.json: token id 260 is empty");
   expect(R"(,"a b":260)", "t.json: token 260 'a b' is not in the byte-level alphabet");
   expect(R"(,"<|end|>":260)", "t.json: token '<|end|>' is id 260 and added token 300");

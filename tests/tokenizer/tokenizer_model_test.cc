@@ -138,7 +138,7 @@ TEST(TokenizerModel, AddedTokensWithoutAConfiguration) {
   EXPECT_EQ(refused(R"({"<|end|>":"x"})"),
             "a.json: the id of token '<|end|>' is not an integer in 0..4194303");
   EXPECT_EQ(refused(R"({"<|end|>":2})"), "m: token id 2 is both '</s>' and '<|end|>'");
-  EXPECT_EQ(refused(R"({"":1400})"), "m: added token 1400 is empty");
+  EXPECT_EQ(refused(R"({"":1400})"), "a.json: added token 1400 is empty");
 }
 
 TEST(TokenizerModel, ADirectoryWithBothPrefersTokenizerJson) {

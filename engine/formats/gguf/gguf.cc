@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/core/checked_math.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -69,8 +70,8 @@ class Cursor {
     if (length > bytes_max || length > left()) {
       return make_status(StatusCode::kInvalidFile,
                          "%s: offset %llu: %s of %llu bytes, expected at most %llu",
-                         file_.path().c_str(), static_cast<unsigned long long>(start), what,
-                         static_cast<unsigned long long>(length),
+                         shown_path(file_.path()).c_str(), static_cast<unsigned long long>(start),
+                         what, static_cast<unsigned long long>(length),
                          static_cast<unsigned long long>(bytes_max < left() ? bytes_max : left()));
     }
     *out = std::string_view(reinterpret_cast<const char*>(here()), length);
@@ -89,7 +90,7 @@ class Cursor {
     if (bytes <= left()) return Status();
     return make_status(
         StatusCode::kInvalidFile, "%s: offset %llu: %s needs %llu bytes, the file has %llu left",
-        file_.path().c_str(), static_cast<unsigned long long>(offset_), what,
+        shown_path(file_.path()).c_str(), static_cast<unsigned long long>(offset_), what,
         static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(left()));
   }
 
@@ -218,7 +219,7 @@ Result<GgufFile> GgufFile::open(const std::string& path, FileAccess access,
 Result<GgufFile> GgufFile::parse(MappedFile mapped) {
   GgufFile gguf;
   gguf.file_ = std::move(mapped);
-  const std::string& path = gguf.file_.path();
+  const std::string path = shown_path(gguf.file_.path());
   Cursor cursor(gguf.file_);
 
   uint32_t magic = 0;
@@ -307,10 +308,11 @@ Status GgufFile::wrong(std::string_view key, const char* expected) const {
   const GgufValue* value = find(key);
   if (value == nullptr) {
     return make_status(StatusCode::kInvalidFile, "%s: metadata '%s' is missing, expected %s",
-                       path().c_str(), printable(key).c_str(), expected);
+                       shown_path(path()).c_str(), printable(key).c_str(), expected);
   }
   return make_status(StatusCode::kInvalidFile, "%s: metadata '%s' is %s, expected %s",
-                     path().c_str(), printable(key).c_str(), gguf_type_name(value->type), expected);
+                     shown_path(path()).c_str(), printable(key).c_str(),
+                     gguf_type_name(value->type), expected);
 }
 
 Result<int64_t> GgufFile::integer(std::string_view key, int64_t min, int64_t max) const {
@@ -319,8 +321,9 @@ Result<int64_t> GgufFile::integer(std::string_view key, int64_t min, int64_t max
   if (value == nullptr || !as_integer(*value, &number)) return wrong(key, "an integer");
   if (number < min || number > max) {
     return make_status(StatusCode::kInvalidFile, "%s: metadata '%s' is %lld, expected %lld..%lld",
-                       path().c_str(), printable(key).c_str(), static_cast<long long>(number),
-                       static_cast<long long>(min), static_cast<long long>(max));
+                       shown_path(path()).c_str(), printable(key).c_str(),
+                       static_cast<long long>(number), static_cast<long long>(min),
+                       static_cast<long long>(max));
   }
   return number;
 }
@@ -353,8 +356,9 @@ Result<const GgufValue*> GgufFile::find_array(std::string_view key, const char* 
   if (value == nullptr || value->type != GgufType::kArray) return wrong(key, expected);
   if (value->count > kGgufArrayCountMax) {
     return make_status(StatusCode::kInvalidFile,
-                       "%s: metadata '%s' has %llu elements, expected at most %llu", path().c_str(),
-                       printable(key).c_str(), static_cast<unsigned long long>(value->count),
+                       "%s: metadata '%s' has %llu elements, expected at most %llu",
+                       shown_path(path()).c_str(), printable(key).c_str(),
+                       static_cast<unsigned long long>(value->count),
                        static_cast<unsigned long long>(kGgufArrayCountMax));
   }
   return value;
@@ -372,7 +376,7 @@ Result<std::vector<std::string_view>> GgufFile::string_array(std::string_view ke
     // Checked when the file was opened, but a mapped file can be written to since.
     if (left < 8 || length > left - 8) {
       return make_status(StatusCode::kInvalidFile, "%s: metadata '%s' changed while in use",
-                         path().c_str(), printable(key).c_str());
+                         shown_path(path()).c_str(), printable(key).c_str());
     }
     strings.emplace_back(reinterpret_cast<const char*>(at) + 8, length);
     at += 8 + length;

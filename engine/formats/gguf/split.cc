@@ -1,4 +1,5 @@
 #include "engine/formats/gguf/split.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -16,9 +17,9 @@ std::string part_suffix(int64_t index, int64_t count) {
 Status wrong_key(const GgufFile& part, const char* key, int64_t found, int64_t expected,
                  const GgufFile& first) {
   return make_status(StatusCode::kInvalidFile,
-                     "%s: metadata '%s' is %lld, expected %lld as %s says", part.path().c_str(),
-                     key, static_cast<long long>(found), static_cast<long long>(expected),
-                     first.path().c_str());
+                     "%s: metadata '%s' is %lld, expected %lld as %s says",
+                     shown_path(part.path()).c_str(), key, static_cast<long long>(found),
+                     static_cast<long long>(expected), shown_path(first.path()).c_str());
 }
 
 // A part must repeat the first one's numbers.
@@ -52,14 +53,14 @@ Result<std::vector<GgufFile>> open_gguf_parts(GgufFile first, FileAccess access,
       path.compare(path.size() - suffix.size(), suffix.size(), suffix) != 0) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: is part %lld of %lld of a split file, expected a name ending in %s",
-                       path.c_str(), static_cast<long long>(number + 1),
+                       shown_path(path).c_str(), static_cast<long long>(number + 1),
                        static_cast<long long>(count), suffix.c_str());
   }
   const std::string prefix = path.substr(0, path.size() - suffix.size());
   if (number != 0) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: is part %lld of %lld of a split file, expected the first part: %s",
-                       path.c_str(), static_cast<long long>(number + 1),
+                       shown_path(path).c_str(), static_cast<long long>(number + 1),
                        static_cast<long long>(count), (prefix + part_suffix(0, count)).c_str());
   }
   auto found = static_cast<int64_t>(parts[0].tensors().size());
@@ -73,8 +74,9 @@ Result<std::vector<GgufFile>> open_gguf_parts(GgufFile first, FileAccess access,
   if (found != tensor_count) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: its %lld parts have %lld tensors, expected %lld as '%s' says",
-                       path.c_str(), static_cast<long long>(count), static_cast<long long>(found),
-                       static_cast<long long>(tensor_count), kTensorsKey);
+                       shown_path(path).c_str(), static_cast<long long>(count),
+                       static_cast<long long>(found), static_cast<long long>(tensor_count),
+                       kTensorsKey);
   }
   return parts;
 }

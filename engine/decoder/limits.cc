@@ -1,0 +1,82 @@
+#include "engine/decoder/limits.h"
+
+#include <algorithm>
+
+#include "engine/core/checked_math.h"
+
+namespace midge {
+namespace {
+
+constexpr int64_t kTile = 32;  // rows of a tile, and columns of the smallest unit
+constexpr int64_t kMemoryBase = int64_t{64} << 20;
+constexpr int64_t kMemoryPerFileByte = 4;
+
+struct Shape {
+  int64_t n;
+  int64_t k;
+};
+
+}  // namespace
+
+Status check_products(const ModelConfig& c) {
+  const int64_t q = c.head_count * c.head_dim;
+  const int64_t kv = c.kv_head_count * c.head_dim;
+  if (q > kQuerySizeMax) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%lld heads of %lld are %lld elements, expected at most %lld",
+                       static_cast<long long>(c.head_count), static_cast<long long>(c.head_dim),
+                       static_cast<long long>(q), static_cast<long long>(kQuerySizeMax));
+  }
+  const int64_t h = c.hidden_size;
+  const int64_t i = c.intermediate_size;
+  // Within 2^37 each, and 1,025 layers: no sum reaches 2^63.
+  int64_t weights = c.vocab_size * h;
+  int64_t padded = round_up(c.vocab_size, kTile) * round_up(h, kTile);
+  const int64_t layers = c.layer_count + c.mtp_layer_count;
+  for (const Shape& w : {Shape{q, h}, {kv, h}, {kv, h}, {h, q}, {i, h}, {i, h}, {h, i}}) {
+    weights += layers * w.n * w.k;
+    padded += layers * round_up(w.n, kTile) * round_up(w.k, kTile);
+  }
+  if (padded <= kPaddedWeightsMin || padded / kPaddedFactorMax <= weights) return Status();
+  return make_status(StatusCode::kModelMismatch,
+                     "%lld weights in tiles of 32 rows and columns for %lld, expected at most %lld "
+                     "times as many",
+                     static_cast<long long>(padded), static_cast<long long>(weights),
+                     static_cast<long long>(kPaddedFactorMax));
+}
+
+int64_t default_memory(uint64_t file_bytes) {
+  const auto bytes = static_cast<int64_t>(std::min<uint64_t>(file_bytes, uint64_t{1} << 50));
+  return kMemoryBase + kMemoryPerFileByte * bytes;
+}
+
+int64_t kv_bytes_per_token(const ModelConfig& c, KvType type, bool with_mtp) {
+  const int64_t layers = c.layer_count + (with_mtp ? c.mtp_layer_count : 0);
+  return 2 * layers * c.kv_head_count * c.head_dim * encoding_info(kv_elements(type)).block_bytes;
+}
+
+// What DecoderScratch and LinearScratch take for each row: f32 activations; then of the widest
+// operand int8 values, and per 256 columns scale, sum, eight outliers of 8 bytes and their count.
+int64_t activation_bytes_per_row(const ModelConfig& c) {
+  const int64_t q = c.head_count * c.head_dim;
+  const int64_t kv = c.kv_head_count * c.head_dim;
+  const int64_t floats =
+      3 * c.hidden_size + 2 * q + 2 * kv + 2 * c.intermediate_size + c.rope.width;
+  const int64_t columns =
+      std::max({c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size : c.hidden_size, q});
+  constexpr int64_t kPerSuperBlock = 2 * 256 + 4 + 4 + 8 * 8 + 1;
+  return floats * static_cast<int64_t>(sizeof(float)) + ceil_div(columns, 256) * kPerSuperBlock;
+}
+
+int64_t context_within(const ModelConfig& config, KvType type, bool with_mtp, int64_t tokens,
+                       int64_t bytes) {
+  const int64_t fit = bytes / kv_bytes_per_token(config, type, with_mtp);
+  // The cache rounds up to steps of 64 tokens.
+  return std::min(tokens, std::max<int64_t>(1, fit / kAttnStep * kAttnStep));
+}
+
+int64_t batch_rows_within(const ModelConfig& config, int64_t rows, int64_t bytes) {
+  return std::min(rows, std::max<int64_t>(1, bytes / activation_bytes_per_row(config)));
+}
+
+}  // namespace midge
