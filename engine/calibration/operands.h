@@ -1,5 +1,6 @@
-// Operands of kernels: which arrays a call reads and writes, how long and how far apart they are. The
-// one place that knows; kernel tests, counted cases, benchmarks and calibration call kernels with them.
+// Operands of kernels: which arrays a call reads and writes, how long and how far apart they are.
+// The one place that knows; kernel tests, counted cases, benchmarks and calibration call kernels
+// with them.
 //
 // Builders take a Place, which puts arrays into memory:
 //   input(name, extent, dense)    an array with the rows `dense`; null: whatever there is
@@ -76,8 +77,8 @@ std::vector<float> random_floats(int64_t count, uint64_t seed);
 /// [m] rows of k activations for the decode kernels, by the scalar quantize.
 std::vector<LhsBlock> quantized_rows(const std::vector<float>& in, int64_t m, int64_t k);
 
-/// Activations of gemv for weights of an encoding: [m] rows of floats for f16, else of blocks. One of
-/// the two is empty.
+/// Activations of gemv for weights of an encoding: [m] rows of floats for f16, else of blocks. One
+/// of the two is empty.
 struct GemvLhs {
   std::vector<float> floats;
   std::vector<LhsBlock> blocks;
@@ -175,9 +176,8 @@ QuantizePanelArgs quantize_panel_operands(int64_t first, int64_t m, int64_t k, i
   args.k = k;
   args.in_stride = (k + padding) * 4;
   args.in = place.input("in", {m, k * 4, args.in_stride}, in);
-  args.out.values =
-      place.in_out("values", extent(blocks * rows * kPanelColumns, 64), values.data(),
-                   OperandType::kBytes);
+  args.out.values = place.in_out("values", extent(blocks * rows * kPanelColumns, 64), values.data(),
+                                 OperandType::kBytes);
   args.out.scales = place.in_out("scales", extent(blocks * rows * 4),
                                  reinterpret_cast<const float*>(values.data()), OperandType::kF32);
   args.out.sums =
@@ -193,10 +193,8 @@ UnpackArgs unpack_operands(Encoding encoding, int64_t k, const uint8_t* units, P
   UnpackArgs args = {};
   args.k = k;
   args.rhs = place.input("rhs", extent(packed_tile_bytes(encoding, k), 64), units);
-  args.panel =
-      place.template output<int8_t>("panel", extent(kPanelBytes, 64), OperandType::kBytes);
-  args.scales =
-      place.template output<float>("scales", extent(kTileRows * 4), OperandType::kF32);
+  args.panel = place.template output<int8_t>("panel", extent(kPanelBytes, 64), OperandType::kBytes);
+  args.scales = place.template output<float>("scales", extent(kTileRows * 4), OperandType::kF32);
   return args;
 }
 
@@ -224,17 +222,29 @@ GemmPanelArgs gemm_panel_operands(const PanelProduct& product, Place& place) {
   args.panel = place.input("panel", extent(kPanelBytes, 64), product.panel);
   args.panel_scales = place.input("panel_scales", extent(kTileRows * 4), product.panel_scales);
   const Extent acc = extent(product.m * kTileRows * 4, 64);
-  args.acc = product.first
-                 ? place.template output<float>("acc", acc, OperandType::kF32)
-                 : place.in_out("acc", acc, product.acc, OperandType::kF32);
+  args.acc = product.first ? place.template output<float>("acc", acc, OperandType::kF32)
+                           : place.in_out("acc", acc, product.acc, OperandType::kF32);
+  return args;
+}
+
+/// x [k].
+template <typename Place>
+TakeOutliersArgs take_outliers_operands(int64_t k, const float* x, Place& place) {
+  const std::vector<Outlier> items(kOutliersMax);
+  TakeOutliersArgs args = {};
+  args.k = k;
+  args.x = place.in_out("x", extent(k * 4), x, OperandType::kF32);
+  args.count = place.template output<uint8_t>("count", extent(1, 1), OperandType::kBytes);
+  args.items = place.in_out("items", extent(kOutliersMax * static_cast<int64_t>(sizeof(Outlier))),
+                            items.data(), OperandType::kBytes);
   return args;
 }
 
 /// units: a super-block's, of k columns. counts [m], items [m, kOutliersMax], acc [m, 32].
 template <typename Place>
 AddOutliersArgs add_outliers_operands(Encoding encoding, int64_t m, int64_t k, const uint8_t* units,
-                                      const uint8_t* counts, const Outlier* items,
-                                      const float* acc, Place& place) {
+                                      const uint8_t* counts, const Outlier* items, const float* acc,
+                                      Place& place) {
   AddOutliersArgs args = {};
   args.m = m;
   args.rhs = place.input("rhs", extent(packed_tile_bytes(encoding, k), 64), units);
@@ -253,8 +263,8 @@ struct SeenKeys {
   int64_t end;
 };
 
-/// Queries of an attention call and the cache of a KV head. q [queries, head_dim]; k [whole blocks of
-/// keys], v [keys]: rows as encoded.
+/// Queries of an attention call and the cache of a KV head. q [queries, head_dim]; k [whole blocks
+/// of keys], v [keys]: rows as encoded.
 struct AttnShape {
   Encoding encoding;  ///< of the cache
   int64_t head_dim;
@@ -287,10 +297,9 @@ AttnArgs attn_operands(const AttnShape& shape, std::span<const SeenKeys> seen, c
     const SeenKeys keys = seen[static_cast<size_t>(i)];
     queries.push_back({q_rows + i * row, keys.begin, keys.end, out + i * row});
   }
-  args.queries = place.input(
-      "queries", extent(static_cast<int64_t>(sizeof(AttnQuery)) * count, 8), queries.data());
-  args.maximums =
-      place.template output<float>("maximums", extent(count * 4), OperandType::kF32);
+  args.queries = place.input("queries", extent(static_cast<int64_t>(sizeof(AttnQuery)) * count, 8),
+                             queries.data());
+  args.maximums = place.template output<float>("maximums", extent(count * 4), OperandType::kF32);
   args.totals = place.template output<float>("totals", extent(count * 4), OperandType::kF32);
   return args;
 }
