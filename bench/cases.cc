@@ -104,6 +104,7 @@ void add_kernel_cases(const Machine& machine, const KernelInfo& kernel) {
     case Op::kQuantizePanel:
     case Op::kUnpack:
     case Op::kGemmPanel:
+    case Op::kTakeOutliers:
     case Op::kAddOutliers: return add_panel_cases(machine, kernel);
     case Op::kAttn:
     case Op::kConvert:

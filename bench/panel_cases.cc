@@ -161,6 +161,31 @@ Prepared prepare_panels(const Machine& machine, const KernelInfo& kernel, Step s
   return p;
 }
 
+// A super-block without outliers, as most are.
+Prepared prepare_take_outliers(const KernelInfo& kernel) {
+  struct Operands {
+    OperandMemory memory;
+    TakeOutliersArgs args;
+  };
+  auto operands = std::make_shared<Operands>();
+  operands->args = take_outliers_operands(kPanelColumns, random_floats(kPanelColumns, 1).data(),
+                                          operands->memory);
+  Prepared p;
+  p.error = operands->memory.status().message();
+  if (!p.error.empty()) return p;
+  const auto call = [operands](const KernelInfo& info) {
+    reinterpret_cast<TakeOutliersFunction>(info.function)(&operands->args);
+    return *operands->args.count;
+  };
+  if (call(kernel) != call(generic_of(kernel))) {
+    p.error = std::string(kernel.name) + ": other outliers than expected";
+  }
+  p.generic_seconds = best_seconds([&] { call(generic_of(kernel)); }, 10, 1e-3);
+  p.call = [call, &kernel](int64_t) { call(kernel); };
+  p.bytes = static_cast<double>(kPanelColumns * 4);
+  return p;
+}
+
 // Prompt rows of a model with a few strong channels: the same columns in every row.
 Prepared prepare_outliers(const Machine& machine, const KernelInfo& kernel, int64_t m) {
   constexpr int kCount = 4;
@@ -207,6 +232,11 @@ void add_panel_case(const Machine& machine, const KernelInfo& kernel, Step step,
 }  // namespace
 
 void add_panel_cases(const Machine& machine, const KernelInfo& kernel) {
+  if (kernel.op == Op::kTakeOutliers) {
+    add_case(machine, std::string("take_outliers/") + kernel.name,
+             [&kernel] { return prepare_take_outliers(kernel); });
+    return;
+  }
   if (kernel.op == Op::kAddOutliers) {
     for (const int64_t m : {64, 512}) {
       add_case(machine, std::string("add_outliers/") + kernel.name + "/m:" + std::to_string(m),

@@ -93,6 +93,17 @@ struct Outlier {
 /// Those of a super-block at most.
 inline constexpr int kOutliersMax = 8;
 
+/// Moves the outliers of x[k] to items by column and leaves zeros in their place: those beyond 8
+/// times the mean magnitude, the kOutliersMax largest. None of a super-block that holds an infinity
+/// or a NaN. The mean is that of sums in sixteen lanes, joined one after the other.
+struct TakeOutliersArgs {
+  int64_t k;  // 1..256
+  float* x;
+  uint8_t* count;  // of outliers
+  Outlier* items;  // [kOutliersMax]
+};
+using TakeOutliersFunction = void (*)(const TakeOutliersArgs*);
+
 /// Activations of all rows for gemm_panel. Super-block s holds columns 256s..256s+255 (zeros beyond
 /// k). rows: m rounded up to the level's PanelShape::tokens.
 /// values: [super-blocks][rows / tokens][256 / group][tokens][group] int8, with the tokens and

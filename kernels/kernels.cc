@@ -6,25 +6,30 @@
 #include "kernels/generic/panel/panel_order.h"
 
 namespace midge {
-namespace {
 
-// The words of kernels.def.
-using namespace cpu;
-constexpr KernelLayout kAny = {};
-constexpr KernelLayout kLhs1x256 = {LhsOrder::k1x256, PanelOrder::kNone};
-constexpr KernelLayout kLhs4x16 = {LhsOrder::k4x16, PanelOrder::kNone};
-constexpr KernelLayout kLhs12x4 = {LhsOrder::k12x4, PanelOrder::kNone};
-constexpr KernelLayout kLhs8x8 = {LhsOrder::k8x8, PanelOrder::kNone};
-constexpr KernelLayout kPanelRows = {LhsOrder::kNone, PanelOrder::kRows};
-constexpr KernelLayout kPanelQuads16 = {LhsOrder::kNone, PanelOrder::kQuads16};
-constexpr KernelLayout kPanelOctets4 = {LhsOrder::kNone, PanelOrder::kOctets4};
-constexpr KernelLayout kPanelOctets8 = {LhsOrder::kNone, PanelOrder::kOctets8};
-constexpr KernelLayout kPanelGroups4 = {LhsOrder::kNone, PanelOrder::kGroups4};
-constexpr KernelLayout kPanelGroups4Up = {LhsOrder::kNone, PanelOrder::kGroups4Up};
-constexpr KernelLayout operator+(const KernelLayout& lhs, const KernelLayout& panel) {
+// The words of kernels.def beside the features. Each architecture uses some of them.
+namespace kernel_words {
+inline constexpr KernelLayout kAny = {};
+inline constexpr KernelLayout kLhs1x256 = {LhsOrder::k1x256, PanelOrder::kNone};
+inline constexpr KernelLayout kLhs4x16 = {LhsOrder::k4x16, PanelOrder::kNone};
+inline constexpr KernelLayout kLhs12x4 = {LhsOrder::k12x4, PanelOrder::kNone};
+inline constexpr KernelLayout kLhs8x8 = {LhsOrder::k8x8, PanelOrder::kNone};
+inline constexpr KernelLayout kPanelRows = {LhsOrder::kNone, PanelOrder::kRows};
+inline constexpr KernelLayout kPanelQuads16 = {LhsOrder::kNone, PanelOrder::kQuads16};
+inline constexpr KernelLayout kPanelOctets4 = {LhsOrder::kNone, PanelOrder::kOctets4};
+inline constexpr KernelLayout kPanelOctets8 = {LhsOrder::kNone, PanelOrder::kOctets8};
+inline constexpr KernelLayout kPanelGroups4 = {LhsOrder::kNone, PanelOrder::kGroups4};
+inline constexpr KernelLayout kPanelGroups4Up = {LhsOrder::kNone, PanelOrder::kGroups4Up};
+inline constexpr KernelLayout operator+(const KernelLayout& lhs, const KernelLayout& panel) {
   return {lhs.lhs, panel.panel};
 }
-constexpr Exactness kSameBits = Exactness::kSameBits;
+inline constexpr Exactness kSameBits = Exactness::kSameBits;
+}  // namespace kernel_words
+
+namespace {
+
+using namespace cpu;
+using namespace kernel_words;
 
 // The level whose name a kernel's ends with; the longest one counts.
 IsaLevel level_of_name(std::string_view name) {
@@ -115,6 +120,7 @@ const char* op_name(Op op) {
     case Op::kQuantizePanel: return "quantize_panel";
     case Op::kUnpack: return "unpack";
     case Op::kGemmPanel: return "gemm_panel";
+    case Op::kTakeOutliers: return "take_outliers";
     case Op::kAddOutliers: return "add_outliers";
     case Op::kAttn: return "attn";
     case Op::kConvert: return "convert";
@@ -191,6 +197,7 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
       table.gemv[i][rows] = choose<GemvFunction>(Op::kGemv, encoding, choice, rows);
     }
   }
+  table.take_outliers = choose<TakeOutliersFunction>(Op::kTakeOutliers, Encoding::kF32, choice);
   table.quantize = choose<QuantizeFunction>(Op::kQuantize, Encoding::kF32, choice);
   table.rmsnorm = choose<RmsnormFunction>(Op::kRmsnorm, Encoding::kF32, choice);
   table.rope = choose<RopeFunction>(Op::kRope, Encoding::kF32, choice);

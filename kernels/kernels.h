@@ -20,6 +20,7 @@ enum class Op : uint8_t {
   kQuantizePanel,
   kUnpack,
   kGemmPanel,
+  kTakeOutliers,
   kAddOutliers,
   kAttn,
   kConvert,
@@ -151,6 +152,7 @@ struct KernelTable {
   UnpackFunction unpack[kEncodingCount];    ///< call unpack_panel
   PanelOrder unpack_order[kEncodingCount];  ///< that they write: panel_order or kRows
   GemmPanelFunction gemm_panel;
+  TakeOutliersFunction take_outliers;
   AddOutliersFunction add_outliers[kEncodingCount];
   AttnFunction attn[kEncodingCount];        ///< by the type of K and V
   ConvertFunction convert[kEncodingCount];  ///< by the type of the output

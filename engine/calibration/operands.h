@@ -228,6 +228,19 @@ GemmPanelArgs gemm_panel_operands(const PanelProduct& product, Place& place) {
   return args;
 }
 
+/// x [k].
+template <typename Place>
+TakeOutliersArgs take_outliers_operands(int64_t k, const float* x, Place& place) {
+  const std::vector<Outlier> items(kOutliersMax);
+  TakeOutliersArgs args = {};
+  args.k = k;
+  args.x = place.in_out("x", extent(k * 4), x, OperandType::kF32);
+  args.count = place.template output<uint8_t>("count", extent(1, 1), OperandType::kBytes);
+  args.items = place.in_out("items", extent(kOutliersMax * static_cast<int64_t>(sizeof(Outlier))),
+                            items.data(), OperandType::kBytes);
+  return args;
+}
+
 /// units: a super-block's, of k columns. counts [m], items [m, kOutliersMax], acc [m, 32].
 template <typename Place>
 AddOutliersArgs add_outliers_operands(Encoding encoding, int64_t m, int64_t k, const uint8_t* units,

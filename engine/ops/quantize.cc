@@ -92,8 +92,9 @@ void quantize_panels(const OpContext& context, const LinearInput& input, int64_t
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t column = 0; column < k; column += kPanelColumns) {
         const Outliers at = outliers.from(column / kPanelColumns * m + first + i);
-        *at.counts =
-            take_outliers(strip + i * k + column, std::min(kPanelColumns, k - column), at.items);
+        const TakeOutliersArgs args = {std::min(kPanelColumns, k - column), strip + i * k + column,
+                                       at.counts, at.items};
+        context.kernels->take_outliers(&args);
       }
     }
     for (size_t i = 0; i < kernels.orders().size(); ++i) {

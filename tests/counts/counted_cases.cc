@@ -219,6 +219,12 @@ std::vector<CountedCase> counted_cases(const KernelInfo& kernel) {
     case Op::kQuantizePanel: return {quantize_panel_case(kernel)};
     case Op::kUnpack: return {unpack_case(kernel)};
     case Op::kGemmPanel: return {gemm_panel_case(kernel)};
+    case Op::kTakeOutliers:
+      return {make_case(kernel, numbered("k", kPanelColumns), kPanelColumns, kPanelColumns * 4,
+                        [](OperandMemory& memory) {
+                          return take_outliers_operands(kPanelColumns,
+                                                        numbers(kPanelColumns).data(), memory);
+                        })};
     case Op::kAddOutliers: return {add_outliers_case(kernel)};
     case Op::kAttn:
       for (const int64_t queries : {1, 4, 32}) cases.push_back(attn_case(kernel, queries));

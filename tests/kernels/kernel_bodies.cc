@@ -22,6 +22,7 @@ void check_kernel(const KernelInfo& kernel, Failures* failures) {
     case Op::kQuantizePanel: return check_quantize_panel(kernel, failures);
     case Op::kUnpack: return check_unpack(kernel, failures);
     case Op::kGemmPanel: return check_gemm_panel(kernel, failures);
+    case Op::kTakeOutliers: return check_take_outliers(kernel, failures);
     case Op::kAddOutliers: return check_add_outliers(kernel, failures);
     case Op::kAttn: return check_attn(kernel, failures);
     case Op::kConvert: return check_convert(kernel, failures);

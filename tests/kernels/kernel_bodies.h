@@ -16,6 +16,7 @@ void check_quantize_panel(const KernelInfo& kernel, Failures* failures);
 void check_unpack(const KernelInfo& kernel, Failures* failures);
 /// The kernel with the unpack of each encoding that it takes.
 void check_gemm_panel(const KernelInfo& kernel, Failures* failures);
+void check_take_outliers(const KernelInfo& kernel, Failures* failures);
 void check_add_outliers(const KernelInfo& kernel, Failures* failures);
 void check_attn(const KernelInfo& kernel, Failures* failures);
 void check_convert(const KernelInfo& kernel, Failures* failures);

@@ -278,6 +278,25 @@ void check_add_outliers_case(const KernelInfo& kernel, DataSort sort, int64_t m,
   }
 }
 
+// What is an outlier, tests/unit/outliers_test.cc says.
+void check_take_outliers(const KernelInfo& kernel, Failures* failures) {
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t k : {1, 7, 15, 16, 17, 64, 255, 256}) {
+      for (const int64_t outliers : {0, 1, 3, 8, 12}) {
+        std::vector<float> x = test_floats(sort, k, static_cast<uint64_t>(k));
+        for (int64_t o = 0; o < outliers; ++o) x[static_cast<size_t>(o * 37 % k)] *= 100;
+        char shape[64];
+        std::snprintf(shape, sizeof(shape), "k=%" PRId64 " data=%s outliers=%" PRId64, k,
+                      data_sort_name(sort), outliers);
+        compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+          return take_outliers_operands(k, x.data(), call);
+        });
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
 void check_add_outliers(const KernelInfo& kernel, Failures* failures) {
   for (const DataSort sort : kDataSorts) {
     for (const int64_t k : {1, 33, 64, 256}) {

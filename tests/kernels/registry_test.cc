@@ -37,7 +37,8 @@ TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   const std::string type =
       "(f32|f16|bf16|q4b32m?|q5b32m?|q8b32|q[45]b32ms256|q4b32s256|q6b16s256|q8s256)";
   const std::string op =
-      "(gemm|dequantize|quantize|gemv|lookup|quantize_panel|unpack|gemm_panel|add_outliers|attn|"
+      "(gemm|dequantize|quantize|gemv|lookup|quantize_panel|unpack|gemm_panel|take_outliers|add_"
+      "outliers|attn|"
       "convert|rmsnorm|"
       "rope|"
       "silu_mul|add)";

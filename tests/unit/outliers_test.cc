@@ -1,4 +1,5 @@
-#include "engine/ops/outliers.h"
+#include "engine/platform/cpu_features.h"
+#include "kernels/kernels.h"
 
 #include <cmath>
 #include <limits>
@@ -23,7 +24,9 @@ struct Taken {
 
 Taken take(std::vector<float>* x) {
   Outlier items[kOutliersMax];
-  const int count = take_outliers(x->data(), static_cast<int64_t>(x->size()), items);
+  uint8_t count = 0;
+  const TakeOutliersArgs args = {static_cast<int64_t>(x->size()), x->data(), &count, items};
+  make_kernel_table({detect_cpu_features()}).take_outliers(&args);
   Taken taken;
   for (int i = 0; i < count; ++i) {
     taken.columns.push_back(items[i].column);

@@ -29,9 +29,21 @@ def head_paragraphs(text):
     return ["\n".join(lines) for lines in paragraphs if lines]
 
 
+def family_file(kernel):
+    """The C++ file: named like the kernel, or like it without one of its operands' tokens."""
+    tokens = kernel.split("_")
+    names = [kernel] + ["_".join(tokens[:i] + tokens[i + 1:])
+                        for i in reversed(range(1, len(tokens)))]
+    for name in names:
+        found = sorted(KERNELS.glob(f"*/{name}.cc"))
+        if found:
+            return found
+    return []
+
+
 def files_of(kernel):
     """The files, those named like the kernel first."""
-    files = sorted(KERNELS.glob(f"*/{kernel}.S")) + sorted(KERNELS.glob(f"*/{kernel}.cc"))
+    files = sorted(KERNELS.glob(f"*/{kernel}.S")) + family_file(kernel)
     for file in files:  # grows
         for name in re.findall(r'^#include "(kernels/arm64/[^"]+)"', file.read_text(), re.M):
             if ROOT / name not in files:

@@ -1,8 +1,9 @@
-#include "engine/ops/outliers.h"
-
+// Which activations of a super-block are taken out of it, and zeros in their place.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+
+#include "kernels/kernels.h"
 
 namespace midge {
 namespace {
@@ -52,10 +53,14 @@ Magnitudes magnitudes(const float* x, int64_t count) {
 
 }  // namespace
 
-uint8_t take_outliers(float* x, int64_t count, Outlier* out) {
+void take_outliers_f32_f32_generic(const TakeOutliersArgs* args) {
+  float* x = args->x;
+  const int64_t count = args->k;
+  *args->count = 0;
+
   const Magnitudes all = magnitudes(x, count);
   const float threshold = all.sum / static_cast<float>(count) * kOutlierRatio;
-  if (!(all.largest > threshold)) return 0;
+  if (!(all.largest > threshold)) return;
   int32_t columns[kPanelColumns];
   int64_t found = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -71,10 +76,10 @@ uint8_t take_outliers(float* x, int64_t count, Outlier* out) {
     std::sort(columns, columns + found);
   }
   for (int64_t i = 0; i < found; ++i) {
-    out[i] = {columns[i], x[columns[i]]};
+    args->items[i] = {columns[i], x[columns[i]]};
     x[columns[i]] = 0;
   }
-  return static_cast<uint8_t>(found);
+  *args->count = static_cast<uint8_t>(found);
 }
 
 }  // namespace midge
