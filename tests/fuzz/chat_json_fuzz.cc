@@ -2,6 +2,8 @@
 // through every template.
 #include "engine/chat/chat_json.h"
 
+#include <string>
+
 #include "engine/chat/chat.h"
 #include "tests/fuzz/exercise.h"
 
@@ -9,8 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace midge;
   auto fields = test::split_fields(data, size, 2);
   fields.resize(2);
-  const auto messages = parse_chat_messages("messages", fields[0]);
-  const auto tools = parse_chat_tools("tools", fields[1]);
+  // Strings, as a program reads them from files: never a null pointer.
+  const auto messages = parse_chat_messages("messages", std::string(fields[0]));
+  const auto tools = parse_chat_tools("tools", std::string(fields[1]));
   if (!messages.ok()) return 0;
   for (const char* name : {"phi3", "phi4", "phi4-mini", "phi4-mini-reasoning", "mimo"}) {
     const auto chat = chat_template_from_name(name);
