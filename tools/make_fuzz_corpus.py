@@ -10,6 +10,10 @@ import argparse
 import json
 import pathlib
 import struct
+import sys
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent / "vocab"))
+from sentencepiece_files import field
 
 # ---------------------------------------------------------------- GGUF
 
@@ -473,23 +477,6 @@ def run_seeds():
 
 
 # ---------------------------------------------------------------- tokenizer.model
-
-
-def varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out) + bytes([value])
-
-
-def field(number, value):
-    """A protobuf field: an int as varint, a float as fixed32, bytes with their length."""
-    if isinstance(value, float):
-        return varint(number << 3 | 5) + struct.pack("<f", value)
-    if isinstance(value, bytes):
-        return varint(number << 3 | 2) + varint(len(value)) + value
-    return varint(number << 3) + varint(value)
 
 
 def sentencepiece_model(pieces, model_type=2, normalizer=b"identity", more=b""):
