@@ -2,6 +2,28 @@
 
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
+# midge_harden(target): what makes a fault harder to exploit (docs/architecture.md, "Hardening").
+# tests/unit/check_hardening.cmake reads it back from what was built.
+function(midge_harden target)
+  if(NOT MIDGE_HARDENING OR MIDGE_SANITIZE)
+    return()
+  endif()
+  target_compile_options(${target} PRIVATE -fstack-protector-strong)
+  # Both need the optimiser, and a debug build checks more by itself. -U: some compilers define it.
+  target_compile_options(${target} PRIVATE
+    $<$<AND:$<NOT:$<CONFIG:Debug>>,$<COMPILE_LANGUAGE:C,CXX>>:-U_FORTIFY_SOURCE>
+    $<$<AND:$<NOT:$<CONFIG:Debug>>,$<COMPILE_LANGUAGE:C,CXX>>:-D_FORTIFY_SOURCE=3>
+    $<$<COMPILE_LANGUAGE:CXX>:-D_GLIBCXX_ASSERTIONS>)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    # Assembly has no compiler that marks it, so a header does.
+    target_compile_options(${target} PRIVATE -mbranch-protection=standard
+      "$<$<COMPILE_LANGUAGE:ASM>:SHELL:-include ${PROJECT_SOURCE_DIR}/kernels/arm64/elf_note.inc>")
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(${target} PRIVATE -fcf-protection=full)
+  endif()
+  target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now,-z,noexecstack)
+endfunction()
+
 # Warnings, language level and the arithmetic contract.
 function(midge_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
@@ -14,6 +36,7 @@ function(midge_compile_options target)
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -ffp-contract=off
     -fno-trapping-math
     $<$<BOOL:${MIDGE_WERROR}>:-Werror>)
+  midge_harden(${target})
   if(MIDGE_SANITIZE)
     # Every report ends the program: a printed line would not fail a test.
     target_compile_options(${target} PUBLIC

@@ -10,6 +10,10 @@ import argparse
 import json
 import pathlib
 import struct
+import sys
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent / "vocab"))
+from sentencepiece_files import field
 
 # ---------------------------------------------------------------- GGUF
 
@@ -446,6 +450,119 @@ def chat_seeds():
     return seeds
 
 
+# ---------------------------------------------------------------- what a program runs
+
+
+def tiny_config(**changes):
+    return json.dumps({"model_type": "phi3", "hidden_size": 8, "intermediate_size": 8,
+                       "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1,
+                       "vocab_size": 8, "max_position_embeddings": 64, "rms_norm_eps": 1e-05,
+                       "head_dim": 4, "hidden_act": "silu", "tie_word_embeddings": True,
+                       **changes}).encode()
+
+
+def run_seeds():
+    models = gguf_seeds()
+    seeds = {"gguf-" + name[6:]: data for name, data in models.items()
+             if name.startswith("model-") and not name.endswith("q2_k")}
+    for kind in ("f32", "bf16", "f16"):
+        seeds["safetensors-" + kind] = (tiny_config() + b"\0" +
+                                        safetensors_seeds()["model-" + kind])
+    seeds["safetensors-epsilon"] = (tiny_config(rms_norm_eps=1e-30) + b"\0" +
+                                    safetensors_seeds()["model-f32"])
+    infinite = bytearray(models["model-longrope"])
+    infinite[-4:] = struct.pack("<f", float("inf"))
+    seeds["gguf-infinite"] = bytes(infinite)
+    return seeds
+
+
+# ---------------------------------------------------------------- tokenizer.model
+
+
+def sentencepiece_model(pieces, model_type=2, normalizer=b"identity", more=b""):
+    """A serialized ModelProto. pieces: (text, type)."""
+    out = b"".join(field(1, field(1, piece.encode()) + field(2, -float(i)) + field(3, kind))
+                   for i, (piece, kind) in enumerate(pieces))
+    settings = field(1, normalizer) + field(3, 1) + field(4, 0) + field(5, 1)
+    return out + field(2, field(3, model_type) + field(35, 1)) + field(3, settings) + more
+
+
+def tokenizer_model_seeds():
+    pieces = ([("<unk>", 2), ("<s>", 3), ("</s>", 3)] + [(piece, 6) for piece in BYTE_PIECES] +
+              [(piece, 1) for piece in PIECES])
+    model = sentencepiece_model(pieces)
+    added = json.dumps({"<|end|>": len(pieces), "<|user|>": len(pieces) + 1}).encode()
+    config = json.dumps({"eos_token": "<|end|>", "add_bos_token": True, "added_tokens_decoder": {
+        "2": {"content": "</s>", "special": False, "rstrip": True}}}).encode()
+    sample = "hello  hell <|end|> \u00e9\n".encode()
+    join = lambda model, added=b"", config=b"": b"\0".join([added, config, sample, model])
+    return {
+        "plain": join(model), "added": join(model, added, config),
+        "no-bytes": join(sentencepiece_model(pieces[:3] + pieces[259:])),
+        "unigram": join(sentencepiece_model(pieces, model_type=1)),
+        "nmt-nfkc": join(sentencepiece_model(pieces, normalizer=b"nmt_nfkc")),
+        "self-test": join(sentencepiece_model(pieces, more=field(4, field(1, field(
+            1, b"hello") + field(2, b"hello"))))),
+        "precompiled": join(sentencepiece_model(pieces, more=field(3, field(2, bytes(32))))),
+        "user-defined": join(sentencepiece_model(pieces + [("<x>", 4)])),
+        "twice": join(sentencepiece_model(pieces + [("hello", 1)])),
+        "bad-cut": join(model[:-7]), "bad-length": join(model + b"\x0a\xff\xff\xff\xff\x0f"),
+        "bad-empty": join(b""), "bad-added": join(model, b'{"<|end|>": 7}'),
+        "bad-id": join(model, b'{"<|end|>": 99999999999}')}
+
+
+# ---------------------------------------------------------------- calibration, --messages, --tools
+
+
+def calibration_seeds():
+    """Without the line with the hash, which the target adds."""
+    head = b"midge kernel rates 1\nkey 1 x fuzz, midge\n"
+    line = lambda name, encoding, rows, core, rate: (
+        f"kernel {name} {encoding} {rows} {core} {rate}\n".encode())
+    gemv = "gemv_f32_q8b32_q4b32_8x32_"
+    panel = "gemm_panel_f32_q8s256_q8s256_"
+    return {
+        "empty": head, "reads": head + b"read 1 10000000000\nread 2 12000000000\n",
+        "gemv": head + b"".join(line(gemv + isa, "q4b32", rows, 0, 1000 + rows)
+                                for isa in ("generic", "avx2", "avx512_vnni", "neon_dot")
+                                for rows in (1, 4, 8)),
+        "panel": head + b"".join(line(panel + name, "f32", 48, 0, 7)
+                                 for name in ("1x32_generic", "4x32_neon", "12x32_neon_dot")),
+        "bad-kernel": head + line("gemv_abacus", "q4b32", 1, 0, 5),
+        "bad-core": head + line(gemv + "generic", "q4b32", 1, 2147483647, 5),
+        "bad-rate": head + line(gemv + "generic", "q4b32", 8, 0, 9223372036854775807),
+        "bad-rows": head + line(gemv + "generic", "q4b32", 2147483647, 0, 5),
+        "bad-encoding": head + line(gemv + "generic", "f32", 1, 0, 5),
+        "bad-key": b"midge kernel rates 1\nkey other\n", "bad-first": b"midge kernel rates 2\n",
+        "bad-hash": head + b"end 0000000000000000\n", "none": b""}
+
+
+def chat_json_seeds():
+    tools = json.dumps([{"type": "function", "function": {
+        "name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {
+            "a": {"type": "number", "enum": [1, 2.5, 1e15, -0.0, None, True]}}}}}])
+    messages = json.dumps([
+        {"role": "system", "content": "Be brief."}, {"role": "user", "content": "7 + 5? \u0000"},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"function": {"name": "add", "arguments": {"a": 7, "b": [5.0, {"c": "\u00e9"}]}}},
+            {"name": "add", "arguments": "{}"}]},
+        {"role": "tool", "content": "12"}, {"role": "assistant", "content": "<think>x</think>12"}])
+    join = lambda messages, tools=b"": b"\0".join(
+        part if isinstance(part, bytes) else part.encode() for part in (messages, tools))
+    user = '[{"role": "user", "content": "x"}]'
+    return {
+        "whole": join(messages, tools), "messages": join(messages), "tools": join(user, tools),
+        "plain-tools": join(user, '[{"name": "add", "parameters": {}}]'),
+        "numbers": join(user, '[{"name":"n","parameters":[1e15,1e308,5e-324,-1,9223372036854775807,'
+                              '9223372036854775808,0.1,1e-7]}]'),
+        "deep": join(user, '[{"name":"n","parameters":' + "[" * 60 + "]" * 60 + "}]"),
+        "bad-deep": join("[" * 2000), "bad-role": join('[{"role": "robot", "content": "x"}]'),
+        "bad-content": join('[{"role": "user", "content": 5}]'),
+        "bad-twice": join('[{"role": "user", "role": "tool", "content": "x"}]'),
+        "bad-utf8": join(b'[{"role": "user", "content": "\xff\xfe"}]'),
+        "bad-surrogate": join('[{"role": "user", "content": "\\ud800"}]'), "bad-empty": b""}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=pathlib.Path, default=pathlib.Path(
@@ -453,7 +570,9 @@ def main():
     folder = parser.parse_args().folder
     targets = {"gguf": gguf_seeds(), "safetensors": safetensors_seeds(), "index": index_seeds(),
                "config": config_seeds(), "tokenizer_json": tokenizer_json_seeds(),
-               "chat": chat_seeds()}
+               "chat": chat_seeds(), "run": run_seeds(),
+               "tokenizer_model": tokenizer_model_seeds(), "calibration": calibration_seeds(),
+               "chat_json": chat_json_seeds()}
     for target, seeds in targets.items():
         place = folder / target
         place.mkdir(parents=True, exist_ok=True)

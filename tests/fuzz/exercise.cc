@@ -1,6 +1,8 @@
 #include "tests/fuzz/exercise.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -16,8 +18,9 @@ constexpr int64_t kParametersMax = 1 << 20;
 
 void dequantize_row(const WeightRows& matrix, int64_t row) {
   std::vector<float> values(static_cast<size_t>(matrix.k));
+  static const KernelTable kernels = make_kernel_table({detect_isa_levels(), ""});
   const DequantizeArgs args = {matrix.k, matrix.rows(row, 1).data, values.data()};
-  make_kernel_table(KernelChoice{}).dequantize[static_cast<int>(matrix.encoding)](&args);
+  kernels.dequantize[static_cast<int>(matrix.encoding)](&args);
 }
 
 }  // namespace
@@ -114,6 +117,71 @@ void exercise_model(const Model& model) {
   for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kPacked}) {
     exercise_steps(model, arithmetic);
   }
+}
+
+namespace {
+
+// The logits of a prompt of two tokens and of three steps after it, in turn; empty if the weights
+// cannot be packed.
+std::vector<float> decode_logits(const Model& model, IsaLevels levels) {
+  constexpr int64_t kSteps = 3;
+  const ModelConfig& config = model.config();
+  ExecutorOptions executor_options;
+  executor_options.threads = 1;
+  executor_options.isa = levels;
+  const auto executor = Executor::create(model, executor_options);
+  if (!executor.ok()) {
+    require(executor.status().code() == StatusCode::kInvalidFile, "an executor can be made");
+    return {};
+  }
+  SessionOptions options;
+  options.context_length = std::min<int64_t>(config.context_length, 2 + kSteps);
+  options.batch_rows = 2;
+  const auto session = Session::create(**executor, options);
+  require(session.ok(), "a session can be made");
+  const auto vocab = static_cast<size_t>(config.vocab_size);
+  std::vector<float> all;
+  std::vector<int32_t> tokens = {0, static_cast<int32_t>(config.vocab_size - 1)};
+  tokens.resize(static_cast<size_t>(std::min<int64_t>(options.context_length, 2)));
+  auto sampler = Sampler::create({}, std::vector<uint8_t>(vocab, 1));
+  require(sampler.ok(), "a sampler can be made");
+  while ((*session)->length() + static_cast<int64_t>(tokens.size()) <= options.context_length) {
+    const int32_t last = static_cast<int32_t>(tokens.size()) - 1;
+    all.resize(all.size() + vocab);
+    StepOutputs outputs;
+    outputs.logits_rows = {&last, 1};
+    outputs.logits = all.data() + all.size() - vocab;
+    const RowRole role = (*session)->length() == 0 ? RowRole::kPrompt : RowRole::kGenerated;
+    require((*session)->step(tokens, outputs, role).ok(), "a step can be taken");
+    tokens = {sampler->sample(outputs.logits, static_cast<uint64_t>((*session)->length()))};
+    require(tokens[0] >= 0 && tokens[0] < config.vocab_size, "a sampled token has a row");
+  }
+  return all;
+}
+
+// The same bits, where a NaN is as good as another.
+bool same(std::span<const float> a, std::span<const float> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) {
+    return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y) ||
+           (std::isnan(x) && std::isnan(y));
+  });
+}
+
+}  // namespace
+
+void exercise_decode(const Model& model, size_t choice) {
+  if (model.parameter_count() > kParametersMax) return;
+  const IsaLevels available = detect_isa_levels();
+  std::vector<IsaLevel> levels;
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    const auto level = static_cast<IsaLevel>(i);
+    if (level != IsaLevel::kGeneric && available.has(level)) levels.push_back(level);
+  }
+  const std::vector<float> expected = decode_logits(model, available.up_to(IsaLevel::kGeneric));
+  if (levels.empty()) return;
+  const IsaLevel level = levels[choice % levels.size()];
+  require(same(decode_logits(model, available.up_to(level)), expected),
+          "every level gives the bits of the portable kernels");
 }
 
 }  // namespace midge::test

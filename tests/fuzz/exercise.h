@@ -23,4 +23,9 @@ void exercise_tokenizer(const Tokenizer& tokenizer, std::string_view text);
 /// Decodes rows of every matrix and runs two tokens through the model, unless it is large.
 void exercise_model(const Model& model);
 
+/// Runs a prompt of two tokens and three decode steps in packed arithmetic, unless the model is
+/// large. A level of this machine is chosen by `choice`; its logits are those of the portable
+/// kernels, bit for bit, or the process ends.
+void exercise_decode(const Model& model, size_t choice);
+
 }  // namespace midge::test

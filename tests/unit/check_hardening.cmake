@@ -1,0 +1,47 @@
+# Fails if the built program, or an object of the library, lacks what midge_harden asks for
+# (cmake/MidgeBuild.cmake). Reads headers only, so it works for a cross build, too.
+# usage: cmake -DREADELF=<readelf> -DBINARY=<program> -DOBJECTS=<file with one path a line>
+#          -DMARKS=<words of the property note, separated by commas> -DFORTIFY=<bool>
+#          -P check_hardening.cmake
+function(read_elf out)
+  execute_process(COMMAND ${READELF} --wide ${ARGN} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+  set(${out} "${text}" PARENT_SCOPE)
+endfunction()
+
+set(errors "")
+function(expect text regex what)
+  if(NOT text MATCHES "${regex}")
+    set(errors "${errors}\n${what}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+read_elf(headers --file-header --program-headers --dynamic ${BINARY})
+expect("${headers}" "Type: +DYN" "the program is not position independent")
+expect("${headers}" "GNU_RELRO" "no segment becomes read-only after relocation")
+expect("${headers}" "BIND_NOW|FLAGS_1[^\n]*NOW" "symbols are bound late, so RELRO is partial")
+expect("${headers}" "GNU_STACK[^\n]* RW " "the stack is executable, or nothing says that it is not")
+read_elf(symbols --dyn-syms ${BINARY})
+expect("${symbols}" "__stack_chk_fail" "no function checks its stack")
+expect("${symbols}" "__glibcxx_assert_fail" "libstdc++ asserts nothing")
+if(FORTIFY)
+  expect("${symbols}" "__[a-z]+_chk" "no call of libc is checked")
+endif()
+
+# Objects, because the program is marked only if the system's startup files are, too.
+file(STRINGS ${OBJECTS} objects)
+list(LENGTH objects count)
+if(count LESS 100)
+  message(FATAL_ERROR "${count} objects in ${OBJECTS}")
+endif()
+string(REPLACE "," ";" marks "${MARKS}")
+foreach(object IN LISTS objects)
+  read_elf(notes --notes ${object})
+  foreach(mark IN LISTS marks)
+    expect("${notes}" "Properties:[^\n]*${mark}" "${object}: not marked ${mark}")
+  endforeach()
+endforeach()
+
+if(errors)
+  message(FATAL_ERROR "${BINARY}:${errors}")
+endif()
+message(STATUS "${count} objects")
