@@ -20,10 +20,10 @@ std::string with_hash(std::string_view text) {
   return std::string(text) + format_string("end %016llx\n", static_cast<unsigned long long>(hash));
 }
 
-void choose(const Calibration& calibration, IsaLevels levels) {
+void choose(const Calibration& calibration, CpuFeatures features) {
   const CoreType core = {"fuzz", {0}};
-  const std::vector<TunedKernel> tuned = fastest_kernels(calibration, {&core, 1}, levels);
-  const KernelTable table = make_kernel_table({levels, "", tuned});
+  const std::vector<TunedKernel> tuned = fastest_kernels(calibration, {&core, 1}, features);
+  const KernelTable table = make_kernel_table({features, "", tuned});
   for (const KernelInfo& kernel : all_kernels()) {
     const auto is = [&](auto function) {
       return kernel.function == reinterpret_cast<void (*)()>(function);
@@ -34,14 +34,16 @@ void choose(const Calibration& calibration, IsaLevels levels) {
                       return std::any_of(std::begin(by_rows), std::end(by_rows), is);
                     }) ||
         is(table.gemm_panel) || is(table.quantize_panel);
-    test::require(!chosen || levels.has(kernel.level), "a chosen kernel runs on the core");
+    test::require(!chosen || features.has(kernel.features), "a chosen kernel runs on the core");
   }
 }
 
 void exercise(std::string_view text) {
   const auto calibration = parse_calibration(text, kKey);
   if (!calibration.ok()) return;
-  for (const IsaLevels levels : {detect_isa_levels(), IsaLevels{1u}}) choose(*calibration, levels);
+  for (const CpuFeatures features : {detect_cpu_features(), CpuFeatures()}) {
+    choose(*calibration, features);
+  }
   // What is understood is written and read again without a change.
   const std::string written = calibration_text(*calibration, kKey);
   const auto again = parse_calibration(written, kKey);

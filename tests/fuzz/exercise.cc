@@ -18,8 +18,8 @@ constexpr int64_t kParametersMax = 1 << 20;
 
 void dequantize_row(const WeightRows& matrix, int64_t row) {
   std::vector<float> values(static_cast<size_t>(matrix.k));
-  static const KernelTable kernels = make_kernel_table({detect_isa_levels(), ""});
-  const DequantizeArgs args = {matrix.k, matrix.rows(row, 1).data, values.data()};
+  static const KernelTable kernels = make_kernel_table({detect_cpu_features(), ""});
+  const DequantizeArgs args = {matrix.k, matrix.row(row), values.data()};
   kernels.dequantize[static_cast<int>(matrix.encoding)](&args);
 }
 
@@ -64,6 +64,11 @@ void exercise_tokenizer(const Tokenizer& tokenizer, std::string_view text) {
   }
 }
 
+// Packing refuses weights that are infinite or not numbers, and padding without end.
+static bool may_be_refused(const Status& status) {
+  return status.code() == StatusCode::kInvalidFile || status.code() == StatusCode::kModelMismatch;
+}
+
 // A step in an arithmetic, and tokens drawn from what it gave.
 static void exercise_steps(const Model& model, Arithmetic arithmetic) {
   const ModelConfig& config = model.config();
@@ -76,10 +81,8 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
   executor_options.logit_rows_max = 1;
   const auto executor = Executor::create(model, executor_options);
   if (!executor.ok()) {
-    // Packing refuses weights that are infinite or not numbers.
-    require(
-        arithmetic == Arithmetic::kPacked && executor.status().code() == StatusCode::kInvalidFile,
-        "an executor can be made");
+    require(arithmetic == Arithmetic::kPacked && may_be_refused(executor.status()),
+            "an executor can be made");
     return;
   }
   SequenceOptions options;
@@ -123,37 +126,41 @@ namespace {
 
 // The logits of a prompt of two tokens and of three steps after it, in turn; empty if the weights
 // cannot be packed.
-std::vector<float> decode_logits(const Model& model, IsaLevels levels) {
+std::vector<float> decode_logits(const Model& model, CpuFeatures features) {
   constexpr int64_t kSteps = 3;
   const ModelConfig& config = model.config();
   ExecutorOptions executor_options;
   executor_options.threads = 1;
-  executor_options.isa = levels;
+  executor_options.isa = features;
+  executor_options.rows_max = 2;
+  executor_options.context_max = std::min<int64_t>(config.context_length, 2 + kSteps);
+  executor_options.logit_rows_max = 1;
   const auto executor = Executor::create(model, executor_options);
   if (!executor.ok()) {
-    require(executor.status().code() == StatusCode::kInvalidFile, "an executor can be made");
+    require(may_be_refused(executor.status()), "an executor can be made");
     return {};
   }
-  SessionOptions options;
-  options.context_length = std::min<int64_t>(config.context_length, 2 + kSteps);
-  options.batch_rows = 2;
+  SequenceOptions options;
+  options.context_length = executor_options.context_max;
   const auto session = Session::create(**executor, options);
   require(session.ok(), "a session can be made");
   const auto vocab = static_cast<size_t>(config.vocab_size);
   std::vector<float> all;
   std::vector<int32_t> tokens = {0, static_cast<int32_t>(config.vocab_size - 1)};
   tokens.resize(static_cast<size_t>(std::min<int64_t>(options.context_length, 2)));
-  auto sampler = Sampler::create({}, std::vector<uint8_t>(vocab, 1));
+  const std::vector<uint8_t> allowed(vocab, 1);
+  auto sampler = Sampler::create({}, allowed, options.context_length);
   require(sampler.ok(), "a sampler can be made");
   while ((*session)->length() + static_cast<int64_t>(tokens.size()) <= options.context_length) {
     const int32_t last = static_cast<int32_t>(tokens.size()) - 1;
     all.resize(all.size() + vocab);
-    StepOutputs outputs;
+    RowOutputs outputs;
     outputs.logits_rows = {&last, 1};
     outputs.logits = all.data() + all.size() - vocab;
     const RowRole role = (*session)->length() == 0 ? RowRole::kPrompt : RowRole::kGenerated;
     require((*session)->step(tokens, outputs, role).ok(), "a step can be taken");
-    tokens = {sampler->sample(outputs.logits, static_cast<uint64_t>((*session)->length()))};
+    tokens = {sampler->sample(outputs.logits, static_cast<uint64_t>((*session)->length()),
+                              (*executor)->sampler_workspace(0))};
     require(tokens[0] >= 0 && tokens[0] < config.vocab_size, "a sampled token has a row");
   }
   return all;
@@ -171,16 +178,17 @@ bool same(std::span<const float> a, std::span<const float> b) {
 
 void exercise_decode(const Model& model, size_t choice) {
   if (model.parameter_count() > kParametersMax) return;
-  const IsaLevels available = detect_isa_levels();
+  const CpuFeatures available = detect_cpu_features();
   std::vector<IsaLevel> levels;
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
-    if (level != IsaLevel::kGeneric && available.has(level)) levels.push_back(level);
+    if (level != IsaLevel::kGeneric && has_level(available, level)) levels.push_back(level);
   }
-  const std::vector<float> expected = decode_logits(model, available.up_to(IsaLevel::kGeneric));
+  const std::vector<float> expected =
+      decode_logits(model, up_to_level(available, IsaLevel::kGeneric));
   if (levels.empty()) return;
   const IsaLevel level = levels[choice % levels.size()];
-  require(same(decode_logits(model, available.up_to(level)), expected),
+  require(same(decode_logits(model, up_to_level(available, level)), expected),
           "every level gives the bits of the portable kernels");
 }
 
