@@ -10,56 +10,45 @@
 // conversion from f16) of each vector. A product is rounded once with its sum; the order of a sum
 // is that of the specification for any tile, so that tiles are free.
 //
-// Template parameter Isa, a type in an anonymous namespace, so that everything made of it is local
-// to its object:
-//   kWidth            lanes of a vector V, which divides kKeyBlock
-//   kCacheBytes       bytes of an element of the cache
+// Template parameter Isa: a vector type of vector_math.h with a cache, CacheF16 or CacheF32 below,
+// and
 //   kSet              queries of a set
-//   kFactors          numbers that Factors hold, 1 or 4
 //   kPrefetch         whether to ask for keys and values ahead, which is for measurement to say
 //   tile_vectors(n)   vectors of a tile for n queries; over keys a divisor or multiple of a block
-//   load, store, broadcast, add, sub, mul, highest: f32; which operand of highest wins if one is
-//                     NaN does not matter
-//   highest_lane(v)   the largest lane
-//   load_cache<n>(p, v)  n vectors of the cache as f32
-//   load_factor(p), load_factors(p)  one number as number 0; kFactors numbers, if more than one
-//   multiply_add<i>(v, f, sum)  fused v * factor i + sum
-//   at_least(v, x)    NaN stays
-//   power_of_two(v)   2^n for the integers n in the low bits of v, -126 <= n <= 0; 0 for n = -127
-//   keep_from(x, v, limit)  v where x is at least the limit or NaN, else 0
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/generic/attention/attn_range.h"
 #include "kernels/kernel_types.h"
-
-#define MIDGE_INLINE [[gnu::always_inline]] static inline
+#include "kernels/vector_math.h"
 
 namespace midge::attention {
 
-/// generic::exp_f32, step by step, for x <= 0 and NaN: no result is infinite or subnormal, so that
-/// one factor 2^n does.
-template <typename Isa>
-MIDGE_INLINE typename Isa::V exponential(typename Isa::V x) {
-  using V = typename Isa::V;
-  const V round = Isa::broadcast(0x1.8p23f);
-  const V clamped = Isa::at_least(x, -88.0f);
-  const V shifted = Isa::add(Isa::mul(clamped, Isa::broadcast(0x1.715476p+0f)), round);
-  const V n = Isa::sub(shifted, round);
-  const V high = Isa::mul(n, Isa::broadcast(0x1.62e4p-1f));
-  const V low = Isa::mul(n, Isa::broadcast(0x1.7f7d1cp-20f));
-  const V r = Isa::sub(Isa::sub(clamped, high), low);
-  V p = Isa::broadcast(1.0f / 5040.0f);
-  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 720.0f));
-  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 120.0f));
-  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 24.0f));
-  p = Isa::add(Isa::mul(p, r), Isa::broadcast(1.0f / 6.0f));
-  p = Isa::add(Isa::mul(p, r), Isa::broadcast(0.5f));
-  p = Isa::add(Isa::mul(p, Isa::mul(r, r)), r);
-  p = Isa::add(p, Isa::broadcast(1.0f));
-  return Isa::keep_from(x, Isa::mul(p, Isa::power_of_two(shifted)), -87.33654f);
-}
+/// Keys and values as f16.
+template <typename Vectors>
+struct CacheF16 : Vectors {
+  static constexpr int kCacheBytes = 2;
+  /// n vectors of the cache as f32.
+  template <int n>
+  static inline void load_cache(const uint8_t* p, typename Vectors::V* v) {
+    Vectors::template load_f16<n>(p, v);
+  }
+  static inline float load_element(const uint8_t* p) { return Vectors::element_f16(p); }
+};
+
+/// As f32.
+template <typename Vectors>
+struct CacheF32 : Vectors {
+  static constexpr int kCacheBytes = 4;
+  template <int n>
+  static inline void load_cache(const uint8_t* p, typename Vectors::V* v) {
+    const auto* in = reinterpret_cast<const float*>(p);
+#pragma GCC unroll 8
+    for (int i = 0; i < n; ++i) v[i] = Vectors::load(in + i * Vectors::kWidth);
+  }
+  static inline float load_element(const uint8_t* p) { return *reinterpret_cast<const float*>(p); }
+};
 
 template <typename Isa>
 struct Kernel {
@@ -282,7 +271,7 @@ struct Kernel {
 #pragma GCC unroll 16
     for (int v = 0; v < kBlockVectors; ++v) totals[v] = Isa::load(state.totals + v * kWidth);
     if (!(step_maximum <= state.maximum)) {
-      const V correction = exponential<Isa>(Isa::broadcast(state.maximum - step_maximum));
+      const V correction = vectors::exp_to_zero<Isa>(Isa::broadcast(state.maximum - step_maximum));
       state.maximum = step_maximum;
 #pragma GCC unroll 16
       for (int v = 0; v < kBlockVectors; ++v) totals[v] = Isa::mul(totals[v], correction);
@@ -302,7 +291,7 @@ struct Kernel {
 #pragma GCC unroll 16
       for (int v = 0; v < kBlockVectors; ++v) {
         float* at = scores + t + v * kWidth;
-        const V weights = exponential<Isa>(Isa::sub(Isa::load(at), maximum));
+        const V weights = vectors::exp_to_zero<Isa>(Isa::sub(Isa::load(at), maximum));
         Isa::store(at, weights);
         totals[v] = Isa::add(totals[v], weights);
       }
@@ -399,4 +388,3 @@ struct Kernel {
 
 }  // namespace midge::attention
 
-#undef MIDGE_INLINE

@@ -31,6 +31,11 @@ template <typename Lhs, typename Unit>
 using AddUnits = void (*)(const Lhs* lhs, int64_t lhs_stride, const Unit* tile, int64_t units,
                           GroupSums* sums);
 
+/// Such a function on quantised activations.
+template <typename Unit>
+using AddBlocks = void(const LhsBlock* lhs, int64_t lhs_stride, const Unit* tile, int64_t units,
+                       GroupSums* sums);
+
 /// out[row, column..] = sums (+ addend), `count` of at most 8.
 static inline void write_8(const GemvArgs* args, int64_t row, int64_t column, int64_t count,
                            const float* sums) {

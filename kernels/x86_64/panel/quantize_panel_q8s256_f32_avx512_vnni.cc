@@ -1,6 +1,23 @@
+// Rows of f32 as a PanelLhs of plain rows (PanelShape {1, 256}); the rounding is that of
+// kernels/generic/quantize.h. A super-block stays in 16 registers between its two passes.
 #include "kernels/kernels.h"
-#include "kernels/x86_64/panel/quantize_panel_avx512.h"
+#include "kernels/x86_64/quantize/quantize_avx512.h"
 
-void midge::quantize_panel_q8s256_f32_avx512_vnni(const QuantizePanelArgs* args) {
-  avx512::quantize_panel(args);
+namespace midge {
+
+void quantize_panel_q8s256_f32_avx512_vnni(const QuantizePanelArgs* args) {
+  const PanelLhs& out = args->out;
+  const int64_t super_blocks = (args->k + kPanelColumns - 1) / kPanelColumns;
+  for (int64_t i = 0; i < args->m; ++i) {
+    const auto* in = reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->in) +
+                                                    i * args->in_stride);
+    for (int64_t s = 0; s < super_blocks; ++s) {
+      const int64_t row = s * out.rows + args->first + i;
+      out.scales[row] =
+          avx512::quantize_block<16>(in + s * kPanelColumns, args->k - s * kPanelColumns,
+                                     out.values + row * kPanelColumns, &out.sums[row]);
+    }
+  }
 }
+
+}  // namespace midge

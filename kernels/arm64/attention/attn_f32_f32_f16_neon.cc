@@ -1,7 +1,0 @@
-// Attention over a cache of f16, see attn_vectors.h.
-#include "kernels/arm64/attention/attn_neon.h"
-#include "kernels/kernels.h"
-
-void midge::attn_f32_f32_f16_neon(const AttnArgs* args) {
-  attention::Kernel<AttentionVectors<CacheF16>>::run(args);
-}

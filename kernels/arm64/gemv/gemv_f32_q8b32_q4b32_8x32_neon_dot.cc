@@ -1,8 +1,0 @@
-#include "kernels/arm64/gemv/gemv_q4b32_neon_dot.h"
-#include "kernels/kernels.h"
-
-// Chunks of 32 units are 18 KB.
-void midge::gemv_f32_q8b32_q4b32_8x32_neon_dot(const GemvArgs* args) {
-  arm64::gemv_groups<32, 1>(args, (args->k + 31) / 32, midge_gemv_q4b32_1x32_neon_dot_add,
-                            midge_gemv_q4b32_2x32_neon_dot_add, midge_gemv_q4b32_4x32_neon_dot_add);
-}

@@ -1,6 +1,0 @@
-#include "kernels/arm64/panel/unpack.h"
-#include "kernels/kernels.h"
-
-void midge::unpack_q8s256_q4b32s256_neon(const UnpackArgs* args) {
-  arm64::unpack_q4b32s256<arm64::SmullOrder>(args);
-}

@@ -1,0 +1,15 @@
+// attn_f32_f32_<type of K and V>_generic.
+#include "kernels/generic/attention/attn_f32_f32.h"
+#include "kernels/kernels.h"
+
+namespace midge {
+
+void attn_f32_f32_f32_generic(const AttnArgs* args) {
+  generic::attn_f32_f32<generic::DecodeF32>(args);
+}
+
+void attn_f32_f32_f16_generic(const AttnArgs* args) {
+  generic::attn_f32_f32<generic::DecodeF16>(args);
+}
+
+}  // namespace midge
