@@ -125,16 +125,9 @@ void put_row(const void* blocks, int64_t count, int row, uint8_t* tile) {
 
 void put_row(Encoding target, const void* blocks, int64_t count, int row, uint8_t* tile) {
   switch (target) {
-    case Encoding::kQ4B32: return put_row<BlockQ4B32, UnitQ4B32>(blocks, count, row, tile);
-    case Encoding::kQ4B32S256:
-      return put_row<BlockQ4B32S256, UnitQ4B32S256>(blocks, count, row, tile);
-    case Encoding::kQ8B32: return put_row<BlockQ8B32, UnitQ8B32>(blocks, count, row, tile);
-    case Encoding::kQ4B32MS256:
-      return put_row<BlockQ4B32MS256, UnitQ4B32MS256>(blocks, count, row, tile);
-    case Encoding::kQ5B32MS256:
-      return put_row<BlockQ5B32MS256, UnitQ5B32MS256>(blocks, count, row, tile);
-    case Encoding::kQ6B16S256:
-      return put_row<BlockQ6B16S256, UnitQ6B16S256>(blocks, count, row, tile);
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements) \
+  case Encoding::k##Name: return put_row<Block, Unit##Name>(blocks, count, row, tile);
+#include "kernels/encodings.def"
     case Encoding::kF16: return put_row<uint16_t, UnitF16>(blocks, count, row, tile);
     default: return;  // has no packed form: can_pack() said so
   }
@@ -144,8 +137,16 @@ int64_t block_count(Encoding encoding, int64_t k) {
   return ceil_div(k, encoding_info(encoding).block_elements);
 }
 
+template <typename Block>
+constexpr bool kHasMinimum = requires(Block block) { block.minimum; };
+
 bool has_minimum(Encoding encoding) {
-  return encoding == Encoding::kQ4B32MS256 || encoding == Encoding::kQ5B32MS256;
+  switch (encoding) {
+#define MIDGE_ENCODING(token, Name, Block, elements) \
+  case Encoding::k##Name: return kHasMinimum<Block>;
+#include "kernels/encodings.def"
+  }
+  return false;
 }
 
 // The first of `count` blocks that is not finite, or -1. Every encoding that has a packed form
