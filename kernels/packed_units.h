@@ -41,6 +41,19 @@ struct ReadQ4B32 {
   }
 };
 
+struct ReadQ4B32M {
+  using Unit = UnitQ4B32M;
+  static constexpr int64_t kBlocks = 1;
+  static constexpr int kWeightMin = -8;
+  static constexpr int kWeightMax = 7;
+  static constexpr bool kHasMinimums = true;
+  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static float minimum(const Unit& unit, int row) { return f16_to_f32(unit.minimums[row]); }
+  static int weight(const Unit& unit, int, int row, int column) {
+    return packed_nibble(unit.block.nibbles, row, column);
+  }
+};
+
 struct ReadQ4B32S256 {
   using Unit = UnitQ4B32S256;
   static constexpr int64_t kBlocks = 8;

@@ -35,6 +35,12 @@ void put_block(const BlockQ4B32& block, int row, UnitQ4B32* unit) {
   put_nibbles(block.nibbles, row, unit->nibbles);
 }
 
+void put_block(const BlockQ4B32M& block, int row, UnitQ4B32M* unit) {
+  unit->scales[row] = block.scale;
+  unit->minimums[row] = block.minimum;
+  put_nibbles(block.nibbles, row, unit->block.nibbles);
+}
+
 void put_block(const BlockQ4B32S256& block, int row, UnitQ4B32S256* unit) {
   unit->scales[row] = block.scale;
   for (int b = 0; b < 8; ++b) {
