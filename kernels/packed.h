@@ -99,6 +99,13 @@ struct UnitQ4B32M {
 };
 static_assert(sizeof(UnitQ4B32M) == 10 * 64);
 
+/// 32 columns of `q5b32`: scale[r] * (q - 16).
+struct UnitQ5B32 {
+  uint16_t scales[32];  // f16, [rows]
+  UnitQ5B32MS256::Block block;
+};
+static_assert(sizeof(UnitQ5B32) == 11 * 64);
+
 /// One column of `f16`.
 struct UnitF16 {
   uint16_t values[32];  // [rows]

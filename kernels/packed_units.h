@@ -122,6 +122,17 @@ inline int packed_fifth(const UnitQ5B32MS256::Block& block, int row, int column)
   return nibble | (fifth ^ 1) << 4;
 }
 
+struct ReadQ5B32 {
+  using Unit = UnitQ5B32;
+  static constexpr int64_t kBlocks = 1;
+  static constexpr int kWeightMin = -16;
+  static constexpr int kWeightMax = 15;
+  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static int weight(const Unit& unit, int, int row, int column) {
+    return packed_fifth(unit.block, row, column) - 16;
+  }
+};
+
 struct ReadQ5B32MS256 {
   using Unit = UnitQ5B32MS256;
   static constexpr int kRunColumns = 32;

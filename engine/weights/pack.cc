@@ -91,18 +91,34 @@ void put_block(const BlockQ4B32MS256& block, int row, UnitQ4B32MS256* unit) {
   }
 }
 
+// Puts q of a column of a block and of `row` of a tile into a zeroed block of 5 bits.
+void put_fifth(int q, int row, int column, UnitQ5B32MS256::Block* block) {
+  const int at = row % 16 * 4 + column % 4;
+  put_bits((q & 15) << (row < 16 ? 0 : 4), block->nibbles[column / 4][at]);
+  put_bits((q >> 4 ^ 1) << (column / 4), block->high_bits[row / 16][at]);
+}
+
+// The same of 32 weights in the order of BlockQ5B32.
+void put_fifths(const uint8_t* high_bits, const uint8_t* nibbles, int row,
+                UnitQ5B32MS256::Block* block) {
+  for (int i = 0; i < 32; ++i) {
+    put_fifth(nibble_of(nibbles, i) | generic::fifth_bit(high_bits, i), row, i, block);
+  }
+}
+
+void put_block(const BlockQ5B32& block, int row, UnitQ5B32* unit) {
+  unit->scales[row] = block.scale;
+  put_fifths(block.high_bits, block.nibbles, row, &unit->block);
+}
+
 void put_block(const BlockQ5B32MS256& block, int row, UnitQ5B32MS256* unit) {
   unit->scales[row] = block.scale;
   unit->minimums[row] = block.minimum;
   put_sub_scales(block.packed_scales, row, unit->sub_scales);
   for (int i = 0; i < 256; ++i) {
-    UnitQ5B32MS256::Block& to = unit->blocks[i / 32];
-    const int line = i % 32 / 4;
-    const int at = row % 16 * 4 + i % 4;
     const int nibble = nibble_of_pair(block.nibbles, i / 32, i % 32);
     const int fifth = block.high_bits[i % 32] >> (i / 32) & 1;
-    put_bits(nibble << (row < 16 ? 0 : 4), to.nibbles[line][at]);
-    put_bits((fifth ^ 1) << line, to.high_bits[row / 16][at]);
+    put_fifth(nibble | fifth << 4, row, i % 32, &unit->blocks[i / 32]);
   }
 }
 
