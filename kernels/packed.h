@@ -106,6 +106,14 @@ struct UnitQ5B32 {
 };
 static_assert(sizeof(UnitQ5B32) == 11 * 64);
 
+/// 32 columns of `q5b32m`: scale[r] * q + minimum[r].
+struct UnitQ5B32M {
+  uint16_t scales[32];    // f16, [rows]
+  uint16_t minimums[32];  // f16, [rows]
+  UnitQ5B32MS256::Block block;
+};
+static_assert(sizeof(UnitQ5B32M) == 12 * 64);
+
 /// One column of `f16`.
 struct UnitF16 {
   uint16_t values[32];  // [rows]

@@ -133,6 +133,19 @@ struct ReadQ5B32 {
   }
 };
 
+struct ReadQ5B32M {
+  using Unit = UnitQ5B32M;
+  static constexpr int64_t kBlocks = 1;
+  static constexpr int kWeightMin = -16;
+  static constexpr int kWeightMax = 15;
+  static constexpr bool kHasMinimums = true;
+  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static float minimum(const Unit& unit, int row) { return f16_to_f32(unit.minimums[row]); }
+  static int weight(const Unit& unit, int, int row, int column) {
+    return packed_fifth(unit.block, row, column) - 16;
+  }
+};
+
 struct ReadQ5B32MS256 {
   using Unit = UnitQ5B32MS256;
   static constexpr int kRunColumns = 32;

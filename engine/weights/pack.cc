@@ -111,6 +111,12 @@ void put_block(const BlockQ5B32& block, int row, UnitQ5B32* unit) {
   put_fifths(block.high_bits, block.nibbles, row, &unit->block);
 }
 
+void put_block(const BlockQ5B32M& block, int row, UnitQ5B32M* unit) {
+  unit->scales[row] = block.scale;
+  unit->minimums[row] = block.minimum;
+  put_fifths(block.high_bits, block.nibbles, row, &unit->block);
+}
+
 void put_block(const BlockQ5B32MS256& block, int row, UnitQ5B32MS256* unit) {
   unit->scales[row] = block.scale;
   unit->minimums[row] = block.minimum;
