@@ -3,8 +3,8 @@
 //
 // A matrix [n, k] is cut into tiles of 32 rows; a tile is one stream of units in order of k, a unit
 // being 32 rows x packed_info().unit_elements. Rows beyond n and columns beyond k are weights of
-// zero; `q4b32ms256`, `q5b32ms256` and `q6b16s256` have no columns beyond k, as their blocks in
-// files are as long as a unit. Tiles and units start on cache lines.
+// zero; encodings that are packed from files alone have no columns beyond k, as their blocks there
+// are as long as a unit. Tiles and units start on cache lines.
 #pragma once
 
 #include <cstdint>
@@ -90,6 +90,29 @@ struct UnitQ6B16S256 {
   } groups[8][4];
 };
 static_assert(sizeof(UnitQ6B16S256) == 105 * 64);
+
+/// 32 columns of `q4b32m`: scale[r] * q + minimum[r].
+struct UnitQ4B32M {
+  uint16_t scales[32];    // f16, [rows]
+  uint16_t minimums[32];  // f16, [rows]
+  UnitQ4B32MS256::Block block;
+};
+static_assert(sizeof(UnitQ4B32M) == 10 * 64);
+
+/// 32 columns of `q5b32`: scale[r] * (q - 16).
+struct UnitQ5B32 {
+  uint16_t scales[32];  // f16, [rows]
+  UnitQ5B32MS256::Block block;
+};
+static_assert(sizeof(UnitQ5B32) == 11 * 64);
+
+/// 32 columns of `q5b32m`: scale[r] * q + minimum[r].
+struct UnitQ5B32M {
+  uint16_t scales[32];    // f16, [rows]
+  uint16_t minimums[32];  // f16, [rows]
+  UnitQ5B32MS256::Block block;
+};
+static_assert(sizeof(UnitQ5B32M) == 12 * 64);
 
 /// One column of `f16`.
 struct UnitF16 {

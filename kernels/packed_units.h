@@ -19,9 +19,14 @@ inline int packed_nibble(const uint8_t (*lines)[64], int row, int column) {
 //   kBlocks                          blocks of 32 columns in a unit
 //   scale(unit, block, row)          of the block, f32
 //   weight(unit, block, row, column) the integer weight of column 0..31 of the block, signed
-// Those of 32 columns say how the prefill arithmetic scales them (generic/panel/panel.h):
+// Those of 32 columns say how the prefill arithmetic scales them, either (generic/panel/panel.h) by
 //   kPanelFactor         weights times this use all of int8
 //   kPanelMultiplierMax  of the block with the largest scale
+// or (generic/panel/unpack_s256.h) by
+//   kWeightMin, kWeightMax  the range of weight()
+// The latter may have a minimum, which belongs to the weight kWeightMin:
+//   kHasMinimums            true
+//   minimum(unit, row)      of the block, f32
 // Those of 256 columns have
 //   sub_scale(unit, block, row)      the integer part of scale()
 
@@ -33,6 +38,19 @@ struct ReadQ4B32 {
   static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
   static int weight(const Unit& unit, int, int row, int column) {
     return packed_nibble(unit.nibbles, row, column);
+  }
+};
+
+struct ReadQ4B32M {
+  using Unit = UnitQ4B32M;
+  static constexpr int64_t kBlocks = 1;
+  static constexpr int kWeightMin = -8;
+  static constexpr int kWeightMax = 7;
+  static constexpr bool kHasMinimums = true;
+  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static float minimum(const Unit& unit, int row) { return f16_to_f32(unit.minimums[row]); }
+  static int weight(const Unit& unit, int, int row, int column) {
+    return packed_nibble(unit.block.nibbles, row, column);
   }
 };
 
@@ -95,6 +113,39 @@ struct ReadQ4B32MS256 {
   }
 };
 
+/// q (0..31) of a row and column of a block of q5b32ms256.
+inline int packed_fifth(const UnitQ5B32MS256::Block& block, int row, int column) {
+  const int line = column / 4;
+  const int at = row % 16 * 4 + column % 4;
+  const int nibble = block.nibbles[line][at] >> (row < 16 ? 0 : 4) & 15;
+  const int fifth = block.high_bits[row / 16][at] >> line & 1;
+  return nibble | (fifth ^ 1) << 4;
+}
+
+struct ReadQ5B32 {
+  using Unit = UnitQ5B32;
+  static constexpr int64_t kBlocks = 1;
+  static constexpr int kWeightMin = -16;
+  static constexpr int kWeightMax = 15;
+  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static int weight(const Unit& unit, int, int row, int column) {
+    return packed_fifth(unit.block, row, column) - 16;
+  }
+};
+
+struct ReadQ5B32M {
+  using Unit = UnitQ5B32M;
+  static constexpr int64_t kBlocks = 1;
+  static constexpr int kWeightMin = -16;
+  static constexpr int kWeightMax = 15;
+  static constexpr bool kHasMinimums = true;
+  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static float minimum(const Unit& unit, int row) { return f16_to_f32(unit.minimums[row]); }
+  static int weight(const Unit& unit, int, int row, int column) {
+    return packed_fifth(unit.block, row, column) - 16;
+  }
+};
+
 struct ReadQ5B32MS256 {
   using Unit = UnitQ5B32MS256;
   static constexpr int kRunColumns = 32;
@@ -106,12 +157,7 @@ struct ReadQ5B32MS256 {
     return packed_sub_minimum(unit, run, row);
   }
   static int weight(const Unit& unit, int row, int column) {
-    const Unit::Block& block = unit.blocks[column / 32];
-    const int line = column % 32 / 4;
-    const int at = row % 16 * 4 + column % 4;
-    const int nibble = block.nibbles[line][at] >> (row < 16 ? 0 : 4) & 15;
-    const int fifth = block.high_bits[row / 16][at] >> line & 1;
-    return nibble | (fifth ^ 1) << 4;
+    return packed_fifth(unit.blocks[column / 32], row, column % 32);
   }
 };
 
@@ -137,13 +183,35 @@ struct ReadQ6B16S256 {
 template <typename Reader>
 concept HasRuns = requires { Reader::kRunColumns; };
 
+/// Whether units of 32 columns have a range of weights, and minimums.
+template <typename Reader>
+concept HasRange = !HasRuns<Reader> && requires { Reader::kWeightMax; };
+template <typename Reader>
+concept HasMinimums = requires { requires Reader::kHasMinimums; };
+
+/// What weights of units of 32 columns lack to be the integers as stored, where these matter: with
+/// minimums.
+template <typename Reader>
+constexpr int zero_of() {
+  if constexpr (HasMinimums<Reader>) {
+    return -Reader::kWeightMin;
+  } else {
+    return 0;
+  }
+}
+
 /// The weight of a row and column of a unit as f32, rounded like the row form's.
 template <typename Reader>
   requires(!HasRuns<Reader>)
 float packed_value(const typename Reader::Unit& unit, int row, int column) {
   const int block = column / 32;
-  return Reader::scale(unit, block, row) *
-         static_cast<float>(Reader::weight(unit, block, row, column % 32));
+  const int weight = Reader::weight(unit, block, row, column % 32) + zero_of<Reader>();
+  const float value = Reader::scale(unit, block, row) * static_cast<float>(weight);
+  if constexpr (HasMinimums<Reader>) {
+    return value + Reader::minimum(unit, row);
+  } else {
+    return value;
+  }
 }
 
 template <typename Reader>

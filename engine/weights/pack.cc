@@ -35,6 +35,12 @@ void put_block(const BlockQ4B32& block, int row, UnitQ4B32* unit) {
   put_nibbles(block.nibbles, row, unit->nibbles);
 }
 
+void put_block(const BlockQ4B32M& block, int row, UnitQ4B32M* unit) {
+  unit->scales[row] = block.scale;
+  unit->minimums[row] = block.minimum;
+  put_nibbles(block.nibbles, row, unit->block.nibbles);
+}
+
 void put_block(const BlockQ4B32S256& block, int row, UnitQ4B32S256* unit) {
   unit->scales[row] = block.scale;
   for (int b = 0; b < 8; ++b) {
@@ -85,18 +91,40 @@ void put_block(const BlockQ4B32MS256& block, int row, UnitQ4B32MS256* unit) {
   }
 }
 
+// Puts q of a column of a block and of `row` of a tile into a zeroed block of 5 bits.
+void put_fifth(int q, int row, int column, UnitQ5B32MS256::Block* block) {
+  const int at = row % 16 * 4 + column % 4;
+  put_bits((q & 15) << (row < 16 ? 0 : 4), block->nibbles[column / 4][at]);
+  put_bits((q >> 4 ^ 1) << (column / 4), block->high_bits[row / 16][at]);
+}
+
+// The same of 32 weights in the order of BlockQ5B32.
+void put_fifths(const uint8_t* high_bits, const uint8_t* nibbles, int row,
+                UnitQ5B32MS256::Block* block) {
+  for (int i = 0; i < 32; ++i) {
+    put_fifth(nibble_of(nibbles, i) | generic::fifth_bit(high_bits, i), row, i, block);
+  }
+}
+
+void put_block(const BlockQ5B32& block, int row, UnitQ5B32* unit) {
+  unit->scales[row] = block.scale;
+  put_fifths(block.high_bits, block.nibbles, row, &unit->block);
+}
+
+void put_block(const BlockQ5B32M& block, int row, UnitQ5B32M* unit) {
+  unit->scales[row] = block.scale;
+  unit->minimums[row] = block.minimum;
+  put_fifths(block.high_bits, block.nibbles, row, &unit->block);
+}
+
 void put_block(const BlockQ5B32MS256& block, int row, UnitQ5B32MS256* unit) {
   unit->scales[row] = block.scale;
   unit->minimums[row] = block.minimum;
   put_sub_scales(block.packed_scales, row, unit->sub_scales);
   for (int i = 0; i < 256; ++i) {
-    UnitQ5B32MS256::Block& to = unit->blocks[i / 32];
-    const int line = i % 32 / 4;
-    const int at = row % 16 * 4 + i % 4;
     const int nibble = nibble_of_pair(block.nibbles, i / 32, i % 32);
     const int fifth = block.high_bits[i % 32] >> (i / 32) & 1;
-    put_bits(nibble << (row < 16 ? 0 : 4), to.nibbles[line][at]);
-    put_bits((fifth ^ 1) << line, to.high_bits[row / 16][at]);
+    put_fifth(nibble | fifth << 4, row, i % 32, &unit->blocks[i / 32]);
   }
 }
 
@@ -125,16 +153,9 @@ void put_row(const void* blocks, int64_t count, int row, uint8_t* tile) {
 
 void put_row(Encoding target, const void* blocks, int64_t count, int row, uint8_t* tile) {
   switch (target) {
-    case Encoding::kQ4B32: return put_row<BlockQ4B32, UnitQ4B32>(blocks, count, row, tile);
-    case Encoding::kQ4B32S256:
-      return put_row<BlockQ4B32S256, UnitQ4B32S256>(blocks, count, row, tile);
-    case Encoding::kQ8B32: return put_row<BlockQ8B32, UnitQ8B32>(blocks, count, row, tile);
-    case Encoding::kQ4B32MS256:
-      return put_row<BlockQ4B32MS256, UnitQ4B32MS256>(blocks, count, row, tile);
-    case Encoding::kQ5B32MS256:
-      return put_row<BlockQ5B32MS256, UnitQ5B32MS256>(blocks, count, row, tile);
-    case Encoding::kQ6B16S256:
-      return put_row<BlockQ6B16S256, UnitQ6B16S256>(blocks, count, row, tile);
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements) \
+  case Encoding::k##Name: return put_row<Block, Unit##Name>(blocks, count, row, tile);
+#include "kernels/encodings.def"
     case Encoding::kF16: return put_row<uint16_t, UnitF16>(blocks, count, row, tile);
     default: return;  // has no packed form: can_pack() said so
   }
@@ -144,8 +165,16 @@ int64_t block_count(Encoding encoding, int64_t k) {
   return ceil_div(k, encoding_info(encoding).block_elements);
 }
 
+template <typename Block>
+constexpr bool kHasMinimum = requires(Block block) { block.minimum; };
+
 bool has_minimum(Encoding encoding) {
-  return encoding == Encoding::kQ4B32MS256 || encoding == Encoding::kQ5B32MS256;
+  switch (encoding) {
+#define MIDGE_ENCODING(token, Name, Block, elements) \
+  case Encoding::k##Name: return kHasMinimum<Block>;
+#include "kernels/encodings.def"
+  }
+  return false;
 }
 
 // The first of `count` blocks that is not finite, or -1. Every encoding that has a packed form

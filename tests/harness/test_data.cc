@@ -83,22 +83,21 @@ void fill_unit(Encoding encoding, DataSort sort, int64_t columns, TestRandom& ra
   }
 }
 
-// A unit of 256 columns that come in whole blocks only: all of them exist. Every byte stands for
+// A unit of columns that come in whole blocks only: all of them exist. Every byte stands for
 // integers of any value.
 template <typename Unit>
 void fill_whole_unit(Encoding encoding, DataSort sort, TestRandom& random, Unit* unit) {
   auto* bytes = reinterpret_cast<uint8_t*>(unit);
   for (size_t i = 0; i < sizeof(Unit); ++i) bytes[i] = test_weight_byte(encoding, sort, random);
   for (uint16_t& scale : unit->scales) scale = test_half(sort, random);
-  if constexpr (!std::is_same_v<Unit, UnitQ6B16S256>) {
+  if constexpr (requires { unit->minimums; }) {
     for (uint16_t& minimum : unit->minimums) minimum = test_half(sort, random);
   }
 }
 
 template <typename Unit>
-constexpr bool kIsWhole =
-    std::is_same_v<Unit, UnitQ4B32MS256> || std::is_same_v<Unit, UnitQ5B32MS256> ||
-    std::is_same_v<Unit, UnitQ6B16S256>;
+constexpr bool kIsWhole = !std::is_same_v<Unit, UnitQ4B32> &&
+                          !std::is_same_v<Unit, UnitQ4B32S256> && !std::is_same_v<Unit, UnitQ8B32>;
 
 template <typename Unit>
 std::vector<uint8_t> packed(Encoding encoding, DataSort sort, int64_t n, int64_t k,
@@ -109,7 +108,7 @@ std::vector<uint8_t> packed(Encoding encoding, DataSort sort, int64_t n, int64_t
   auto* unit = reinterpret_cast<Unit*>(bytes.data());
   for (int64_t tile = 0; tile < tiles; ++tile) {
     for (int64_t first = 0; first < k; first += elements) {
-      if constexpr (sizeof(Unit) == sizeof(UnitF16)) {
+      if constexpr (std::is_same_v<Unit, UnitF16>) {
         for (uint16_t& value : unit->values) value = test_half(sort, random);
       } else if constexpr (kIsWhole<Unit>) {
         fill_whole_unit(encoding, sort, random, unit);
@@ -216,12 +215,9 @@ std::vector<uint8_t> test_packed(Encoding encoding, DataSort sort, int64_t n, in
                                  uint64_t stream) {
   TestRandom random(stream);
   switch (encoding) {
-    case Encoding::kQ4B32: return packed<UnitQ4B32>(encoding, sort, n, k, random);
-    case Encoding::kQ4B32S256: return packed<UnitQ4B32S256>(encoding, sort, n, k, random);
-    case Encoding::kQ8B32: return packed<UnitQ8B32>(encoding, sort, n, k, random);
-    case Encoding::kQ4B32MS256: return packed<UnitQ4B32MS256>(encoding, sort, n, k, random);
-    case Encoding::kQ5B32MS256: return packed<UnitQ5B32MS256>(encoding, sort, n, k, random);
-    case Encoding::kQ6B16S256: return packed<UnitQ6B16S256>(encoding, sort, n, k, random);
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements) \
+  case Encoding::k##Name: return packed<Unit##Name>(encoding, sort, n, k, random);
+#include "kernels/encodings.def"
     case Encoding::kF16: return packed<UnitF16>(encoding, sort, n, k, random);
     default: return {};
   }

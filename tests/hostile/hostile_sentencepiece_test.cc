@@ -134,7 +134,7 @@ TEST(HostileSentencepiece, PiecesMadeToCollide) {
 
 TEST(HostileSentencepiece, AsManyPiecesAsAreAllowed) {
   std::string model = small_model();
-  for (int i = 0; i < 500'000; ++i) model += piece("p" + std::to_string(i));
+  for (int i = 0; i < 500'000; ++i) model += piece(std::string("p").append(std::to_string(i)));
   refuse_config_of(model);
   if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
   TokenizerModelFiles files;

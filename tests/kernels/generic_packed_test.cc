@@ -36,6 +36,25 @@ std::vector<float> looked_up(Encoding encoding, const std::vector<uint8_t>& pack
   return weights;
 }
 
+// What the magnitude of a weight's rounding goes by: its own or, where weights are sums of a
+// multiple of a scale and a minimum, that of the largest of its block.
+std::vector<float> largest_parts(Encoding encoding, const std::vector<uint8_t>& packed, int64_t n,
+                                 int64_t k) {
+  std::vector<float> parts = looked_up(encoding, packed, n, k);
+  if (encoding != Encoding::kQ4B32M && encoding != Encoding::kQ5B32M) return parts;
+  const int64_t columns = (k + 31) / 32 * 32;
+  const std::vector<float> weights = looked_up(encoding, packed, n, columns);
+  for (int64_t at = 0; at < n * k; ++at) {
+    const auto block = weights.begin() + at / k * columns + at % k / 32 * 32;
+    parts[static_cast<size_t>(at)] = 0;
+    for (int c = 0; c < 32; ++c) {
+      parts[static_cast<size_t>(at)] =
+          std::fmax(parts[static_cast<size_t>(at)], std::fabs(block[c]));
+    }
+  }
+  return parts;
+}
+
 struct Quantized {
   std::vector<LhsBlock> blocks;
   std::vector<float> values;  // what the blocks stand for
@@ -100,6 +119,7 @@ TEST(GenericPacked, GemvMultiplies) {
       const std::vector<uint8_t> packed =
           test::test_packed(encoding, test::DataSort::kNormal, kRows, k, 2);
       const std::vector<float> weights = looked_up(encoding, packed, kRows, k);
+      const std::vector<float> parts = largest_parts(encoding, packed, kRows, k);
       const std::vector<float> in = test::test_floats(test::DataSort::kNormal, m * k, 3);
       const std::vector<float> addend = test::test_floats(test::DataSort::kNormal, kRows, 4);
       const bool is_float = encoding == Encoding::kF16;
@@ -133,7 +153,8 @@ TEST(GenericPacked, GemvMultiplies) {
             const double product = double{q.values[static_cast<size_t>(i * k + c)]} *
                                    weights[static_cast<size_t>(j * k + c)];
             sum += product;
-            magnitude += std::fabs(product);
+            magnitude += std::fabs(q.values[static_cast<size_t>(i * k + c)] *
+                                   double{parts[static_cast<size_t>(j * k + c)]});
           }
           // A rounding per step of the sum, and four of scales and values.
           const double steps = static_cast<double>(is_float ? k : (k + 31) / 32) + 5;

@@ -77,7 +77,8 @@ TEST(Vocabulary, TokensMadeToCollideAreOrdinaryTokens) {
   Vocabulary vocabulary = bytes_vocabulary(256 + kCount);
   std::vector<std::string> tokens;
   for (size_t i = 0; tokens.size() < kCount; ++i) {
-    std::string token = "w" + std::to_string(i);
+    std::string token("w");
+    token += std::to_string(i);
     if (known_hash(token) % 4096 == 0) tokens.push_back(std::move(token));
   }
   for (int32_t i = 0; i < kCount; ++i) {

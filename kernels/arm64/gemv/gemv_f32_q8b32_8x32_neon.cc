@@ -1,6 +1,7 @@
 // gemv_f32_q8b32_<encoding>_8x32_neon: the assembly file of each name does the work, a row of
 // activations at a time. Chunks are of 17 to 22 KB.
 #include "kernels/arm64/gemv/gemv_groups.h"
+#include "kernels/arm64/gemv/gemv_ranges_neon.h"
 #include "kernels/kernels.h"
 
 namespace midge {
@@ -16,6 +17,18 @@ arm64::AddBlocks<UnitQ6B16S256> midge_gemv_q6b16s256_1x32_neon_add;
 
 void gemv_f32_q8b32_q4b32_8x32_neon(const GemvArgs* args) {
   arm64::gemv_single_rows<32, 1>(args, (args->k + 31) / 32, midge_gemv_q4b32_1x32_neon_add);
+}
+
+void gemv_f32_q8b32_q4b32m_8x32_neon(const GemvArgs* args) {
+  arm64::gemv_ranges<-8, UnitQ4B32M>(args);
+}
+
+void gemv_f32_q8b32_q5b32_8x32_neon(const GemvArgs* args) {
+  arm64::gemv_ranges<-16, UnitQ5B32>(args);
+}
+
+void gemv_f32_q8b32_q5b32m_8x32_neon(const GemvArgs* args) {
+  arm64::gemv_ranges<-16, UnitQ5B32M>(args);
 }
 
 void gemv_f32_q8b32_q4b32s256_8x32_neon(const GemvArgs* args) {

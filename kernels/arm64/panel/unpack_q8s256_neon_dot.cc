@@ -8,6 +8,15 @@ namespace midge {
 using Order = arm64::SdotOrder;
 
 void unpack_q8s256_q4b32_neon_dot(const UnpackArgs* args) { arm64::unpack_q4b32<Order>(args); }
+void unpack_q8s256_q4b32m_neon_dot(const UnpackArgs* args) {
+  arm64::unpack_ranges<Order, 0, 15, UnitQ4B32M>(args);
+}
+void unpack_q8s256_q5b32_neon_dot(const UnpackArgs* args) {
+  arm64::unpack_ranges<Order, -16, 15, UnitQ5B32>(args);
+}
+void unpack_q8s256_q5b32m_neon_dot(const UnpackArgs* args) {
+  arm64::unpack_ranges<Order, 0, 31, UnitQ5B32M>(args);
+}
 void unpack_q8s256_q4b32s256_neon_dot(const UnpackArgs* args) {
   arm64::unpack_q4b32s256<Order>(args);
 }

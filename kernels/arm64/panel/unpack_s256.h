@@ -1,5 +1,6 @@
-// Packed units of 256 columns with integer scales of runs of columns as int8 panels in any
-// PanelOrder. kernels/generic/panel/unpack_s256.h is the specification of the numbers.
+// Packed units of 256 columns with integer scales of runs of columns, and of 32 columns as runs, as
+// int8 panels in any PanelOrder. kernels/generic/panel/unpack_s256.h is the specification of the
+// numbers.
 //
 // A value is the high byte of a * q + c in 16 bits, c = 2^7 - b: per 16 weights two of ushll, mul
 // and addhn. Everything of the runs, a and c of all rows, is computed first.
@@ -12,6 +13,7 @@
 #include <cstring>
 
 #include "kernels/arm64/panel/panel_order.h"
+#include "kernels/arm64/panel/unpack.h"
 #include "kernels/arm64/units_s256.h"
 #include "kernels/generic/panel/panel_constants.h"
 #include "kernels/kernel_types.h"
@@ -39,7 +41,31 @@ static inline float32x4_t max_magnitude(float32x4_t largest, float32x4_t scales,
   return vmaxq_f32(largest, vabsq_f32(vsubq_f32(vmulq_n_f32(scales, weight), minimums)));
 }
 
-/// Weights are q + kWeightMin up to kWeightMax. minimums: null if there are none.
+/// The integers of rows row..row + 3 and their panel scales, from the scales and minimums of `runs`
+/// runs. Weights are q + kWeightMin up to kWeightMax.
+template <int kRuns, int kWeightMin, int kWeightMax>
+static inline void integers_of_rows(int64_t runs, const float32x4_t (&scales)[kRuns],
+                                    const float32x4_t (&minimums)[kRuns], int row,
+                                    RunIntegers<kRuns>* out, float* panel_scales) {
+  float32x4_t largest = vdupq_n_f32(0.0f);
+  for (int64_t run = 0; run < runs; ++run) {
+    largest = max_magnitude(largest, scales[run], kWeightMin, minimums[run]);
+    largest = max_magnitude(largest, scales[run], kWeightMax, minimums[run]);
+  }
+  vst1q_f32(panel_scales + row, vmulq_n_f32(largest, generic::kRunUnit));
+  const float32x4_t quotient = vdivq_f32(vdupq_n_f32(generic::kRunMultiplierMax), largest);
+  const float32x4_t factor =
+      vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(quotient), vcgtzq_f32(largest)));
+  for (int64_t run = 0; run < runs; ++run) {
+    const int16x4_t a = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(scales[run], factor)));
+    const int16x4_t b = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(minimums[run], factor)));
+    const int16x4_t c = vsub_s16(vdup_n_s16(0x80), b);
+    vst1_s16(out->a[run] + row, a);
+    vst1_s16(out->c[run] + row, vmla_n_s16(c, a, kWeightMin));
+  }
+}
+
+/// The same of all rows of a unit of 256 columns. minimums: null if there are none.
 template <int kRuns, int kWeightMin, int kWeightMax>
 static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[kTileRows],
                                 const uint16_t* minimums, const int8_t (*sub_minimums)[kTileRows],
@@ -47,25 +73,13 @@ static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[
   for (int row = 0; row < kTileRows; row += 4) {
     float32x4_t run_scales[kRuns];
     float32x4_t run_minimums[kRuns];
-    float32x4_t largest = vdupq_n_f32(0.0f);
     for (int run = 0; run < kRuns; ++run) {
       run_scales[run] = scale_4(scales + row, factors[run] + row);
       run_minimums[run] = minimums == nullptr ? vdupq_n_f32(0.0f)
                                               : scale_4(minimums + row, sub_minimums[run] + row);
-      largest = max_magnitude(largest, run_scales[run], kWeightMin, run_minimums[run]);
-      largest = max_magnitude(largest, run_scales[run], kWeightMax, run_minimums[run]);
     }
-    vst1q_f32(panel_scales + row, vmulq_n_f32(largest, generic::kRunUnit));
-    const float32x4_t quotient = vdivq_f32(vdupq_n_f32(generic::kRunMultiplierMax), largest);
-    const float32x4_t factor =
-        vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(quotient), vcgtzq_f32(largest)));
-    for (int run = 0; run < kRuns; ++run) {
-      const int16x4_t a = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(run_scales[run], factor)));
-      const int16x4_t b = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(run_minimums[run], factor)));
-      const int16x4_t c = vsub_s16(vdup_n_s16(0x80), b);
-      vst1_s16(out->a[run] + row, a);
-      vst1_s16(out->c[run] + row, vmla_n_s16(c, a, kWeightMin));
-    }
+    integers_of_rows<kRuns, kWeightMin, kWeightMax>(kRuns, run_scales, run_minimums, row, out,
+                                                    panel_scales);
   }
 }
 
@@ -152,6 +166,44 @@ static inline void unpack_ms256(const UnpackArgs* args) {
       to_upper += Order::kGroupBytes;
     }
   }
+}
+
+/// q4b32m, q5b32 and q5b32m, weights q + kWeightMin up to kWeightMax: units of 32 columns as runs.
+template <typename Order, int kWeightMin, int kWeightMax, typename Unit>
+static inline void unpack_ranges(const UnpackArgs* args) {
+  const auto* units = static_cast<const Unit*>(args->rhs);
+  const int64_t blocks = (args->k + 31) / 32;
+  const auto four = [](const uint16_t* halves) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves)));
+  };
+  RunIntegers<8> runs;
+  for (int row = 0; row < kTileRows; row += 4) {
+    float32x4_t scales[8];
+    float32x4_t minimums[8];
+    for (int64_t b = 0; b < blocks; ++b) {
+      scales[b] = four(units[b].scales + row);
+      minimums[b] = vdupq_n_f32(0.0f);
+      if constexpr (requires { units->minimums; }) {
+        minimums[b] = vsubq_f32(minimums[b], four(units[b].minimums + row));
+      }
+    }
+    integers_of_rows<8, kWeightMin, kWeightMax>(blocks, scales, minimums, row, &runs, args->scales);
+  }
+  for (int64_t quad = 0; quad < 4; ++quad) {
+    int8_t* to_lower = Order::begin(args->panel, quad);
+    int8_t* to_upper = Order::begin(args->panel, quad + 4);
+    for (int64_t half = 0; half < 2 * blocks; ++half) {
+      const int64_t b = half / 2;
+      uint8x16_t low[4];
+      uint8x16_t high[4];
+      read_weights(units[b].block, static_cast<int>(half % 2 * 4), quad, low, high);
+      store_values<Order>(low, runs.a[b] + 4 * quad, runs.c[b] + 4 * quad, to_lower);
+      store_values<Order>(high, runs.a[b] + 16 + 4 * quad, runs.c[b] + 16 + 4 * quad, to_upper);
+      to_lower += Order::kGroupBytes;
+      to_upper += Order::kGroupBytes;
+    }
+  }
+  clear_blocks<Order>(args->panel, blocks);
 }
 
 template <typename Order>

@@ -5,9 +5,16 @@
 //   Unit, kBlocks               the unit and its blocks of 32 columns
 //   scale(unit, block, row)     f32
 //   weight(unit, block, row, i) the integer weight of column i of the block, signed
+//   minimum(unit, row)          with kHasMinimums: of the weight kWeightMin
 //
 // Per block: integer = sum of weight * value, exact; then sum = fma(integer, weight scale *
 // activation scale, sum). The blocks of a row follow each other in order of k.
+//
+// With minimums a weight is scale * integer + middle, middle = minimum - scale * kWeightMin, so
+// that the integers are signed, as without. Then each block has, behind its products:
+//   sum = fma(middle / -8, activation scale * correction, sum)   as correction is -8 * (sum of
+//                                                                values)
+//   middle / -8 = fma(minimum, -1 / 8, scale * (kWeightMin / 8)), one rounding
 #pragma once
 
 #include <algorithm>
@@ -18,6 +25,14 @@
 #include "kernels/packed_units.h"
 
 namespace midge::generic {
+
+/// middle / -8 of a block.
+template <typename Reader>
+float middle_of(const typename Reader::Unit& unit, int row) {
+  static_assert(Reader::kWeightMin % 8 == 0);
+  return std::fmaf(Reader::minimum(unit, row), -0.125f,
+                   Reader::scale(unit, 0, row) * (Reader::kWeightMin / 8));
+}
 
 template <typename Reader>
 void gemv_f32_q8b32(const GemvArgs* args) {
@@ -43,6 +58,10 @@ void gemv_f32_q8b32(const GemvArgs* args) {
         }
         const float scale = Reader::scale(unit, block, row) * lhs[b].scale;
         sum = std::fmaf(static_cast<float>(integer), scale, sum);
+        if constexpr (HasMinimums<Reader>) {
+          sum = std::fmaf(middle_of<Reader>(unit, row),
+                          lhs[b].scale * static_cast<float>(lhs[b].correction), sum);
+        }
       }
       out[j] = args->addend == nullptr ? sum : sum + addend[j];
     }

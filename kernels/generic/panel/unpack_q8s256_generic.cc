@@ -10,6 +10,8 @@ template <typename Reader>
 void unpack(const UnpackArgs* args) {
   if constexpr (generic::HasRuns<Reader>) {
     generic::unpack_s256<Reader>(args);
+  } else if constexpr (generic::HasRange<Reader>) {
+    generic::unpack_ranges<Reader>(args);
   } else {
     generic::unpack<Reader>(args);
   }

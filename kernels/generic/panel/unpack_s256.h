@@ -1,4 +1,5 @@
-// The panel of packed units of 256 columns with integer scales of runs of columns; panel.h is about
+// The panel of packed units of 256 columns with integer scales of runs of columns, and of units of
+// 32 columns whose readers have a range of weights: each of these is a run; panel.h is about
 // panels.
 //
 //   value = (a * weight + b + 2^7) >> 8    a = rint(scale * factor), b = -rint(minimum * factor)
@@ -20,6 +21,29 @@
 
 namespace midge::generic {
 
+/// A row of a panel. Of each of its `runs`: scales, minimums (to be subtracted). Columns beyond the
+/// last run are zeros. weight(column): kWeightMin..kWeightMax.
+template <int kWeightMin, int kWeightMax, int kRunColumns, typename Weight>
+void unpack_row(int64_t runs, const float* scales, const float* minimums, const Weight& weight,
+                int8_t* panel, float* panel_scale) {
+  float largest = 0.0f;
+  for (int64_t run = 0; run < runs; ++run) {
+    for (const int extreme : {kWeightMin, kWeightMax}) {
+      const float value = scales[run] * static_cast<float>(extreme) - minimums[run];
+      largest = std::max(largest, std::fabs(value));
+    }
+  }
+  const float factor = largest == 0.0f ? 0.0f : kRunMultiplierMax / largest;
+  *panel_scale = largest * kRunUnit;
+  std::fill_n(panel, kPanelColumns, int8_t{0});
+  for (int column = 0; column < runs * kRunColumns; ++column) {
+    const int run = column / kRunColumns;
+    const auto a = static_cast<int>(std::nearbyintf(scales[run] * factor));
+    const auto b = static_cast<int>(std::nearbyintf(minimums[run] * factor));
+    panel[column] = static_cast<int8_t>((a * weight(column) - b + 0x80) >> 8);
+  }
+}
+
 /// The panel of a unit in plain order: panel[row * 256 + column].
 template <typename Reader>
 void unpack_s256(const UnpackArgs* args) {
@@ -28,7 +52,6 @@ void unpack_s256(const UnpackArgs* args) {
   for (int row = 0; row < kTileRows; ++row) {
     float scales[kRuns];
     float minimums[kRuns] = {};
-    float largest = 0.0f;
     for (int run = 0; run < kRuns; ++run) {
       scales[run] =
           f16_to_f32(unit.scales[row]) * static_cast<float>(Reader::factor(unit, run, row));
@@ -36,20 +59,32 @@ void unpack_s256(const UnpackArgs* args) {
         minimums[run] =
             f16_to_f32(unit.minimums[row]) * static_cast<float>(Reader::minimum(unit, run, row));
       }
-      for (const int weight : {Reader::kWeightMin, Reader::kWeightMax}) {
-        const float value = scales[run] * static_cast<float>(weight) - minimums[run];
-        largest = std::max(largest, std::fabs(value));
-      }
     }
-    const float factor = largest == 0.0f ? 0.0f : kRunMultiplierMax / largest;
-    args->scales[row] = largest * kRunUnit;
-    for (int column = 0; column < kPanelColumns; ++column) {
-      const int run = column / Reader::kRunColumns;
-      const auto a = static_cast<int>(std::nearbyintf(scales[run] * factor));
-      const auto b = static_cast<int>(std::nearbyintf(minimums[run] * factor));
-      args->panel[row * kPanelColumns + column] =
-          static_cast<int8_t>((a * Reader::weight(unit, row, column) - b + 0x80) >> 8);
+    const auto weight = [&](int column) { return Reader::weight(unit, row, column); };
+    unpack_row<Reader::kWeightMin, Reader::kWeightMax, Reader::kRunColumns>(
+        kRuns, scales, minimums, weight, args->panel + row * kPanelColumns, args->scales + row);
+  }
+}
+
+/// The same of units of 32 columns with a range of weights. With minimums the integers are the
+/// weights as stored, from 0 on.
+template <typename Reader>
+void unpack_ranges(const UnpackArgs* args) {
+  const auto* units = static_cast<const typename Reader::Unit*>(args->rhs);
+  constexpr int kZero = zero_of<Reader>();
+  const int64_t blocks = (args->k + 31) / 32;
+  for (int row = 0; row < kTileRows; ++row) {
+    float scales[8] = {};
+    float minimums[8] = {};
+    for (int64_t b = 0; b < blocks; ++b) {
+      scales[b] = Reader::scale(units[b], 0, row);
+      if constexpr (HasMinimums<Reader>) minimums[b] = -Reader::minimum(units[b], row);
     }
+    const auto weight = [&](int column) {
+      return Reader::weight(units[column / 32], 0, row, column % 32) + kZero;
+    };
+    unpack_row<Reader::kWeightMin + kZero, Reader::kWeightMax + kZero, 32>(
+        blocks, scales, minimums, weight, args->panel + row * kPanelColumns, args->scales + row);
   }
 }
 

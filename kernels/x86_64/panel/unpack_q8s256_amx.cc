@@ -8,6 +8,15 @@ namespace midge {
 constexpr int kOffset = avx512::kAmxOffset;
 
 void unpack_q8s256_q4b32_amx(const UnpackArgs* args) { avx512::unpack_q4b32<kOffset>(args); }
+void unpack_q8s256_q4b32m_amx(const UnpackArgs* args) {
+  avx512::unpack_ranges<kOffset, 0, 15, UnitQ4B32M>(args);
+}
+void unpack_q8s256_q5b32_amx(const UnpackArgs* args) {
+  avx512::unpack_ranges<kOffset, -16, 15, UnitQ5B32>(args);
+}
+void unpack_q8s256_q5b32m_amx(const UnpackArgs* args) {
+  avx512::unpack_ranges<kOffset, 0, 31, UnitQ5B32M>(args);
+}
 void unpack_q8s256_q4b32s256_amx(const UnpackArgs* args) {
   avx512::unpack_q4b32s256<kOffset>(args);
 }

@@ -117,6 +117,17 @@ void unpack_q8s256_q4b32s256_avx2(const UnpackArgs* args) {
   }
 }
 
+// The inner loop is that of q4b32ms256, below, or of q5b32ms256.
+void unpack_q8s256_q4b32m_avx2(const UnpackArgs* args) {
+  avx2::unpack_ranges<0, 15, UnitQ4B32M>(args);
+}
+void unpack_q8s256_q5b32_avx2(const UnpackArgs* args) {
+  avx2::unpack_ranges<-16, 15, UnitQ5B32>(args);
+}
+void unpack_q8s256_q5b32m_avx2(const UnpackArgs* args) {
+  avx2::unpack_ranges<0, 31, UnitQ5B32M>(args);
+}
+
 // About 12 instructions per 32 weights.
 void unpack_q8s256_q4b32ms256_avx2(const UnpackArgs* args) {
   avx2::unpack_ms256<15, UnitQ4B32MS256>(args);

@@ -1,5 +1,6 @@
-// Units of 256 columns with integer scales of runs of columns (kernels/packed.h) as int8 panels:
-// the rounding of kernels/generic/panel/unpack_s256.h. Registers j = 0..3 stand for rows 8j..8j+7.
+// Units of 256 columns with integer scales of runs of columns, and of 32 columns as runs
+// (kernels/packed.h), as int8 panels: the rounding of kernels/generic/panel/unpack_s256.h.
+// Registers j = 0..3 stand for rows 8j..8j+7.
 //
 // A value is the high byte of a * q + c in 16 bits, c = 2^7 - b; those at even and odd places are
 // multiplied apart.
@@ -32,35 +33,46 @@ static inline __m256i twice(__m256i lanes) {
   return _mm256_blend_epi16(lanes, _mm256_slli_epi32(lanes, 16), 0xAA);
 }
 
-/// Weights are q + kWeightMin up to kWeightMax. minimums: null if there are none.
+/// The integers of rows 8j..8j+7 and their panel scales, from the scales and minimums of `runs`
+/// runs. Weights are q + kWeightMin up to kWeightMax.
+template <int kRuns, int kWeightMin, int kWeightMax>
+static inline void integers_of_rows(int64_t runs, const __m256 (&scales)[kRuns],
+                                    const __m256 (&minimums)[kRuns], int j, RunIntegers<kRuns>* out,
+                                    float* panel_scales) {
+  __m256 largest = _mm256_setzero_ps();
+  for (int64_t run = 0; run < runs; ++run) {
+    largest = max_magnitude(largest, scales[run], kWeightMin, minimums[run]);
+    largest = max_magnitude(largest, scales[run], kWeightMax, minimums[run]);
+  }
+  _mm256_storeu_ps(panel_scales + 8 * j, _mm256_mul_ps(largest, _mm256_set1_ps(generic::kRunUnit)));
+  const __m256 nonzero = _mm256_cmp_ps(largest, _mm256_setzero_ps(), _CMP_NEQ_OQ);
+  const __m256 quotient = _mm256_div_ps(_mm256_set1_ps(generic::kRunMultiplierMax), largest);
+  const __m256 factor = _mm256_and_ps(quotient, nonzero);
+  for (int64_t run = 0; run < runs; ++run) {
+    const __m256i a = twice(_mm256_cvtps_epi32(_mm256_mul_ps(scales[run], factor)));
+    const __m256i b = twice(_mm256_cvtps_epi32(_mm256_mul_ps(minimums[run], factor)));
+    const __m256i offset = _mm256_mullo_epi16(a, _mm256_set1_epi16(kWeightMin));
+    out->a[run][j] = a;
+    out->c[run][j] = _mm256_add_epi16(_mm256_sub_epi16(_mm256_set1_epi16(0x80), b), offset);
+  }
+}
+
+/// The same of all rows of a unit of 256 columns. minimums: null if there are none.
 template <int kRuns, int kWeightMin, int kWeightMax>
 static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[kTileRows],
                                 const uint16_t* minimums, const int8_t (*sub_minimums)[kTileRows],
                                 RunIntegers<kRuns>* out, float* panel_scales) {
   for (int j = 0; j < 4; ++j) {
     const int row = 8 * j;
-    const auto minimums_of = [&](int run) {
-      return minimums == nullptr ? _mm256_setzero_ps()
-                                 : scale_8(minimums + row, sub_minimums[run] + row);
-    };
-    __m256 largest = _mm256_setzero_ps();
+    __m256 run_scales[kRuns];
+    __m256 run_minimums[kRuns];
     for (int run = 0; run < kRuns; ++run) {
-      const __m256 run_scales = scale_8(scales + row, factors[run] + row);
-      largest = max_magnitude(largest, run_scales, kWeightMin, minimums_of(run));
-      largest = max_magnitude(largest, run_scales, kWeightMax, minimums_of(run));
+      run_scales[run] = scale_8(scales + row, factors[run] + row);
+      run_minimums[run] = minimums == nullptr ? _mm256_setzero_ps()
+                                              : scale_8(minimums + row, sub_minimums[run] + row);
     }
-    _mm256_storeu_ps(panel_scales + row, _mm256_mul_ps(largest, _mm256_set1_ps(generic::kRunUnit)));
-    const __m256 nonzero = _mm256_cmp_ps(largest, _mm256_setzero_ps(), _CMP_NEQ_OQ);
-    const __m256 quotient = _mm256_div_ps(_mm256_set1_ps(generic::kRunMultiplierMax), largest);
-    const __m256 factor = _mm256_and_ps(quotient, nonzero);
-    for (int run = 0; run < kRuns; ++run) {
-      const __m256 run_scales = scale_8(scales + row, factors[run] + row);
-      const __m256i a = twice(_mm256_cvtps_epi32(_mm256_mul_ps(run_scales, factor)));
-      const __m256i b = twice(_mm256_cvtps_epi32(_mm256_mul_ps(minimums_of(run), factor)));
-      const __m256i offset = _mm256_mullo_epi16(a, _mm256_set1_epi16(kWeightMin));
-      out->a[run][j] = a;
-      out->c[run][j] = _mm256_add_epi16(_mm256_sub_epi16(_mm256_set1_epi16(0x80), b), offset);
-    }
+    integers_of_rows<kRuns, kWeightMin, kWeightMax>(kRuns, run_scales, run_minimums, j, out,
+                                                    panel_scales);
   }
 }
 
@@ -94,6 +106,39 @@ static inline void unpack_ms256(const UnpackArgs* args) {
       }
     }
   }
+}
+
+/// q4b32m, q5b32 and q5b32m, weights q + kWeightMin up to kWeightMax: units of 32 columns as runs.
+template <int kWeightMin, int kWeightMax, typename Unit>
+static inline void unpack_ranges(const UnpackArgs* args) {
+  const auto* units = static_cast<const Unit*>(args->rhs);
+  const int64_t blocks = (args->k + 31) / 32;
+  RunIntegers<8> runs;
+  for (int j = 0; j < 4; ++j) {
+    __m256 scales[8];
+    __m256 minimums[8];
+    for (int64_t b = 0; b < blocks; ++b) {
+      scales[b] = load_f16(units[b].scales + 8 * j);
+      minimums[b] = _mm256_setzero_ps();
+      if constexpr (requires { units->minimums; }) {
+        minimums[b] = _mm256_sub_ps(minimums[b], load_f16(units[b].minimums + 8 * j));
+      }
+    }
+    integers_of_rows<8, kWeightMin, kWeightMax>(blocks, scales, minimums, j, &runs, args->scales);
+  }
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int half = 0; half < 2; ++half) {
+      int8_t* panel = args->panel + b * 32 * kTileRows + 32 * half;
+#pragma GCC unroll 8
+      for (int g = 0; g < 8; ++g, panel += 128) {
+        const Weights weights = load_weights(units[b].block, g, half);
+        store_values(panel, weights.low, runs.a[b][half], runs.c[b][half]);
+        store_values(panel + 64, weights.high, runs.a[b][2 + half], runs.c[b][2 + half]);
+      }
+    }
+  }
+  const int64_t done = blocks * 32 * kTileRows;
+  std::memset(args->panel + done, 0, static_cast<size_t>(kPanelBytes - done));
 }
 
 static inline void unpack_q6b16s256(const UnpackArgs* args) {

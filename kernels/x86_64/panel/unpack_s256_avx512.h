@@ -1,5 +1,5 @@
-// Panels, as in unpack_avx512.h, of units with integer scales of runs of columns; the rounding is
-// that of kernels/generic/panel/unpack_s256.h.
+// Panels, as in unpack_avx512.h, of units with integer scales of runs of columns, and of units of
+// 32 columns as runs; the rounding is that of kernels/generic/panel/unpack_s256.h.
 //
 // A panel byte is the high byte of a * q + c in 16 bits, c = 256 * kOffset + 0x80 - b.
 #pragma once
@@ -97,6 +97,45 @@ static inline void unpack_ms256(const UnpackArgs* args) {
       _mm512_store_si512(panel + 64, panel_bytes(weights.high, high));
     }
   }
+}
+
+/// The run that a unit of 32 columns is, of rows 16 * half.. of a tile.
+template <typename Unit>
+static inline RunScales load_run(const Unit& unit, int half) {
+  const RowPair scales = load_f16(unit.scales);
+  RunScales run = {half == 0 ? scales.low : scales.high, _mm512_setzero_ps()};
+  if constexpr (requires { unit.minimums; }) {
+    const RowPair minimums = load_f16(unit.minimums);
+    run.minimums = _mm512_sub_ps(run.minimums, half == 0 ? minimums.low : minimums.high);
+  }
+  return run;
+}
+
+/// q4b32m, q5b32 and q5b32m, weights q + kWeightMin up to kWeightMax: as unpack_ms256.
+template <int kOffset, int kWeightMin, int kWeightMax, typename Unit>
+static inline void unpack_ranges(const UnpackArgs* args) {
+  const auto* units = static_cast<const Unit*>(args->rhs);
+  const int64_t blocks = (args->k + 31) / 32;
+  __m512 factors[2];
+  for (int half = 0; half < 2; ++half) {
+    __m512 largest = _mm512_setzero_ps();
+    for (int64_t b = 0; b < blocks; ++b) {
+      largest = max_magnitude<kWeightMin, kWeightMax>(load_run(units[b], half), largest);
+    }
+    factors[half] = finish_scales(largest, args->scales + 16 * half);
+  }
+  int8_t* panel = args->panel;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const auto low = run_integers<kOffset, kWeightMin>(load_run(units[b], 0), factors[0]);
+    const auto high = run_integers<kOffset, kWeightMin>(load_run(units[b], 1), factors[1]);
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; ++g, panel += 128) {
+      const Weights weights = load_weights(units[b].block, g);
+      _mm512_store_si512(panel, panel_bytes(weights.low, low));
+      _mm512_store_si512(panel + 64, panel_bytes(weights.high, high));
+    }
+  }
+  clear_blocks<kOffset>(args->panel, blocks);
 }
 
 /// The run of q6b16s256, of rows 16 * half.. of a tile.
