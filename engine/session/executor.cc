@@ -43,9 +43,10 @@ Status check_image(const PreparePlan& plan, const WeightStorage& storage) {
 
 Status check_options(const ExecutorOptions& options) {
   if (options.weights.has_value() && !can_encode(*options.weights)) {
-    return make_status(StatusCode::kInvalidArgument,
-                       "weights as %s, expected f16, q4b32, q4b32s256 or q8b32",
-                       encoding_info(*options.weights).name);
+    return make_status(
+        StatusCode::kInvalidArgument,
+        "weights as %s, expected f16, q4b32, q4b32m, q5b32, q5b32m, q4b32s256 or q8b32",
+        encoding_info(*options.weights).name);
   }
   if (options.weights.has_value() && options.arithmetic == Arithmetic::kXnnpack) {
     return make_status(StatusCode::kInvalidArgument, "XNNPACK does not run %s weights",

@@ -353,7 +353,7 @@ TEST_P(Packed, RecomputedTokensKeepTheirRoles) {
 // What int8 activations cost, as a fraction of the range of the logits. Random models are sharper
 // than trained ones; docs/quality.md has the perplexity of those.
 TEST_P(Packed, NearFloatArithmeticOnTheSameWeights) {
-  // Observed: prompt up to 0.036, generated up to 0.021; f16 weights, whose activations stay f32,
+  // Observed: prompt up to 0.044, generated up to 0.026; f16 weights, whose activations stay f32,
   // 1e-6.
   const float prompt_bound = GetParam() == Encoding::kF16 ? 4e-6f : 0.05f;
   const float generated_bound = GetParam() == Encoding::kF16 ? 4e-6f : 0.03f;
@@ -415,8 +415,9 @@ TEST_P(Packed, FloatArithmeticHasTheSameWeights) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Encodings, Packed,
-                         ::testing::Values(Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32S256,
-                                           Encoding::kQ8B32),
+                         ::testing::Values(Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32M,
+                                           Encoding::kQ5B32, Encoding::kQ5B32M,
+                                           Encoding::kQ4B32S256, Encoding::kQ8B32),
                          [](const auto& c) { return encoding_info(c.param).name; });
 
 // The K-quants of files that llama.cpp made: midge has no encoder of its own for them.
