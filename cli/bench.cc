@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <numeric>
 
+#include "cli/bench_mixed.h"
 #include "cli/common.h"
 #include "cli/terminal.h"
 #include "engine/session/random.h"
@@ -17,6 +18,7 @@ struct Options {
   RunOptions run;
   bool decode_only = false;
   bool prefill_only = false;
+  bool mixed = false;
   int64_t tokens = 0;  ///< 0: a default of the mode
   int64_t rows = 1;
   int64_t depth = 1;  ///< tokens in the cache before the first decode step
@@ -244,6 +246,25 @@ void print_json_report(const Options& options, const OpenedModel& loaded, const 
   print_json(json);
 }
 
+Status mixed_command(const Options& options, const RunOptions& run_options) {
+  MIDGE_ASSIGN_OR_RETURN(const OpenedModel loaded, load_model(run_options));
+  MIDGE_ASSIGN_OR_RETURN(const MixedReport report,
+                         measure_mixed(*loaded.model, options.tokens > 0 ? options.tokens : 5));
+  if (!options.run.json) {
+    print_mixed(report);
+    return Status();
+  }
+  JsonWriter json;
+  json.begin_object().member("schema", "midge.bench_mixed").member("version", int64_t{1});
+  json.member("model", loaded.model->path());
+  json.member("threads", int64_t{loaded.model->executor().thread_count()});
+  json.member("isa", isa_level_name(top_level(loaded.model->executor().isa())));
+  write_mixed(json, report);
+  json.end_object();
+  print_json(json);
+  return Status();
+}
+
 Status bench_command(Options options) {
   const bool once = options.decode_only || options.prefill_only;
   const int64_t decode_steps = options.tokens > 0 ? options.tokens : 15;
@@ -259,6 +280,10 @@ Status bench_command(Options options) {
                                  : options.decode_only
                                      ? options.depth + options.tokens * options.rows
                                      : std::max(decoded, prefill_tokens);
+  }
+  if (options.mixed) {
+    make_room_for_mixed(&run_options);
+    return mixed_command(options, run_options);
   }
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run_options));
   // A smaller context (--context, or the model's own) makes the prompt shorter.
@@ -296,6 +321,11 @@ void add_bench_command(CLI::App& app, Command* run) {
       command->add_flag("--decode-only", options->decode_only,
                         "One run after a prompt of --depth tokens, no warm-up, nothing else "
                         "measured");
+  command
+      ->add_flag("--mixed", options->mixed,
+                 "A prompt of 256 tokens alone and beside generated rows of three sequences, and "
+                 "sampling of eight; --tokens rounds (default 5), nothing else measured")
+      ->excludes(decode);
   command
       ->add_flag("--prefill-only", options->prefill_only,
                  "One prompt of --tokens tokens in one step, nothing else measured")

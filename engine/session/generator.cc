@@ -186,6 +186,24 @@ void Generation::end(FinishReason reason) {
   done_ = true;
 }
 
+Status sample_together(Executor& executor, std::span<Generation* const> generations) {
+  const auto count = static_cast<int64_t>(generations.size());
+  if (count > executor.logit_rows_max()) {
+    return make_status(StatusCode::kOutOfRange, "%lld generations, there are %lld rows of logits",
+                       static_cast<long long>(count),
+                       static_cast<long long>(executor.logit_rows_max()));
+  }
+  const ExecutorUse use(executor);
+  MIDGE_RETURN_IF_ERROR(use.status());
+  executor.team().run([&](const Worker& worker) {
+    worker.for_each(count, [&](int64_t i) {
+      generations[static_cast<size_t>(i)]->sample(executor.logits(i),
+                                                  executor.sampler_workspace(worker.index()));
+    });
+  });
+  return Status();
+}
+
 Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
                                 std::span<const uint8_t> allowed, std::span<const int32_t> prompt,
                                 const GenerateOptions& options, const OnText& on_text) {

@@ -135,6 +135,11 @@ class Generation {
   Clock::time_point first_token_;
 };
 
+/// Draws the next token of every generation, generation i from executor.logits(i), spread over the
+/// workers of the team: each has a workspace. Allocates nothing. Errors: busy, out_of_range (more
+/// generations than logit_rows_max).
+Status sample_together(Executor& executor, std::span<Generation* const> generations);
+
 /// Runs one generation to its end. See Generation.
 /// Errors: those of Generation::create, run_step and accept.
 Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/platform/cpu_features.h"
+#include "engine/session/generator.h"
+#include "engine/tokenizer_files/tokenizer_directory.h"
 #include "tests/harness/amx_emulation.h"
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/running.h"
@@ -307,6 +309,76 @@ TEST_F(MixedBatch, LogitsGoWhereTheyAreWanted) {
     EXPECT_EQ(std::memcmp(run_.executor->logits(kPlaces[i]), expected.data(), expected.size() * 4),
               0)
         << i;
+  }
+}
+
+// Requests that share passes, sampled in parallel: each gets the tokens that it gets alone, at
+// temperature 0.8 with penalties.
+TEST(MixedGenerations, TheSameTokensInCompany) {
+  const std::string path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo";
+  RunSetup setup = {path};
+  setup.arithmetic = Arithmetic::kPacked;
+  Running run;
+  test::open(setup, &run);
+  if (HasFatalFailure()) return;
+  const auto tokenizer = load_tokenizer_directory(path);
+  MIDGE_ASSERT_OK(tokenizer);
+  const std::vector<uint8_t> allowed = allowed_tokens(*tokenizer, run.model->config().vocab_size);
+  constexpr size_t kCount = 5;
+  std::vector<std::vector<int32_t>> prompts(kCount);
+  const char* texts[kCount] = {"Once upon a time", "One day", "The", "A dog and a cat", "Tom said"};
+  for (size_t i = 0; i < kCount; ++i) {
+    MIDGE_ASSERT_OK(tokenizer->encode(texts[i], SpecialTokens::kAsText, &prompts[i]));
+  }
+  std::vector<std::vector<int32_t>> expected;
+  for (const bool together : {false, true}) {
+    std::vector<std::unique_ptr<Sequence>> sequences;
+    std::vector<std::unique_ptr<Generation>> all;
+    for (size_t i = 0; i < kCount; ++i) {
+      GenerateOptions options;
+      options.tokens_max = 10 + static_cast<int64_t>(7 * i);  // they end one after the other
+      options.sampler.temperature = 0.8f;
+      options.sampler.seed = i;
+      options.sampler.repetition_penalty = 1.1f;
+      options.sampler.frequency_penalty = 0.1f;
+      auto sequence = Sequence::create(run.model->config(), {});
+      MIDGE_ASSERT_OK(sequence);
+      sequences.push_back(std::move(*sequence));
+      auto generation =
+          Generation::create(*sequences[i], *tokenizer, allowed, prompts[i], options, nullptr);
+      MIDGE_ASSERT_OK(generation);
+      all.push_back(std::move(*generation));
+    }
+    const auto run_some = [&](std::vector<Generation*> running) {
+      while (!running.empty()) {
+        std::vector<SequenceStep> steps;
+        for (size_t i = 0; i < running.size(); ++i) {
+          steps.push_back(running[i]->next_step(run.executor->logits(static_cast<int64_t>(i))));
+        }
+        run_step(*run.executor, steps);
+        for (size_t i = 0; i < running.size(); ++i) running[i]->stepped(steps[i].status);
+        MIDGE_ASSERT_OK(sample_together(*run.executor, running));
+        for (Generation* generation : running) MIDGE_ASSERT_OK(generation->accept());
+        std::erase_if(running, [](const Generation* generation) { return generation->done(); });
+      }
+    };
+    std::vector<Generation*> running;
+    for (const auto& generation : all) {
+      running.push_back(generation.get());
+      if (!together) run_some({generation.get()});
+      if (HasFatalFailure()) return;
+    }
+    if (together) run_some(running);
+    for (size_t i = 0; i < kCount; ++i) {
+      std::vector<int32_t> tokens;
+      for (const GeneratedToken& token : all[i]->result().tokens) tokens.push_back(token.token);
+      EXPECT_EQ(tokens.size(), 10 + 7 * i);
+      if (together) {
+        EXPECT_EQ(tokens, expected[i]) << i;
+      } else {
+        expected.push_back(tokens);
+      }
+    }
   }
 }
 
