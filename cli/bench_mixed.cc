@@ -106,8 +106,7 @@ Result<MixedReport> measure_mixed(const LoadedModel& model, int64_t rounds) {
   MIDGE_RETURN_IF_ERROR(sequences.add(1 + report.sampled));
   const auto sampled = static_cast<size_t>(report.sampled);
   for (size_t i = 1; i <= sampled; ++i) {
-    MIDGE_RETURN_IF_ERROR(
-        sequences.run({sequences.step(i, kDepth, RowRole::kPrompt, 0)}).status());
+    MIDGE_RETURN_IF_ERROR(sequences.run({sequences.step(i, kDepth, RowRole::kPrompt, 0)}).status());
   }
   std::vector<double> alone;
   std::vector<double> mixed;
@@ -127,8 +126,7 @@ Result<MixedReport> measure_mixed(const LoadedModel& model, int64_t rounds) {
     MIDGE_ASSIGN_OR_RETURN(const double mixed_seconds, sequences.run(std::move(together)));
     std::vector<SequenceStep> generated;
     for (size_t i = 1; i <= sampled; ++i) {
-      generated.push_back(
-          sequences.step(i, 1, RowRole::kGenerated, static_cast<int64_t>(i) - 1));
+      generated.push_back(sequences.step(i, 1, RowRole::kGenerated, static_cast<int64_t>(i) - 1));
     }
     MIDGE_ASSIGN_OR_RETURN(const double step_seconds, sequences.run(std::move(generated)));
     MIDGE_ASSIGN_OR_RETURN(const double sampling_seconds, sample_rows(model, report.sampled));

@@ -51,10 +51,10 @@ class Quality : public ::testing::TestWithParam<const char*> {
     return setup;
   }
 
-  // Both roles within their bounds of float arithmetic, for every encoding.
-  void check(const std::string& path, const char* what, double prompt_bound,
-             double generated_bound) const {
-    for (const Encoding weights : {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+  // Both roles within their bounds of float arithmetic.
+  void check(const std::string& path, const char* what, std::span<const Encoding> encodings,
+             double prompt_bound, double generated_bound) const {
+    for (const Encoding weights : encodings) {
       const double floats =
           perplexity(setup(path, Arithmetic::kFloat, weights), tokens_, RowRole::kPrompt);
       const test::RunSetup packed = setup(path, Arithmetic::kPacked, weights);
@@ -74,12 +74,21 @@ class Quality : public ::testing::TestWithParam<const char*> {
   test::TempDir outliers_;
 };
 
-// Bounds: measured at 1.7e-4 without outliers; with them at 1.1e-3 in prompts and 3.5e-3 generated.
-TEST_P(Quality, PackedLikeFloat) { check(bundled(GetParam()), "", 6e-4, 6e-4); }
+constexpr Encoding kWithoutMinimum[] = {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32,
+                                        Encoding::kQ5B32};
+constexpr Encoding kWithMinimum[] = {Encoding::kQ4B32M, Encoding::kQ5B32M};
+
+// Bounds: measured at 2.2e-4 without outliers; with them at 1.1e-3 in prompts and 3.5e-3 generated.
+TEST_P(Quality, PackedLikeFloat) {
+  check(bundled(GetParam()), "", kWithoutMinimum, 6e-4, 6e-4);
+  check(bundled(GetParam()), "", kWithMinimum, 6e-4, 6e-4);
+}
 
 TEST_P(Quality, PackedLikeFloatWithOutliers) {
-  // A scale per 256 activations feels outliers more than one per 32.
-  check(outliers_.path(), " with outliers", 0.004, 0.013);
+  // A scale per 256 activations feels outliers more than one per 32. Encodings with a minimum are
+  // left out: the weights of an outlier channel are close to 0, which they do not hold exactly, and
+  // the model is another one before any activation is rounded (perplexity 3.1 instead of 1.4).
+  check(outliers_.path(), " with outliers", kWithoutMinimum, 0.004, 0.013);
 }
 
 // The copy with outliers is the same function: without quantisation not a bit changes.
