@@ -37,15 +37,17 @@ static inline void store_sums(const GemvArgs* args, int64_t column, const TileSu
     float* out =
         reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) + i * args->out_stride) +
         column;
-    const float* addend =
-        reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->addend) +
-                                       i * args->addend_stride) +
-        column;
+    const float* addend = nullptr;
+    if (args->addend != nullptr) {
+      addend = reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->addend) +
+                                              i * args->addend_stride) +
+               column;
+    }
     for (int j = 0; 8 * j < left; ++j) {
       const __m256i valid =
           _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(left - 8 * j)), lanes);
       __m256 sum = sums.registers[i][j];
-      if (args->addend != nullptr) {
+      if (addend != nullptr) {
         sum = _mm256_add_ps(sum, _mm256_maskload_ps(addend + 8 * j, valid));
       }
       _mm256_maskstore_ps(out + 8 * j, valid, sum);
