@@ -199,6 +199,7 @@ void SamplerRun::apply_allowed(const float* logits) {
 }
 
 void SamplerRun::find_maxima() {
+  const float* processed = w_.processed_.data();
   for (size_t b = 0; b < w_.maxima_.size(); ++b) {
     const size_t end = std::min((b + 1) * kBlock, w_.processed_.size());
     // Several chains, which a comparison after the other is not.
@@ -207,10 +208,10 @@ void SamplerRun::find_maxima() {
     size_t i = b * kBlock;
     for (; i + 8 <= end; i += 8) {
       for (size_t j = 0; j < 8; ++j) {
-        maxima[j] = w_.processed_[i + j] > maxima[j] ? w_.processed_[i + j] : maxima[j];
+        maxima[j] = processed[i + j] > maxima[j] ? processed[i + j] : maxima[j];
       }
     }
-    for (; i < end; ++i) maxima[0] = std::max(maxima[0], w_.processed_[i]);
+    for (; i < end; ++i) maxima[0] = std::max(maxima[0], processed[i]);
     w_.maxima_[b] = *std::max_element(maxima, maxima + 8);
   }
 }
@@ -323,6 +324,7 @@ int32_t SamplerRun::best() const {
 
 // The sum of all weights in ascending id, and in w_.weights_to_ how far it had come.
 double SamplerRun::total_weight(float maximum) {
+  const float* processed = w_.processed_.data();
   double total = 0;
   for (size_t b = 0; b < w_.maxima_.size(); ++b) {
     if (w_.maxima_[b] != kRemoved) {
@@ -330,7 +332,7 @@ double SamplerRun::total_weight(float maximum) {
       const size_t count = std::min(kBlock, w_.processed_.size() - first);
       float weights[kBlock];
       for (size_t i = 0; i < count; ++i) {
-        weights[i] = generic::exp_f32(w_.processed_[first + i] - maximum);
+        weights[i] = generic::exp_f32(processed[first + i] - maximum);
       }
       for (size_t i = 0; i < count; ++i) total += static_cast<double>(weights[i]);
     }
