@@ -18,7 +18,8 @@ struct MixedReport {
   double sampling_seconds = 0;  ///< drawing their tokens at temperature 0.8
 };
 
-/// Measures on random tokens. The options of the model must give it room: see mixed_options().
+/// Measures on random tokens. The model must have been opened with room for it: see
+/// make_room_for_mixed().
 Result<MixedReport> measure_mixed(const LoadedModel& model, int64_t rounds);
 
 /// What measure_mixed() needs of the executor.
