@@ -150,7 +150,8 @@ class KernelRun {
     return run;
   }
 
-  // What the rates count, per unit of run().
+  // What the rates count, for one of the `units` of run(): tiles, or calls of attention. They are
+  // not the units of a packed tile.
   int64_t unit_work() const {
     if (case_.op == Op::kGemv) return walk_.tile_bytes();
     if (case_.op == Op::kGemmPanel) return case_.rows * kTileRows * prefill_columns();
@@ -169,7 +170,7 @@ class KernelRun {
  private:
   KernelRun(const CalibrationCase& c, TileWalk walk) : case_(c), walk_(std::move(walk)) {}
 
-  // Units are tiles.
+  // `units` are tiles.
   Status prepare_gemv() {
     units_max_ = std::max<int64_t>(1, kRunBytes / walk_.tile_bytes());
     GemvLhs lhs;
@@ -194,7 +195,7 @@ class KernelRun {
 
   int64_t prefill_columns() const { return std::min(walk_.k(), kPrefillColumns); }
 
-  // Units are tiles, each with all rows. The rows of every 256 columns are the same ones.
+  // `units` are tiles, each with all rows. The rows of every 256 columns are the same ones.
   Status prepare_panel() {
     units_max_ = std::max<int64_t>(1, kRunBytes / walk_.tile_bytes());
     const std::vector<float> values = random_floats(case_.rows * kPanelColumns / 4, 1);
@@ -230,7 +231,7 @@ class KernelRun {
     return 2 * kAttnKeys * encoded_row_bytes(case_.encoding, kAttnHeadDim);
   }
 
-  // Units are calls.
+  // `units` are calls.
   Status prepare_attn() {
     units_max_ = std::max<int64_t>(1, kRunBytes / attn_bytes());
     std::vector<float> floats;  // random bits would be subnormal too often
@@ -383,7 +384,7 @@ void measure_reads(const WorkerTeam& team, std::span<const WeightTiles> weights,
 std::vector<double> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
                                   double budget_seconds) {
   double best = std::numeric_limits<double>::infinity();
-  std::vector<double> seconds(count, best);  // of a unit
+  std::vector<double> seconds(count, best);  // of one of the units
   for (int trial = 0; trial < kTrials; ++trial) {
     for (size_t i = count; i-- > 0;) {  // the highest level first
       seconds[i] = std::min(seconds[i], std::max(run(i, 1), kClockSeconds));

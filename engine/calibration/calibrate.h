@@ -43,7 +43,7 @@ struct CalibrationReport {
 Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const WeightTiles> weights,
                                     const CalibrateOptions& options);
 
-/// Does `units` of work with a candidate; returns the seconds it took.
+/// Does `units` equal amounts of work with a candidate; returns the seconds it took.
 using TimedRun = std::function<double(size_t candidate, int64_t units)>;
 
 /// Units per second of `count` candidates, taking about budget_seconds: candidates that are less

@@ -270,7 +270,8 @@ class LinearRun {
     }
   }
 
-  // out[row.., column..] = acc [rows, 32] (+ addend), as far as the matrix has columns.
+  // out[row.., column..] = acc [rows, 32] (+ addend): 32 output features from `column` on, as far
+  // as the matrix has them.
   void store(const LinearJob& job, int64_t row, int64_t rows, int64_t column,
              const float* acc) const {
     const int64_t n = job.w->n();

@@ -67,7 +67,7 @@ static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g, in
           _mm256_or_si256(nibbles.high, fifth_bits(block.high_bits[1] + 32 * half, g))};
 }
 
-/// Both lines of a group.
+/// Both nibble lines of 8 columns.
 static inline void load_weights(const UnitQ6B16S256::Group& group, int half, Weights lines[2]) {
   const __m256i places = _mm256_set1_epi8(0x30);
   // The upper of the two bits is stored inverted.

@@ -37,7 +37,7 @@ static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g) {
           _mm512_mask_add_epi8(nibbles.high, high, nibbles.high, sixteen)};
 }
 
-/// Both lines of a group.
+/// Both nibble lines of 8 columns.
 static inline void load_weights(const UnitQ6B16S256::Group& group, Weights lines[2]) {
   const __m512i places = _mm512_set1_epi8(0x30);
   // The upper of the two bits is stored inverted.

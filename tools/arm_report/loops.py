@@ -62,8 +62,9 @@ def straight(text):
 def find_loops(program, counts):
     """The loops of a call, that with most instructions first.
 
-    An instruction belongs to the smallest loop around it; those outside of any make one group per
-    function. Instructions executed in less than half of the iterations are left out."""
+    An instruction belongs to the smallest loop around it; those outside of any are taken
+    together, for each function. Instructions executed in less than half of the iterations are left
+    out."""
     executed = counts.executed
     edges = back_edges(program, executed)
     groups = {}

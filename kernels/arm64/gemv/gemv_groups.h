@@ -1,5 +1,6 @@
-// How the gemv kernels of this architecture walk a matrix: tile by tile, a tile in chunks of units
-// that stay in the first cache while every group of rows of activations takes its turn at them.
+// How the gemv kernels of this architecture walk a matrix: tile by tile, a tile in pieces. The
+// units of a piece stay in the first cache while all rows of activations take their turn at them,
+// up to kGroupRows at once.
 //
 // All functions of the headers in this folder are static: objects of an ISA level define no shared
 // symbols, or the linker could keep a copy that an older core cannot run.
@@ -16,17 +17,17 @@ static inline T* byte_offset(T* pointer, int64_t bytes) {
   return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(pointer) + static_cast<uintptr_t>(bytes));
 }
 
-/// Rows of activations of a group at most.
+/// Rows of activations that are taken at once, at most.
 inline constexpr int64_t kGroupRows = 4;
 
-/// The running sums of a group and a tile, in the order in which nibbles give them: half h has
+/// The running sums of such rows and a tile, in the order in which nibbles give them: half h has
 /// output rows 8h..8h+7, then 16+8h..16+8h+7.
 struct GroupSums {
   float values[2][kGroupRows][16];
 };
 
-/// Adds the products of `units` units of a tile and of a group of rows to the sums.
-/// lhs: where the group's first row meets the first of the units.
+/// Adds the products of `units` units of a tile and of up to kGroupRows rows to the sums.
+/// lhs: where the first of these rows meets the first of the units.
 template <typename Lhs, typename Unit>
 using AddUnits = void (*)(const Lhs* lhs, int64_t lhs_stride, const Unit* tile, int64_t units,
                           GroupSums* sums);
@@ -36,7 +37,7 @@ template <typename Unit>
 using AddBlocks = void(const LhsBlock* lhs, int64_t lhs_stride, const Unit* tile, int64_t units,
                        GroupSums* sums);
 
-/// out[row, column..] = sums (+ addend), `count` of at most 8.
+/// out[row, column..] = sums (+ addend), `count` of at most 8 output features from `column` on.
 static inline void write_8(const GemvArgs* args, int64_t row, int64_t column, int64_t count,
                            const float* sums) {
   float* out = byte_offset(args->out, row * args->out_stride) + column;
@@ -57,7 +58,7 @@ static inline void write_8(const GemvArgs* args, int64_t row, int64_t column, in
   for (int64_t i = 0; i < count; ++i) out[i] = addend == nullptr ? sums[i] : sums[i] + addend[i];
 }
 
-/// The sums of a row, see GroupSums, to out, as far as the matrix has columns.
+/// The sums of a row, see GroupSums, to out, as far as the matrix has output features.
 static inline void finish_tile(const GemvArgs* args, int64_t row, int64_t column,
                                const GroupSums* sums, int64_t group_row) {
   for (int64_t j = 0; j < kTileRows && column + j < args->n; j += 8) {
@@ -74,7 +75,7 @@ static inline void clear_sums(GroupSums* sums, int64_t rows) {
 }
 
 /// The gemv of up to 8 rows, one at a time.
-/// kChunk: units of a chunk. kUnitLhs: elements of a row that meet one unit.
+/// kChunk: units of a piece. kUnitLhs: elements of a row that meet one unit.
 template <int64_t kChunk, int64_t kUnitLhs, typename Lhs, typename Unit>
 static inline void gemv_single_rows(const GemvArgs* args, int64_t units, AddUnits<Lhs, Unit> add) {
   const auto* tile = static_cast<const Unit*>(args->rhs);
@@ -93,18 +94,18 @@ static inline void gemv_single_rows(const GemvArgs* args, int64_t units, AddUnit
   }
 }
 
-/// Rows of the group that starts where `left` rows are left: 4, 2 or 1.
+/// Rows to take at once where `left` rows are left: 4, 2 or 1.
 static inline int64_t group_rows(int64_t left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 
-/// The gemv of up to 8 rows, in groups of 4, 2 and 1.
-/// kChunk: units of a chunk. kUnitLhs: elements of a row that meet one unit.
+/// The gemv of up to 8 rows, 4, 2 and 1 at once.
+/// kChunk: units of a piece. kUnitLhs: elements of a row that meet one unit.
 template <int64_t kChunk, int64_t kUnitLhs, typename Lhs, typename Unit>
 static inline void gemv_groups(const GemvArgs* args, int64_t units, AddUnits<Lhs, Unit> add_1,
                                AddUnits<Lhs, Unit> add_2, AddUnits<Lhs, Unit> add_4) {
   const auto* tile = static_cast<const Unit*>(args->rhs);
-  const int64_t chunk_max = group_rows(args->m) == args->m ? units : kChunk;  // a single group?
+  const int64_t chunk_max = group_rows(args->m) == args->m ? units : kChunk;  // all at once?
   for (int64_t column = 0; column < args->n; column += kTileRows, tile += units) {
-    GroupSums sums[3];  // 7 rows are the most groups: 4, 2, 1
+    GroupSums sums[3];  // 7 rows take the most: 4, 2, 1
     for (int64_t unit = 0; unit < units; unit += chunk_max) {
       const int64_t chunk = units - unit < chunk_max ? units - unit : chunk_max;
       GroupSums* group = sums;

@@ -5,8 +5,8 @@
 // [4 rows][4 columns] each. An order says
 //   arrange    how these 4 registers become 4 of the panel (bytes are only moved, so packed nibbles
 //              may be arranged before they are split)
-//   begin      where a quad begins; its 16 columns of group g follow g * kGroupBytes later
-//   store      the 4 registers of a group
+//   begin      where a quad begins; its columns 16 * g.. follow g * kGroupBytes later
+//   store      the 4 registers of 16 columns
 //   spread     a byte per row, as one for every byte of register i of the panel
 //   spread_16  an int16 per row, as one for every byte of half h of register i of the panel
 //   Factors    an int16 per row, and the rounded products of register i with it

@@ -6,7 +6,7 @@
 //              32496), max the largest |scale| of the 256 columns; scale = max * kQ4Unit. 32496 is
 //              127 / 128 of 2^15 rounded to a multiple of 16: the extremes -8 and 7 become -127
 //              and 111.
-//   q8b32      value = (weight * multiplier + 2^14) >> 15, multiplier = rint(scale / max * 32767);
+//   q8b32      value = (weight * multiplier + 2^14) >> 15, multiplier = rint(scale / max * 32512);
 //              scale = max * kQ8Unit. 32512 is 127 / 128 of 2^15: the extremes +-128 become
 //              +-127, so that a scale of either sign keeps them in range
 // The shift is the one of pmulhrsw and sqrdmulh. Rounding costs at most half of a 127th of the

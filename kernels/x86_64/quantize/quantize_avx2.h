@@ -39,7 +39,7 @@ static inline float quantize_whole_block(const float* in, int8_t* out, int32_t* 
   const __m256 inverse = _mm256_set1_ps(s.inverse);
   const __m256 round = _mm256_set1_ps(x86::kRound);
   const __m256i round_bits = _mm256_set1_epi32(static_cast<int32_t>(x86::kRoundBits));
-  // The packs below work within 128 bits and leave groups of 4 values in this order.
+  // The packs below work within 128 bits and leave 4 values at a time in this order.
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   __m256i total = _mm256_setzero_si256();
   for (int i = 0; i < kCount; i += 32) {
