@@ -111,6 +111,7 @@ void add_kernel_cases(const Machine& machine, const KernelInfo& kernel) {
     case Op::kRmsnorm:
     case Op::kRope:
     case Op::kSiluMul:
+    case Op::kExpSum:
     case Op::kAdd: return add_float_cases(machine, kernel);
   }
 }

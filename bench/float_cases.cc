@@ -123,6 +123,10 @@ Prepared prepare_rows(const KernelInfo& kernel, int64_t n) {
       return prepare<SiluMulArgs>(kernel, operands, bytes(3 * n), [=](Operands& o) {
         return SiluMulArgs{n, o.b.data(), o.c.data(), o.out.data()};
       });
+    case Op::kExpSum:
+      return prepare<ExpSumArgs>(kernel, operands, bytes(n), [=](Operands& o) {
+        return ExpSumArgs{n, o.b.data(), 8.0f, reinterpret_cast<double*>(o.out.data())};
+      });
     case Op::kConvert:
       return prepare<ConvertArgs>(
           kernel, operands,
@@ -153,6 +157,7 @@ void add_float_cases(const Machine& machine, const KernelInfo& kernel) {
       continue;
     }
     RowShape row = rows(model)[kernel.op == Op::kSiluMul ? 1 : 0];
+    if (kernel.op == Op::kExpSum) row = {name + ".logits", model.vocabulary};
     if (kernel.op == Op::kConvert) row = {name + ".kv", model.kv_heads * model.head_dim};
     add_case(machine, case_name(kernel, row.name),
              [&kernel, row] { return prepare_rows(kernel, row.k); });

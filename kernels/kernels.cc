@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/call.h"
 #include "kernels/generic/panel/panel_order.h"
 
 namespace midge {
@@ -127,6 +128,7 @@ const char* op_name(Op op) {
     case Op::kRmsnorm: return "rmsnorm";
     case Op::kRope: return "rope";
     case Op::kSiluMul: return "silu_mul";
+    case Op::kExpSum: return "exp_sum";
     case Op::kAdd: return "add";
   }
   return "unknown";
@@ -202,17 +204,18 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
   table.rmsnorm = choose<RmsnormFunction>(Op::kRmsnorm, Encoding::kF32, choice);
   table.rope = choose<RopeFunction>(Op::kRope, Encoding::kF32, choice);
   table.silu_mul = choose<SiluMulFunction>(Op::kSiluMul, Encoding::kF32, choice);
+  table.exp_sum = choose<ExpSumFunction>(Op::kExpSum, Encoding::kF32, choice);
   table.add = choose<AddFunction>(Op::kAdd, Encoding::kF32, choice);
   return table;
 }
 
 void unpack_panel(const KernelTable& table, Encoding encoding, const UnpackArgs& args) {
   const int i = static_cast<int>(encoding);
-  if (table.unpack_order[i] == table.panel_order) return table.unpack[i](&args);
+  if (table.unpack_order[i] == table.panel_order) return call_kernel(table.unpack[i], args);
   alignas(64) int8_t rows[kPanelBytes];
   UnpackArgs into_rows = args;
   into_rows.panel = rows;
-  table.unpack[i](&into_rows);
+  call_kernel(table.unpack[i], into_rows);
   generic::order_panel(rows, table.panel_order, args.panel);
 }
 

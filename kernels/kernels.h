@@ -27,6 +27,7 @@ enum class Op : uint8_t {
   kRmsnorm,
   kRope,
   kSiluMul,
+  kExpSum,
   kAdd,
 };
 
@@ -159,6 +160,7 @@ struct KernelTable {
   RmsnormFunction rmsnorm;
   RopeFunction rope;
   SiluMulFunction silu_mul;
+  ExpSumFunction exp_sum;
   AddFunction add;
 };
 

@@ -146,7 +146,8 @@ Status Executor::take_memory() {
                                                             static_cast<int64_t>(sizeof(float)),
                                                         "logits"));
   for (int i = 0; i < thread_count(); ++i) {
-    MIDGE_ASSIGN_OR_RETURN(SamplerWorkspace workspace, SamplerWorkspace::create(vocab_size));
+    MIDGE_ASSIGN_OR_RETURN(SamplerWorkspace workspace,
+                           SamplerWorkspace::create(vocab_size, kernels().exp_sum));
     workspaces_.push_back(std::move(workspace));
   }
   return Status();

@@ -8,7 +8,9 @@
 #include "engine/core/arena.h"
 #include "engine/core/check.h"
 #include "engine/session/random.h"
+#include "kernels/call.h"
 #include "kernels/exp_f32.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -20,17 +22,19 @@ Status check(bool good, const char* what, double found, const char* expected) {
   return make_status(StatusCode::kInvalidArgument, "%s is %g, expected %s", what, found, expected);
 }
 
-// Tokens whose largest logit is known.
-constexpr size_t kBlock = 64;
+// Tokens whose largest logit and total weight are known.
+constexpr size_t kBlock = kExpSumBlock;
 
 // exp of a difference that is at most 0.
 double weight_of(float logit, float maximum) { return generic::exp_f32(logit - maximum); }
 
 }  // namespace
 
-Result<SamplerWorkspace> SamplerWorkspace::create(int64_t vocab_size) {
+Result<SamplerWorkspace> SamplerWorkspace::create(int64_t vocab_size, ExpSumFunction exp_sum) {
+  MIDGE_DCHECK(exp_sum != nullptr);
   const int64_t blocks = ceil_div(vocab_size, int64_t{kBlock});
   SamplerWorkspace workspace;
+  workspace.exp_sum_ = exp_sum;
   float* processed = nullptr;
   float* maxima = nullptr;
   float* ordered_maxima = nullptr;
@@ -322,22 +326,25 @@ int32_t SamplerRun::best() const {
                               w_.processed_.begin());
 }
 
-// The sum of all weights in ascending id, and in w_.weights_to_ how far it had come.
+// The sum of all weights, and in w_.weights_to_ how far it had come after each block.
 double SamplerRun::total_weight(float maximum) {
-  const float* processed = w_.processed_.data();
-  double total = 0;
-  for (size_t b = 0; b < w_.maxima_.size(); ++b) {
-    if (w_.maxima_[b] != kRemoved) {
-      const size_t first = b * kBlock;
-      const size_t count = std::min(kBlock, w_.processed_.size() - first);
-      float weights[kBlock];
-      for (size_t i = 0; i < count; ++i) {
-        weights[i] = generic::exp_f32(processed[first + i] - maximum);
-      }
-      for (size_t i = 0; i < count; ++i) total += static_cast<double>(weights[i]);
+  const size_t blocks = w_.maxima_.size();
+  for (size_t b = 0; b < blocks;) {
+    if (w_.maxima_[b] == kRemoved) {
+      w_.weights_to_[b++] = 0;
+      continue;
     }
-    w_.weights_to_[b] = total;
+    size_t end = b + 1;
+    while (end < blocks && w_.maxima_[end] != kRemoved) ++end;
+    const size_t first = b * kBlock;
+    const size_t count = std::min(end * kBlock, w_.processed_.size()) - first;
+    const ExpSumArgs args = {static_cast<int64_t>(count), &w_.processed_[first], maximum,
+                             &w_.weights_to_[b]};
+    call_kernel(w_.exp_sum_, args);
+    b = end;
   }
+  double total = 0;
+  for (double& weight : w_.weights_to_) weight = total += weight;
   return total;
 }
 
@@ -351,11 +358,15 @@ int32_t SamplerRun::draw(double uniform) {
   if (block == w_.weights_to_.end()) return top;
   const auto b = static_cast<size_t>(block - w_.weights_to_.begin());
   double mass = b == 0 ? 0 : w_.weights_to_[b - 1];
-  size_t i = b * kBlock;
-  for (;; ++i) {
-    mass += weight_of(w_.processed_[i], maximum);
-    if (mass > target) return static_cast<int32_t>(i);
+  const size_t end = std::min((b + 1) * kBlock, w_.processed_.size());
+  // One after the other they may add up to a little less than the block's sum: then it is the last.
+  int32_t drawn = top;
+  for (size_t i = b * kBlock; i < end && mass <= target; ++i) {
+    const double weight = weight_of(w_.processed_[i], maximum);
+    if (weight > 0) drawn = static_cast<int32_t>(i);
+    mass += weight;
   }
+  return drawn;
 }
 
 int32_t SamplerRun::logprobs(const float* logits, TokenLogprob* chosen,

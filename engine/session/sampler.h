@@ -8,6 +8,7 @@
 
 #include "engine/core/aligned_buffer.h"
 #include "engine/core/status.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 
@@ -41,8 +42,8 @@ struct TokenLogprob {
 /// caller at a time; any sampler may use it.
 class SamplerWorkspace {
  public:
-  /// Errors: out_of_memory.
-  static Result<SamplerWorkspace> create(int64_t vocab_size);
+  /// exp_sum: any kernel of this operation, all give the same bits. Errors: out_of_memory.
+  static Result<SamplerWorkspace> create(int64_t vocab_size, ExpSumFunction exp_sum);
 
   int64_t bytes() const { return buffer_.bytes(); }
   int64_t vocab_size() const { return static_cast<int64_t>(processed_.size()); }
@@ -59,6 +60,7 @@ class SamplerWorkspace {
   };
 
   AlignedBuffer buffer_;
+  ExpSumFunction exp_sum_ = nullptr;
   std::span<float> processed_;
   // By blocks of the vocabulary, so that what can't matter is passed over: the largest entry of
   // processed_ in each, a copy to reorder, and the weight of all entries up to its end.
@@ -94,8 +96,8 @@ class TokenCounts {
 /// Samples the tokens of one sequence. Holds its options and, if they penalise, the tokens seen: 8
 /// bytes each. All memory is taken at creation. One caller at a time.
 ///
-/// Among equal logits the lower id comes first, everywhere. Exponentials are midge's own, sums run
-/// in ascending id in f64: the same logits give the same token on every machine.
+/// Among equal logits the lower id comes first, everywhere. Exponentials are midge's own, their
+/// sums in f64 have one order: the same logits give the same token on every machine.
 class Sampler {
  public:
   /// allowed: [vocab_size] nonzero for ids that are tokens; rows that only pad the table must never

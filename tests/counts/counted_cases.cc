@@ -252,6 +252,13 @@ std::vector<CountedCase> counted_cases(const KernelInfo& kernel) {
         return SiluMulArgs{kColumns, place_numbers(kColumns, memory),
                            place_numbers(kColumns, memory), place_out(kColumns, memory)};
       })};
+    case Op::kExpSum:
+      return {row_case(kernel, 4, [](OperandMemory& memory) {
+        const float* x = place_numbers(kColumns, memory);
+        return ExpSumArgs{kColumns, x, *std::max_element(x, x + kColumns),
+                          memory.output<double>("sums", extent(kColumns / kExpSumBlock * 8),
+                                                OperandType::kBytes)};
+      })};
     case Op::kAdd:
       return {row_case(kernel, 12, [](OperandMemory& memory) {
         return AddArgs{kColumns, place_numbers(kColumns, memory), place_numbers(kColumns, memory),

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/session/sampler.h"
+#include "kernels/kernels.h"
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"
 #include "tests/harness/gguf_writer.h"
@@ -28,7 +29,8 @@ void expect_tokens_in_bounds(std::span<const float> logits) {
       const std::vector<uint8_t> allowed(logits.size(), 1);
       auto sampler = Sampler::create(options, allowed, 100);
       MIDGE_ASSERT_OK(sampler);
-      auto workspace = SamplerWorkspace::create(static_cast<int64_t>(logits.size()));
+      auto workspace =
+          SamplerWorkspace::create(static_cast<int64_t>(logits.size()), exp_sum_f64_f32_generic);
       MIDGE_ASSERT_OK(workspace);
       for (uint64_t position = 0; position < 20; ++position) {
         const int32_t token = sampler->sample(logits.data(), position, *workspace);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <limits>
 
 #include "engine/core/checked_math.h"
 #include "tests/harness/test_data.h"
@@ -262,6 +263,23 @@ void check_silu_mul(const KernelInfo& kernel, Failures* failures) {
   check_two_inputs(kernel, failures, [](int64_t n, const float* gate, const float* up, float* out) {
     return SiluMulArgs{n, gate, up, out};
   });
+}
+
+void check_exp_sum(const KernelInfo& kernel, Failures* failures) {
+  for (const DataSort sort : kDataSorts) {
+    for (const int64_t n : kLengths) {
+      std::vector<float> x = test_floats(sort, n, 1);
+      const float maximum = *std::max_element(x.begin(), x.end());
+      for (size_t i = 3; i < x.size(); i += 5) x[i] = -std::numeric_limits<float>::infinity();
+      const std::string shape = shape_name("n=%" PRId64 " data=%s", n, data_sort_name(sort));
+      compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+        double* sums =
+            call.output<double>("sums", extent(ceil_div(n, kExpSumBlock) * 8), OperandType::kBytes);
+        return ExpSumArgs{n, call.input("x", extent(n * 4), x.data()), maximum, sums};
+      });
+      if (failures->enough()) return;
+    }
+  }
 }
 
 void check_add(const KernelInfo& kernel, Failures* failures) {

@@ -170,6 +170,27 @@ TEST(Generic, SiluMul) {
       Op::kSiluMul, [](const KernelInfo&, SiluMulFunction silu_mul) { check_silu_mul(silu_mul); });
 }
 
+TEST(Generic, ExpSum) {
+  for_kernels<ExpSumFunction>(Op::kExpSum, [](const KernelInfo&, ExpSumFunction exp_sum) {
+    for (const int64_t n : {1, 8, 63, 64, 65, 200}) {
+      const std::vector<float> x = random_floats(n, 12);
+      const float maximum = *std::max_element(x.begin(), x.end());
+      std::vector<double> sums(static_cast<size_t>(ceil_div(n, kExpSumBlock)) + 1, -1.0);
+      const ExpSumArgs args = {n, x.data(), maximum, sums.data()};
+      exp_sum(&args);
+      EXPECT_EQ(sums.back(), -1.0);
+      for (size_t b = 0; b + 1 < sums.size(); ++b) {
+        double expected = 0;
+        for (size_t i = b * 64; i < std::min(x.size(), (b + 1) * 64); ++i) {
+          expected += std::exp(static_cast<double>(x[i]) - static_cast<double>(maximum));
+        }
+        // exp_f32 is within one ulp, its operand within half of one of numbers up to 2.
+        EXPECT_NEAR(sums[b], expected, expected * 3e-7) << n << " " << b;
+      }
+    }
+  });
+}
+
 TEST(Generic, Add) {
   for_kernels<AddFunction>(Op::kAdd, [](const KernelInfo&, AddFunction add) {
     for (const int64_t n : {1, 7, 64, 130}) {

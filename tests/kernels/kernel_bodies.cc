@@ -29,6 +29,7 @@ void check_kernel(const KernelInfo& kernel, Failures* failures) {
     case Op::kRmsnorm: return check_rmsnorm(kernel, failures);
     case Op::kRope: return check_rope(kernel, failures);
     case Op::kSiluMul: return check_silu_mul(kernel, failures);
+    case Op::kExpSum: return check_exp_sum(kernel, failures);
     case Op::kAdd: return check_add(kernel, failures);
   }
 }

@@ -23,6 +23,7 @@ void check_convert(const KernelInfo& kernel, Failures* failures);
 void check_rmsnorm(const KernelInfo& kernel, Failures* failures);
 void check_rope(const KernelInfo& kernel, Failures* failures);
 void check_silu_mul(const KernelInfo& kernel, Failures* failures);
+void check_exp_sum(const KernelInfo& kernel, Failures* failures);
 void check_add(const KernelInfo& kernel, Failures* failures);
 
 /// The one of the kernel's operation.

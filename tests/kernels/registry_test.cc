@@ -35,13 +35,13 @@ std::string longest_level_of(const std::string& name) {
 TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   // docs/architecture.md, "Kernel names".
   const std::string type =
-      "(f32|f16|bf16|q4b32m?|q5b32m?|q8b32|q[45]b32ms256|q4b32s256|q6b16s256|q8s256)";
+      "(f64|f32|f16|bf16|q4b32m?|q5b32m?|q8b32|q[45]b32ms256|q4b32s256|q6b16s256|q8s256)";
   const std::string op =
       "(gemm|dequantize|quantize|gemv|lookup|quantize_panel|unpack|gemm_panel|take_outliers|add_"
       "outliers|attn|"
       "convert|rmsnorm|"
       "rope|"
-      "silu_mul|add)";
+      "silu_mul|exp_sum|add)";
   const std::string grammar = "^" + op + "(_" + type +
                               "){1,3}(_[0-9]+x[0-9]+)?_(generic|neon|neon_dot|neon_i8mm|avx2|"
                               "avx512_vnni|amx)$";

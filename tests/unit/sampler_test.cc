@@ -9,6 +9,7 @@
 
 #include "engine/formats/json.h"
 #include "engine/session/random.h"
+#include "kernels/kernels.h"
 #include "tests/harness/golden.h"
 
 namespace midge {
@@ -22,7 +23,7 @@ struct TestSampler {
       : allowed(std::move(some)) {
     Result<Sampler> made = Sampler::create(options, allowed, 1000);
     Result<SamplerWorkspace> memory =
-        SamplerWorkspace::create(static_cast<int64_t>(allowed.size()));
+        SamplerWorkspace::create(static_cast<int64_t>(allowed.size()), exp_sum_f64_f32_generic);
     EXPECT_TRUE(made.ok()) << made.status().message();
     EXPECT_TRUE(memory.ok()) << memory.status().message();
     if (made.ok()) sampler.emplace(std::move(*made));
