@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/core/arena.h"
+#include "kernels/call.h"
 
 namespace midge {
 namespace {
@@ -190,7 +191,7 @@ class DecoderPass {
                                 .epsilon = c_.rms_epsilon,
                                 .out = s_.normed_ + i * h,
                                 .out_stride = 0};
-      context_.kernels->rmsnorm(&args);
+      call_kernel(context_.kernels->rmsnorm, args);
     });
     for (int64_t first = 0, end = 0; first < count; first = end) {
       do {

@@ -10,6 +10,7 @@
 #include "engine/ops/ops.h"
 #include "engine/ops/profile.h"
 #include "engine/ops/segments.h"
+#include "kernels/call.h"
 #include "kernels/exp_f32.h"
 
 namespace midge {
@@ -157,7 +158,7 @@ class AttentionRun {
                            .scale = scale_,
                            .maximums = maximums,
                            .totals = totals};
-    context_.kernels->attn[static_cast<int>(kv_elements(kv.type))](&args);
+    call_kernel(context_.kernels->attn[static_cast<int>(kv_elements(kv.type))], args);
     for (int64_t j = 0; j < set.count; ++j) {
       place(j)[shape_.head_dim] = maximums[j];
       place(j)[shape_.head_dim + 1] = totals[j];

@@ -6,6 +6,7 @@
 
 #include "engine/core/aligned_buffer.h"
 #include "engine/ops/dense_backend.h"
+#include "kernels/call.h"
 #include "kernels/half.h"
 
 namespace midge {
@@ -28,7 +29,7 @@ Result<AlignedBuffer> expand(const WeightRows& w, const KernelTable& kernels) {
   auto* out = reinterpret_cast<float*>(dense.data());
   for (int64_t i = 0; i < w.n; ++i) {
     const DequantizeArgs args = {w.k, w.row(i), out + i * w.k};
-    kernels.dequantize[static_cast<int>(w.encoding)](&args);
+    call_kernel(kernels.dequantize[static_cast<int>(w.encoding)], args);
   }
   return dense;
 }

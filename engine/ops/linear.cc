@@ -5,6 +5,7 @@
 #include "engine/core/checked_math.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/quantize.h"
+#include "kernels/call.h"
 
 namespace midge {
 namespace {
@@ -219,7 +220,7 @@ class LinearRun {
                              .addend_stride = job.addend_stride * kFloatBytes,
                              .out = job.out + row * w.n + column,
                              .out_stride = w.n * kFloatBytes};
-      kernels_.gemv[static_cast<int>(w.encoding)][rows](&args);
+      call_kernel(kernels_.gemv[static_cast<int>(w.encoding)][rows], args);
     }
   }
 
@@ -253,7 +254,7 @@ class LinearRun {
                                       panels + t * kPanelBytes,
                                       scales + t * kTileRows,
                                       accs + t * s_.rows_ * kTileRows};
-          kernels_.gemm_panel(&args);
+          call_kernel(kernels_.gemm_panel, args);
           const Outliers outliers = s_.outliers_.from(s * rows_.prompt + row);
           const AddOutliersArgs outlier_args = {.m = rows,
                                                 .rhs = unpack_args.rhs,
@@ -261,7 +262,7 @@ class LinearRun {
                                                 .items = outliers.items,
                                                 .columns = strip_of_worker(),
                                                 .acc = args.acc};
-          add_outliers(&outlier_args);
+          call_kernel(add_outliers, outlier_args);
         }
       }
       for (int64_t t = 0; t < tiles; ++t) {
@@ -303,7 +304,7 @@ class LinearRun {
                            .addend_stride = job.addend_stride * kFloatBytes,
                            .out = job.out + first,
                            .out_stride = w.n * kFloatBytes};
-    kernels_.gemm[static_cast<int>(w.encoding)](&args);
+    call_kernel(kernels_.gemm[static_cast<int>(w.encoding)], args);
   }
 
   // XNNPACK writes plain products; the addends follow in a pass of their own.
@@ -314,7 +315,7 @@ class LinearRun {
         const int64_t n = job.w->n();
         float* out = job.out + row * n;
         const AddArgs args = {n, out, addend_at(job, row, 0), out};
-        kernels_.add(&args);
+        call_kernel(kernels_.add, args);
       });
     }
   }

@@ -4,6 +4,7 @@
 
 #include "engine/core/checked_math.h"
 #include "engine/ops/segments.h"
+#include "kernels/call.h"
 
 namespace midge {
 namespace {
@@ -49,7 +50,7 @@ void store_key(const OpContext& context, Encoding type, const float* key, int64_
   for (int64_t d = 0; d < head_dim; d += kPiece) {
     const int64_t count = std::min(kPiece, head_dim - d);
     const ConvertArgs args = {count, key + d, piece};
-    context.kernels->convert[static_cast<int>(type)](&args);
+    call_kernel(context.kernels->convert[static_cast<int>(type)], args);
     const auto scatter = size == 2 ? scatter_key<uint16_t> : scatter_key<uint32_t>;
     scatter(piece, count, out + d * kKeyBlock * size);
   }
@@ -72,10 +73,10 @@ void embed(const OpContext& context, const PreparedMatrix& table, std::span<cons
       if (packed) {
         const LookupArgs args = {k, table.tiles.tile(token / kTileRows), token % kTileRows,
                                  out + i * k};
-        lookup(&args);
+        call_kernel(lookup, args);
       } else {
         const DequantizeArgs args = {k, table.rows.row(token), out + i * k};
-        dequantize(&args);
+        call_kernel(dequantize, args);
       }
     }
   });
@@ -88,7 +89,7 @@ void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const f
   for_pieces(context, m, rows_per_task(n), [&](int64_t first, int64_t count) {
     const RmsnormArgs args = {count,  n,       x + first * x_stride,     x_stride * kFloatBytes,
                               weight, epsilon, out + first * out_stride, out_stride * kFloatBytes};
-    context.kernels->rmsnorm(&args);
+    call_kernel(context.kernels->rmsnorm, args);
   });
 }
 
@@ -113,10 +114,10 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
                      rope.cos + row * half,
                      rope.sin + row * half,
                      q + row * shape.heads * d};
-    context.kernels->rope(&args);
+    call_kernel(context.kernels->rope, args);
     args.heads = shape.kv_heads;
     args.x = k_row;
-    context.kernels->rope(&args);
+    call_kernel(context.kernels->rope, args);
     const KvLayout& kv = *segment.kv.layout;
     const Encoding type = kv_elements(kv.type);
     uint8_t* page = segment.kv.pages[position / kv.page_tokens];
@@ -125,7 +126,7 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
       store_key(context, type, k_row + h * d, d, token, page + kv.keys_offset(layer, h));
       const ConvertArgs v_args = {d, v_row + h * d,
                                   page + kv.values_offset(layer, h) + token * kv.row_bytes()};
-      context.kernels->convert[static_cast<int>(type)](&v_args);
+      call_kernel(context.kernels->convert[static_cast<int>(type)], v_args);
     }
   };
   const int64_t rows = count_rows(segments).all();
@@ -139,7 +140,7 @@ void add_to(const OpContext& context, float* x, const float* y, int64_t count) {
   const ProfileScope scope(context.profile, OpKind::kElementwise);
   for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {
     const AddArgs args = {n, x + first, y + first, x + first};
-    context.kernels->add(&args);
+    call_kernel(context.kernels->add, args);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/core/checked_math.h"
+#include "kernels/call.h"
 
 namespace midge {
 namespace {
@@ -20,10 +21,10 @@ void make(const KernelTable& kernels, const LinearInput& input, int64_t k, int64
   if (input.norm != nullptr) {
     const RmsnormArgs args = {rows,           k, x, k * kFloatBytes, input.norm, input.epsilon, out,
                               k * kFloatBytes};
-    kernels.rmsnorm(&args);
+    call_kernel(kernels.rmsnorm, args);
   } else if (input.up != nullptr) {
     const SiluMulArgs args = {rows * k, x, input.up + row * k, out};
-    kernels.silu_mul(&args);
+    call_kernel(kernels.silu_mul, args);
   } else if (out != x) {
     std::copy_n(x, rows * k, out);
   }
@@ -73,11 +74,11 @@ void quantize_rows(const OpContext& context, const LinearInput& input, int64_t m
       x = strip + first;
     } else if (input.up != nullptr) {
       const SiluMulArgs args = {count, x, input.up + row * k + first, strip};
-      kernels.silu_mul(&args);
+      call_kernel(kernels.silu_mul, args);
       x = strip;
     }
     const QuantizeArgs args = {count, x, out + row * lhs_blocks(k) + first / 32};
-    kernels.quantize(&args);
+    call_kernel(kernels.quantize, args);
   });
 }
 
@@ -94,12 +95,12 @@ void quantize_panels(const OpContext& context, const LinearInput& input, int64_t
         const Outliers at = outliers.from(column / kPanelColumns * m + first + i);
         const TakeOutliersArgs args = {std::min(kPanelColumns, k - column), strip + i * k + column,
                                        at.counts, at.items};
-        context.kernels->take_outliers(&args);
+        call_kernel(context.kernels->take_outliers, args);
       }
     }
     for (size_t i = 0; i < kernels.orders().size(); ++i) {
       const QuantizePanelArgs args = {first, count, k, strip, k * kFloatBytes, out[i]};
-      kernels.table_of_order(static_cast<int>(i)).quantize_panel(&args);
+      call_kernel(kernels.table_of_order(static_cast<int>(i)).quantize_panel, args);
     }
   });
 }

@@ -7,6 +7,7 @@
 #include "engine/core/aligned_buffer.h"
 #include "engine/core/checked_math.h"
 #include "engine/weights/encode.h"
+#include "kernels/call.h"
 #include "kernels/decode_block.h"
 
 namespace midge {
@@ -221,7 +222,7 @@ Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, cons
         const void* from = w.row(row);
         if (w.encoding != target) {
           const DequantizeArgs args = {w.k, from, floats};
-          dequantize(&args);
+          call_kernel(dequantize, args);
           encode_row(target, floats, w.k, encoded);
           from = encoded;
         }

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/core/aligned_buffer.h"
 #include "kernels/kernels.h"
 #include "tests/harness/kernel_harness.h"
 #include "tests/harness/test_data.h"
@@ -218,6 +219,10 @@ TEST(GenericPacked, PanelsMultiply) {
     if (encoding == Encoding::kF16) continue;
     const std::vector<uint8_t> packed =
         test::test_packed(encoding, test::DataSort::kNormal, kTileRows, k, 2);
+    Result<AlignedBuffer> aligned =
+        AlignedBuffer::create(static_cast<int64_t>(packed.size()), "packed");
+    ASSERT_TRUE(aligned.ok());
+    std::copy(packed.begin(), packed.end(), aligned->data());
     const std::vector<float> weights = looked_up(encoding, packed, kTileRows, k);
     alignas(64) float acc[m * kTileRows];
     std::vector<float> steps(kTileRows);  // of a row's int8 weights
@@ -226,7 +231,7 @@ TEST(GenericPacked, PanelsMultiply) {
       float panel_scales[kTileRows];
       const UnpackArgs unpack_args = {
           std::min(kPanelColumns, k - s * kPanelColumns),
-          packed.data() + packed_tile_bytes(encoding, s * kPanelColumns), panel, panel_scales};
+          aligned->data() + packed_tile_bytes(encoding, s * kPanelColumns), panel, panel_scales};
       unpack_panel(table, encoding, unpack_args);
       const GemmPanelArgs args = {m,
                                   s == 0,

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/harness/test_data.h"
 #include "tests/kernels/broken_kernels.h"
 #include "tests/kernels/kernel_bodies.h"
 
@@ -179,6 +180,32 @@ TEST(HarnessSelfTest, SeesWrongValues) {
   expect_message(found(Op::kUnpack, Encoding::kQ4B32, unpack_scale), "scales[0, 31] is ");
   expect_message(found(Op::kUnpack, Encoding::kQ4B32, unpack_value), "acc[0, 31] is ");
   expect_message(found(Op::kGemmPanel, Encoding::kF32, gemm_panel_always_first), "acc[0, 0] is ");
+}
+
+// A body that asks of a kernel what the engine may not.
+TEST(HarnessSelfTest, SeesBrokenRules) {
+  const KernelInfo& kernel = *select_kernel(Op::kGemv, Encoding::kQ4B32);
+  constexpr int64_t kRow = lhs_blocks(32) * int64_t{sizeof(LhsBlock)};
+  const auto lhs = test_lhs_blocks(DataSort::kNormal, 2, 32, 1);
+  const auto rhs = test_packed(Encoding::kQ4B32, DataSort::kNormal, 32, 32, 2);
+  const auto message_of = [&](int64_t lhs_stride, int64_t rhs_byte) {
+    Failures failures;
+    compare_with_generic(kernel, "shape", &failures, [&](KernelCall& call) {
+      GemvArgs args = {};
+      args.m = 2;
+      args.n = args.k = 32;
+      args.lhs_stride = lhs_stride;
+      args.lhs = call.input("lhs", {2, kRow, kRow}, lhs.data());
+      args.rhs = call.input("rhs", extent(int64_t{sizeof(UnitQ4B32)}), rhs.data()) + rhs_byte;
+      args.out_stride = 128;
+      args.out = call.output<float>("out", {2, 128, 128}, OperandType::kF32);
+      return args;
+    });
+    return failures.text();
+  };
+  EXPECT_EQ(message_of(kRow, 0), "");
+  EXPECT_NE(message_of(124, 0).find("lhs_stride holds a row of lhs"), std::string::npos);
+  EXPECT_NE(message_of(kRow, 32).find("rhs is aligned to 64"), std::string::npos);
 }
 
 TEST(HarnessSelfTest, SeesWrongShapes) {
