@@ -329,9 +329,9 @@ void Tokenizer::encode_pieces(std::string_view text, std::vector<int32_t>* token
       }
     }
     const size_t first = tokens->size();
-    for (const char byte : piece) {
-      tokens->push_back(vocabulary_.byte_token(static_cast<uint8_t>(byte)));
-    }
+    tokens->resize(first + piece.size());
+    int32_t* next = tokens->data() + first;
+    for (const char byte : piece) *next++ = vocabulary_.byte_token(static_cast<uint8_t>(byte));
     merges_.apply(tokens, first);
   }
 }

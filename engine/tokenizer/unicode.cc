@@ -13,7 +13,7 @@ namespace {
 // before it.
 constexpr uint32_t kFirstComposing = 0x300;
 
-uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
+uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text.data()[i]); }
 
 CharClass category_class(uint32_t code_point) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {

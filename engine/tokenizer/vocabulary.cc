@@ -84,10 +84,11 @@ std::string_view Vocabulary::bytes(int32_t id) const {
 
 int32_t Vocabulary::find(std::string_view key) const {
   if (slots_.empty()) return -1;
+  const int32_t* slots = slots_.data();
   const size_t mask = slots_.size() - 1;
   size_t slot = hash_.of_bytes(key) & mask;
-  while (slots_[slot] >= 0) {
-    if (bytes(slots_[slot]) == key) return slots_[slot];
+  while (slots[slot] >= 0) {
+    if (bytes(slots[slot]) == key) return slots[slot];
     slot = (slot + 1) & mask;
   }
   return -1;

@@ -127,12 +127,19 @@ TEST(Attention, FollowsTheDefinition) {
   test::expect_within(worst, 7e-7, "attention, any element");
 }
 
+// More than processors makes threads wait for those that sleep, which an emulator cannot afford.
+#ifdef MIDGE_EMULATED
+constexpr int kThreads = 2;
+#else
+constexpr int kThreads = 4;
+#endif
+
 TEST(Attention, DependsOnNeitherThreadsNorSteps) {
   for (const KvType type : {KvType::kF16, KvType::kF32}) {
     for (const int64_t window : {0, 700}) {
       const std::vector<float> one = run(type, window, 1, 40, 40);
       ASSERT_EQ(one.size(), static_cast<size_t>(40 * kRow));
-      for (const int threads : {1, 4}) {
+      for (const int threads : {1, kThreads}) {
         for (const int64_t step : {1, 7, 40}) {
           const std::vector<float> found = run(type, window, threads, 40, step);
           ASSERT_EQ(found.size(), one.size());
