@@ -76,10 +76,4 @@ static inline void store_sums(const GemvArgs* args, int64_t row, int64_t column,
   _mm512_mask_storeu_ps(out + 16, masks.high, high);
 }
 
-/// *sum += the dot products of 4 unsigned and 4 signed bytes in each lane. In assembly because g++ 12
-/// copies every sum that lives through a loop of the intrinsic, twice.
-static inline void add_dot(__m512i unsigned_bytes, __m512i signed_bytes, __m512i* sum) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(unsigned_bytes), "v"(signed_bytes));
-}
-
 }  // namespace midge::avx512

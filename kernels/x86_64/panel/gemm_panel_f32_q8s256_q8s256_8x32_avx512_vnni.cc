@@ -30,8 +30,8 @@ void multiply(const GemmPanelArgs* args, int64_t token) {
 #pragma GCC unroll 8
     for (int i = 0; i < kTokens; ++i) {
       const __m512i values = avx512::broadcast_group(lhs + kPanelColumns * i + 4 * g);
-      avx512::add_dot(weights_low, values, &low[i]);
-      avx512::add_dot(weights_high, values, &high[i]);
+      low[i] = _mm512_dpbusd_epi32(low[i], weights_low, values);
+      high[i] = _mm512_dpbusd_epi32(high[i], weights_high, values);
     }
   }
   const __m512 scales_low = _mm512_loadu_ps(args->panel_scales);
