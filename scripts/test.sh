@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
-# emulator as two CPUs and its kernel tests as two more, then each fuzz target for a minute. The
-# vocabularies of the target models are fetched first; where there is no network the tests that need
+# emulator as two CPUs, each kernel as the least CPU that has its level, then each fuzz target for a
+# minute. The vocabularies of the target models are fetched first; where there is no network the tests that need
 # them are skipped, which the last lines say. All phases run even when an earlier one failed; the
 # exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
@@ -70,8 +70,8 @@ phase() {
 # test_log NAME: where the output of that test phase is kept.
 test_log() { printf '%s\n' "$logs_dir/$(tr ' ,=' '---' <<<"$1").log"; }
 
-# The tests that depend on the CPU's ISA levels.
-kernel_tests='^(Kernels|Levels|CpuFeatures|HarnessSelfTest|Selection)\.'
+# The tests that depend on the CPU's ISA levels, but for those of kernels.
+level_tests='(Levels|CpuFeatures|HarnessSelfTest|Selection)\.'
 
 # run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown, kept and counted.
 run_ctest() {
@@ -144,13 +144,15 @@ if build_phases dev; then
   test_phase "test dev" dev "${without_timing[@]}"
 fi
 if [ "$native_only" = no ] && build_phases arm64-emu; then
-  for cpu in cortex-a53 max; do
-    QEMU_CPU=$cpu test_phase "test arm64-emu $cpu" arm64-emu "${without_timing[@]}"
-  done
-  # Between the two lie the levels of these.
-  for cpu in cortex-a76 max,sve=off; do
-    QEMU_CPU=$cpu test_phase "test kernels arm64-emu $cpu" arm64-emu --tests-regex "$kernel_tests"
-  done
+  # A kernel runs as a CPU that has its level and no higher one: there an instruction too many ends
+  # it. As every CPU that has the level: --long.
+  QEMU_CPU=cortex-a53 test_phase "test arm64-emu cortex-a53" arm64-emu "${without_timing[@]}"
+  QEMU_CPU=cortex-a76 test_phase "test neon_dot arm64-emu cortex-a76" arm64-emu \
+    --tests-regex "^(Kernels\..*_neon_dot|$level_tests)"
+  QEMU_CPU=max,sve=off test_phase "test neon_i8mm arm64-emu max,sve=off" arm64-emu \
+    --tests-regex "^(Kernels\..*_neon_i8mm|$level_tests)"
+  QEMU_CPU=max test_phase "test arm64-emu max" arm64-emu "${without_timing[@]}" \
+    --exclude-regex '^Kernels\.'
 fi
 
 if [ "$long" = yes ]; then
