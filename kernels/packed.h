@@ -76,18 +76,18 @@ struct UnitQ5B32MS256 {
 static_assert(sizeof(UnitQ5B32MS256) == 88 * 64);
 
 /// 256 columns of `q6b16s256`: scale[r] * s * (q - 32), s of 8 bits per 16 columns.
-/// groups[b][p] has columns 8p..8p+7 of block b: two lines of nibbles, byte 4r + i of line g being
-/// column 4g + i of row r in the low and of row r + 16 in the high nibble. The same byte of
+/// columns8[b][p] has columns 8p..8p+7 of block b: two lines of nibbles, byte 4r + i of line g
+/// being column 4g + i of row r in the low and of row r + 16 in the high nibble. The same byte of
 /// high_bits has the upper two bits of those four weights, that of a higher line or of a higher
 /// nibble being further up. They are (q ^ 32) >> 4: above the nibble they make q - 32 in two's
 /// complement.
 struct UnitQ6B16S256 {
   uint16_t scales[32];        // f16, [rows]
   int8_t sub_scales[16][32];  // [runs of 16 columns][rows]
-  struct Group {
+  struct Columns8 {
     uint8_t high_bits[64];
     uint8_t nibbles[2][64];
-  } groups[8][4];
+  } columns8[8][4];
 };
 static_assert(sizeof(UnitQ6B16S256) == 105 * 64);
 

@@ -170,11 +170,11 @@ struct ReadQ6B16S256 {
   static int factor(const Unit& unit, int run, int row) { return unit.sub_scales[run][row]; }
   static int minimum(const Unit&, int, int) { return 0; }
   static int weight(const Unit& unit, int row, int column) {
-    const Unit::Group& group = unit.groups[column / 32][column % 32 / 8];
+    const Unit::Columns8& eight = unit.columns8[column / 32][column % 32 / 8];
     const int line = column % 8 / 4;
     const int at = row % 16 * 4 + column % 4;
-    const int nibble = group.nibbles[line][at] >> (row < 16 ? 0 : 4) & 15;
-    const int upper = group.high_bits[at] >> (4 * line + row / 16 * 2) & 3;
+    const int nibble = eight.nibbles[line][at] >> (row < 16 ? 0 : 4) & 15;
+    const int upper = eight.high_bits[at] >> (4 * line + row / 16 * 2) & 3;
     return (nibble | (upper ^ 2) << 4) - 32;
   }
 };

@@ -81,10 +81,10 @@ int64_t LinearScratch::worker_bytes() const {
 }
 
 /// One call of linear(), as seen by one worker.
-class LinearRun {
+class LinearPass {
  public:
-  LinearRun(const OpContext& context, const LinearInput& input, RoleRows rows, int64_t k,
-            std::span<const LinearJob> jobs, LinearScratch& scratch)
+  LinearPass(const OpContext& context, const LinearInput& input, RoleRows rows, int64_t k,
+             std::span<const LinearJob> jobs, LinearScratch& scratch)
       : context_(context),
         kernels_(*context.kernels),
         worker_(*context.worker),
@@ -188,8 +188,8 @@ class LinearRun {
     return reinterpret_cast<LhsBlock*>(s_.lhs_) + row * lhs_blocks(k_);
   }
 
-  static const float* addend_at(const LinearJob& job, int64_t row, int64_t column) {
-    return job.addend == nullptr ? nullptr : job.addend + row * job.addend_stride + column;
+  static const float* addend_at(const LinearJob& job, int64_t row, int64_t feature) {
+    return job.addend == nullptr ? nullptr : job.addend + row * job.addend_stride + feature;
   }
 
   // The decode arithmetic of the first m rows on tiles first..first+tiles-1.
@@ -204,21 +204,21 @@ class LinearRun {
 
   void run_decode_piece(const LinearJob& job, int64_t m, int64_t first, int64_t tiles) const {
     const WeightTiles& w = job.w->tiles;
-    const int64_t column = first * kTileRows;
+    const int64_t feature = first * kTileRows;
     const bool is_float = w.encoding == Encoding::kF16;
     const int64_t lhs_stride = is_float ? k_ * kFloatBytes : lhs_row_bytes(k_);
     for (int64_t row = 0; row < m; row += kGemvRowsMax) {
       const int64_t rows = std::min<int64_t>(kGemvRowsMax, m - row);
       const void* lhs = is_float ? static_cast<const void*>(input_.x + row * k_) : lhs_row(row);
       const GemvArgs args = {.m = rows,
-                             .n = std::min(tiles * kTileRows, w.n - column),
+                             .n = std::min(tiles * kTileRows, w.n - feature),
                              .k = k_,
                              .lhs = lhs,
                              .lhs_stride = lhs_stride,
                              .rhs = w.tile(first),
-                             .addend = addend_at(job, row, column),
+                             .addend = addend_at(job, row, feature),
                              .addend_stride = job.addend_stride * kFloatBytes,
-                             .out = job.out + row * w.n + column,
+                             .out = job.out + row * w.n + feature,
                              .out_stride = w.n * kFloatBytes};
       call_kernel(kernels_.gemv[static_cast<int>(w.encoding)][rows], args);
     }
@@ -271,15 +271,15 @@ class LinearRun {
     }
   }
 
-  // out[row.., column..] = acc [rows, 32] (+ addend): 32 output features from `column` on, as far
+  // out[row.., feature..] = acc [rows, 32] (+ addend): 32 output features from `feature` on, as far
   // as the matrix has them.
-  void store(const LinearJob& job, int64_t row, int64_t rows, int64_t column,
+  void store(const LinearJob& job, int64_t row, int64_t rows, int64_t feature,
              const float* acc) const {
     const int64_t n = job.w->n();
-    const int64_t count = std::min(kTileRows, n - column);
+    const int64_t count = std::min(kTileRows, n - feature);
     for (int64_t i = 0; i < rows; ++i) {
-      float* out = job.out + (row + i) * n + column;
-      const float* addend = addend_at(job, row + i, column);
+      float* out = job.out + (row + i) * n + feature;
+      const float* addend = addend_at(job, row + i, feature);
       if (addend != nullptr) {
         for (int64_t j = 0; j < count; ++j) out[j] = acc[i * kTileRows + j] + addend[j];
       } else if (count == kTileRows) {  // without a call of memmove
@@ -335,7 +335,7 @@ class LinearRun {
 
 void linear(const OpContext& context, const LinearInput& input, RoleRows rows,
             std::span<const LinearJob> jobs, LinearScratch& scratch) {
-  LinearRun(context, input, rows, jobs.front().w->k(), jobs, scratch).run();
+  LinearPass(context, input, rows, jobs.front().w->k(), jobs, scratch).run();
 }
 
 }  // namespace midge

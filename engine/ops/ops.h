@@ -45,7 +45,7 @@ class LinearScratch {
   int64_t bytes() const { return buffer_.bytes(); }
 
  private:
-  friend class LinearRun;
+  friend class LinearPass;
 
   int64_t worker_bytes() const;
   int64_t strip_bytes() const;

@@ -133,7 +133,7 @@ void put_block(const BlockQ6B16S256& block, int row, UnitQ6B16S256* unit) {
   unit->scales[row] = block.scale;
   for (int run = 0; run < 16; ++run) unit->sub_scales[run][row] = block.scales[run];
   for (int i = 0; i < 256; ++i) {
-    UnitQ6B16S256::Group& to = unit->groups[i / 32][i % 32 / 8];
+    UnitQ6B16S256::Columns8& to = unit->columns8[i / 32][i % 32 / 8];
     const int line = i % 8 / 4;
     const int at = row % 16 * 4 + i % 4;
     const int q = generic::q6_of(block, i);

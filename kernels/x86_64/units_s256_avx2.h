@@ -68,16 +68,16 @@ static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g, in
 }
 
 /// Both nibble lines of 8 columns.
-static inline void load_weights(const UnitQ6B16S256::Group& group, int half, Weights lines[2]) {
+static inline void load_weights(const UnitQ6B16S256::Columns8& eight, int half, Weights lines[2]) {
   const __m256i places = _mm256_set1_epi8(0x30);
   // The upper of the two bits is stored inverted.
-  const __m256i bits = _mm256_xor_si256(load_stream(group.high_bits + 32 * half),
+  const __m256i bits = _mm256_xor_si256(load_stream(eight.high_bits + 32 * half),
                                         _mm256_set1_epi8(static_cast<char>(0xAA)));
   const auto join = [&](__m256i nibbles, __m256i shifted) {
     return _mm256_or_si256(nibbles, _mm256_and_si256(shifted, places));
   };
-  const Weights first = load_nibbles(group.nibbles[0], half);
-  const Weights second = load_nibbles(group.nibbles[1], half);
+  const Weights first = load_nibbles(eight.nibbles[0], half);
+  const Weights second = load_nibbles(eight.nibbles[1], half);
   lines[0] = {join(first.low, _mm256_slli_epi16(bits, 4)),
               join(first.high, _mm256_slli_epi16(bits, 2))};
   lines[1] = {join(second.low, bits), join(second.high, _mm256_srli_epi16(bits, 2))};

@@ -38,13 +38,13 @@ static inline Weights load_weights(const UnitQ5B32MS256::Block& block, int g) {
 }
 
 /// Both nibble lines of 8 columns.
-static inline void load_weights(const UnitQ6B16S256::Group& group, Weights lines[2]) {
+static inline void load_weights(const UnitQ6B16S256::Columns8& eight, Weights lines[2]) {
   const __m512i places = _mm512_set1_epi8(0x30);
   // The upper of the two bits is stored inverted.
   const __m512i bits =
-      _mm512_xor_si512(load_stream(group.high_bits), _mm512_set1_epi8(static_cast<char>(0xAA)));
-  const Weights first = plain_nibbles(load_stream(group.nibbles[0]));
-  const Weights second = plain_nibbles(load_stream(group.nibbles[1]));
+      _mm512_xor_si512(load_stream(eight.high_bits), _mm512_set1_epi8(static_cast<char>(0xAA)));
+  const Weights first = plain_nibbles(load_stream(eight.nibbles[0]));
+  const Weights second = plain_nibbles(load_stream(eight.nibbles[1]));
   // nibble | (bits & places)
   lines[0].low = _mm512_ternarylogic_epi32(first.low, _mm512_slli_epi16(bits, 4), places, 0xF8);
   lines[0].high = _mm512_ternarylogic_epi32(first.high, _mm512_slli_epi16(bits, 2), places, 0xF8);

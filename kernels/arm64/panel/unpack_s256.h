@@ -131,11 +131,11 @@ static inline void read_weights(const UnitQ6B16S256& unit, int run, int64_t quad
                                 uint8x16_t high[4]) {
   const uint8x16_t places = vdupq_n_u8(0x30);
   for (int p = 0; p < 2; ++p) {
-    const UnitQ6B16S256::Group& group = unit.groups[run / 2][run % 2 * 2 + p];
+    const UnitQ6B16S256::Columns8& eight = unit.columns8[run / 2][run % 2 * 2 + p];
     // The upper of the two bits is stored inverted.
-    const uint8x16_t bits = veorq_u8(vld1q_u8(group.high_bits + 16 * quad), vdupq_n_u8(0xAA));
-    const uint8x16_t first = vld1q_u8(group.nibbles[0] + 16 * quad);
-    const uint8x16_t second = vld1q_u8(group.nibbles[1] + 16 * quad);
+    const uint8x16_t bits = veorq_u8(vld1q_u8(eight.high_bits + 16 * quad), vdupq_n_u8(0xAA));
+    const uint8x16_t first = vld1q_u8(eight.nibbles[0] + 16 * quad);
+    const uint8x16_t second = vld1q_u8(eight.nibbles[1] + 16 * quad);
     low[2 * p] = vorrq_u8(low_nibbles(first), vandq_u8(vshlq_n_u8(bits, 4), places));
     high[2 * p] = vorrq_u8(high_nibbles(first), vandq_u8(vshlq_n_u8(bits, 2), places));
     low[2 * p + 1] = vorrq_u8(low_nibbles(second), vandq_u8(bits, places));

@@ -43,7 +43,7 @@ template <int kRows>
 __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, int b,
                                                      int64_t first, const TileSums<kRows>& sums,
                                                      UnitSums<kRows>& products) {
-  x86::request_ahead<kRows>(unit.groups + b, unit.groups + b + 1);
+  x86::request_ahead<kRows>(unit.columns8 + b, unit.columns8 + b + 1);
   RunStarts starts[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) starts[i] = run_starts(lhs_block(sums.lhs[i], first + b));
@@ -65,7 +65,7 @@ __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, 
 #pragma GCC unroll 2
         for (int p = 0; p < 2; ++p) {
           Weights lines[2];
-          avx2::load_weights(unit.groups[b][2 * run + p], half, lines);
+          avx2::load_weights(unit.columns8[b][2 * run + p], half, lines);
           // g++ 12 keeps the structs in memory.
           const __m256i weights_low[2] = {lines[0].low, lines[1].low};
           const __m256i weights_high[2] = {lines[0].high, lines[1].high};
@@ -104,8 +104,8 @@ __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, 
 template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, int64_t first,
                                                     TileSums<kRows>& sums) {
-  x86::request_lines(&unit, unit.groups);
-  x86::request_ahead<kRows>(&unit, unit.groups);
+  x86::request_lines(&unit, unit.columns8);
+  x86::request_ahead<kRows>(&unit, unit.columns8);
   UnitSums<kRows> products;
   avx2::clear_unit_sums<kRows>(products);
   for (int b = 0; b < 8; ++b) add_block<kRows>(unit, b, first, sums, products);

@@ -43,7 +43,7 @@ __m512i pairs_of(__m512i first, __m512i second) {
 }
 
 template <int kRows>
-__attribute__((always_inline)) inline void add_run(const UnitQ6B16S256::Group* groups,
+__attribute__((always_inline)) inline void add_run(const UnitQ6B16S256::Columns8* eights,
                                                    const int8_t* const* values, __m512i* dots_low,
                                                    __m512i* dots_high) {
 #pragma GCC unroll 8
@@ -51,7 +51,7 @@ __attribute__((always_inline)) inline void add_run(const UnitQ6B16S256::Group* g
 #pragma GCC unroll 2
   for (int p = 0; p < 2; ++p) {
     Weights lines[2];
-    avx512::load_weights(groups[p], lines);
+    avx512::load_weights(eights[p], lines);
 #pragma GCC unroll 2
     for (int g = 0; g < 2; ++g) {
 #pragma GCC unroll 8
@@ -67,8 +67,8 @@ __attribute__((always_inline)) inline void add_run(const UnitQ6B16S256::Group* g
 template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, int64_t first,
                                                     TileSums<kRows>& sums) {
-  x86::request_lines(&unit, unit.groups);
-  x86::request_ahead<kRows>(&unit, unit.groups);
+  x86::request_lines(&unit, unit.columns8);
+  x86::request_ahead<kRows>(&unit, unit.columns8);
   alignas(16) int32_t activations[kRows][8];
   __m512 low[kRows];
   __m512 high[kRows];
@@ -78,7 +78,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
     low[i] = high[i] = _mm512_setzero_ps();
   }
   for (int b = 0; b < 8; ++b) {
-    x86::request_ahead<kRows>(unit.groups + b, unit.groups + b + 1);
+    x86::request_ahead<kRows>(unit.columns8 + b, unit.columns8 + b + 1);
     const __m512i first_low = avx512::load_i8(unit.sub_scales[2 * b]);
     const __m512i first_high = avx512::load_i8(unit.sub_scales[2 * b] + 16);
     const __m512i second_low = avx512::load_i8(unit.sub_scales[2 * b + 1]);
@@ -92,7 +92,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
     __m512i integers_high[kRows];
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) values[i] = lhs_block(sums.lhs[i], first + b).values;
-    add_run<kRows>(unit.groups[b], values, dots_low, dots_high);
+    add_run<kRows>(unit.columns8[b], values, dots_low, dots_high);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       const __m512i sum = _mm512_set1_epi32(activations[i][b]);
@@ -102,7 +102,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
                                           _mm512_slli_epi32(_mm512_madd_epi16(pairs_high, sum), 5));
       values[i] += 16;
     }
-    add_run<kRows>(unit.groups[b] + 2, values, dots_low, dots_high);
+    add_run<kRows>(unit.columns8[b] + 2, values, dots_low, dots_high);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       const __m512 scale = _mm512_set1_ps(lhs_block(sums.lhs[i], first + b).scale);

@@ -150,7 +150,7 @@ static inline void unpack_q6b16s256(const UnpackArgs* args) {
       int8_t* panel = args->panel + run * 16 * kTileRows + 32 * half;
       for (int p = 0; p < 2; ++p, panel += 256) {
         Weights lines[2];
-        load_weights(unit.groups[run / 2][run % 2 * 2 + p], half, lines);
+        load_weights(unit.columns8[run / 2][run % 2 * 2 + p], half, lines);
 #pragma GCC unroll 2
         for (int g = 0; g < 2; ++g) {
           store_values(panel + 128 * g, lines[g].low, runs.a[run][half], runs.c[run][half]);

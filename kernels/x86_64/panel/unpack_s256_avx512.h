@@ -163,7 +163,7 @@ static inline void unpack_q6b16s256(const UnpackArgs* args) {
     const RunIntegers high = run_integers<kOffset, -32>(load_run(unit, run, 1), factors[1]);
     for (int p = 0; p < 2; ++p, panel += 256) {
       Weights lines[2];
-      load_weights(unit.groups[run / 2][run % 2 * 2 + p], lines);
+      load_weights(unit.columns8[run / 2][run % 2 * 2 + p], lines);
       _mm512_store_si512(panel, panel_bytes(lines[0].low, low));
       _mm512_store_si512(panel + 64, panel_bytes(lines[0].high, high));
       _mm512_store_si512(panel + 128, panel_bytes(lines[1].low, low));
