@@ -62,11 +62,19 @@ constexpr Selection kSelections[] = {
     {"Cortex-A53", Op::kGemv, Encoding::kQ4B32MS256, 1, "gemv_f32_q8b32_q4b32ms256_8x32_neon"},
     {"Cortex-A53", Op::kGemv, Encoding::kQ5B32MS256, 1, "gemv_f32_q8b32_q5b32ms256_8x32_neon"},
     {"Cortex-A53", Op::kGemv, Encoding::kQ6B16S256, 8, "gemv_f32_q8b32_q6b16s256_8x32_neon"},
+    {"Cortex-A53", Op::kGemv, Encoding::kQ4B32M, 1, "gemv_f32_q8b32_q4b32m_8x32_neon"},
+    {"Cortex-A53", Op::kGemv, Encoding::kQ5B32, 8, "gemv_f32_q8b32_q5b32_8x32_neon"},
+    {"Cortex-A53", Op::kUnpack, Encoding::kQ5B32M, 1, "unpack_q8s256_q5b32m_neon"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_1x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 2, "gemv_f32_q8b32_q4b32_8x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ4B32, 8, "gemv_f32_q8b32_q4b32_8x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ5B32MS256, 1, "gemv_f32_q8b32_q5b32ms256_8x32_neon_dot"},
     {"Cortex-A76", Op::kGemv, Encoding::kQ6B16S256, 1, "gemv_f32_q8b32_q6b16s256_8x32_neon_dot"},
+    {"Cortex-A76", Op::kGemv, Encoding::kQ4B32M, 8, "gemv_f32_q8b32_q4b32m_8x32_neon_dot"},
+    {"Cortex-A76", Op::kGemv, Encoding::kQ5B32, 1, "gemv_f32_q8b32_q5b32_8x32_neon_dot"},
+    {"Cortex-A76", Op::kUnpack, Encoding::kQ4B32M, 1, "unpack_q8s256_q4b32m_neon_dot"},
+    {"Cortex-A510", Op::kGemv, Encoding::kQ5B32M, 4, "gemv_f32_q8b32_q5b32m_8x32_neon_dot"},
+    {"Cortex-A510", Op::kUnpack, Encoding::kQ5B32, 1, "unpack_q8s256_q5b32_neon_i8mm"},
     {"Cortex-A510", Op::kGemv, Encoding::kQ4B32, 4, "gemv_f32_q8b32_q4b32_8x32_neon_i8mm"},
     {"Cortex-A510", Op::kGemv, Encoding::kQ8B32, 4, "gemv_f32_q8b32_q8b32_8x32_neon_dot"},
     {"Cortex-A510", Op::kGemmPanel, Encoding::kF32, 1,
@@ -83,11 +91,15 @@ constexpr Selection kSelections[] = {
     {"Haswell", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_avx2"},
     {"Haswell", Op::kGemv, Encoding::kQ4B32MS256, 1, "gemv_f32_q8b32_q4b32ms256_8x32_avx2"},
     {"Haswell", Op::kGemv, Encoding::kQ5B32MS256, 4, "gemv_f32_q8b32_q5b32ms256_8x32_avx2"},
+    {"Haswell", Op::kGemv, Encoding::kQ4B32M, 1, "gemv_f32_q8b32_q4b32m_8x32_avx2"},
+    {"Haswell", Op::kUnpack, Encoding::kQ5B32, 1, "unpack_q8s256_q5b32_avx2"},
     {"Skylake-X", Op::kGemv, Encoding::kQ6B16S256, 8, "gemv_f32_q8b32_q6b16s256_8x32_avx2"},
     {"Zen 4", Op::kAttn, Encoding::kF32, 1, "attn_f32_f32_f32_avx512_vnni"},
     {"Zen 4", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
     {"Zen 4", Op::kGemv, Encoding::kQ4B32, 8, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
     {"Zen 4", Op::kGemv, Encoding::kQ6B16S256, 3, "gemv_f32_q8b32_q6b16s256_8x32_avx512_vnni"},
+    {"Zen 4", Op::kGemv, Encoding::kQ5B32, 1, "gemv_f32_q8b32_q5b32_8x32_avx512_vnni"},
+    {"Zen 4", Op::kUnpack, Encoding::kQ5B32M, 1, "unpack_q8s256_q5b32m_avx512_vnni"},
     {"Zen 4", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx2"},
     {"Zen 4", Op::kUnpack, Encoding::kQ8B32, 1, "unpack_q8s256_q8b32_avx512_vnni"},
     {"Zen 4", Op::kGemmPanel, Encoding::kF32, 1, "gemm_panel_f32_q8s256_q8s256_8x32_avx512_vnni"},
@@ -96,6 +108,7 @@ constexpr Selection kSelections[] = {
     {"Sapphire Rapids", Op::kQuantizePanel, Encoding::kF32, 1,
      "quantize_panel_q8s256_f32_avx512_vnni"},
     {"Sapphire Rapids", Op::kUnpack, Encoding::kQ6B16S256, 1, "unpack_q8s256_q6b16s256_amx"},
+    {"Sapphire Rapids", Op::kUnpack, Encoding::kQ4B32M, 1, "unpack_q8s256_q4b32m_amx"},
     {"Sapphire Rapids", Op::kGemv, Encoding::kQ4B32, 1, "gemv_f32_q8b32_q4b32_8x32_avx512_vnni"},
     {"Sapphire Rapids", Op::kQuantize, Encoding::kF32, 1, "quantize_q8b32_f32_avx2"},
     {"Sapphire Rapids", Op::kAttn, Encoding::kF16, 1, "attn_f32_f32_f16_avx512_vnni"},
@@ -147,12 +160,8 @@ TEST(Selection, PreferredNamesWin) {
       EXPECT_EQ(select_panel_kernel(kernel.op, kernel.encoding, kernel, by_name), &kernel);
       const KernelInfo* gemm = select_kernel(Op::kGemmPanel, Encoding::kF32, by_name);
       const KernelInfo* chosen = select_kernel(kernel.op, kernel.encoding, by_name);
-      const KernelInfo* fitting = select_panel_kernel(kernel.op, kernel.encoding, *gemm, by_name);
-      if (fitting == nullptr && kernel.op == Op::kUnpack) {
-        EXPECT_EQ(chosen->layout.panel, PanelOrder::kRows) << kernel.name;
-      } else {
-        EXPECT_EQ(chosen, fitting) << kernel.name;
-      }
+      EXPECT_EQ(chosen, select_panel_kernel(kernel.op, kernel.encoding, *gemm, by_name))
+          << kernel.name;
       continue;
     }
     EXPECT_EQ(selected(kernel.op, kernel.encoding, by_name), kernel.name);
@@ -204,11 +213,7 @@ TEST(Selection, PanelsGoTogether) {
           EXPECT_EQ(kernel.layout.lhs, gemm->layout.lhs) << cpu.name << ' ' << kernel.name;
         }
         if (kernel.op == Op::kUnpack && is(table.unpack[static_cast<int>(kernel.encoding)])) {
-          const KernelInfo* fitting =
-              select_panel_kernel(kernel.op, kernel.encoding, *gemm, choice);
-          EXPECT_EQ(kernel.layout.panel,
-                    fitting == nullptr ? PanelOrder::kRows : gemm->layout.panel)
-              << cpu.name << ' ' << kernel.name;
+          EXPECT_EQ(kernel.layout.panel, gemm->layout.panel) << cpu.name << ' ' << kernel.name;
         }
       }
     }

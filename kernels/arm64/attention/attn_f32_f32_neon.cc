@@ -1,4 +1,6 @@
 // attn_f32_f32_<type of K and V>_neon, see attn_vectors.h.
+//
+// Bound by the SIMD pipes; a single query on f32 by the loads.
 #include "kernels/arm64/vectors_neon.h"
 #include "kernels/attn_vectors.h"
 #include "kernels/kernels.h"

@@ -1,13 +1,15 @@
 // gemv_f32_q8b32_<encoding>_8x32_neon: the assembly file of each name does the work, a row of
 // activations at a time. Chunks are of 17 to 22 KB.
 #include "kernels/arm64/gemv/gemv_groups.h"
-#include "kernels/arm64/gemv/gemv_ranges_neon.h"
 #include "kernels/kernels.h"
 
 namespace midge {
 
 extern "C" {
 arm64::AddBlocks<UnitQ4B32> midge_gemv_q4b32_1x32_neon_add;
+arm64::AddBlocks<UnitQ4B32M> midge_gemv_q4b32m_1x32_neon_add;
+arm64::AddBlocks<UnitQ5B32> midge_gemv_q5b32_1x32_neon_add;
+arm64::AddBlocks<UnitQ5B32M> midge_gemv_q5b32m_1x32_neon_add;
 arm64::AddBlocks<UnitQ4B32S256> midge_gemv_q4b32s256_1x32_neon_add;
 arm64::AddBlocks<UnitQ8B32> midge_gemv_q8b32_1x32_neon_add;
 arm64::AddBlocks<UnitQ4B32MS256> midge_gemv_q4b32ms256_1x32_neon_add;
@@ -20,15 +22,15 @@ void gemv_f32_q8b32_q4b32_8x32_neon(const GemvArgs* args) {
 }
 
 void gemv_f32_q8b32_q4b32m_8x32_neon(const GemvArgs* args) {
-  arm64::gemv_ranges<-8, UnitQ4B32M>(args);
+  arm64::gemv_single_rows<32, 1>(args, (args->k + 31) / 32, midge_gemv_q4b32m_1x32_neon_add);
 }
 
 void gemv_f32_q8b32_q5b32_8x32_neon(const GemvArgs* args) {
-  arm64::gemv_ranges<-16, UnitQ5B32>(args);
+  arm64::gemv_single_rows<32, 1>(args, (args->k + 31) / 32, midge_gemv_q5b32_1x32_neon_add);
 }
 
 void gemv_f32_q8b32_q5b32m_8x32_neon(const GemvArgs* args) {
-  arm64::gemv_ranges<-16, UnitQ5B32M>(args);
+  arm64::gemv_single_rows<28, 1>(args, (args->k + 31) / 32, midge_gemv_q5b32m_1x32_neon_add);
 }
 
 void gemv_f32_q8b32_q4b32s256_8x32_neon(const GemvArgs* args) {

@@ -1,12 +1,20 @@
 // gemv_f32_q8b32_<encoding>_8x32_neon_dot: the assembly file of each name does the work, for 1, 2
 // and 4 rows of activations. Chunks are of 17 to 22 KB.
 #include "kernels/arm64/gemv/gemv_q4b32_neon_dot.h"
-#include "kernels/arm64/gemv/gemv_ranges_neon_dot.h"
 #include "kernels/kernels.h"
 
 namespace midge {
 
 extern "C" {
+arm64::AddBlocks<UnitQ4B32M> midge_gemv_q4b32m_1x32_neon_dot_add;
+arm64::AddBlocks<UnitQ4B32M> midge_gemv_q4b32m_2x32_neon_dot_add;
+arm64::AddBlocks<UnitQ4B32M> midge_gemv_q4b32m_4x32_neon_dot_add;
+arm64::AddBlocks<UnitQ5B32> midge_gemv_q5b32_1x32_neon_dot_add;
+arm64::AddBlocks<UnitQ5B32> midge_gemv_q5b32_2x32_neon_dot_add;
+arm64::AddBlocks<UnitQ5B32> midge_gemv_q5b32_4x32_neon_dot_add;
+arm64::AddBlocks<UnitQ5B32M> midge_gemv_q5b32m_1x32_neon_dot_add;
+arm64::AddBlocks<UnitQ5B32M> midge_gemv_q5b32m_2x32_neon_dot_add;
+arm64::AddBlocks<UnitQ5B32M> midge_gemv_q5b32m_4x32_neon_dot_add;
 arm64::AddBlocks<UnitQ4B32S256> midge_gemv_q4b32s256_1x32_neon_dot_add;
 arm64::AddBlocks<UnitQ4B32S256> midge_gemv_q4b32s256_2x32_neon_dot_add;
 arm64::AddBlocks<UnitQ4B32S256> midge_gemv_q4b32s256_4x32_neon_dot_add;
@@ -30,15 +38,20 @@ void gemv_f32_q8b32_q4b32_8x32_neon_dot(const GemvArgs* args) {
 }
 
 void gemv_f32_q8b32_q4b32m_8x32_neon_dot(const GemvArgs* args) {
-  arm64::gemv_ranges<-8, UnitQ4B32M>(args);
+  arm64::gemv_groups<32, 1>(args, (args->k + 31) / 32, midge_gemv_q4b32m_1x32_neon_dot_add,
+                            midge_gemv_q4b32m_2x32_neon_dot_add,
+                            midge_gemv_q4b32m_4x32_neon_dot_add);
 }
 
 void gemv_f32_q8b32_q5b32_8x32_neon_dot(const GemvArgs* args) {
-  arm64::gemv_ranges<-16, UnitQ5B32>(args);
+  arm64::gemv_groups<32, 1>(args, (args->k + 31) / 32, midge_gemv_q5b32_1x32_neon_dot_add,
+                            midge_gemv_q5b32_2x32_neon_dot_add, midge_gemv_q5b32_4x32_neon_dot_add);
 }
 
 void gemv_f32_q8b32_q5b32m_8x32_neon_dot(const GemvArgs* args) {
-  arm64::gemv_ranges<-16, UnitQ5B32M>(args);
+  arm64::gemv_groups<28, 1>(args, (args->k + 31) / 32, midge_gemv_q5b32m_1x32_neon_dot_add,
+                            midge_gemv_q5b32m_2x32_neon_dot_add,
+                            midge_gemv_q5b32m_4x32_neon_dot_add);
 }
 
 void gemv_f32_q8b32_q4b32s256_8x32_neon_dot(const GemvArgs* args) {

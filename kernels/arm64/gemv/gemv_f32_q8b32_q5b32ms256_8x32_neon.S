@@ -25,9 +25,6 @@
 // A block (32 columns): 704 bytes, 1024 multiply-adds; 382 instructions for the products, of which
 // 128 multiply, and 41 for the minimums. Bound by the one multiplier of small cores.
 #if defined(__aarch64__)
-#include "kernels/arm64/gemv/fifth_bits.inc"
-#include "kernels/arm64/gemv/products_neon.inc"
-
 sum0    .req v8
 sum1    .req v9
 sum2    .req v12
@@ -38,46 +35,13 @@ sum6    .req v14
 sum7    .req v15
 
 #include "kernels/arm64/gemv/units_s256.inc"
-
-values  .req x10     // of the next activations
-to_first .req x11    // from the last activations of a block to its first
-to_next_block .req x12 // and to the first of the next block
-
-// Half of a line. The half of the next one, at lines + \next, and its activations are loaded as
-// soon as this one is unpacked.
-.macro half_line number, bit, act, how, next_act=0, next=0, step=0
-        add_fifth_bits \number, v0, v1, v16, v17, v18, v19, v2, v3, v4, v5, \bit, v6
-.if \number < 7
-        ldp     q0, q1, [lines, #\next]
-        ld1r    {\next_act\().4s}, [values], \step
-.endif
-        products \how, v24, v25, v2, \act
-        products \how, v26, v27, v3, \act
-        products \how, v28, v29, v4, \act
-        products \how, v30, v31, v5, \act
-.endm
+#include "kernels/arm64/gemv/fifth_bits_neon.inc"
 
 // Half of the output rows of a block, at lines + \at. After the last activations values goes on by
 // \step; then \lhs is from it to the scale and the correction of this block. \scales: the first of
 // 8.
 .macro half_block at, step, lhs, scales, s0, s1, s4, s5
-        ldp     q16, q17, [lines, #\at]
-        ldp     q18, q19, [lines, #\at + 64]
-        ldp     q0, q1, [lines, #\at + 128]
-        ld1r    {v7.4s}, [values], #4
-        half_line 0, v21, v7, smull, v23, \at + 192, #4
-        half_line 1, v22, v23, smlal, v7, \at + 256, #4
-        movi    v20.16b, #4
-        half_line 2, v20, v7, smlal, v23, \at + 320, #4
-        movi    v20.16b, #8
-        half_line 3, v20, v23, smlal, v7, \at + 384, #4
-        movi    v20.16b, #16
-        half_line 4, v20, v7, smlal, v23, \at + 448, #4
-        movi    v20.16b, #32
-        half_line 5, v20, v23, smlal, v7, \at + 512, #4
-        movi    v20.16b, #64
-        half_line 6, v20, v7, smlal, v23, \at + 576, \step
-        half_line 7, v20, v23, smlal
+        half_dots \at, \step
 
         ldr     d4, [values, #\lhs]
         ldr     d0, [packed, #\scales]
@@ -111,12 +75,8 @@ to_next_block .req x12 // and to the first of the next block
         .type   midge_gemv_q5b32ms256_1x32_neon_add, %function
 midge_gemv_q5b32ms256_1x32_neon_add:
         save_registers
-        add     values, lhs, #8
-        mov     to_first, #-28
-        mov     to_next_block, #12
+        start_dots
         add     sums_1, sums, #256
-        movi    v21.16b, #1
-        movi    v22.16b, #2
 2:
         minimum_pass 0
         mov     lhs, minimum_lhs  // past this unit

@@ -25,12 +25,10 @@
 // 64 sdot, and 41 for the minimums. Bound by the two SIMD pipes of big cores.
 //
 // The same for 2 and 4 rows goes by halves of the output rows, with the registers of
-// rows_s256_neon_dot.inc: 412 and 632 instructions for the products of a block, 66 and 85 for the
+// rows_s256_neon_dot.inc: 398 and 632 instructions for the products of a block, 66 and 85 for the
 // minimums.
 #if defined(__aarch64__)
         .arch   armv8.2-a+dotprod
-#include "kernels/arm64/gemv/fifth_bits.inc"
-
 sum0    .req v8
 sum1    .req v9
 sum2    .req v12
@@ -44,6 +42,7 @@ unit_sums_1 .req x13
 
 #include "kernels/arm64/gemv/units_s256.inc"
 #include "kernels/arm64/gemv/rows_s256_neon_dot.inc"
+#include "kernels/arm64/gemv/fifth_bits_neon_dot.inc"
 
 // The dot products of a row start from -2 * correction.
 .macro start_row row_lhs, a, b, c, d
@@ -55,61 +54,8 @@ unit_sums_1 .req x13
         dup     v\d\().4s, w16
 .endm
 
-// Half a line in v0, v1. The half of the next one is loaded as soon as this one is unpacked.
-.macro rows_line rows, number, mask, lane
-.if \number < 7
-        movi    v11.16b, #\mask
-.endif
-        add_fifth_bits \number, v0, v1, v6, v7, v8, v9, v2, v3, v4, v5, v11, v10
-.if \number < 7
-        ldp     q0, q1, [lines, #64 * \number + 192]
-.endif
-        rows_products \rows, v2, v3, v4, v5, \lane
-.endm
-
 .macro rows_dots rows
-        ldp     q6, q7, [lines]
-        ldp     q8, q9, [lines, #64]
-        ldp     q0, q1, [lines, #128]
-        load_values \rows, 8
-        start_row lhs, 16, 17, 18, 19
-        start_row lhs_1, 20, 21, 22, 23
-.if \rows == 4
-        start_row lhs_2, 24, 25, 26, 27
-        start_row lhs_3, 28, 29, 30, 31
-.endif
-        rows_line \rows, 0, 1, 0
-        rows_line \rows, 1, 2, 1
-        rows_line \rows, 2, 4, 2
-        rows_line \rows, 3, 8, 3
-        load_values \rows, 24
-        rows_line \rows, 4, 16, 0
-        rows_line \rows, 5, 32, 1
-        rows_line \rows, 6, 64, 2
-        rows_line \rows, 7, 128, 3
-.endm
-
-// Half a line and its products with 4 activations: 2 x 4 low and 2 x 4 high rows.
-.macro half_line line, w0, w1, l0, l1, h0, h1, bit
-        add_fifth_bits \line, \w0, \w1, \l0, \l1, \h0, \h1, v4, v5, v6, v7, \bit, v19
-.endm
-
-.macro half_products act, lane, d0, d1, d4, d5
-        sdot    \d0\().4s, v4.16b, \act\().4b[\lane]
-        sdot    \d1\().4s, v5.16b, \act\().4b[\lane]
-        sdot    \d4\().4s, v6.16b, \act\().4b[\lane]
-        sdot    \d5\().4s, v7.16b, \act\().4b[\lane]
-.endm
-
-// The next line is loaded as soon as this one is unpacked.
-.macro line number, bit, act, lane
-        half_line \number, v0, v1, v8, v9, v12, v13, \bit
-        half_products \act, \lane, v24, v25, v28, v29
-        half_line \number, v2, v3, v10, v11, v14, v15, \bit
-.if \number < 7
-        ld1     {v0.16b, v1.16b, v2.16b, v3.16b}, [lines], #64
-.endif
-        half_products \act, \lane, v26, v27, v30, v31
+        half_dots \rows, start_row
 .endm
 
         .text
@@ -124,9 +70,7 @@ midge_gemv_q5b32ms256_1x32_neon_dot_add:
         add     unit_sums_1, sp, #64
         add     sums_1, sums, #256
         movi    v19.16b, #15
-        movi    v20.16b, #1
-        movi    v21.16b, #2
-        movi    v22.16b, #4
+        start_masks
 2:
         minimum_pass 0
         start_products
@@ -135,28 +79,13 @@ midge_gemv_q5b32ms256_1x32_neon_dot_add:
         st1     {v12.4s, v13.4s, v14.4s, v15.4s}, [unit_sums_1]
         .p2align 4
 3:
-        ld1     {v8.16b, v9.16b, v10.16b, v11.16b}, [lines], #64
-        ld1     {v12.16b, v13.16b, v14.16b, v15.16b}, [lines], #64
-        ldr     d18, [lhs], #8
-        ld1     {v16.16b, v17.16b}, [lhs], #32
-        ld1     {v0.16b, v1.16b, v2.16b, v3.16b}, [lines], #64
+        load_block
         shl     v4.2s, v18.2s, #1
         neg     v4.2s, v4.2s
         .irp    n, 24, 25, 26, 27, 28, 29, 30, 31
         dup     v\n\().4s, v4.s[1]
         .endr
-        line    0, v20, v16, 0
-        line    1, v21, v16, 1
-        line    2, v22, v16, 2
-        movi    v23.16b, #8
-        line    3, v23, v16, 3
-        movi    v23.16b, #16
-        line    4, v23, v17, 0
-        movi    v23.16b, #32
-        line    5, v23, v17, 1
-        movi    v23.16b, #64
-        line    6, v23, v17, 2
-        line    7, v23, v17, 3
+        block_dots
 
         movi    v6.16b, #63
         load_scales 5, 4, 6
@@ -184,6 +113,7 @@ midge_gemv_q5b32ms256_1x32_neon_dot_add:
         .hidden midge_gemv_q5b32ms256_2x32_neon_dot_add
         .type   midge_gemv_q5b32ms256_2x32_neon_dot_add, %function
 midge_gemv_q5b32ms256_2x32_neon_dot_add:
+        start_rows_masks
         add_rows 2, rows_dots, 640, 0
         .size   midge_gemv_q5b32ms256_2x32_neon_dot_add, . - midge_gemv_q5b32ms256_2x32_neon_dot_add
 
