@@ -1,5 +1,5 @@
-// The inner loop of gemv_f32_q8b32_q5b32_8x32_neon.cc: 32 output rows of one row of activations, for
-// cores without dot products.
+// The inner loop of gemv_f32_q8b32_q5b32_8x32_neon.cc: 32 output rows of one row of activations,
+// for cores without dot products.
 //
 // void midge_gemv_q5b32_1x32_neon_add(const LhsBlock* lhs,   x0
 //                                     int64_t lhs_stride,    x1  not used

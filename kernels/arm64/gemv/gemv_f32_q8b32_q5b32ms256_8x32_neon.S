@@ -25,6 +25,7 @@
 // A block (32 columns): 704 bytes, 1024 multiply-adds; 382 instructions for the products, of which
 // 128 multiply, and 41 for the minimums. Bound by the one multiplier of small cores.
 #if defined(__aarch64__)
+
 sum0    .req v8
 sum1    .req v9
 sum2    .req v12

@@ -29,6 +29,7 @@
 // minimums.
 #if defined(__aarch64__)
         .arch   armv8.2-a+dotprod
+
 sum0    .req v8
 sum1    .req v9
 sum2    .req v12
