@@ -325,7 +325,7 @@ def active_window(config):
     than its context.
     """
     window = config.get("sliding_window") or 0
-    active = config["model_type"] == "phi3" and window < config["max_position_embeddings"]
+    active = config.get("use_sliding_window", True) and window < config["max_position_embeddings"]
     return window if active else 0
 
 
