@@ -16,6 +16,7 @@ constexpr Family kFamilies[] = {
     {SourceKind::kHuggingFace, "mimo", load_mimo},
     {SourceKind::kHuggingFace, "qwen2", load_qwen2},
     {SourceKind::kHuggingFace, "llama", load_llama},
+    {SourceKind::kHuggingFace, "mistral", load_mistral},
     {SourceKind::kGguf, "phi3", load_phi3},
     {SourceKind::kGguf, "qwen2", load_qwen2},
     {SourceKind::kGguf, "llama", load_llama},
