@@ -32,25 +32,11 @@ namespace {
 using namespace cpu;
 using namespace kernel_words;
 
-// The level whose name a kernel's ends with; the longest one counts.
-IsaLevel level_of_name(std::string_view name) {
-  IsaLevel level = IsaLevel::kGeneric;
-  size_t longest = 0;
-  for (int i = 0; i < kIsaLevelCount; ++i) {
-    const std::string_view token = isa_level_name(static_cast<IsaLevel>(i));
-    if (name.ends_with(token) && token.size() > longest) {
-      level = static_cast<IsaLevel>(i);
-      longest = token.size();
-    }
-  }
-  return level;
-}
-
 #define MIDGE_KERNEL(op, name, encoding, features, rows_max, layout, exactness, priority) \
   KernelInfo{#name,                                                                       \
              Op::k##op,                                                                   \
              Encoding::encoding,                                                          \
-             level_of_name(#name),                                                        \
+             level_of_kernel(#name),                                                      \
              features,                                                                    \
              rows_max,                                                                    \
              layout,                                                                      \
@@ -135,6 +121,21 @@ const char* op_name(Op op) {
 }
 
 std::span<const KernelInfo> all_kernels() { return kKernels; }
+
+// The longest token counts: neon_dot is not neon with the tuning token "dot".
+IsaLevel level_of_kernel(std::string_view name) {
+  const std::string_view untuned = name.substr(0, name.rfind('_'));
+  IsaLevel level = IsaLevel::kGeneric;
+  size_t longest = 0;
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    const std::string_view token = isa_level_name(static_cast<IsaLevel>(i));
+    if ((name.ends_with(token) || untuned.ends_with(token)) && token.size() > longest) {
+      level = static_cast<IsaLevel>(i);
+      longest = token.size();
+    }
+  }
+  return level;
+}
 
 bool matches_glob(std::string_view pattern, std::string_view name) {
   size_t p = 0;

@@ -88,6 +88,9 @@ struct KernelInfo {
   void (*function)();  ///< of the type <op>Function
 };
 
+/// The level of the ISA token in a kernel's name: it ends the name, or the tuning token follows it.
+IsaLevel level_of_kernel(std::string_view name);
+
 /// Every kernel built for this architecture, in registry order. Static storage.
 std::span<const KernelInfo> all_kernels();
 

@@ -10,15 +10,18 @@ struct Family {
   Status (*load)(ModelLoader&);
 };
 
+// clang-format off: a line each
 constexpr Family kFamilies[] = {
-    {SourceKind::kHuggingFace, "phi3", load_phi3},    //
-    {SourceKind::kHuggingFace, "mimo", load_mimo},    //
-    {SourceKind::kHuggingFace, "qwen2", load_qwen2},  //
-    {SourceKind::kHuggingFace, "llama", load_llama},  //
-    {SourceKind::kGguf, "phi3", load_phi3},           //
-    {SourceKind::kGguf, "qwen2", load_qwen2},         //
+    {SourceKind::kHuggingFace, "phi3", load_phi3},
+    {SourceKind::kHuggingFace, "mimo", load_mimo},
+    {SourceKind::kHuggingFace, "qwen2", load_qwen2},
+    {SourceKind::kHuggingFace, "llama", load_llama},
+    {SourceKind::kHuggingFace, "mistral", load_mistral},
+    {SourceKind::kGguf, "phi3", load_phi3},
+    {SourceKind::kGguf, "qwen2", load_qwen2},
     {SourceKind::kGguf, "llama", load_llama},
 };
+// clang-format on
 
 Result<std::string> family_name(const WeightSource& source) {
   if (source.kind() == SourceKind::kGguf) {

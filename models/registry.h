@@ -24,5 +24,6 @@ Status load_phi3(ModelLoader& loader);
 Status load_mimo(ModelLoader& loader);
 Status load_qwen2(ModelLoader& loader);
 Status load_llama(ModelLoader& loader);
+Status load_mistral(ModelLoader& loader);
 
 }  // namespace midge

@@ -34,7 +34,7 @@ struct RopeConfig {
 
 /// Hyperparameters, as checked against the tensors.
 struct ModelConfig {
-  std::string family;  ///< "phi3", "mimo", "qwen2"
+  std::string family;  ///< as models/registry.cc names it
   int64_t hidden_size = 0;
   int64_t layer_count = 0;
   int64_t intermediate_size = 0;

@@ -1,4 +1,5 @@
 // The list of kernels: names, files, completeness.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -23,15 +24,6 @@ std::string longest_op_of(const std::string& name) {
   return longest;
 }
 
-std::string longest_level_of(const std::string& name) {
-  std::string longest;
-  for (int i = 0; i < kIsaLevelCount; ++i) {
-    const std::string level = isa_level_name(static_cast<IsaLevel>(i));
-    if (name.ends_with('_' + level) && level.size() > longest.size()) longest = level;
-  }
-  return longest;
-}
-
 TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   // docs/architecture.md, "Kernel names".
   const std::string type =
@@ -44,7 +36,7 @@ TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
       "silu_mul|exp_sum|add)";
   const std::string grammar = "^" + op + "(_" + type +
                               "){1,3}(_[0-9]+x[0-9]+)?_(generic|neon|neon_dot|neon_i8mm|avx2|"
-                              "avx512_vnni|amx)$";
+                              "avx512_vnni|amx)(_[a-z0-9]+)?$";
   regex_t compiled;
   ASSERT_EQ(::regcomp(&compiled, grammar.c_str(), REG_EXTENDED | REG_NOSUB), 0);
   EXPECT_NE(::regexec(&compiled, "gemm_f32_f32_q5_1x1_generic", 0, nullptr, 0), 0);
@@ -52,25 +44,47 @@ TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   for (const KernelInfo& kernel : all_kernels()) {
     EXPECT_EQ(::regexec(&compiled, kernel.name, 0, nullptr, 0), 0) << kernel.name;
     EXPECT_TRUE(names.insert(kernel.name).second) << kernel.name;
-    // The longest token of each kind counts: gemm_panel is not gemm, neon_dot not neon.
-    const std::string name = kernel.name;
-    EXPECT_EQ(longest_op_of(name), op_name(kernel.op)) << name;
-    EXPECT_EQ(longest_level_of(name), isa_level_name(kernel.level)) << name;
+    // The longest one counts: gemm_panel is not gemm.
+    EXPECT_EQ(longest_op_of(kernel.name), op_name(kernel.op)) << kernel.name;
   }
   ::regfree(&compiled);
 }
 
-// The source files below kernels/ that are kernels: in generic/, arm64/ or x86_64/ and named by a
-// level. Stem -> folder.
+TEST(Registry, TheLongestIsaTokenCounts) {
+  EXPECT_EQ(level_of_kernel("gemv_f32_q8b32_q4b32_8x32_generic"), IsaLevel::kGeneric);
+  EXPECT_EQ(level_of_kernel("gemv_f32_q8b32_q4b32_8x32_neon"), IsaLevel::kNeon);
+  EXPECT_EQ(level_of_kernel("gemv_f32_q8b32_q4b32_8x32_neon_inorder"), IsaLevel::kNeon);
+  EXPECT_EQ(level_of_kernel("gemv_f32_q8b32_q4b32_8x32_neon_dot"), IsaLevel::kNeonDot);
+  EXPECT_EQ(level_of_kernel("gemv_f32_q8b32_q4b32_8x32_neon_dot_inorder"), IsaLevel::kNeonDot);
+  EXPECT_EQ(level_of_kernel("gemv_f32_q8b32_q4b32_8x32_avx512_vnni_pf2"), IsaLevel::kAvx512Vnni);
+}
+
+// A tuning variant is a drop-in replacement of the kernel whose name lacks the tuning token. That
+// there must be one also finds an ISA token with a typing error.
+TEST(Registry, TuningVariantsStandBesideTheirKernel) {
+  const auto kernels = all_kernels();
+  for (const KernelInfo& kernel : kernels) {
+    const std::string name = kernel.name;
+    if (name.ends_with(isa_level_name(kernel.level))) continue;
+    const std::string untuned = name.substr(0, name.rfind('_'));
+    const auto base = std::find_if(kernels.begin(), kernels.end(),
+                                   [&](const KernelInfo& other) { return other.name == untuned; });
+    ASSERT_NE(base, kernels.end()) << "there is no " << untuned;
+    EXPECT_EQ(base->op, kernel.op) << name;
+    EXPECT_EQ(base->encoding, kernel.encoding) << name;
+    EXPECT_EQ(base->rows_max, kernel.rows_max) << name;
+    EXPECT_EQ(base->layout, kernel.layout) << name;
+    EXPECT_EQ(base->exactness, kernel.exactness) << name;
+  }
+}
+
+// The source files of kernels: stem -> folder.
 std::multimap<std::string, std::string> kernel_files() {
   std::multimap<std::string, std::string> files;
   const std::filesystem::path root = std::filesystem::path(MIDGE_SOURCE_DIR) / "kernels";
   for (const char* arch : {"generic", "arm64", "x86_64"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / arch)) {
-      const std::filesystem::path& path = entry.path();
-      if (path.extension() == ".cc" && !longest_level_of(path.stem()).empty()) {
-        files.emplace(path.stem(), arch);
-      }
+      if (entry.path().extension() == ".cc") files.emplace(entry.path().stem(), arch);
     }
   }
   return files;

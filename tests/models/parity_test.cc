@@ -1,10 +1,14 @@
 // Logits, hidden states and greedy continuations against Hugging Face transformers in float32.
 #include <algorithm>
+#include <ostream>
+#include <utility>
 
 #include <gtest/gtest.h>
 
+#include "models/registry.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/running.h"
+#include "tests/harness/temp_dir.h"
 #include "tests/harness/tolerance.h"
 
 namespace midge {
@@ -66,6 +70,9 @@ struct Case {
   std::vector<const char*> greedy;
 };
 
+// CTest shows it behind the test's name.
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
 const Case kCases[] = {
     {"phi4-mini", {63, 64, 65, 100, 192}, {"greedy", "greedy_short", "greedy_cross"}},
     {"phi4-mini-f16", {63, 65}, {"greedy_cross"}},
@@ -73,6 +80,8 @@ const Case kCases[] = {
     {"mimo", {1, 100, 192}, {"greedy"}},
     {"qwen2", {100}, {"greedy"}},
     {"llama", {1, 100}, {"greedy"}},
+    {"mistral", {24, 25, 60}, {"greedy"}},
+    {"mistral-nemo", {1, 60}, {"greedy"}},
     {"phi3-window", {19, 20, 21, 60}, {"greedy"}},
     {"phi3-mini", {31, 32, 90}, {"greedy"}},
     {"phi3.5-mini", {64, 65}, {"greedy_cross"}},
@@ -140,6 +149,38 @@ TEST(ParityRope, ForcedRegimes) {
                 "forced_long.tokens.40", "forced_long.logits.40");
   expect_logits({model_path("phi4-mini"), with(KvType::kF32, RopeMode::kShort)}, golden,
                 "forced_short.tokens.72", "forced_short.logits.72");
+}
+
+// Keys that transformers gives other values where they are absent than where they are null.
+TEST(ParityConfig, MistralWithoutKeys) {
+  const std::string weights = test::read_bytes(model_path("mistral") + "/model.safetensors");
+  const auto open_with = [&](const std::string& from, const std::string& to) {
+    std::string config = test::read_bytes(model_path("mistral") + "/config.json");
+    for (const auto& [old, replacement] : {std::pair<std::string, std::string>(from, to),
+                                           {"_embeddings\": 512", "_embeddings\": 8192"}}) {
+      const size_t at = config.find(old);
+      EXPECT_NE(at, std::string::npos) << old;
+      config.replace(at, old.size(), replacement);
+    }
+    const test::TempDir dir;
+    dir.write("config.json", config);
+    dir.write("model.safetensors", weights);
+    return open_model(dir.path());
+  };
+  const auto absent = open_with("\"sliding_window\": 24,", "");
+  const auto null = open_with("\"sliding_window\": 24,", "\"sliding_window\": null,");
+  MIDGE_ASSERT_OK(absent);
+  MIDGE_ASSERT_OK(null);
+  EXPECT_EQ((*absent)->config().sliding_window, 4096);
+  EXPECT_EQ((*null)->config().sliding_window, 0);
+  // Eight KV heads, where the file has two.
+  const Status heads = open_with("\"num_key_value_heads\": 2,", "").status();
+  EXPECT_NE(heads.message().find("k_proj.weight' is [16, 64], expected [64, 64]"),
+            std::string::npos)
+      << heads.message();
+  const Status layers =
+      open_with("\"sliding_window\": 24,", "\"layer_types\": [\"full_attention\"],").status();
+  EXPECT_EQ(layers.code(), StatusCode::kUnsupported) << layers.message();
 }
 
 struct GgufCase {

@@ -13,9 +13,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file as save_numpy
-from transformers import (
-    GenerationConfig, LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config,
-    Qwen2ForCausalLM)
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, GenerationConfig
 from transformers.utils import logging
 
 torch.set_num_threads(1)
@@ -61,16 +59,14 @@ def save_json(path, value):
 
 def model_class(config_dict):
     """(model class, config object) of transformers for a config.json; mimo is computed as qwen2."""
-    if config_dict["model_type"] == "phi3":
-        config = copy.deepcopy(config_dict)
-        # transformers renames this type itself, but too late for its own check of the other keys.
-        if (config.get("rope_scaling") or {}).get("type") == "su":
-            config["rope_scaling"]["type"] = "longrope"
-        return Phi3ForCausalLM, Phi3Config.from_dict(config)
-    if config_dict["model_type"] == "llama":
-        return LlamaForCausalLM, LlamaConfig.from_dict(dict(config_dict))
-    fields = {k: v for k, v in config_dict.items() if k not in ("model_type", "architectures")}
-    return Qwen2ForCausalLM, Qwen2Config.from_dict(fields)
+    fields = copy.deepcopy(config_dict)
+    # transformers renames this type itself, but too late for its own check of the other keys.
+    if (fields.get("rope_scaling") or {}).get("type") == "su":
+        fields["rope_scaling"]["type"] = "longrope"
+    kind = fields.pop("model_type")
+    del fields["architectures"]
+    config = CONFIG_MAPPING["qwen2" if kind == "mimo" else kind].from_dict(fields)
+    return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)], config
 
 
 def load_model(directory, config_changes=None):

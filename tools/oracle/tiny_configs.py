@@ -219,6 +219,39 @@ LLAMA = {
     "vocab_size": 256,
 }
 
+# Mistral-7B-v0.1: groups of four, no biases, a window inside of the context, no head_dim.
+MISTRAL = {
+    "architectures": ["MistralForCausalLM"],
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "hidden_act": "silu",
+    "hidden_size": 64,
+    "initializer_range": 0.02,
+    "intermediate_size": 64,
+    "max_position_embeddings": 512,
+    "model_type": "mistral",
+    "num_attention_heads": 8,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-05,
+    "rope_theta": 10000.0,
+    "sliding_window": 24,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.34.0.dev0",
+    "use_cache": True,
+    "vocab_size": 128,
+}
+
+# Mistral-Nemo: no window, another theta, and heads that together are narrower than the hidden size.
+MISTRAL_NEMO = MISTRAL | {
+    "head_dim": 8,
+    "hidden_size": 80,
+    "rope_theta": 1000000.0,
+    "sliding_window": None,
+    "transformers_version": "4.43.0.dev0",
+}
+
 # Phi-3-mini-4k's structure. The window is shorter than the context, so it is active.
 PHI3_WINDOW = {
     "architectures": ["Phi3ForCausalLM"],
@@ -325,7 +358,7 @@ def active_window(config):
     than its context.
     """
     window = config.get("sliding_window") or 0
-    active = config["model_type"] == "phi3" and window < config["max_position_embeddings"]
+    active = config.get("use_sliding_window", True) and window < config["max_position_embeddings"]
     return window if active else 0
 
 
@@ -344,6 +377,8 @@ CASES = [
     Case("qwen2", QWEN2, "bfloat16", 15, [100], {"greedy": 10}, [100]),
     Case("llama", LLAMA, "bfloat16", 16, [1, 100], {"greedy": 10}, [100],
          generation_config={"bos_token_id": 250, "eos_token_id": 252, "pad_token_id": 255}),
+    Case("mistral", MISTRAL, "bfloat16", 26, [24, 25, 60], {"greedy": 10}, [60]),
+    Case("mistral-nemo", MISTRAL_NEMO, "bfloat16", 25, [1, 60], {"greedy": 10}, [60]),
     Case("phi3-window", PHI3_WINDOW, "bfloat16", 17, [19, 20, 21, 60], {"greedy": 10}, [60],
          generation_config={"bos_token_id": 1, "eos_token_id": [250, 251], "pad_token_id": 250}),
     Case("phi3-mini", PHI3_MINI, "bfloat16", 19, [31, 32, 90], {"greedy": 10}, [90]),
