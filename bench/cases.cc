@@ -81,14 +81,14 @@ std::string difference(const KernelInfo& kernel, const std::vector<float>& found
 
 const char* weights_name(Weights weights) { return weights == Weights::kCold ? "cold" : "warm"; }
 
-Walk make_walk(const Machine& machine, Weights weights, int64_t groups, int64_t group_bytes,
+Walk make_walk(const Machine& machine, Weights weights, int64_t parts, int64_t part_bytes,
                int64_t groups_max) {
   // Four pieces or more: what does not divide the buffer leaves 4/5 of 3 times the cache.
   const int64_t bytes_max =
       weights == Weights::kCold ? machine.weights.bytes() / 4 : machine.l2_bytes / 2;
   Walk walk = {};
-  walk.groups = std::max<int64_t>(1, std::min({groups, groups_max, bytes_max / group_bytes}));
-  walk.piece_bytes = walk.groups * group_bytes;
+  walk.parts = std::max<int64_t>(1, std::min({parts, groups_max, bytes_max / part_bytes}));
+  walk.piece_bytes = walk.parts * part_bytes;
   walk.pieces = weights == Weights::kCold ? machine.weights.bytes() / walk.piece_bytes : 1;
   return walk;
 }

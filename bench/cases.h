@@ -46,7 +46,7 @@ const char* weights_name(Weights weights);
 
 /// The pieces of Machine::weights that calls take in turn.
 struct Walk {
-  int64_t groups;  ///< of rows in a piece
+  int64_t parts;  ///< of rows in a piece
   int64_t piece_bytes;
   int64_t pieces;
 
@@ -55,9 +55,9 @@ struct Walk {
   }
 };
 
-/// At most `groups` groups of rows (tiles, or single rows) of group_bytes, as many as the kind of
-/// weights and the number of groups that a call should have time for allow; at least one.
-Walk make_walk(const Machine& machine, Weights weights, int64_t groups, int64_t group_bytes,
+/// At most `parts` parts of rows (tiles, or single rows) of part_bytes, as many as the kind of
+/// weights and the number of parts that a call should have time for allow; at least one.
+Walk make_walk(const Machine& machine, Weights weights, int64_t parts, int64_t part_bytes,
                int64_t groups_max);
 
 // Cases of one kernel, by operation: `gemv/<kernel>/<model>.<matrix>/m:1/cold` and so on.

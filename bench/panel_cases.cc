@@ -140,15 +140,15 @@ Prepared prepare_panels(const Machine& machine, const KernelInfo& kernel, Step s
       [&] { run_step(step, expected, walk.piece(machine, 0), 1, tile_bytes); }, 1, 0.0);
   const double rows_ratio =
       step == Step::kUnpack ? 1.0 : static_cast<double>(rows) / static_cast<double>(few);
-  const double tiles_ratio = step == Step::kQuantize ? 1.0 : static_cast<double>(walk.groups);
+  const double tiles_ratio = step == Step::kQuantize ? 1.0 : static_cast<double>(walk.parts);
   p.generic_seconds = generic_seconds * rows_ratio * tiles_ratio;
 
   run->tile(walk.piece(machine, 0));  // a panel for the steps that do not make one
   p.call = [&machine, walk, run, step, tile_bytes](int64_t call) {
-    run_step(step, *run, walk.piece(machine, call), walk.groups, tile_bytes);
+    run_step(step, *run, walk.piece(machine, call), walk.parts, tile_bytes);
   };
-  const double macs = static_cast<double>(rows * kTileRows * shape.k * walk.groups);
-  p.share = static_cast<double>(walk.groups) / static_cast<double>(tiles);
+  const double macs = static_cast<double>(rows * kTileRows * shape.k * walk.parts);
+  p.share = static_cast<double>(walk.parts) / static_cast<double>(tiles);
   if (step == Step::kQuantize) {
     p.bytes = static_cast<double>(rows * shape.k * 5);
     p.share = 1;

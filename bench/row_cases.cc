@@ -39,8 +39,8 @@ class Product {
   }
 
   const Status& status() const { return memory_.status(); }
-  static int64_t group_rows() { return kPacked ? kTileRows : 1; }
-  static int64_t group_bytes(Encoding encoding, int64_t k) {
+  static int64_t part_rows() { return kPacked ? kTileRows : 1; }
+  static int64_t part_bytes(Encoding encoding, int64_t k) {
     return kPacked ? packed_tile_bytes(encoding, k) : encoded_row_bytes(encoding, k);
   }
 
@@ -69,12 +69,12 @@ template <typename Args>
 Prepared prepare_product(const Machine& machine, const KernelInfo& kernel, const MatrixShape& shape,
                          int64_t m, Weights weights) {
   using P = Product<Args>;
-  const int64_t group_macs = m * P::group_rows() * shape.k;
-  const int64_t generic_groups = std::max<int64_t>(1, kGenericMacs / group_macs);
-  const int64_t groups = shape.n / P::group_rows();
-  const Walk walk = make_walk(machine, weights, groups, P::group_bytes(kernel.encoding, shape.k),
-                              kernel.level == IsaLevel::kGeneric ? generic_groups : groups);
-  auto product = std::make_shared<P>(kernel.encoding, m, walk.groups * P::group_rows(), shape.k);
+  const int64_t part_macs = m * P::part_rows() * shape.k;
+  const int64_t generic_groups = std::max<int64_t>(1, kGenericMacs / part_macs);
+  const int64_t parts = shape.n / P::part_rows();
+  const Walk walk = make_walk(machine, weights, parts, P::part_bytes(kernel.encoding, shape.k),
+                              kernel.level == IsaLevel::kGeneric ? generic_groups : parts);
+  auto product = std::make_shared<P>(kernel.encoding, m, walk.parts * P::part_rows(), shape.k);
   const auto function = function_of<Args>(kernel);
   const auto generic = function_of<Args>(generic_of(kernel));
 
@@ -82,8 +82,8 @@ Prepared prepare_product(const Machine& machine, const KernelInfo& kernel, const
   Prepared p;
   p.error = product->status().message();
   if (!p.error.empty()) return p;
-  const int64_t checked = std::min(walk.groups, generic_groups);
-  product->set_columns(checked * P::group_rows());
+  const int64_t checked = std::min(walk.parts, generic_groups);
+  product->set_columns(checked * P::part_rows());
   product->run(generic, walk.piece(machine, 0));
   const std::vector<float> expected = product->out();
   product->clear();
@@ -92,15 +92,15 @@ Prepared prepare_product(const Machine& machine, const KernelInfo& kernel, const
   if (!p.error.empty()) return p;
   const double seconds =
       best_seconds([&] { product->run(generic, walk.piece(machine, 0)); }, 2, 0.0);
-  p.generic_seconds = seconds * static_cast<double>(walk.groups) / static_cast<double>(checked);
+  p.generic_seconds = seconds * static_cast<double>(walk.parts) / static_cast<double>(checked);
 
-  product->set_columns(walk.groups * P::group_rows());
+  product->set_columns(walk.parts * P::part_rows());
   p.call = [&machine, walk, product, function](int64_t call) {
     product->run(function, walk.piece(machine, call));
   };
   p.bytes = static_cast<double>(walk.piece_bytes);
-  p.macs = static_cast<double>(group_macs * walk.groups);
-  p.share = static_cast<double>(walk.groups) / static_cast<double>(groups);
+  p.macs = static_cast<double>(part_macs * walk.parts);
+  p.share = static_cast<double>(walk.parts) / static_cast<double>(parts);
   if (P::kPacked && kernel.encoding != Encoding::kF16) {
     p.peak = machine.integer_peak[static_cast<int>(kernel.level)];
   }

@@ -26,7 +26,7 @@ class Baseline {
  public:
   static constexpr bool kIsFloat = std::is_same_v<Number, float>;
 
-  // Operators of walk.groups rows each. False: XNNPACK refused one.
+  // Operators of walk.parts rows each. False: XNNPACK refused one.
   bool create(int64_t count, int64_t n, int64_t k, int64_t m) {
     n_ = n;
     k_ = k;
@@ -118,7 +118,7 @@ Prepared prepare_baseline(const Machine& machine, const MatrixShape& shape, int6
   Prepared p;
   auto baseline = std::make_shared<Baseline<Number>>();
   if (xnn_initialize(nullptr) != xnn_status_success ||
-      !baseline->create(walk.pieces, walk.groups * kTile, shape.k, m)) {
+      !baseline->create(walk.pieces, walk.parts * kTile, shape.k, m)) {
     p.error = "XNNPACK does not have this operator here";
     return p;
   }
@@ -128,8 +128,8 @@ Prepared prepare_baseline(const Machine& machine, const MatrixShape& shape, int6
   }
   p.call = [baseline](int64_t call) { baseline->run(call); };
   p.bytes = static_cast<double>(walk.piece_bytes);
-  p.macs = static_cast<double>(m * walk.groups * kTile * shape.k);
-  p.share = static_cast<double>(walk.groups * kTile) / static_cast<double>(shape.n);
+  p.macs = static_cast<double>(m * walk.parts * kTile * shape.k);
+  p.share = static_cast<double>(walk.parts * kTile) / static_cast<double>(shape.n);
   if (!Baseline<Number>::kIsFloat) {
     p.peak = machine.integer_peak[static_cast<int>(top_level(machine.features))];
   }

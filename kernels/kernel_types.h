@@ -250,9 +250,9 @@ struct SiluMulArgs {
 };
 using SiluMulFunction = void (*)(const SiluMulArgs*);
 
-/// sums[b] = the sum of exp(x[i] - maximum) over block b of kExpSumBlock numbers; the last block may
-/// be shorter. No x is above the maximum. Lane j of a block adds its numbers j, j + 8, j + 16 ... in
-/// this order; then the lanes 4 apart are added, those 2 apart, the last two.
+/// sums[b] = the sum of exp(x[i] - maximum) over block b of kExpSumBlock numbers; the last block
+/// may be shorter. No x is above the maximum. Lane j of a block adds its numbers j, j + 8, j + 16
+/// ... in this order; then the lanes 4 apart are added, those 2 apart, the last two.
 inline constexpr int64_t kExpSumBlock = 64;
 struct ExpSumArgs {
   int64_t n;

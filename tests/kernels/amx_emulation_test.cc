@@ -15,7 +15,7 @@
 #include "tests/harness/checked_call.h"
 #include "tests/harness/guarded_memory.h"
 #include "tests/harness/test_data.h"
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge::test {
 namespace {

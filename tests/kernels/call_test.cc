@@ -8,7 +8,7 @@
 
 #include "engine/core/aligned_buffer.h"
 #include "kernels/kernels.h"
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge {
 namespace {

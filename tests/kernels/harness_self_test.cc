@@ -8,7 +8,7 @@
 
 #include "tests/harness/test_data.h"
 #include "tests/kernels/broken_kernels.h"
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/harness/amx_emulation.h"
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge::test {
 namespace {

@@ -108,7 +108,7 @@ class CommentsTest(unittest.TestCase):
         found = comments.comments_of("gemv_f32_q8b32_q4b32_1x32_neon_dot")
         self.assertEqual(found.files[0],
                          "kernels/arm64/gemv/gemv_f32_q8b32_q4b32_1x32_neon_dot.S")
-        self.assertIn("kernels/arm64/gemv/gemv_groups.h", found.files)
+        self.assertIn("kernels/arm64/gemv/gemv_rows.h", found.files)
         self.assertEqual(len(found.registers), 1)
         self.assertTrue(found.limits[0].startswith("Bound by"))
 

@@ -6,7 +6,7 @@
 // bytes, 256 multiply-adds. Bound by the SIMD pipes on small cores, by memory with one row.
 #include <arm_neon.h>
 
-#include "kernels/arm64/gemv/gemv_groups.h"
+#include "kernels/arm64/gemv/gemv_rows.h"
 #include "kernels/kernels.h"
 
 namespace midge {

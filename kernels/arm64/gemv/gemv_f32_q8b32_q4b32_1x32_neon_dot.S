@@ -4,7 +4,7 @@
 //                                         int64_t lhs_stride,    x1  not used
 //                                         const UnitQ4B32* tile, x2
 //                                         int64_t units,         x3  at least 1
-//                                         GroupSums* sums)       x4
+//                                         RowSums* sums)       x4
 //
 // Registers
 //   v0-v3, v4-v7   a line of nibbles each, loaded one line ahead; byte 4r + i of wN: rows 4N + r (low

@@ -5,7 +5,7 @@
 //                                     int64_t lhs_stride,    x1  not used
 //                                     const UnitQ4B32* tile, x2
 //                                     int64_t units,         x3  at least 1
-//                                     GroupSums* sums)       x4
+//                                     RowSums* sums)       x4
 //
 // Sixteen bits hold the products of a lane: 8 of a low nibble with an activation, at most
 // 8 * 15 * 127, and also two lanes' sum, 30480. A shift to the right gives the high nibbles signed.

@@ -5,7 +5,7 @@
 //                                             int64_t lhs_stride,    x1
 //                                             const UnitQ4B32* tile, x2
 //                                             int64_t units,         x3  at least 1
-//                                             GroupSums* sums)       x4
+//                                             RowSums* sums)       x4
 //
 // The registers are those of rows_nibbles_neon_dot.inc.
 //

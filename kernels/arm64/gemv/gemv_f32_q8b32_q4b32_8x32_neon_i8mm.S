@@ -5,12 +5,12 @@
 //                                          int64_t lhs_stride,    x1
 //                                          const UnitQ4B32* tile, x2
 //                                          int64_t units,         x3  at least 1
-//                                          GroupSums* sums)       x4
+//                                          RowSums* sums)       x4
 //
 // zip of two lines, 4 columns of 4 output rows each, makes 8 columns of 2 rows, nibbles still
 // packed. Low nibbles and whole bytes are multiplied as in gemv_f32_q8b32_q4b32_1x32_neon_dot.S.
 // Dot products and sums are [2 rows of activations][2 output rows]; from the first to the last
-// unit GroupSums has the sums of a half of the output rows in that order: upper ones of a and b, of
+// unit RowSums has the sums of a half of the output rows in that order: upper ones of a and b, of
 // c and d, lower ones of a and b, of c and d.
 //
 // Registers, one half of the output rows at a time
@@ -190,7 +190,7 @@ sums_at .req x9       // the next ones
         st1     {v12.4s, v13.4s, v14.4s, v15.4s}, [sums], #64
 .endm
 
-// Half of GroupSums, by rows, to pairs of rows.
+// Half of RowSums, by rows, to pairs of rows.
 .macro pair_sums
         load_sums
         join    8, 9, 16, 20

@@ -5,7 +5,7 @@
 //                                      int64_t lhs_stride,     x1  not used
 //                                      const UnitQ4B32M* tile, x2
 //                                      int64_t units,          x3  at least 1
-//                                      GroupSums* sums)        x4
+//                                      RowSums* sums)        x4
 //
 // The dot products are those of gemv_f32_q8b32_q4b32_8x32_neon.S; block_sums.inc adds them and the
 // minimums.

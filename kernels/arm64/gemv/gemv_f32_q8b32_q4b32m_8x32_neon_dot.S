@@ -5,7 +5,7 @@
 //                                          int64_t lhs_stride,     x1  not used for 1 row
 //                                          const UnitQ4B32M* tile, x2
 //                                          int64_t units,          x3  at least 1
-//                                          GroupSums* sums)        x4
+//                                          RowSums* sums)        x4
 //
 // The dot products are those of q4b32; block_sums.inc adds them and the minimums.
 //

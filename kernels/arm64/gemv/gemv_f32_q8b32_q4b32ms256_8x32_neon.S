@@ -5,7 +5,7 @@
 //                                          int64_t lhs_stride,         x1  not used
 //                                          const UnitQ4B32MS256* tile, x2
 //                                          int64_t units,              x3  at least 1
-//                                          GroupSums* sums)            x4
+//                                          RowSums* sums)            x4
 //
 // A unit goes in two passes over its 8 blocks, first the minimums, then the products. The products
 // of nibbles are those of gemv_f32_q8b32_q4b32_8x32_neon.S. Low nibbles are q as they are, high

@@ -5,7 +5,7 @@
 //                                              int64_t lhs_stride,         x1  not used for 1 row
 //                                              const UnitQ4B32MS256* tile, x2
 //                                              int64_t units,              x3  at least 1
-//                                              GroupSums* sums)            x4
+//                                              RowSums* sums)            x4
 //
 // A unit goes in two passes over its 8 blocks, each with a sum per output row in registers: first
 // the minimums, then the products. The running sums take both from memory.

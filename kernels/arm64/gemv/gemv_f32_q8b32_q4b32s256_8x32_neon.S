@@ -5,7 +5,7 @@
 //                                         int64_t lhs_stride,        x1  not used
 //                                         const UnitQ4B32S256* tile, x2
 //                                         int64_t units,             x3  at least 1
-//                                         GroupSums* sums)           x4
+//                                         RowSums* sums)           x4
 //
 // The products of nibbles are those of gemv_f32_q8b32_q4b32_8x32_neon.S, the scales those of
 // gemv_f32_q8b32_q4b32s256_8x32_neon_dot.S: sub-scales as subnormal f16, the scales of the unit times

@@ -5,11 +5,11 @@
 //                                             int64_t lhs_stride,        x1  not used for 1 row
 //                                             const UnitQ4B32S256* tile, x2
 //                                             int64_t units,             x3  at least 1
-//                                             GroupSums* sums)           x4
+//                                             RowSums* sums)           x4
 //
 // The products of nibbles are those of the kernels for q4b32. A sub-scale s = 0..15 as the bits of
 // an f16 is the subnormal s * 2^-24, so fcvtl turns it into a float; the f32 scales of the unit, on
-// the stack in the order of GroupSums, are multiplied by 2^24 instead. Both and their product are
+// the stack in the order of RowSums, are multiplied by 2^24 instead. Both and their product are
 // exact.
 //
 // Registers beside those of nibbles_neon_dot.inc: v11 scale and correction, v12 and v13 values of

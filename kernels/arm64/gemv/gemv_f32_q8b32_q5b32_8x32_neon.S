@@ -5,7 +5,7 @@
 //                                     int64_t lhs_stride,    x1  not used
 //                                     const UnitQ5B32* tile, x2
 //                                     int64_t units,         x3  at least 1
-//                                     GroupSums* sums)       x4
+//                                     RowSums* sums)       x4
 //
 // The registers are those of blocks_q5b32_neon.inc.
 //

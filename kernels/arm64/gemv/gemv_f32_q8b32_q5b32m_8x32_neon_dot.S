@@ -5,7 +5,7 @@
 //                                          int64_t lhs_stride,     x1  not used for 1 row
 //                                          const UnitQ5B32M* tile, x2
 //                                          int64_t units,          x3  at least 1
-//                                          GroupSums* sums)        x4
+//                                          RowSums* sums)        x4
 //
 // The registers are those of blocks_q5b32_neon_dot.inc.
 //

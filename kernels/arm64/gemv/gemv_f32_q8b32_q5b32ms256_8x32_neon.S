@@ -5,7 +5,7 @@
 //                                          int64_t lhs_stride,         x1  not used
 //                                          const UnitQ5B32MS256* tile, x2
 //                                          int64_t units,              x3  at least 1
-//                                          GroupSums* sums)            x4
+//                                          RowSums* sums)            x4
 //
 // A unit goes in two passes over its 8 blocks, first the minimums, then the products, and a block
 // by halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays in registers.

@@ -5,7 +5,7 @@
 //                                              int64_t lhs_stride,         x1  not used for 1 row
 //                                              const UnitQ5B32MS256* tile, x2
 //                                              int64_t units,              x3  at least 1
-//                                              GroupSums* sums)            x4
+//                                              RowSums* sums)            x4
 //
 // A unit goes in two passes over its 8 blocks, first the minimums, then the products. A test of a
 // fifth bit makes the sign of q - 16 above its nibble; dot products start from 16 * (sum of

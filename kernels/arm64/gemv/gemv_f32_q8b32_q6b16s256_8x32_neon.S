@@ -5,7 +5,7 @@
 //                                         int64_t lhs_stride,        x1  not used
 //                                         const UnitQ6B16S256* tile, x2
 //                                         int64_t units,             x3  at least 1
-//                                         GroupSums* sums)           x4
+//                                         RowSums* sums)           x4
 //
 // As in gemv_f32_q8b32_q6b16s256_8x32_neon_dot.S a block goes by halves of the output rows, and low
 // nibbles become q - 64. Sixteen bits hold the sum of 4 products with these, at most 4 * 64 * 127,
@@ -19,7 +19,7 @@
 //   v13, v14 4 activations, four times: the first and the second line
 //   v15      32 * the sums of the runs' activations in lanes 0 and 1, their scale in lane 3
 //   v16-v19  the block's sums of integer scale * dot product: rows 8h..8h+7, 16+8h..16+8h+7
-//   v20-v23  sums of the unit, which lie on the stack in the order of GroupSums
+//   v20-v23  sums of the unit, which lie on the stack in the order of RowSums
 //   v24-v31  int16 products; then dot products of 4 rows in the even ones
 //
 // A block (32 columns): 832 bytes, 1024 multiply-adds, 438 instructions, of which 128 multiply.

@@ -5,7 +5,7 @@
 //                                             int64_t lhs_stride,        x1  not used for 1 row
 //                                             const UnitQ6B16S256* tile, x2
 //                                             int64_t units,             x3  at least 1
-//                                             GroupSums* sums)           x4
+//                                             RowSums* sums)           x4
 //
 // A block goes by halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays
 // in registers. High nibbles are unpacked to q - 32, low ones to q - 64, see upper_bits.inc: the

@@ -5,7 +5,7 @@
 //                                     int64_t lhs_stride,    x1  not used
 //                                     const UnitQ8B32* tile, x2
 //                                     int64_t units,         x3  at least 1
-//                                     GroupSums* sums)       x4
+//                                     RowSums* sums)       x4
 //
 // Sixteen bits hold two products, at most 2 * 128 * 127 = 32512: those of two lines, which are then
 // added to int32 sums in pairs.

@@ -5,7 +5,7 @@
 //                                         int64_t lhs_stride,    x1  not used for 1 row
 //                                         const UnitQ8B32* tile, x2
 //                                         int64_t units,         x3  at least 1
-//                                         GroupSums* sums)       x4
+//                                         RowSums* sums)       x4
 //
 // Registers
 //           1 row                           2 rows                 4 rows, 16 output rows at a time

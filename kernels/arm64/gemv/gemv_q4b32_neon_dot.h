@@ -1,7 +1,7 @@
 // The assembly of the q4b32 kernels: AddUnits of 1, 2 and 4 rows.
 #pragma once
 
-#include "kernels/arm64/gemv/gemv_groups.h"
+#include "kernels/arm64/gemv/gemv_rows.h"
 
 namespace midge {
 

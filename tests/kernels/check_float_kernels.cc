@@ -6,7 +6,7 @@
 
 #include "engine/core/checked_math.h"
 #include "tests/harness/test_data.h"
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge::test {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "tests/harness/test_data.h"
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "tests/harness/test_data.h"
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge::test {
 namespace {

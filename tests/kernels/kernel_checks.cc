@@ -1,4 +1,4 @@
-#include "tests/kernels/kernel_bodies.h"
+#include "tests/kernels/kernel_checks.h"
 
 namespace midge::test {
 
