@@ -55,6 +55,19 @@ TEST(HostileChat, ArgumentsThatGrow) {
                   {"message 0", "takes more than 2097152 bytes"});
 }
 
+TEST(HostileChat, NumbersOfManyDigits) {
+  std::string text = R"([{"role":"user","content":"a","x":[0)";
+  while (text.size() < (16 << 20) - 100) text += ",9999999999999999999.9e289";
+  refuse_messages(text + "]}]", {"more than 19 digits", "expected at most 1000 such numbers"});
+}
+
+// As many as are allowed, of the digits that take longest: the document is parsed.
+TEST(HostileChat, AsManyNumbersOfManyDigitsAsAreAllowed) {
+  std::string text = R"([{"role":"user","content":"a","x":[0)";
+  for (int i = 0; i < 1000; ++i) text += ",1." + std::string(1000, '7') + "e-300";
+  refuse_messages(text + "]},0]", {"message 1 is an integer, expected an object"});
+}
+
 TEST(HostileChat, DuplicateKeysOfAMessage) {
   refuse_messages(R"([{"role":"user","content":"a","content":"b"}])",
                   {"message 0", "key 'content' is there twice"});

@@ -149,6 +149,12 @@ TEST(HostileTokenizer, LongFiles) {
   refuse_text("{\"a\":\"" + std::string(23 << 20, 'x') + "\"}", {"'model' is missing"});
 }
 
+TEST(HostileTokenizer, NumbersOfManyDigits) {
+  std::string text = "{\"a\":[0";
+  while (text.size() < (18 << 20)) text += ",9999999999999999999.9e289";
+  refuse_text(text + "]}", {"more than 19 digits", "expected at most 1000 such numbers"});
+}
+
 TEST(HostileTokenizer, ManyTokens) {
   // As many as the limit on parsed JSON allows, and wrong at the very end. Word "w123" is "w12"
   // and "3".
