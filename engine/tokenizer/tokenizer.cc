@@ -311,8 +311,7 @@ Status Tokenizer::encode_parts(std::span<const PromptPart> parts, std::vector<in
   return status;
 }
 
-bool Tokenizer::may_fit(size_t bytes, const std::vector<int32_t>& tokens,
-                        size_t tokens_max) const {
+bool Tokenizer::may_fit(size_t bytes, const std::vector<int32_t>& tokens, size_t tokens_max) const {
   const size_t fewest = bytes / vocabulary_.normal_bytes_max();
   return fewest <= tokens_max && tokens.size() <= tokens_max - fewest;
 }

@@ -52,7 +52,8 @@ class Vocabulary {
   std::string_view bytes(int32_t id) const;
   /// The normal token of exactly these bytes; -1 if there is none.
   int32_t find(std::string_view bytes) const;
-  /// Bytes of the longest normal token: n bytes of text take at least n / normal_bytes_max() tokens.
+  /// Bytes of the longest normal token: n bytes of text take at least n / normal_bytes_max()
+  /// tokens.
   size_t normal_bytes_max() const { return normal_bytes_max_; }
   /// The byte token of one byte; in vocabularies without byte tokens, its normal token.
   int32_t byte_token(uint8_t byte) const { return byte_tokens_[byte]; }

@@ -76,7 +76,8 @@ TEST_F(HostileIndex, DocumentsAreNotKept) {
   std::memcpy(shard.data(), &length, 8);
   shard += header;
   dir_.write("a.safetensors", shard);
-  const std::string index = std::string("{\"weight_map\":{") + kGoodMap + "}," + zeros(56 << 20) + "}";
+  const std::string index =
+      std::string("{\"weight_map\":{") + kGoodMap + "}," + zeros(56 << 20) + "}";
   dir_.write("model.safetensors.index.json", index);
   expect_refused([&] { return WeightSource::open(dir_.path(), FileAccess::kMap).status(); },
                  2 * config.size() + shard.size() + index.size(), kInvalid,

@@ -82,8 +82,8 @@ TEST(HostileSafetensors, MillionsOfValues) {
 TEST(HostileSafetensors, NumbersOfManyDigits) {
   std::string header = "{\"__metadata__\":[0";
   while (header.size() < (16 << 20) - 100) header += ",9999999999999999999.9e289";
-  refuse(with_header(header + "]}"), {"the number at offset 19 has more than 19 digits",
-                                      "expected at most 0 such numbers"});
+  refuse(with_header(header + "]}"),
+         {"the number at offset 19 has more than 19 digits", "expected at most 0 such numbers"});
 }
 
 TEST(HostileSafetensors, HugeNumbers) {

@@ -111,8 +111,8 @@ TEST(Tokenizer, PromptPartsJoinText) {
 TEST(Tokenizer, NoMoreTokensThanThereIsRoomFor) {
   const Tokenizer tokenizer = small();  // the longest token has five bytes
   const std::string text = "hello hello he<|end|> llo";
-  const std::vector<PromptPart> parts = {{false, "hello he"}, {true, "<|end|>"}, {false, "llo"},
-                                         {true, "<tool>"}};
+  const std::vector<PromptPart> parts = {
+      {false, "hello he"}, {true, "<|end|>"}, {false, "llo"}, {true, "<tool>"}};
   const auto encode_all = [&](int form, Ids* ids, size_t tokens_max) {
     if (form == 2) return tokenizer.encode_parts(parts, ids, tokens_max);
     const auto special = form == 0 ? SpecialTokens::kParse : SpecialTokens::kAsText;
