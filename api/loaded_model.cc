@@ -47,10 +47,11 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
   return loaded;
 }
 
-Result<std::vector<int32_t>> LoadedModel::encode_prompt(std::string_view text) const {
+Result<std::vector<int32_t>> LoadedModel::encode_prompt(std::string_view text,
+                                                        size_t tokens_max) const {
   std::vector<int32_t> tokens;
   if (tokenizer().add_bos() && tokenizer().bos_id() >= 0) tokens.push_back(tokenizer().bos_id());
-  MIDGE_RETURN_IF_ERROR(tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
+  MIDGE_RETURN_IF_ERROR(tokenizer().encode(text, SpecialTokens::kAsText, &tokens, tokens_max));
   return tokens;
 }
 

@@ -51,8 +51,10 @@ class LoadedModel {
     return Session::create(*executor_, options);
   }
 
-  /// Ids of `text`, the start token first if the tokenizer asks for one. Errors: those of encode.
-  Result<std::vector<int32_t>> encode_prompt(std::string_view text) const;
+  /// Ids of `text`, the start token first if the tokenizer asks for one. tokens_max and errors:
+  /// those of Tokenizer::encode.
+  Result<std::vector<int32_t>> encode_prompt(std::string_view text,
+                                             size_t tokens_max = kAnyTokenCount) const;
   /// Ids that end an answer: those of the model and of its chat turns. Errors: model_mismatch.
   Result<std::vector<int32_t>> stop_ids() const;
 

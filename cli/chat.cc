@@ -80,7 +80,7 @@ class Conversation {
       MIDGE_ASSIGN_OR_RETURN(
           parts, render_chat(setup_.chat, messages, GenerationPrompt::kAssistant, setup_.tools));
     }
-    return loaded_.model->tokenizer().encode_parts(parts, prompt);
+    return loaded_.model->tokenizer().encode_parts(parts, prompt, context_tokens(loaded_));
   }
 
   OpenedModel& loaded_;

@@ -115,6 +115,10 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--seed", sampler.seed, "Seed of the sampling")->capture_default_str();
 }
 
+size_t context_tokens(const OpenedModel& loaded) {
+  return static_cast<size_t>(loaded.session->context_length());
+}
+
 bool calibrates(const RunOptions& options) {
   return options.calibrate && options.isa.empty() && options.kernels.empty();
 }

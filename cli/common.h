@@ -55,6 +55,9 @@ struct OpenedModel {
   std::unique_ptr<Session> session;
 };
 
+/// Most tokens that the session can hold.
+size_t context_tokens(const OpenedModel& loaded);
+
 /// True if kernels are to be chosen by measured rates: nothing forces a choice.
 bool calibrates(const RunOptions& options);
 

@@ -1,7 +1,8 @@
 // midge run: continues a text, or answers a conversation.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
-#include <iterator>
+#include <vector>
 
 #include "cli/chat_options.h"
 #include "cli/common.h"
@@ -28,18 +29,39 @@ struct Prompt {
   std::vector<int32_t> tokens;
 };
 
-Result<Prompt> text_prompt(const Options& options, const LoadedModel& model) {
+// Standard input, as far as it can be a prompt: white space that a vocabulary drops is not counted
+// in tokens, and 16 MiB may be all that.
+Status read_prompt(const OpenedModel& loaded, std::string* text) {
+  constexpr size_t kAlwaysRead = size_t{16} << 20;
+  const size_t longest = context_tokens(loaded) * loaded.model->tokenizer().token_bytes_max();
+  const size_t bytes_max = std::min(std::max(longest, kAlwaysRead), kTextBytesMax);
+  std::vector<char> buffer(size_t{64} << 10);
+  while (std::cin.read(buffer.data(), static_cast<std::streamsize>(buffer.size())),
+         std::cin.gcount() > 0) {
+    text->append(buffer.data(), static_cast<size_t>(std::cin.gcount()));
+    if (text->size() > bytes_max) {
+      return make_status(StatusCode::kContextFull,
+                         "standard input has more than %zu bytes, the context holds %zu tokens",
+                         bytes_max, context_tokens(loaded));
+    }
+  }
+  return Status();
+}
+
+Result<Prompt> text_prompt(const Options& options, const OpenedModel& loaded) {
   Prompt prompt;
   prompt.text = options.prompt;
   if (prompt.text == "-") {
-    prompt.text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+    prompt.text.clear();
+    MIDGE_RETURN_IF_ERROR(read_prompt(loaded, &prompt.text));
   }
-  MIDGE_ASSIGN_OR_RETURN(prompt.tokens, model.encode_prompt(prompt.text));
+  MIDGE_ASSIGN_OR_RETURN(prompt.tokens,
+                         loaded.model->encode_prompt(prompt.text, context_tokens(loaded)));
   return prompt;
 }
 
-Result<Prompt> chat_prompt(const Options& options, const ChatSetup& setup,
-                           const Tokenizer& tokenizer) {
+// The file and what it is parsed into are gone when its parts are encoded.
+Result<std::vector<PromptPart>> read_conversation(const Options& options, const ChatSetup& setup) {
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
                          read_small_file(options.messages_path, kChatJsonBytesMax));
   MIDGE_ASSIGN_OR_RETURN(std::vector<ChatMessage> messages,
@@ -48,12 +70,16 @@ Result<Prompt> chat_prompt(const Options& options, const ChatSetup& setup,
     if (!setup.drop_think || message.role != ChatRole::kAssistant) continue;
     message.content = std::string(split_think(message.content).answer);
   }
-  MIDGE_ASSIGN_OR_RETURN(
-      const std::vector<PromptPart> parts,
-      render_chat(setup.chat, messages, GenerationPrompt::kAssistant, setup.tools));
+  return render_chat(setup.chat, messages, GenerationPrompt::kAssistant, setup.tools);
+}
+
+Result<Prompt> chat_prompt(const Options& options, const ChatSetup& setup,
+                           const OpenedModel& loaded) {
+  MIDGE_ASSIGN_OR_RETURN(const std::vector<PromptPart> parts, read_conversation(options, setup));
   Prompt prompt;
+  MIDGE_RETURN_IF_ERROR(
+      loaded.model->tokenizer().encode_parts(parts, &prompt.tokens, context_tokens(loaded)));
   prompt.text = render_text(parts);
-  MIDGE_RETURN_IF_ERROR(tokenizer.encode_parts(parts, &prompt.tokens));
   return prompt;
 }
 
@@ -77,9 +103,9 @@ Status run_command(const Options& options) {
   Prompt prompt;
   if (is_chat) {
     MIDGE_ASSIGN_OR_RETURN(setup, set_up_chat(options.chat, loaded.model->tokenizer()));
-    MIDGE_ASSIGN_OR_RETURN(prompt, chat_prompt(options, setup, loaded.model->tokenizer()));
+    MIDGE_ASSIGN_OR_RETURN(prompt, chat_prompt(options, setup, loaded));
   } else {
-    MIDGE_ASSIGN_OR_RETURN(prompt, text_prompt(options, *loaded.model));
+    MIDGE_ASSIGN_OR_RETURN(prompt, text_prompt(options, loaded));
   }
   if (prompt.tokens.empty()) {
     return make_status(StatusCode::kInvalidArgument, "the prompt is empty");

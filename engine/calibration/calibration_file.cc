@@ -1,5 +1,6 @@
 #include "engine/calibration/calibration_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/core/mapped_file.h"
+#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -19,6 +21,9 @@ constexpr std::string_view kFirstLine = "midge kernel rates 1\n";
 constexpr std::string_view kKey = "key ";
 constexpr std::string_view kEnd = "end ";
 constexpr uint64_t kFileBytesMax = 1 << 20;
+// Each rate is sought among all: in 100,000 lines that took most of a second. A file has
+// about 90 for each type of core.
+constexpr size_t kLinesMax = 4096;
 
 // FNV-1a, 64 bits (Fowler, Noll, Vo).
 uint64_t hash_of(std::string_view text) {
@@ -165,6 +170,10 @@ Result<Calibration> parse_calibration(std::string_view text, std::string_view ke
   text = text.substr(kFirstLine.size(), end - kFirstLine.size());
   Calibration calibration;
   bool right_key = false;
+  if (std::count(text.begin(), text.end(), '\n') > static_cast<int64_t>(kLinesMax)) {
+    return make_status(StatusCode::kInvalidFile, "kernel rates have more than %zu lines",
+                       kLinesMax);
+  }
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
@@ -192,7 +201,7 @@ Result<Calibration> load_calibration(const std::string& path, std::string_view k
   Result<Calibration> calibration = parse_calibration(text, key);
   if (!calibration.ok()) {
     const Status& status = calibration.status();
-    return Status(status.code(), path + ": " + status.message());
+    return Status(status.code(), shown_path(path) + ": " + status.message());
   }
   return calibration;
 }
@@ -202,7 +211,7 @@ Status save_calibration(const std::string& path, std::string_view key,
   make_private_folders(std::filesystem::path(path).parent_path());
   TemporaryFile file(path);
   if (!file.ok() || !file.write(calibration_text(calibration, key)) || !file.rename_to(path)) {
-    return make_status(StatusCode::kIoError, "%s: cannot write: %s", path.c_str(),
+    return make_status(StatusCode::kIoError, "%s: cannot write: %s", shown_path(path).c_str(),
                        std::strerror(errno));
   }
   return Status();

@@ -143,8 +143,13 @@ std::optional<ChatRole> role_of(std::string_view name) {
   return std::nullopt;
 }
 
-// room: bytes that the arguments of calls may still take.
-Result<ChatMessage> read_message(const std::string& place, element value, size_t* room) {
+// What the calls of a file may still take.
+struct CallRoom {
+  size_t bytes = kChatJsonWrittenMax;  // of arguments
+  size_t calls = kChatToolCallsMax;
+};
+
+Result<ChatMessage> read_message(const std::string& place, element value, CallRoom* room) {
   MIDGE_ASSIGN_OR_RETURN(const JsonObject object, as_object(place, value));
   MIDGE_RETURN_IF_ERROR(refuse_duplicate_keys(object));
   ChatMessage message;
@@ -163,8 +168,13 @@ Result<ChatMessage> read_message(const std::string& place, element value, size_t
       if (!call.has_value()) {
         return wrong(place, "tool_calls", item, "objects with a string 'name' and 'arguments'");
       }
-      if (call->arguments.size() > *room) return too_long(place);
-      *room -= call->arguments.size();
+      if (call->arguments.size() > room->bytes) return too_long(place);
+      room->bytes -= call->arguments.size();
+      if (room->calls == 0) {
+        return make_status(StatusCode::kInvalidFile, "%s: more than %zu tool calls in the file",
+                           place.c_str(), kChatToolCallsMax);
+      }
+      --room->calls;
       message.tool_calls.push_back(std::move(*call));
     }
   }
@@ -272,8 +282,12 @@ Result<std::vector<ChatMessage>> parse_chat_messages(const std::string& name,
                          JsonDocument::parse(name, text, DuplicateKeys::kAllowed));
   MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array list, document.root_array());
   std::vector<ChatMessage> messages;
-  size_t room = kChatJsonWrittenMax;
+  CallRoom room;
   for (const element item : list) {
+    if (messages.size() == kChatMessagesMax) {
+      return make_status(StatusCode::kInvalidFile, "%s: more than %zu messages", name.c_str(),
+                         kChatMessagesMax);
+    }
     const std::string place = format_string("%s: message %zu", name.c_str(), messages.size());
     MIDGE_ASSIGN_OR_RETURN(ChatMessage message, read_message(place, item, &room));
     messages.push_back(std::move(message));

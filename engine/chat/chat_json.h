@@ -19,6 +19,11 @@ inline constexpr size_t kChatJsonBytesMax = size_t{16} << 20;
 /// writes them: numbers grow (1e15 becomes 1000000000000000.0). No context holds as much.
 inline constexpr size_t kChatJsonWrittenMax = size_t{2} << 20;
 
+/// Most messages of a file, and tool calls of all of them. A template writes some ten parts for
+/// each, and a context of a million tokens is full of as many of twenty words.
+inline constexpr size_t kChatMessagesMax = size_t{1} << 15;
+inline constexpr size_t kChatToolCallsMax = size_t{1} << 14;
+
 /// `value` as the filter tojson of transformers' chat templates writes it, which is Python's
 /// json.dumps(value, ensure_ascii=False): ", " and ": " between, members in the order of the
 /// document (of members with one name the last value, at the first place), characters beyond ASCII

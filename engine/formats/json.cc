@@ -18,6 +18,64 @@ uint64_t parsed_bytes(std::string_view text) {
   return values * kJsonValueBytes + 2 * text.size();
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// The end of the string whose content begins at `at`, behind its quote.
+const char* end_of_string(const char* at, const char* end) {
+  while (at < end && *at != '"') at += *at == '\\' ? 2 : 1;
+  return at < end ? at + 1 : end;
+}
+
+// Whether simdjson takes its slow path for the number of these digits: one with a point or an
+// exponent, of more than 19 characters from the first digit on that is not 0 (write_float in
+// simdjson.h; the point counts).
+bool is_long(std::string_view digits, bool has_exponent) {
+  if (digits.size() <= kJsonShortDigitsMax) return false;
+  const size_t first = digits.find_first_not_of("0.");
+  if (first == std::string_view::npos || digits.size() - first <= kJsonShortDigitsMax) return false;
+  return has_exponent || digits.find('.') != std::string_view::npos;
+}
+
+// The offset of the first long number beyond `max` of them; text.size() if there are no more.
+size_t find_excess_long_number(std::string_view text, size_t max) {
+  size_t count = 0;
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at < end;) {
+    if (*at == '"') {
+      at = end_of_string(at + 1, end);
+    } else if (!is_digit(*at)) {
+      ++at;
+    } else {
+      const char* const begin = at;
+      while (at < end && (is_digit(*at) || *at == '.')) ++at;
+      const bool has_exponent = at < end && (*at == 'e' || *at == 'E');
+      if (!is_long({begin, static_cast<size_t>(at - begin)}, has_exponent)) continue;
+      if (count == max) return static_cast<size_t>(begin - text.data());
+      ++count;
+    }
+  }
+  return text.size();
+}
+
+// What a document must not be, to be parsed at all.
+Status check_limits(const std::string& name, std::string_view text, const JsonLimits& limits) {
+  const uint64_t bytes = parsed_bytes(text);
+  if (bytes > limits.parsed_bytes) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: JSON that takes up to %llu bytes when parsed, expected at most %llu",
+                       name.c_str(), static_cast<unsigned long long>(bytes),
+                       static_cast<unsigned long long>(limits.parsed_bytes));
+  }
+  const size_t excess = find_excess_long_number(text, limits.long_numbers);
+  if (excess < text.size()) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: the number at offset %zu has more than %zu digits, expected at most "
+                       "%zu such numbers",
+                       name.c_str(), excess, kJsonShortDigitsMax, limits.long_numbers);
+  }
+  return Status();
+}
+
 // Any key that `object` has twice, or nothing. `keys` is room that is used again.
 std::optional<std::string_view> duplicate_key(simdjson::dom::object object,
                                               std::vector<std::string_view>* keys) {
@@ -175,18 +233,12 @@ Status refuse_duplicate_keys(const JsonObject& object) {
 }
 
 Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text,
-                                         DuplicateKeys duplicates) {
+                                         DuplicateKeys duplicates, const JsonLimits& limits) {
   JsonDocument document;
   document.state_ = std::make_unique<State>();
   State& state = *document.state_;
   state.name = std::move(name);
-  const uint64_t bytes = parsed_bytes(text);
-  if (bytes > kJsonParsedBytesMax) {
-    return make_status(StatusCode::kInvalidFile,
-                       "%s: JSON that takes up to %llu bytes when parsed, expected at most %llu",
-                       state.name.c_str(), static_cast<unsigned long long>(bytes),
-                       static_cast<unsigned long long>(kJsonParsedBytesMax));
-  }
+  MIDGE_RETURN_IF_ERROR(check_limits(state.name, text, limits));
   // The parser's index of the text, as large as the document, ends with this function.
   simdjson::dom::parser parser;
   auto error = parser.allocate(text.size(), kJsonDepthMax);
@@ -208,9 +260,10 @@ Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text
   return document;
 }
 
-Result<JsonDocument> JsonDocument::load(const std::string& path, uint64_t bytes_max) {
+Result<JsonDocument> JsonDocument::load(const std::string& path, uint64_t bytes_max,
+                                        const JsonLimits& limits) {
   MIDGE_ASSIGN_OR_RETURN(const std::string text, read_small_file(path, bytes_max));
-  return parse(shown_path(path), text);
+  return parse(shown_path(path), text, DuplicateKeys::kRefused, limits);
 }
 
 Result<JsonObject> JsonDocument::root() const {

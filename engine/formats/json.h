@@ -52,6 +52,11 @@ class JsonObject {
 /// and up to kJsonValueBytes for each value, which can be two characters long.
 inline constexpr uint64_t kJsonParsedBytesMax = uint64_t{56} << 20;
 inline constexpr uint64_t kJsonValueBytes = 24;
+/// Numbers with a point or an exponent and more digits than this take simdjson microseconds each,
+/// hundreds of times as long as others. Programs write up to 17.
+inline constexpr size_t kJsonShortDigitsMax = 19;
+/// Most such numbers of a document.
+inline constexpr size_t kJsonLongNumbersMax = 1000;
 /// Deepest nesting; real config and tokenizer files have up to 6 levels.
 inline constexpr size_t kJsonDepthMax = 64;
 
@@ -59,15 +64,24 @@ inline constexpr size_t kJsonDepthMax = 64;
 /// model that has one is refused; where the first or the last is defined, they may stay.
 enum class DuplicateKeys : uint8_t { kRefused, kAllowed };
 
+/// Limits of one document, for readers that know theirs to be smaller, or that keep it while they
+/// parse others.
+struct JsonLimits {
+  uint64_t parsed_bytes = kJsonParsedBytesMax;
+  size_t long_numbers = kJsonLongNumbersMax;
+};
+
 /// A parsed document that owns its memory. Immutable, movable.
 class JsonDocument {
  public:
   /// Parses `text`; `name` stands in messages. Errors: invalid_file (no JSON, beyond the limits, a
   /// key that is there twice).
   static Result<JsonDocument> parse(std::string name, std::string_view text,
-                                    DuplicateKeys duplicates = DuplicateKeys::kRefused);
+                                    DuplicateKeys duplicates = DuplicateKeys::kRefused,
+                                    const JsonLimits& limits = {});
   /// Reads and parses a file of at most `bytes_max` bytes.
-  static Result<JsonDocument> load(const std::string& path, uint64_t bytes_max);
+  static Result<JsonDocument> load(const std::string& path, uint64_t bytes_max,
+                                   const JsonLimits& limits = {});
 
   /// The root, which must be an object, or an array. Errors: invalid_file.
   Result<JsonObject> root() const;

@@ -13,7 +13,9 @@
 namespace midge {
 namespace {
 
-constexpr uint64_t kConfigBytesMax = 4u << 20;
+// Both of a model are kept as they were parsed, while the larger documents are read.
+constexpr uint64_t kConfigBytesMax = 1u << 20;
+constexpr uint64_t kConfigParsedBytesMax = 4u << 20;
 constexpr uint64_t kIndexBytesMax = 16u << 20;
 constexpr size_t kIndexEntriesMax = 1u << 17;
 constexpr size_t kShardCountMax = 4096;
@@ -145,6 +147,87 @@ Status refuse_overlaps(const std::vector<SourceTensor>& tensors) {
   return Status();
 }
 
+// The weight_map of an index. Compact, as it is kept while the headers of the shards are parsed.
+class WeightMap {
+ public:
+  static Result<WeightMap> load(const std::string& path);
+
+  const std::vector<std::string>& files() const { return files_; }
+  size_t size() const { return entries_.size(); }
+  std::string_view name(size_t i) const {
+    return std::string_view(names_).substr(entries_[i].begin, entries_[i].length);
+  }
+  const std::string& file(size_t i) const { return files_[entries_[i].file]; }
+  /// The entry of a tensor; size() if there is none.
+  size_t find(std::string_view tensor) const;
+
+ private:
+  struct Entry {
+    uint32_t begin;  // of the name, in names_
+    uint32_t length;
+    uint32_t file;  // in files_
+  };
+
+  std::string names_;
+  std::vector<Entry> entries_;      // by name
+  std::vector<std::string> files_;  // by name
+};
+
+Result<WeightMap> WeightMap::load(const std::string& path) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::load(path, kIndexBytesMax));
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject members, root.object("weight_map"));
+  std::vector<std::pair<std::string_view, std::string_view>> tensors;  // and their files
+  std::set<std::string_view> files;
+  size_t names_bytes = 0;
+  for (const auto member : members.members()) {
+    std::string_view file;
+    if (member.value.get_string().get(file) != simdjson::SUCCESS || !is_plain_file_name(file)) {
+      return make_status(
+          StatusCode::kInvalidFile, "%s: weight_map entry '%s' is '%s', expected a plain file name",
+          shown_path(path).c_str(), printable(member.key).c_str(), printable(file).c_str());
+    }
+    if (tensors.size() == kIndexEntriesMax) {
+      return make_status(StatusCode::kInvalidFile, "%s: weight_map has more than %zu entries",
+                         shown_path(path).c_str(), kIndexEntriesMax);
+    }
+    tensors.emplace_back(member.key, file);  // the document has no key twice
+    files.insert(file);
+    names_bytes += member.key.size();
+  }
+  if (files.empty() || files.size() > kShardCountMax) {
+    return make_status(StatusCode::kInvalidFile, "%s: %zu shards, expected 1..%zu",
+                       shown_path(path).c_str(), files.size(), kShardCountMax);
+  }
+  std::sort(tensors.begin(), tensors.end());
+  WeightMap map;
+  map.files_.assign(files.begin(), files.end());
+  map.names_.reserve(names_bytes);
+  map.entries_.reserve(tensors.size());
+  for (const auto& [name, file] : tensors) {
+    const auto place = std::lower_bound(map.files_.begin(), map.files_.end(), file);
+    map.entries_.push_back({static_cast<uint32_t>(map.names_.size()),
+                            static_cast<uint32_t>(name.size()),
+                            static_cast<uint32_t>(place - map.files_.begin())});
+    map.names_ += name;
+  }
+  return map;
+}
+
+size_t WeightMap::find(std::string_view tensor) const {
+  size_t begin = 0;
+  size_t end = size();
+  while (begin < end) {
+    const size_t middle = begin + (end - begin) / 2;
+    if (name(middle) < tensor) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin < size() && name(begin) == tensor ? begin : size();
+}
+
 }  // namespace
 
 std::string shape_to_string(const std::vector<int64_t>& shape) {
@@ -201,11 +284,14 @@ Status WeightSource::open_gguf() {
 
 Status WeightSource::open_directory() {
   kind_ = SourceKind::kHuggingFace;
-  MIDGE_ASSIGN_OR_RETURN(config_,
-                         JsonDocument::load(join_path(path_, "config.json"), kConfigBytesMax));
+  JsonLimits limits;
+  limits.parsed_bytes = kConfigParsedBytesMax;
+  MIDGE_ASSIGN_OR_RETURN(
+      config_, JsonDocument::load(join_path(path_, "config.json"), kConfigBytesMax, limits));
   const std::string generation = join_path(path_, "generation_config.json");
   if (is_regular_file(generation)) {
-    MIDGE_ASSIGN_OR_RETURN(generation_config_, JsonDocument::load(generation, kConfigBytesMax));
+    MIDGE_ASSIGN_OR_RETURN(generation_config_,
+                           JsonDocument::load(generation, kConfigBytesMax, limits));
   }
   const std::string index = join_path(path_, "model.safetensors.index.json");
   if (is_regular_file(index)) return open_sharded(index);
@@ -214,36 +300,13 @@ Status WeightSource::open_directory() {
 }
 
 Status WeightSource::open_sharded(const std::string& index_path) {
-  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
-                         JsonDocument::load(index_path, kIndexBytesMax));
-  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
-  MIDGE_ASSIGN_OR_RETURN(const JsonObject map, root.object("weight_map"));
-  std::unordered_map<std::string, std::string, SeededHash> shard_of;
-  std::set<std::string> files;
-  for (const auto member : map.members()) {
-    std::string_view file;
-    if (member.value.get_string().get(file) != simdjson::SUCCESS || !is_plain_file_name(file)) {
-      return make_status(
-          StatusCode::kInvalidFile, "%s: weight_map entry '%s' is '%s', expected a plain file name",
-          shown_path(index_path).c_str(), printable(member.key).c_str(), printable(file).c_str());
-    }
-    if (shard_of.size() == kIndexEntriesMax) {
-      return make_status(StatusCode::kInvalidFile, "%s: weight_map has more than %zu entries",
-                         shown_path(index_path).c_str(), kIndexEntriesMax);
-    }
-    shard_of.emplace(member.key, file);  // the document has no key twice
-    files.emplace(file);
-  }
-  if (files.empty() || files.size() > kShardCountMax) {
-    return make_status(StatusCode::kInvalidFile, "%s: %zu shards, expected 1..%zu",
-                       shown_path(index_path).c_str(), files.size(), kShardCountMax);
-  }
-  for (const std::string& file : files) MIDGE_RETURN_IF_ERROR(add_shard(file));
+  MIDGE_ASSIGN_OR_RETURN(const WeightMap map, WeightMap::load(index_path));
+  for (const std::string& file : map.files()) MIDGE_RETURN_IF_ERROR(add_shard(file));
   MIDGE_RETURN_IF_ERROR(index_tensors());
   // Index and shards must tell the same story.
   for (const SourceTensor& tensor : tensors_) {
-    const auto entry = shard_of.find(tensor.name);
-    const std::string where = entry == shard_of.end() ? "" : join_path(path_, entry->second);
+    const size_t entry = map.find(tensor.name);
+    const std::string where = entry == map.size() ? "" : join_path(path_, map.file(entry));
     if (where != *tensor.path) {
       return make_status(StatusCode::kInvalidFile,
                          "%s: tensor '%s' lies in %s, but the index says %s",
@@ -251,12 +314,12 @@ Status WeightSource::open_sharded(const std::string& index_path) {
                          shown_path(*tensor.path).c_str(),
                          where.empty() ? "nothing of it" : shown_path(where).c_str());
     }
-    shard_of.erase(entry);
   }
-  if (!shard_of.empty()) {
+  for (size_t i = 0; i < map.size(); ++i) {
+    if (find(map.name(i)) != nullptr) continue;
     return make_status(StatusCode::kInvalidFile, "%s: tensor '%s' is not in its shard %s",
-                       shown_path(index_path).c_str(), printable(shard_of.begin()->first).c_str(),
-                       printable(shard_of.begin()->second).c_str());
+                       shown_path(index_path).c_str(), printable(map.name(i)).c_str(),
+                       printable(map.file(i)).c_str());
   }
   return Status();
 }

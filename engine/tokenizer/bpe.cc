@@ -109,7 +109,8 @@ void MergeTable::apply_by_heap(std::vector<int32_t>* tokens, size_t begin) const
     node.rank = slot != nullptr ? slot->rank : kNoRank;
     node.result = slot != nullptr ? slot->result : -1;
   };
-  std::vector<uint64_t> entries;  // rank in the upper half, position in the lower
+  std::vector<uint64_t> entries;       // rank in the upper half, position in the lower
+  entries.reserve(2 * size_t{count});  // a merge takes one and adds two: no copies as it grows
   for (uint32_t i = 0; i < count; ++i) {
     nodes[i].previous = i - 1;  // wraps to a value >= count for the first
     nodes[i].next = i + 1;

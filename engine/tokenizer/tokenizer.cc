@@ -43,6 +43,21 @@ Status check_limits(const TokenizerDefinition& definition) {
   return Status();
 }
 
+Status no_room(size_t bytes, size_t tokens_max) {
+  return make_status(StatusCode::kContextFull,
+                     "a text of %zu bytes has more tokens than there is room for, expected at most "
+                     "%zu in all",
+                     bytes, tokens_max);
+}
+
+// What is merged as one, where tokens are counted.
+Status check_merged(size_t bytes, size_t tokens_max) {
+  if (tokens_max == kAnyTokenCount || bytes <= kMergedBytesMax) return Status();
+  return make_status(StatusCode::kOutOfRange,
+                     "%zu bytes of text without a place to cut them, expected at most %zu", bytes,
+                     kMergedBytesMax);
+}
+
 Result<int32_t> highest_id(const TokenizerDefinition& definition) {
   int32_t highest = -1;
   const auto check = [&highest](int32_t id) {
@@ -228,30 +243,33 @@ Status Tokenizer::name_special_tokens(const TokenizerDefinition& definition) {
   return Status();
 }
 
-Status Tokenizer::encode(std::string_view text, SpecialTokens special,
-                         std::vector<int32_t>* tokens) const {
+Status Tokenizer::encode(std::string_view text, SpecialTokens special, std::vector<int32_t>* tokens,
+                         size_t tokens_max) const {
   if (text.size() > kTextBytesMax) {
     return make_status(StatusCode::kOutOfRange, "text of %zu bytes, the limit is %zu", text.size(),
                        kTextBytesMax);
   }
-  if (special == SpecialTokens::kAsText) return encode_text(text, false, tokens);
   const size_t size_before = tokens->size();
-  for (const TextSegment& segment : raw_matcher_.split(text)) {
-    if (segment.id >= 0) {
-      tokens->push_back(segment.id);
-      continue;
+  const auto encode_segments = [&]() -> Status {
+    if (special == SpecialTokens::kAsText) return encode_text(text, false, tokens, tokens_max);
+    for (const TextSegment& segment : raw_matcher_.split(text)) {
+      if (segment.id < 0) {
+        MIDGE_RETURN_IF_ERROR(encode_text(segment.text, true, tokens, tokens_max));
+      } else if (tokens->size() >= tokens_max) {
+        return no_room(text.size(), tokens_max);
+      } else {
+        tokens->push_back(segment.id);
+      }
     }
-    const Status status = encode_text(segment.text, true, tokens);
-    if (!status.ok()) {
-      tokens->resize(size_before);
-      return status;
-    }
-  }
-  return Status();
+    return Status();
+  };
+  Status status = encode_segments();
+  if (!status.ok()) tokens->resize(size_before);
+  return status;
 }
 
-Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
-                               std::vector<int32_t>* tokens) const {
+Status Tokenizer::encode_parts(std::span<const PromptPart> parts, std::vector<int32_t>* tokens,
+                               size_t tokens_max) const {
   size_t bytes = 0;
   for (const PromptPart& part : parts) {
     if (part.is_token && !part.optional && find_added(part.text) == nullptr) {
@@ -265,58 +283,77 @@ Status Tokenizer::encode_parts(std::span<const PromptPart> parts,
   }
   std::string text;
   const AddedToken* before = nullptr;
-  const size_t size_before = tokens->size();
   const auto flush = [&](const AddedToken* after) {
     std::string_view rest = text;
     if (before != nullptr && before->rstrip) rest.remove_prefix(leading_space(rest));
     if (after != nullptr && after->lstrip) rest.remove_suffix(trailing_space(rest));
-    const Status status = encode_text(rest, false, tokens);
-    if (!status.ok()) tokens->resize(size_before);
+    Status status = encode_text(rest, false, tokens, tokens_max);
     text.clear();
     before = after;
     return status;
   };
-  for (const PromptPart& part : parts) {
-    const AddedToken* token = part.is_token ? find_added(part.text) : nullptr;
-    if (token == nullptr) {
-      text += part.text;
-      continue;
+  const auto encode_all = [&]() -> Status {
+    for (const PromptPart& part : parts) {
+      const AddedToken* token = part.is_token ? find_added(part.text) : nullptr;
+      if (token == nullptr) {
+        text += part.text;
+        continue;
+      }
+      MIDGE_RETURN_IF_ERROR(flush(token));
+      if (tokens->size() >= tokens_max) return no_room(bytes, tokens_max);
+      tokens->push_back(token->id);
     }
-    MIDGE_RETURN_IF_ERROR(flush(token));
-    tokens->push_back(token->id);
-  }
-  return flush(nullptr);
+    return flush(nullptr);
+  };
+  const size_t size_before = tokens->size();
+  Status status = encode_all();
+  if (!status.ok()) tokens->resize(size_before);
+  return status;
 }
 
-Status Tokenizer::encode_text(std::string_view text, bool parse,
-                              std::vector<int32_t>* tokens) const {
-  if (encoder_ != nullptr) return encoder_->encode(text, tokens);
-  if (family_ == TokenizerFamily::kSentencepiece) {
-    encode_sentencepiece(vocabulary_, merges_, rules_, text, tokens);
+bool Tokenizer::may_fit(size_t bytes, const std::vector<int32_t>& tokens, size_t tokens_max) const {
+  const size_t fewest = bytes / vocabulary_.normal_bytes_max();
+  return fewest <= tokens_max && tokens.size() <= tokens_max - fewest;
+}
+
+Status Tokenizer::encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens,
+                              size_t tokens_max) const {
+  if (family_ == TokenizerFamily::kByteLevel && encoder_ == nullptr) {
+    return encode_byte_level(text, parse, tokens, tokens_max);
+  }
+  MIDGE_RETURN_IF_ERROR(check_merged(text.size(), tokens_max));
+  if (encoder_ != nullptr) {
+    MIDGE_RETURN_IF_ERROR(encoder_->encode(text, tokens));
   } else {
-    encode_byte_level(text, parse, tokens);
+    encode_sentencepiece(vocabulary_, merges_, rules_, text, tokens);
+  }
+  return tokens->size() <= tokens_max ? Status() : no_room(text.size(), tokens_max);
+}
+
+Status Tokenizer::encode_byte_level(std::string_view text, bool parse, std::vector<int32_t>* tokens,
+                                    size_t tokens_max) const {
+  std::string buffer;
+  if (nfc_) {
+    // A third of the bytes is left at least: one of U+212A, three of a syllable's three jamo.
+    if (!may_fit(text.size() / 4, *tokens, tokens_max)) return no_room(text.size(), tokens_max);
+    text = normalize_nfc(text, &buffer);
+  }
+  if (!parse || normalized_matcher_.empty()) return encode_pieces(text, tokens, tokens_max);
+  for (const TextSegment& segment : normalized_matcher_.split(text)) {
+    if (segment.id < 0) {
+      MIDGE_RETURN_IF_ERROR(encode_pieces(segment.text, tokens, tokens_max));
+    } else if (tokens->size() >= tokens_max) {
+      return no_room(text.size(), tokens_max);
+    } else {
+      tokens->push_back(segment.id);
+    }
   }
   return Status();
 }
 
-void Tokenizer::encode_byte_level(std::string_view text, bool parse,
-                                  std::vector<int32_t>* tokens) const {
-  std::string buffer;
-  if (nfc_) text = normalize_nfc(text, &buffer);
-  if (!parse || normalized_matcher_.empty()) {
-    encode_pieces(text, tokens);
-    return;
-  }
-  for (const TextSegment& segment : normalized_matcher_.split(text)) {
-    if (segment.id >= 0) {
-      tokens->push_back(segment.id);
-    } else {
-      encode_pieces(segment.text, tokens);
-    }
-  }
-}
-
-void Tokenizer::encode_pieces(std::string_view text, std::vector<int32_t>* tokens) const {
+Status Tokenizer::encode_pieces(std::string_view text, std::vector<int32_t>* tokens,
+                                size_t tokens_max) const {
+  if (!may_fit(text.size(), *tokens, tokens_max)) return no_room(text.size(), tokens_max);
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = pretoken_end(pretokenizer_, text, begin);
     const std::string_view piece = text.substr(begin, end - begin);
@@ -325,15 +362,21 @@ void Tokenizer::encode_pieces(std::string_view text, std::vector<int32_t>* token
       const int32_t id = vocabulary_.find(piece);
       if (id >= 0) {
         tokens->push_back(id);
+        if (tokens->size() > tokens_max) return no_room(text.size(), tokens_max);
         continue;
       }
+    }
+    if (piece.size() > kMergedBytesMax) {
+      MIDGE_RETURN_IF_ERROR(check_merged(piece.size(), tokens_max));
     }
     const size_t first = tokens->size();
     tokens->resize(first + piece.size());
     int32_t* next = tokens->data() + first;
     for (const char byte : piece) *next++ = vocabulary_.byte_token(static_cast<uint8_t>(byte));
     merges_.apply(tokens, first);
+    if (tokens->size() > tokens_max) return no_room(text.size(), tokens_max);
   }
+  return Status();
 }
 
 Result<std::string> Tokenizer::decode(std::span<const int32_t> tokens, bool skip_special) const {

@@ -24,6 +24,12 @@ namespace midge {
 /// Longest text of one call.
 inline constexpr size_t kTextBytesMax = size_t{1} << 30;
 
+/// Most tokens that a caller has room for; the default of those that take any number.
+inline constexpr size_t kAnyTokenCount = SIZE_MAX;
+/// With such a limit: longest part of a text that is merged as one, a word or a whole text of
+/// SentencePiece. Merging takes up to 36 bytes for each of its bytes.
+inline constexpr size_t kMergedBytesMax = size_t{1} << 20;
+
 /// What the text of an added token, for example "<|im_end|>", means in the input.
 enum class SpecialTokens {
   kParse,   ///< the token: for templates and text of the program's own
@@ -97,15 +103,24 @@ class Tokenizer {
   static Result<Tokenizer> create(const TokenizerDefinition& definition);
 
   /// Appends the ids of `text` to *tokens. Nothing is put before or after them.
-  /// Time O(n log n). Errors (nothing appended): out_of_range (more than kTextBytesMax bytes),
+  /// tokens_max: *tokens may have so many in the end. What exceeds it is refused early: before
+  /// anything is encoded if the vocabulary's longest token shows it, else at the first word too
+  /// many.
+  /// Time O(n log n). Errors (nothing appended): out_of_range (more than kTextBytesMax bytes; with
+  /// tokens_max, more than kMergedBytesMax in one part), context_full (more than tokens_max),
   /// internal (a library's).
-  Status encode(std::string_view text, SpecialTokens special, std::vector<int32_t>* tokens) const;
+  Status encode(std::string_view text, SpecialTokens special, std::vector<int32_t>* tokens,
+                size_t tokens_max = kAnyTokenCount) const;
 
   /// Appends the ids of a prompt. Neighbouring text parts are encoded as one text, and no text
   /// part can produce an added token. White space next to a token with lstrip or rstrip is dropped,
-  /// as encode does. Errors (nothing appended): not_found (no such added token), out_of_range,
-  /// internal.
-  Status encode_parts(std::span<const PromptPart> parts, std::vector<int32_t>* tokens) const;
+  /// as encode does; tokens_max also is as there. Errors (nothing appended): not_found (no such
+  /// added token), out_of_range, context_full, internal.
+  Status encode_parts(std::span<const PromptPart> parts, std::vector<int32_t>* tokens,
+                      size_t tokens_max = kAnyTokenCount) const;
+
+  /// Bytes of the longest token that plain text can become.
+  size_t token_bytes_max() const { return vocabulary_.normal_bytes_max(); }
 
   /// The bytes of the tokens one after another, less the space that the vocabulary puts before a
   /// text (`space_prefix`); not necessarily valid UTF-8.
@@ -150,10 +165,16 @@ class Tokenizer {
   Status add_tokens(const TokenizerDefinition& definition);
   Status add_merges(const TokenizerDefinition& definition);
   Status name_special_tokens(const TokenizerDefinition& definition);
-  // Text without raw added tokens; `parse` looks for the normalized ones.
-  Status encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens) const;
-  void encode_byte_level(std::string_view text, bool parse, std::vector<int32_t>* tokens) const;
-  void encode_pieces(std::string_view text, std::vector<int32_t>* tokens) const;
+  // Text without raw added tokens; `parse` looks for the normalized ones. On errors *tokens has
+  // anything behind what it had.
+  Status encode_text(std::string_view text, bool parse, std::vector<int32_t>* tokens,
+                     size_t tokens_max) const;
+  Status encode_byte_level(std::string_view text, bool parse, std::vector<int32_t>* tokens,
+                           size_t tokens_max) const;
+  Status encode_pieces(std::string_view text, std::vector<int32_t>* tokens,
+                       size_t tokens_max) const;
+  // Whether there may be room for the tokens of so many bytes, as they are merged.
+  bool may_fit(size_t bytes, const std::vector<int32_t>& tokens, size_t tokens_max) const;
 
   Vocabulary vocabulary_;
   MergeTable merges_;

@@ -1,5 +1,7 @@
 #include "engine/tokenizer/vocabulary.h"
 
+#include <algorithm>
+
 #include "engine/tokenizer/probing.h"
 
 namespace midge {
@@ -40,6 +42,7 @@ Status Vocabulary::index() {
   for (int32_t id = 0; id < size(); ++id) {
     if (kind(id) != TokenKind::kNormal) continue;
     const std::string_view key = bytes(id);
+    normal_bytes_max_ = std::max(normal_bytes_max_, key.size());
     size_t slot = hash_.of_bytes(key) & mask;
     while (slots_[slot] >= 0) {
       if (bytes(slots_[slot]) == key) {

@@ -52,6 +52,9 @@ class Vocabulary {
   std::string_view bytes(int32_t id) const;
   /// The normal token of exactly these bytes; -1 if there is none.
   int32_t find(std::string_view bytes) const;
+  /// Bytes of the longest normal token: n bytes of text take at least n / normal_bytes_max()
+  /// tokens.
+  size_t normal_bytes_max() const { return normal_bytes_max_; }
   /// The byte token of one byte; in vocabularies without byte tokens, its normal token.
   int32_t byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
 
@@ -65,6 +68,7 @@ class Vocabulary {
   SeededHash hash_;
   std::vector<int32_t> slots_;  // hash table of ids, -1: free
   std::array<int32_t, 256> byte_tokens_ = {};
+  size_t normal_bytes_max_ = 1;
 };
 
 }  // namespace midge

@@ -46,7 +46,8 @@ std::vector<std::string> command(const std::vector<std::string>& arguments) {
 // A running program; what it writes to standard output and error comes back as one text.
 class Program {
  public:
-  enum class Output { kPipe, kTerminal };  ///< of standard output and error; input is a pipe
+  /// Of standard output and error; input is a pipe, or the terminal, too.
+  enum class Output { kPipe, kTerminal, kTerminalThatIsInput };
 
   explicit Program(const std::vector<std::string>& arguments, Output output = Output::kPipe) {
     const std::vector<std::string> words = command(arguments);
@@ -58,7 +59,7 @@ class Program {
               0);
     pid_ = ::fork();
     if (pid_ == 0) {
-      ::dup2(in[0], STDIN_FILENO);
+      ::dup2(output == Output::kTerminalThatIsInput ? out[1] : in[0], STDIN_FILENO);
       ::dup2(out[1], STDOUT_FILENO);
       ::dup2(out[1], STDERR_FILENO);
       for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
@@ -68,6 +69,7 @@ class Program {
     ::close(out[1]);
     input_ = in[1];
     output_ = out[0];
+    if (output == Output::kTerminalThatIsInput) ::dup2(output_, input_);
   }
   ~Program() {
     if (pid_ > 0) ::kill(pid_, SIGKILL);
@@ -347,6 +349,27 @@ TEST(CliTerminal, ChatShowsWhatAModelWrites) {
   EXPECT_NE(program.text().find("\\x1b\\x1b\\x1b"), std::string::npos) << program.text();
   expect_steers_nothing(program.text());
 }
+
+#ifdef MIDGE_HAS_LIBEDIT
+
+// A line that is pasted, and again as history brings it back.
+TEST(CliTerminal, ChatShowsWhatIsPasted) {
+  ASSERT_EQ(::setenv("LC_ALL", "C.UTF-8", 1), 0);
+  for (const char* control : {"\u202e", "\u2066", "\u200f", "\u061c"}) {
+    Program program({"chat", kModel, "-n", "1"}, Program::Output::kTerminalThatIsInput);
+    ASSERT_TRUE(program.read_until("> ")) << program.text();
+    program.write(std::string("abc") + control + "def\n");
+    ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
+    ASSERT_TRUE(program.read_until("> ", 2)) << program.text();
+    program.write("\x1B[A\x15/exit\n");  // up, Ctrl-U
+    program.finish();
+    EXPECT_NE(program.text().find("abc"), std::string::npos) << program.text();
+    EXPECT_EQ(program.text().find(control), std::string::npos) << program.text();
+  }
+  ::unsetenv("LC_ALL");
+}
+
+#endif
 
 }  // namespace
 }  // namespace midge

@@ -55,5 +55,47 @@ TEST(Json, RefusesWhatIsNotJson) {
   EXPECT_EQ(array->root().status().message(), "a.json: is an array, expected an object");
 }
 
+// Numbers of more than 19 digits take simdjson microseconds each.
+TEST(Json, LongNumbersAreCounted) {
+  const auto status_of = [](const std::string& number, size_t max) {
+    JsonLimits limits;
+    limits.long_numbers = max;
+    return JsonDocument::parse("x.json", "[0, " + number + ", " + number + "]",
+                               DuplicateKeys::kRefused, limits)
+        .status();
+  };
+  // What simdjson's write_float counts: digits and a point, from the first digit that is not 0.
+  // The offset is that of the first digit.
+  for (const char* number :
+       {"9999999999999999999.9e289", "12345678901234567890e1", "-1.2345678901234567891",
+        "1.234567890123456789", "0.00012345678901234567891", "1234567890123456789.0E-300"}) {
+    EXPECT_TRUE(status_of(number, 2).ok()) << number;
+    const Status status = status_of(number, 1);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidFile) << number;
+    EXPECT_EQ(status.message(),
+              format_string("x.json: the number at offset %zu has more than 19 digits, expected at "
+                            "most 1 such numbers",
+                            4 + std::string_view(number).size() + 2 + (number[0] == '-')))
+        << number;
+  }
+  for (const char* number :
+       {"12345678901234567890", "1.23456789012345678", "1234567890123456789e1", "0e10",
+        "0.00000000000000000000000001", "0.0000000000000000000000000", "1e00000000000000000000001",
+        R"("12345678901234567890.1")", R"("a\"12345678901234567890.1")",
+        R"("a\\", "12345678901234567890.1")"}) {
+    const Status status = status_of(number, 0);
+    EXPECT_TRUE(status.ok()) << number << status.message();
+  }
+}
+
+TEST(Json, LessMemoryIfAsked) {
+  JsonLimits limits;
+  limits.parsed_bytes = 100;
+  const auto status = JsonDocument::parse("x.json", "[1,1,1,1]", DuplicateKeys::kRefused, limits);
+  EXPECT_NE(status.status().message().find("up to 138 bytes when parsed, expected at most 100"),
+            std::string::npos)
+      << status.status().message();
+}
+
 }  // namespace
 }  // namespace midge

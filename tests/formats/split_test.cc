@@ -1,6 +1,8 @@
 // GGUF files in parts: what opens, and every way in which parts can contradict each other.
 #include "engine/formats/gguf/split.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include "models/registry.h"
@@ -118,6 +120,19 @@ TEST_F(SplitGguf, WrongTensorCount) {
 TEST_F(SplitGguf, TensorInTwoParts) {
   parts_[2].tensors = {"b"};
   refuse(write(), kInvalid, "m-00003-of-00003.gguf", {"tensor 'b' is in", "m-00002-of-00003.gguf"});
+}
+
+TEST_F(SplitGguf, LongPathsAreCut) {
+  std::string folder = dir_.path();
+  for (int i = 0; i < 10; ++i) folder += "/" + std::string(200, 'p');
+  std::filesystem::create_directories(folder);
+  write();
+  std::filesystem::copy_file(dir_.file(name(1)), folder + "/" + name(1));
+  const std::string path = folder + "/" + name(1);
+  refuse(path, kInvalid, "pp/m-00002-of-00003.gguf: ",
+         {"part 2 of 3", "expected the first part: ...", "pp/m-00001-of-00003.gguf"});
+  const std::string message = WeightSource::open(path, FileAccess::kMap).status().message();
+  EXPECT_LT(message.size(), 500u) << message;
 }
 
 TEST_F(SplitGguf, PartWithoutKeys) {

@@ -55,6 +55,53 @@ TEST(HostileChat, ArgumentsThatGrow) {
                   {"message 0", "takes more than 2097152 bytes"});
 }
 
+TEST(HostileChat, NumbersOfManyDigits) {
+  std::string text = R"([{"role":"user","content":"a","x":[0)";
+  while (text.size() < (16 << 20) - 100) text += ",9999999999999999999.9e289";
+  refuse_messages(text + "]}]", {"more than 19 digits", "expected at most 1000 such numbers"});
+}
+
+// As many as are allowed, of the digits that take longest: the document is parsed.
+TEST(HostileChat, AsManyNumbersOfManyDigitsAsAreAllowed) {
+  std::string text = R"([{"role":"user","content":"a","x":[0)";
+  for (int i = 0; i < 1000; ++i) text += ",1." + std::string(1000, '7') + "e-300";
+  refuse_messages(text + "]},0]", {"message 1 is an integer, expected an object"});
+}
+
+std::string repeated(std::string_view item, int count) {
+  std::string list(item);
+  for (int i = 1; i < count; ++i) list.append(",").append(item);
+  return list;
+}
+
+constexpr std::string_view kResult = R"({"role":"tool","content":""})";
+constexpr std::string_view kCall = R"({"name":"","arguments":0})";
+constexpr std::string_view kCalls = R"([{"role":"assistant","content":"","tool_calls":[)";
+
+TEST(HostileChat, ManyMessages) {
+  refuse_messages("[" + repeated(kResult, 320'000) + "]", {"more than 32768 messages"});
+}
+
+TEST(HostileChat, ManyToolCalls) {
+  refuse_messages(std::string(kCalls) + repeated(kCall, 341'000) + "]}]",
+                  {"message 0", "more than 16384 tool calls in the file"});
+}
+
+// They are read, and written as a template has them, before anything counts tokens.
+TEST(HostileChat, AsManyMessagesAndCallsAsAreAllowed) {
+  for (const std::string& text : {"[" + repeated(kResult, 32'768) + "]",
+                                  std::string(kCalls) + repeated(kCall, 16'384) + "]}]"}) {
+    const auto open = [&]() -> Status {
+      MIDGE_ASSIGN_OR_RETURN(const auto messages, parse_chat_messages("chat.json", text));
+      MIDGE_ASSIGN_OR_RETURN(const ChatTemplate chat, chat_template_from_name("mimo"));
+      MIDGE_ASSIGN_OR_RETURN(const auto parts,
+                             render_chat(chat, messages, GenerationPrompt::kAssistant));
+      return make_status(kInvalid, "chat.json: %zu messages in parts", messages.size());
+    };
+    expect_refused(open, text.size(), kInvalid, "chat.json: ", {"messages in parts"});
+  }
+}
+
 TEST(HostileChat, DuplicateKeysOfAMessage) {
   refuse_messages(R"([{"role":"user","content":"a","content":"b"}])",
                   {"message 0", "key 'content' is there twice"});

@@ -1,5 +1,6 @@
 // Hostile Hugging Face directories: index and config, one test for each item of
 // docs/hostile-input.md.
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -55,6 +56,33 @@ class HostileIndex : public testing::Test {
 
 constexpr const char* kGoodMap =
     R"("one":"a.safetensors","two":"a.safetensors","three":"b.safetensors")";
+
+// "x":[0,0,...], which takes `bytes` when it is parsed: 28 for each value.
+std::string zeros(size_t bytes) {
+  std::string list = "\"x\":[0";
+  for (size_t i = 0; i < bytes / 28 - 100; ++i) list += ",0";
+  return list + "]";
+}
+
+// Every document as large as it may be. What is wrong is found last.
+TEST_F(HostileIndex, DocumentsAreNotKept) {
+  std::string config = test::checkpoint_config({});
+  config.insert(1, zeros(4 << 20) + ",");
+  dir_.write("config.json", config);
+  dir_.write("generation_config.json", "{" + zeros(4 << 20) + "}");
+  const std::string header = "{\"__metadata__\":{" + zeros(56 << 20) + "},\"one\":1}";
+  std::string shard(8, '\0');
+  const uint64_t length = header.size();
+  std::memcpy(shard.data(), &length, 8);
+  shard += header;
+  dir_.write("a.safetensors", shard);
+  const std::string index =
+      std::string("{\"weight_map\":{") + kGoodMap + "}," + zeros(56 << 20) + "}";
+  dir_.write("model.safetensors.index.json", index);
+  expect_refused([&] { return WeightSource::open(dir_.path(), FileAccess::kMap).status(); },
+                 2 * config.size() + shard.size() + index.size(), kInvalid,
+                 "a.safetensors: ", {"tensor 'one' is an integer, expected an object"});
+}
 
 TEST_F(HostileIndex, AGoodOneOpens) {
   dir_.write("model.safetensors.index.json", std::string("{\"weight_map\":{") + kGoodMap + "}}");
@@ -161,6 +189,12 @@ constexpr const char* kKvHeads = "\"num_key_value_heads\":1";
 constexpr const char* kTheta = "\"rope_theta\":10000.0";
 constexpr const char* kEos = "\"eos_token_id\":1";
 
+TEST(HostileConfig, MillionsOfValues) {
+  std::string values = "\"x\":[0";
+  while (values.size() < 1'000'000) values += ",0";
+  refuse_config(kEos, values + "]", kInvalid,
+                {"config.json: JSON that takes up to", "expected at most 4194304"});
+}
 TEST(HostileConfig, NoHeads) {
   refuse_config(kHeads, "\"num_attention_heads\":0", kInvalid,
                 {"config.json", "'num_attention_heads' is 0", "expected 1..1024"});
@@ -250,7 +284,7 @@ TEST(HostileConfig, FactorArraysOfTheWrongLength) {
   refuse_config(kTheta, with_factors("1,1", "1,2"), kMismatch,
                 {"2 rope factors", "expected 4 (half the rotary width)"});
   std::string many = "1";
-  for (int i = 0; i < 100'000; ++i) many += ",1";
+  for (int i = 0; i < 50'000; ++i) many += ",1";
   refuse_config(kTheta, with_factors(many, many), kInvalid,
                 {"'short_factor'", "expected at most 512 numbers"});
   refuse_config(kTheta, with_factors("", "1"), kInvalid, {"'short_factor' is empty"});

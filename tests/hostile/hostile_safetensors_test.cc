@@ -78,6 +78,14 @@ TEST(HostileSafetensors, MillionsOfValues) {
   refuse(with_header(header + "]}"), {"JSON that takes up to", "expected at most 58720256"});
 }
 
+// simdjson takes microseconds for each; the format has none.
+TEST(HostileSafetensors, NumbersOfManyDigits) {
+  std::string header = "{\"__metadata__\":[0";
+  while (header.size() < (16 << 20) - 100) header += ",9999999999999999999.9e289";
+  refuse(with_header(header + "]}"),
+         {"the number at offset 19 has more than 19 digits", "expected at most 0 such numbers"});
+}
+
 TEST(HostileSafetensors, HugeNumbers) {
   refuse(with_a(entry("[1e400]", "[0,8]")), {"not valid JSON", "number"});
   refuse(with_a(entry("[-8]", "[0,8]")),

@@ -149,6 +149,12 @@ TEST(HostileTokenizer, LongFiles) {
   refuse_text("{\"a\":\"" + std::string(23 << 20, 'x') + "\"}", {"'model' is missing"});
 }
 
+TEST(HostileTokenizer, NumbersOfManyDigits) {
+  std::string text = "{\"a\":[0";
+  while (text.size() < (18 << 20)) text += ",9999999999999999999.9e289";
+  refuse_text(text + "]}", {"more than 19 digits", "expected at most 1000 such numbers"});
+}
+
 TEST(HostileTokenizer, ManyTokens) {
   // As many as the limit on parsed JSON allows, and wrong at the very end. Word "w123" is "w12"
   // and "3".
@@ -195,6 +201,33 @@ TEST(HostileTokenizer, ARealVocabularyWithOneBadMerge) {
   refuse_text(text, {"not valid JSON"});
   text[end - 1] = '~';
   refuse_text(text, {"merge ", "not in the vocabulary"});
+}
+
+// A file of messages may have 16 MiB, in one word or in many. The context decides, and early.
+TEST(HostileTokenizer, PromptsBeyondTheContext) {
+  const auto tokenizer = parse_small();
+  MIDGE_ASSERT_OK(tokenizer);
+  std::string words = "he";
+  while (words.size() < (15 << 20)) words += " e";
+  const struct {
+    std::string text;
+    size_t tokens_max;
+    StatusCode code;
+  } prompts[] = {
+      {std::string(15 << 20, 'e'), 4096, StatusCode::kContextFull},
+      {words, 4096, StatusCode::kContextFull},
+      {std::string(15 << 20, 'e'), 1 << 24, StatusCode::kOutOfRange},
+      {words, 4 << 20, StatusCode::kContextFull},
+      {std::string((1 << 20) - 2, 'l') + words, 4 << 20, StatusCode::kContextFull},
+  };
+  for (const auto& prompt : prompts) {
+    const std::vector<PromptPart> parts = {{false, prompt.text}};
+    const auto open = [&] {
+      std::vector<int32_t> ids;
+      return tokenizer->encode_parts(parts, &ids, prompt.tokens_max);
+    };
+    expect_refused(open, prompt.text.size(), prompt.code, "bytes", {"expected at most "});
+  }
 }
 
 }  // namespace

@@ -107,6 +107,43 @@ TEST(Tokenizer, PromptPartsJoinText) {
   EXPECT_EQ(ids.size(), 10U);
 }
 
+// A limit changes nothing but what is beyond it.
+TEST(Tokenizer, NoMoreTokensThanThereIsRoomFor) {
+  const Tokenizer tokenizer = small();  // the longest token has five bytes
+  const std::string text = "hello hello he<|end|> llo";
+  const std::vector<PromptPart> parts = {
+      {false, "hello he"}, {true, "<|end|>"}, {false, "llo"}, {true, "<tool>"}};
+  const auto encode_all = [&](int form, Ids* ids, size_t tokens_max) {
+    if (form == 2) return tokenizer.encode_parts(parts, ids, tokens_max);
+    const auto special = form == 0 ? SpecialTokens::kParse : SpecialTokens::kAsText;
+    return tokenizer.encode(text, special, ids, tokens_max);
+  };
+  for (int form = 0; form < 3; ++form) {
+    Ids all = {7, 8};
+    ASSERT_TRUE(encode_all(form, &all, kAnyTokenCount).ok());
+    for (size_t room = 0; room <= all.size() + 2; ++room) {
+      Ids ids = {7, 8};
+      const Status status = encode_all(form, &ids, room);
+      EXPECT_EQ(status.code(), room < all.size() ? StatusCode::kContextFull : StatusCode::kOk)
+          << form << ' ' << room << ' ' << status.message();
+      EXPECT_EQ(ids, room < all.size() ? (Ids{7, 8}) : all) << form << ' ' << room;
+    }
+  }
+}
+
+TEST(Tokenizer, WordsThatAreMergedHaveALimitWhereTokensDo) {
+  const Tokenizer tokenizer = small();
+  const std::string word((size_t{1} << 20) + 1, 'e');
+  Ids ids;
+  const Status status = tokenizer.encode(word, SpecialTokens::kAsText, &ids, word.size());
+  EXPECT_EQ(status.code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(status.message(),
+            "1048577 bytes of text without a place to cut them, expected at most 1048576");
+  EXPECT_TRUE(ids.empty());
+  EXPECT_TRUE(tokenizer.encode(word, SpecialTokens::kAsText, &ids).ok());
+  EXPECT_EQ(ids.size(), word.size());
+}
+
 TEST(Tokenizer, PromptPartsStripAsEncodeDoes) {
   SmallJson json;
   json.added = R"({"id":300,"content":"<r>","special":true,"rstrip":true},)"

@@ -1,5 +1,6 @@
 // Measured rates on disk, and what can happen to files.
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/calibration/calibration_file.h"
+#include "engine/core/visible.h"
 #include "tests/harness/temp_dir.h"
 
 namespace midge {
@@ -134,7 +136,7 @@ TEST(CalibrationFile, FoldersThatCannotBeWritten) {
     const std::string path = calibration_path(folder, kTheKey);
     const Status saved = save_calibration(path, kTheKey, example());
     EXPECT_EQ(saved.code(), StatusCode::kIoError);
-    EXPECT_NE(saved.message().find(path), std::string::npos) << saved.message();
+    EXPECT_NE(saved.message().find(shown_path(path)), std::string::npos) << saved.message();
     EXPECT_FALSE(load_calibration(path, kTheKey).ok());
   }
   // A folder where the file should be.
@@ -142,6 +144,31 @@ TEST(CalibrationFile, FoldersThatCannotBeWritten) {
   std::filesystem::create_directories(path);
   EXPECT_FALSE(load_calibration(path, kTheKey).ok());
   EXPECT_EQ(save_calibration(path, kTheKey, example()).code(), StatusCode::kIoError);
+}
+
+TEST(CalibrationFile, LongPathsAreCut) {
+  const TempDir dir;
+  std::string folder = dir.path();
+  for (int i = 0; i < 10; ++i) folder += "/" + std::string(200, 'p');
+  const std::string path = calibration_path(folder, kTheKey);
+  ASSERT_TRUE(save_calibration(path, kTheKey, example()).ok());
+  std::ofstream(path) << "x";
+  const Status loaded = load_calibration(path, kTheKey).status();
+  EXPECT_LT(loaded.message().size(), 400u) << loaded.message();
+  EXPECT_NE(loaded.message().find("pp/kernel-rates-"), std::string::npos) << loaded.message();
+  const Status saved = save_calibration(path + "/below", kTheKey, example());
+  EXPECT_EQ(saved.code(), StatusCode::kIoError);
+  EXPECT_LT(saved.message().size(), 400u) << saved.message();
+}
+
+TEST(CalibrationFile, AsManyLinesAsAreAllowed) {
+  Calibration calibration;
+  for (int i = 1; i <= 4095; ++i) calibration.reads.push_back({i, 9});  // and one with the key
+  EXPECT_TRUE(parse_calibration(calibration_text(calibration, kTheKey), kTheKey).ok());
+  calibration.reads.push_back({4096, 9});
+  const Status status = parse_calibration(calibration_text(calibration, kTheKey), kTheKey).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidFile);
+  EXPECT_EQ(status.message(), "kernel rates have more than 4096 lines");
 }
 
 // Saves examples for ever, in a process of its own.

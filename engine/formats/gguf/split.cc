@@ -61,7 +61,8 @@ Result<std::vector<GgufFile>> open_gguf_parts(GgufFile first, FileAccess access,
     return make_status(StatusCode::kInvalidFile,
                        "%s: is part %lld of %lld of a split file, expected the first part: %s",
                        shown_path(path).c_str(), static_cast<long long>(number + 1),
-                       static_cast<long long>(count), (prefix + part_suffix(0, count)).c_str());
+                       static_cast<long long>(count),
+                       shown_path(prefix + part_suffix(0, count)).c_str());
   }
   auto found = static_cast<int64_t>(parts[0].tensors().size());
   for (int64_t i = 1; i < count; ++i) {

@@ -163,8 +163,12 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped) {
     return make_status(StatusCode::kInvalidFile, "%s: the header does not start with '{'",
                        path.c_str());
   }
+  // Headers have integers only, and a model can have thousands of them.
+  JsonLimits limits;
+  limits.long_numbers = 0;
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
-                         JsonDocument::parse(path, std::string_view(text, header_bytes)));
+                         JsonDocument::parse(path, std::string_view(text, header_bytes),
+                                             DuplicateKeys::kRefused, limits));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
 
   const uint64_t buffer_start = 8 + header_bytes;
