@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <set>
+#include <map>
 
 #include "engine/core/checked_math.h"
 #include "engine/core/utf8.h"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t kConfigBytesMax = 4u << 20;
 constexpr uint64_t kIndexBytesMax = 16u << 20;
-constexpr size_t kIndexEntriesMax = 1u << 17;
+constexpr size_t kIndexEntriesMax = 1u << 16;
 constexpr size_t kShardCountMax = 4096;
 
 struct TypeRow {
@@ -145,6 +145,40 @@ Status refuse_overlaps(const std::vector<SourceTensor>& tensors) {
   return Status();
 }
 
+struct ShardIndex {
+  std::map<std::string, size_t, std::less<>> tensors_of;  // each shard, how many tensors it has
+  std::unordered_map<std::string, const std::string*, SeededHash> shard_of;  // names of tensors_of
+};
+
+// The parsed document is gone before a shard is read, whose header takes as much again.
+Status read_index(const std::string& index_path, ShardIndex* index) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
+                         JsonDocument::load(index_path, kIndexBytesMax));
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject map, root.object("weight_map"));
+  auto& [tensors_of, shard_of] = *index;
+  for (const auto member : map.members()) {
+    std::string_view file;
+    if (member.value.get_string().get(file) != simdjson::SUCCESS || !is_plain_file_name(file)) {
+      return make_status(
+          StatusCode::kInvalidFile, "%s: weight_map entry '%s' is '%s', expected a plain file name",
+          shown_path(index_path).c_str(), printable(member.key).c_str(), printable(file).c_str());
+    }
+    if (shard_of.size() == kIndexEntriesMax) {
+      return make_status(StatusCode::kInvalidFile, "%s: weight_map has more than %zu entries",
+                         shown_path(index_path).c_str(), kIndexEntriesMax);
+    }
+    const auto shard = tensors_of.try_emplace(std::string(file)).first;
+    ++shard->second;
+    shard_of.emplace(member.key, &shard->first);  // the document has no key twice
+  }
+  if (tensors_of.empty() || tensors_of.size() > kShardCountMax) {
+    return make_status(StatusCode::kInvalidFile, "%s: %zu shards, expected 1..%zu",
+                       shown_path(index_path).c_str(), tensors_of.size(), kShardCountMax);
+  }
+  return Status();
+}
+
 }  // namespace
 
 std::string shape_to_string(const std::vector<int64_t>& shape) {
@@ -214,36 +248,20 @@ Status WeightSource::open_directory() {
 }
 
 Status WeightSource::open_sharded(const std::string& index_path) {
-  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
-                         JsonDocument::load(index_path, kIndexBytesMax));
-  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
-  MIDGE_ASSIGN_OR_RETURN(const JsonObject map, root.object("weight_map"));
-  std::unordered_map<std::string, std::string, SeededHash> shard_of;
-  std::set<std::string> files;
-  for (const auto member : map.members()) {
-    std::string_view file;
-    if (member.value.get_string().get(file) != simdjson::SUCCESS || !is_plain_file_name(file)) {
-      return make_status(
-          StatusCode::kInvalidFile, "%s: weight_map entry '%s' is '%s', expected a plain file name",
-          shown_path(index_path).c_str(), printable(member.key).c_str(), printable(file).c_str());
-    }
-    if (shard_of.size() == kIndexEntriesMax) {
-      return make_status(StatusCode::kInvalidFile, "%s: weight_map has more than %zu entries",
-                         shown_path(index_path).c_str(), kIndexEntriesMax);
-    }
-    shard_of.emplace(member.key, file);  // the document has no key twice
-    files.emplace(file);
+  ShardIndex index;
+  MIDGE_RETURN_IF_ERROR(read_index(index_path, &index));
+  SafetensorsLimits left;
+  for (const auto& [file, tensor_count] : index.tensors_of) {
+    left.tensors_max = tensor_count;
+    MIDGE_RETURN_IF_ERROR(add_shard(file, left));
+    left.header_bytes_max -= shards_.back()->header_bytes();
   }
-  if (files.empty() || files.size() > kShardCountMax) {
-    return make_status(StatusCode::kInvalidFile, "%s: %zu shards, expected 1..%zu",
-                       shown_path(index_path).c_str(), files.size(), kShardCountMax);
-  }
-  for (const std::string& file : files) MIDGE_RETURN_IF_ERROR(add_shard(file));
   MIDGE_RETURN_IF_ERROR(index_tensors());
   // Index and shards must tell the same story.
+  auto& shard_of = index.shard_of;
   for (const SourceTensor& tensor : tensors_) {
     const auto entry = shard_of.find(tensor.name);
-    const std::string where = entry == shard_of.end() ? "" : join_path(path_, entry->second);
+    const std::string where = entry == shard_of.end() ? "" : join_path(path_, *entry->second);
     if (where != *tensor.path) {
       return make_status(StatusCode::kInvalidFile,
                          "%s: tensor '%s' lies in %s, but the index says %s",
@@ -256,14 +274,20 @@ Status WeightSource::open_sharded(const std::string& index_path) {
   if (!shard_of.empty()) {
     return make_status(StatusCode::kInvalidFile, "%s: tensor '%s' is not in its shard %s",
                        shown_path(index_path).c_str(), printable(shard_of.begin()->first).c_str(),
-                       printable(shard_of.begin()->second).c_str());
+                       printable(*shard_of.begin()->second).c_str());
   }
   return Status();
 }
 
-Status WeightSource::add_shard(const std::string& file) {
-  MIDGE_ASSIGN_OR_RETURN(SafetensorsFile opened,
-                         SafetensorsFile::open(join_path(path_, file), access_, on_copy_));
+Status WeightSource::add_shard(const std::string& file, const SafetensorsLimits& limits) {
+  const std::string path = join_path(path_, file);
+  const auto [same, is_new] = shard_of_id_.emplace(file_id(path), shards_.size());
+  if (!is_new) {
+    return make_status(StatusCode::kInvalidFile, "%s: is the same file as %s",
+                       shown_path(path).c_str(), shown_path(shards_[same->second]->path()).c_str());
+  }
+  MIDGE_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::open(path, access_, on_copy_));
+  MIDGE_ASSIGN_OR_RETURN(SafetensorsFile opened, SafetensorsFile::parse(std::move(mapped), limits));
   shards_.push_back(std::make_unique<SafetensorsFile>(std::move(opened)));
   const SafetensorsFile& shard = *shards_.back();
   files_.push_back({shard.path(), shard.file().size()});
