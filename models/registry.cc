@@ -23,7 +23,7 @@ constexpr Family kFamilies[] = {
 Result<std::string> family_name(const WeightSource& source) {
   if (source.kind() == SourceKind::kGguf) {
     MIDGE_ASSIGN_OR_RETURN(const std::string_view name,
-                           source.gguf()->string("general.architecture"));
+                           source.gguf()->string("general.architecture", kGgufNameBytesMax));
     return std::string(name);
   }
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, source.config()->root());

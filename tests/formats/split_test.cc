@@ -1,6 +1,8 @@
 // GGUF files in parts: what opens, and every way in which parts can contradict each other.
 #include "engine/formats/gguf/split.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include "models/registry.h"
@@ -96,6 +98,13 @@ TEST_F(SplitGguf, WrongNumber) {
   parts_[2].number = 1;
   refuse(write(), kInvalid, "m-00003-of-00003.gguf: ",
          {"'split.no' is 1", "expected 2", "m-00001-of-00003.gguf says"});
+}
+
+TEST_F(SplitGguf, OneFileAsTwoParts) {
+  const std::string path = write();
+  std::filesystem::remove(dir_.file(name(2)));
+  std::filesystem::create_symlink(name(1), dir_.file(name(2)));
+  refuse(path, kInvalid, "m-00003-of-00003.gguf: ", {"is the same file as another part"});
 }
 
 TEST_F(SplitGguf, WrongCount) {
