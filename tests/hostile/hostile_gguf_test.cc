@@ -469,6 +469,22 @@ TEST(HostileGguf, LongArchitecture) {
                  "x.gguf: ", {"'general.architecture'", "60000000 bytes", "expected at most 4096"});
 }
 
+TEST(HostileGguf, ManyLongTokens) {
+  // One byte has no token, which shows when all are there.
+  SmallVocabulary vocabulary;
+  vocabulary.tokens[0] = "xy";
+  const auto fill = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      vocabulary.tokens.push_back(format_string("%06d", i) + std::string(65'500, 'a'));
+    }
+    vocabulary.types.assign(vocabulary.tokens.size(), 1);
+  };
+  fill(500);
+  vocabulary.refuse({"has no token"});
+  fill(500);
+  vocabulary.refuse({"tokens have more than 33554432 bytes together"});
+}
+
 TEST(HostileGguf, TypesOfAnotherLengthThanTokens) {
   SmallVocabulary vocabulary;
   vocabulary.types.pop_back();
