@@ -28,18 +28,19 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
   MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> opened,
                          WeightSource::open(path, options.access, options.on_copy));
   const std::shared_ptr<const WeightSource> source = std::move(opened);
-  MIDGE_ASSIGN_OR_RETURN(loaded->model_, open_model(source));
-  const int64_t vocab_size = loaded->model_->config().vocab_size;
-  if (options.needs_tokenizer) {
+  const auto add_tokenizer = [&](const ModelConfig& config) -> Status {
+    if (!options.needs_tokenizer) return Status();
     MIDGE_ASSIGN_OR_RETURN(loaded->tokenizer_, load_tokenizer(*source));
-    if (loaded->tokenizer_->vocab_size() > vocab_size) {
+    if (loaded->tokenizer_->vocab_size() > config.vocab_size) {
       return make_status(StatusCode::kModelMismatch,
                          "%s: the tokenizer has ids up to %d, the embedding %lld rows",
                          shown_path(path).c_str(), loaded->tokenizer_->vocab_size() - 1,
-                         static_cast<long long>(vocab_size));
+                         static_cast<long long>(config.vocab_size));
     }
-    loaded->allowed_ = midge::allowed_tokens(*loaded->tokenizer_, vocab_size);
-  }
+    loaded->allowed_ = midge::allowed_tokens(*loaded->tokenizer_, config.vocab_size);
+    return Status();
+  };
+  MIDGE_ASSIGN_OR_RETURN(loaded->model_, open_model(source, add_tokenizer));
   MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
                          Executor::create(*loaded->model_, options.executor, options.on_weights));
   loaded->load_seconds_ =

@@ -112,7 +112,8 @@ Status read_rope(const JsonObject& root, ModelConfig* config) {
 Status refuse_gguf_rope_scaling(const WeightSource& source, const std::string& architecture) {
   const GgufFile& gguf = *source.gguf();
   const std::string type_key = architecture + ".rope.scaling.type";
-  MIDGE_ASSIGN_OR_RETURN(const std::string_view type, gguf.string_or(type_key, "linear"));
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view type,
+                         gguf.string_or(type_key, kGgufNameBytesMax, "linear"));
   const bool longrope = type == "longrope" && source.find("rope_factors_long.weight") != nullptr;
   if (type == "none" || longrope) return Status();
   if (type != "linear") {

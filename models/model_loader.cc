@@ -104,15 +104,6 @@ Status ModelLoader::matrix(const std::string& name, int64_t n, int64_t k, Weight
   out->k = k;
   out->row_stride = encoded_row_bytes(*tensor->encoding, k);
   out->data = tensor->data;
-  // Kernels read 16-bit words; a file may put a tensor on an odd address, if seldom.
-  if (reinterpret_cast<uintptr_t>(tensor->data) % 2 != 0) {
-    MIDGE_ASSIGN_OR_RETURN(
-        AlignedBuffer copy,
-        AlignedBuffer::create(static_cast<int64_t>(tensor->bytes), name.c_str()));
-    std::memcpy(copy.data(), tensor->data, tensor->bytes);
-    out->data = copy.data();
-    parts_.copies.push_back(std::move(copy));
-  }
   warn_of_bad_rows(name, *out);
   return Status();
 }
@@ -124,8 +115,10 @@ void ModelLoader::warn_of_bad_rows(const std::string& name, const WeightRows& w)
   const DequantizeFunction dequantize =
       make_kernel_table().dequantize[static_cast<int>(w.encoding)];
   std::vector<float> values(static_cast<size_t>(w.k));
+  std::vector<uint16_t> aligned(static_cast<size_t>(w.row_stride + 1) / 2);
   for (int64_t row = 0; row < w.n; row += step) {
-    const DequantizeArgs args = {w.k, w.row(row), values.data()};
+    std::memcpy(aligned.data(), w.row(row), static_cast<size_t>(w.row_stride));
+    const DequantizeArgs args = {w.k, aligned.data(), values.data()};
     dequantize(&args);
     if (all_finite(values)) continue;
     warn("tensor '" + name + "' holds weights that are infinite or not numbers, the first in row " +

@@ -26,7 +26,7 @@ constexpr Family kFamilies[] = {
 Result<std::string> family_name(const WeightSource& source) {
   if (source.kind() == SourceKind::kGguf) {
     MIDGE_ASSIGN_OR_RETURN(const std::string_view name,
-                           source.gguf()->string("general.architecture"));
+                           source.gguf()->string("general.architecture", kGgufNameBytesMax));
     return std::string(name);
   }
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, source.config()->root());
@@ -36,7 +36,8 @@ Result<std::string> family_name(const WeightSource& source) {
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> source) {
+Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> source,
+                                          const std::function<Status(const ModelConfig&)>& accept) {
   MIDGE_ASSIGN_OR_RETURN(const std::string name, family_name(*source));
   std::string known;
   for (const Family& family : kFamilies) {
@@ -44,7 +45,10 @@ Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> so
     if (name == family.name) {
       ModelLoader loader(std::move(source));
       MIDGE_RETURN_IF_ERROR(family.load(loader));
-      return loader.finish();
+      MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, loader.finish());
+      if (accept != nullptr) MIDGE_RETURN_IF_ERROR(accept(model->config()));
+      MIDGE_RETURN_IF_ERROR(model->copy_odd_matrices());
+      return model;
     }
     known += known.empty() ? family.name : std::string(", ") + family.name;
   }

@@ -1,6 +1,7 @@
 // The families that midge runs. Adding one is a file and a line in registry.cc.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,9 +10,13 @@
 namespace midge {
 
 /// Checks the files of a model and binds their tensors; the weights stay where the source has them.
+/// `accept`, if set, is asked when all that is checked here is right, before matrices on odd
+/// addresses are copied.
 /// Errors: invalid_file, unsupported (model type, tensor type, rope type), model_mismatch (tensors
-/// against config).
-Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> source);
+/// against config), out_of_memory, those of `accept`.
+Result<std::unique_ptr<Model>> open_model(
+    std::shared_ptr<const WeightSource> source,
+    const std::function<Status(const ModelConfig&)>& accept = nullptr);
 
 /// The same for the Hugging Face directory or GGUF file at `path`.
 /// Errors: also those of WeightSource::open.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "engine/core/status.h"
 
@@ -58,6 +59,11 @@ Result<std::string> read_small_file(const std::string& path, uint64_t bytes_max)
 /// True if `path` names an existing regular file / directory (links are followed).
 bool is_regular_file(const std::string& path);
 bool is_directory(const std::string& path);
+
+/// Device and number of the file that `path` names, the same for all its names; zeros if there is
+/// none.
+using FileId = std::pair<uint64_t, uint64_t>;
+FileId file_id(const std::string& path);
 
 /// `directory`/`name` with one separator between them.
 std::string join_path(const std::string& directory, const std::string& name);

@@ -1,5 +1,8 @@
 #include "engine/decoder/model.h"
 
+#include <cstring>
+#include <map>
+
 namespace midge {
 namespace {
 
@@ -34,6 +37,27 @@ LayerWeights<PreparedMatrix> in_place(const LayerWeights<WeightRows>& layer) {
 }
 
 }  // namespace
+
+Status Model::copy_odd_matrices() {
+  std::map<const void*, const void*> copies;  // a tied head is the embedding
+  Status status;
+  const auto copy = [&](const std::string& name, WeightRows& matrix) {
+    if (!status.ok() || reinterpret_cast<uintptr_t>(matrix.data) % 2 == 0) return;
+    const auto [entry, is_new] = copies.emplace(matrix.data, nullptr);
+    if (is_new) {
+      Result<AlignedBuffer> buffer = AlignedBuffer::create(matrix.bytes(), name.c_str());
+      status = buffer.status();
+      if (!status.ok()) return;
+      std::memcpy(buffer->data(), matrix.data, static_cast<size_t>(matrix.bytes()));
+      entry->second = buffer->data();
+      parts_.copies.push_back(std::move(*buffer));
+    }
+    matrix.data = entry->second;
+  };
+  copy("embedding", parts_.weights.embedding);
+  visit_linear_matrices(parts_.weights, copy);
+  return status;
+}
 
 PreparedWeights in_place(const SourceWeights& weights) {
   PreparedWeights prepared;

@@ -137,6 +137,10 @@ class Model {
  public:
   explicit Model(ModelParts parts) : parts_(std::move(parts)) {}
 
+  /// Copies the matrices on odd addresses: kernels read 16-bit words. For whoever opens the model,
+  /// once nothing can refuse it any more: it may be all of them. Errors: out_of_memory.
+  Status copy_odd_matrices();
+
   const ModelConfig& config() const { return parts_.config; }
   const SourceWeights& weights() const { return parts_.weights; }
   const WeightStorage& storage() const { return *parts_.storage; }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <set>
+#include <map>
 
 #include "engine/core/checked_math.h"
 #include "engine/core/utf8.h"
@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kConfigBytesMax = 1u << 20;
 constexpr uint64_t kConfigParsedBytesMax = 4u << 20;
 constexpr uint64_t kIndexBytesMax = 16u << 20;
-constexpr size_t kIndexEntriesMax = 1u << 17;
+constexpr size_t kIndexEntriesMax = 1u << 16;
 constexpr size_t kShardCountMax = 4096;
 
 struct TypeRow {
@@ -153,6 +153,8 @@ class WeightMap {
   static Result<WeightMap> load(const std::string& path);
 
   const std::vector<std::string>& files() const { return files_; }
+  /// Of a file.
+  size_t tensors_of(size_t file) const { return counts_[file]; }
   size_t size() const { return entries_.size(); }
   std::string_view name(size_t i) const {
     return std::string_view(names_).substr(entries_[i].begin, entries_[i].length);
@@ -171,6 +173,7 @@ class WeightMap {
   std::string names_;
   std::vector<Entry> entries_;      // by name
   std::vector<std::string> files_;  // by name
+  std::vector<size_t> counts_;      // of each, how many tensors it has
 };
 
 Result<WeightMap> WeightMap::load(const std::string& path) {
@@ -202,6 +205,7 @@ Result<WeightMap> WeightMap::load(const std::string& path) {
   std::sort(tensors.begin(), tensors.end());
   WeightMap map;
   map.files_.assign(files.begin(), files.end());
+  map.counts_.resize(files.size());
   map.names_.reserve(names_bytes);
   map.entries_.reserve(tensors.size());
   for (const auto& [name, file] : tensors) {
@@ -210,6 +214,7 @@ Result<WeightMap> WeightMap::load(const std::string& path) {
                             static_cast<uint32_t>(name.size()),
                             static_cast<uint32_t>(place - map.files_.begin())});
     map.names_ += name;
+    ++map.counts_[map.entries_.back().file];
   }
   return map;
 }
@@ -301,7 +306,12 @@ Status WeightSource::open_directory() {
 
 Status WeightSource::open_sharded(const std::string& index_path) {
   MIDGE_ASSIGN_OR_RETURN(const WeightMap map, WeightMap::load(index_path));
-  for (const std::string& file : map.files()) MIDGE_RETURN_IF_ERROR(add_shard(file));
+  SafetensorsLimits left;
+  for (size_t i = 0; i < map.files().size(); ++i) {
+    left.tensors_max = map.tensors_of(i);
+    MIDGE_RETURN_IF_ERROR(add_shard(map.files()[i], left));
+    left.header_bytes_max -= shards_.back()->header_bytes();
+  }
   MIDGE_RETURN_IF_ERROR(index_tensors());
   // Index and shards must tell the same story.
   for (const SourceTensor& tensor : tensors_) {
@@ -324,9 +334,15 @@ Status WeightSource::open_sharded(const std::string& index_path) {
   return Status();
 }
 
-Status WeightSource::add_shard(const std::string& file) {
-  MIDGE_ASSIGN_OR_RETURN(SafetensorsFile opened,
-                         SafetensorsFile::open(join_path(path_, file), access_, on_copy_));
+Status WeightSource::add_shard(const std::string& file, const SafetensorsLimits& limits) {
+  const std::string path = join_path(path_, file);
+  const auto [same, is_new] = shard_of_id_.emplace(file_id(path), shards_.size());
+  if (!is_new) {
+    return make_status(StatusCode::kInvalidFile, "%s: is the same file as %s",
+                       shown_path(path).c_str(), shown_path(shards_[same->second]->path()).c_str());
+  }
+  MIDGE_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::open(path, access_, on_copy_));
+  MIDGE_ASSIGN_OR_RETURN(SafetensorsFile opened, SafetensorsFile::parse(std::move(mapped), limits));
   shards_.push_back(std::make_unique<SafetensorsFile>(std::move(opened)));
   const SafetensorsFile& shard = *shards_.back();
   files_.push_back({shard.path(), shard.file().size()});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,7 +74,7 @@ class WeightSource : public WeightStorage {
   WeightSource() = default;
   Status open_gguf();
   Status open_directory();
-  Status add_shard(const std::string& file);
+  Status add_shard(const std::string& file, const SafetensorsLimits& limits = {});
   Status open_sharded(const std::string& index_path);
   Status index_tensors();
 
@@ -87,6 +88,7 @@ class WeightSource : public WeightStorage {
   std::optional<JsonDocument> generation_config_;
   // On the heap each: tensors point to their paths.
   std::vector<std::unique_ptr<SafetensorsFile>> shards_;
+  std::map<FileId, size_t> shard_of_id_;
   std::vector<SourceTensor> tensors_;
   std::unordered_map<std::string_view, size_t, SeededHash> index_;
 };

@@ -112,6 +112,10 @@ Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
   MIDGE_RETURN_IF_ERROR(check_limits(definition));
   MIDGE_ASSIGN_OR_RETURN(const int32_t highest, highest_id(definition));
   vocabulary_ = Vocabulary(static_cast<size_t>(highest + 1));
+  size_t spelled_bytes = 0;  // no token is longer than its spelling
+  for (const AddedToken& token : definition.added) spelled_bytes += token.content.size();
+  for (const auto& entry : definition.vocabulary) spelled_bytes += entry.text.size();
+  vocabulary_.reserve(spelled_bytes);
 
   added_ = definition.added;
   std::sort(added_.begin(), added_.end(),

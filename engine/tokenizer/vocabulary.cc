@@ -33,8 +33,9 @@ Status Vocabulary::add(int32_t id, std::string_view bytes, TokenKind kind) {
   return Status();
 }
 
+void Vocabulary::reserve(size_t bytes) { arena_.reserve(std::min(bytes, kVocabularyBytesMax)); }
+
 Status Vocabulary::index() {
-  arena_.shrink_to_fit();
   size_t normal_count = 0;
   for (const TokenKind kind : kinds_) normal_count += kind == TokenKind::kNormal ? 1 : 0;
   slots_.assign(probing_slots(normal_count), -1);

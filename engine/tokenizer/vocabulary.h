@@ -18,7 +18,7 @@ inline constexpr int64_t kVocabularySizeMax = int64_t{1} << 22;
 /// Longest token; real ones reach 256 bytes.
 inline constexpr size_t kTokenBytesMax = size_t{1} << 16;
 /// All tokens together; real vocabularies need about 2 MB.
-inline constexpr size_t kVocabularyBytesMax = size_t{1} << 28;
+inline constexpr size_t kVocabularyBytesMax = size_t{1} << 25;
 
 enum class TokenKind : uint8_t {
   kNone,     ///< no such token: a hole, or a row that only pads the embedding
@@ -33,6 +33,10 @@ class Vocabulary {
  public:
   /// `size`: ids are below it. At most kVocabularySizeMax.
   explicit Vocabulary(size_t size = 0) : offsets_(size), lengths_(size), kinds_(size) {}
+
+  /// Room for so many bytes of tokens, which are then added without a copy of those before. What is
+  /// not used takes address space only.
+  void reserve(size_t bytes);
 
   /// Adds a token. Errors (invalid_file, without the file's name): id taken, empty, too long.
   Status add(int32_t id, std::string_view bytes, TokenKind kind);

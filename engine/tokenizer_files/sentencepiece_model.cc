@@ -91,6 +91,11 @@ Result<SentencepieceModel::Piece> read_piece(const std::string& name, size_t ind
       std::memcpy(&score, field.bytes.data(), sizeof(score));
     }
   }
+  if (piece.text.size() > kSentencepieceBytesMax) {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: piece %zu '%s' has %zu bytes, the limit is %zu", name.c_str(), index,
+                       printable(piece.text).c_str(), piece.text.size(), kSentencepieceBytesMax);
+  }
   if (!std::isfinite(score)) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: piece %zu '%s' has score %g, expected a number", name.c_str(), index,

@@ -14,6 +14,9 @@ namespace midge {
 
 /// Most pieces of a model; twice the largest vocabulary in use.
 inline constexpr size_t kSentencepiecesMax = size_t{1} << 19;
+/// Longest piece; trainers make up to 16 characters, runs of spaces reach 93 bytes.
+/// libsentencepiece hashes a piece for each character of it.
+inline constexpr size_t kSentencepieceBytesMax = 512;
 
 enum class PieceType : uint8_t {
   kNormal = 1,

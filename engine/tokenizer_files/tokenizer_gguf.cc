@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 #include "engine/core/visible.h"
+#include "engine/tokenizer_files/tokenizer_config.h"
 
 namespace midge {
 namespace {
@@ -19,13 +20,17 @@ enum : int32_t {
   kTypeByte = 6
 };
 
+// A token or a merge as files spell it: a space takes three bytes, a byte of the alphabet two.
+constexpr uint64_t kSpelledBytesMax = 4 * kTokenBytesMax;
+
 Result<TokenizerFamily> read_family(const GgufFile& file) {
   if (!file.has("tokenizer.ggml.model")) {
     return make_status(StatusCode::kUnsupported,
                        "%s: holds no vocabulary (no 'tokenizer.ggml.model')",
                        shown_path(file.path()).c_str());
   }
-  MIDGE_ASSIGN_OR_RETURN(const std::string_view model, file.string("tokenizer.ggml.model"));
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view model,
+                         file.string("tokenizer.ggml.model", kGgufNameBytesMax));
   if (model == "gpt2") return TokenizerFamily::kByteLevel;
   if (model == "llama") return TokenizerFamily::kSentencepiece;
   if (model == "no_vocab") {
@@ -54,7 +59,8 @@ Status check_size(const GgufFile& file, const char* what, size_t found, size_t e
 
 Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
   const bool sentencepiece = definition->family == TokenizerFamily::kSentencepiece;
-  MIDGE_ASSIGN_OR_RETURN(const auto tokens, file.string_array("tokenizer.ggml.tokens"));
+  MIDGE_ASSIGN_OR_RETURN(const auto tokens,
+                         file.string_array("tokenizer.ggml.tokens", kSpelledBytesMax));
   if (tokens.empty() || tokens.size() > static_cast<size_t>(kVocabularySizeMax)) {
     return make_status(StatusCode::kInvalidFile, "%s: %zu tokens, expected 1..%lld",
                        shown_path(file.path()).c_str(), tokens.size(),
@@ -94,7 +100,8 @@ Status read_tokens(const GgufFile& file, TokenizerDefinition* definition) {
 
 // Elements are "a b"; the byte-level alphabet has no space of its own.
 Status read_merges(const GgufFile& file, TokenizerDefinition* definition) {
-  MIDGE_ASSIGN_OR_RETURN(const auto merges, file.string_array("tokenizer.ggml.merges"));
+  MIDGE_ASSIGN_OR_RETURN(const auto merges,
+                         file.string_array("tokenizer.ggml.merges", kSpelledBytesMax));
   if (merges.size() > kMergesMax) {
     return make_status(StatusCode::kInvalidFile, "%s: %zu merges, the limit is %zu",
                        shown_path(file.path()).c_str(), merges.size(), kMergesMax);
@@ -131,7 +138,8 @@ Status read_named_ids(const GgufFile& file, TokenizerDefinition* definition) {
 }
 
 Status read_byte_level(const GgufFile& file, TokenizerDefinition* definition) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string_view pre, file.string("tokenizer.ggml.pre"));
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view pre,
+                         file.string("tokenizer.ggml.pre", kGgufNameBytesMax));
   const auto pretokenizer = pretokenizer_from_gguf_name(pre);
   if (!pretokenizer.ok()) {
     return with_file_name(file.path(), pretokenizer.status());
@@ -189,7 +197,7 @@ Result<Tokenizer> load_tokenizer_gguf(const GgufFile& file) {
       definition.add_bos,
       file.boolean_or("tokenizer.ggml.add_bos_token", sentencepiece && definition.bos_id >= 0));
   MIDGE_ASSIGN_OR_RETURN(const std::string_view chat_template,
-                         file.string_or("tokenizer.chat_template", ""));
+                         file.string_or("tokenizer.chat_template", kTokenizerConfigBytesMax, ""));
   definition.chat_template = chat_template;
   return Tokenizer::create(definition);
 }

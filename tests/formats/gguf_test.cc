@@ -41,8 +41,10 @@ TEST(Gguf, ReadsMetadataOfEveryType) {
   EXPECT_EQ(*file->number("f32"), 1.5);
   EXPECT_EQ(*file->number("f64"), 2.5);
   EXPECT_EQ(*file->boolean("yes"), true);
-  EXPECT_EQ(*file->string("text"), "hello");
-  EXPECT_EQ(*file->string_array("strings"), (std::vector<std::string_view>{"a", ""}));
+  EXPECT_EQ(*file->string("text", 5), "hello");
+  EXPECT_NE(file->string("text", 4).status().message().find("has 5 bytes, expected at most 4"),
+            std::string::npos);
+  EXPECT_EQ(*file->string_array("strings", 1), (std::vector<std::string_view>{"a", ""}));
   EXPECT_EQ(*file->i32_array("ints"), (std::vector<int32_t>{-1, 7}));
   EXPECT_EQ(*file->f32_array("floats"), (std::vector<float>{0.5f}));
   EXPECT_EQ(*file->integer_or("absent", 0, 9, 3), 3);
@@ -50,7 +52,7 @@ TEST(Gguf, ReadsMetadataOfEveryType) {
             std::string::npos);
   EXPECT_NE(file->integer("u8", 0, 9).status().message().find("is 200, expected 0..9"),
             std::string::npos);
-  EXPECT_NE(file->string("absent").status().message().find("is missing"), std::string::npos);
+  EXPECT_NE(file->string("absent", 5).status().message().find("is missing"), std::string::npos);
 }
 
 TEST(Gguf, TensorsAreInRowMajorShapes) {

@@ -100,6 +100,13 @@ TEST_F(SplitGguf, WrongNumber) {
          {"'split.no' is 1", "expected 2", "m-00001-of-00003.gguf says"});
 }
 
+TEST_F(SplitGguf, OneFileAsTwoParts) {
+  const std::string path = write();
+  std::filesystem::remove(dir_.file(name(2)));
+  std::filesystem::create_symlink(name(1), dir_.file(name(2)));
+  refuse(path, kInvalid, "m-00003-of-00003.gguf: ", {"is the same file as another part"});
+}
+
 TEST_F(SplitGguf, WrongCount) {
   parts_[1].count = 2;
   refuse(write(), kInvalid, "m-00002-of-00003.gguf: ", {"'split.count' is 2", "expected 3"});

@@ -64,4 +64,21 @@ const std::vector<std::string>& colliding_keys(size_t count) {
   return keys;
 }
 
+std::vector<std::string> keys_of_one_bucket(size_t count, uint64_t bucket_count) {
+  std::vector<std::string> keys;
+  const std::hash<std::string_view> hash;
+  for (uint64_t i = 0; keys.size() < count; ++i) {
+    // Spread over the smaller tables by an odd factor; undone step by step.
+    uint64_t word = (i * kFactor % (UINT64_MAX / bucket_count)) * bucket_count + 1;
+    word = shift_mix(shift_mix(word) * inverse_factor()) * inverse_factor();
+    word = shift_mix((word ^ kSeed ^ (8 * kFactor)) * inverse_factor()) * inverse_factor();
+    const std::string key(reinterpret_cast<const char*>(&word), sizeof(word));
+    if (key.find(' ') != std::string::npos || key.find('\0') != std::string::npos) continue;
+    keys.push_back(key);
+  }
+  EXPECT_EQ(hash(keys.front()) % bucket_count, 1U);
+  EXPECT_EQ(hash(keys.back()) % bucket_count, 1U);
+  return keys;
+}
+
 }  // namespace midge::test

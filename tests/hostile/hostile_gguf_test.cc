@@ -191,6 +191,71 @@ TEST(HostileGguf, LongArrays) {
       "x.gguf: ", {"'tokenizer.ggml.tokens' has 4000000 elements", "expected at most 524288"});
 }
 
+TEST(HostileGguf, MetadataBeyondTheLimit) {
+  // An array that nobody reads, of empty strings in a hole of 2 GB: seconds if it were walked.
+  GgufWriter writer = one_entry();
+  writer.array("a", GgufType::kString, (uint64_t{2} << 30) / 8);
+  const TempDir dir;
+  const std::string path = dir.write("x.gguf", writer.bytes());
+  std::filesystem::resize_file(path, writer.bytes().size() + (uint64_t{2} << 30));
+  expect_refused([&] { return GgufFile::open(path).status(); }, std::filesystem::file_size(path),
+                 kInvalid, "x.gguf: ", {"metadata", "expected at most 67108864"});
+}
+
+// One part of a split file, with as many keys and tensors as are asked for. The type of the tensors
+// is one that midge does not compute with, so nobody looks for their data.
+std::string split_part(uint16_t number, uint16_t count, int32_t tensor_count, int keys,
+                       int tensors) {
+  GgufWriter writer;
+  writer.header(3, static_cast<uint64_t>(tensors), static_cast<uint64_t>(keys) + 3);
+  writer.key("split.no", GgufType::kU16).number(number);
+  writer.key("split.count", GgufType::kU16).number(count);
+  writer.key("split.tensors.count", GgufType::kI32).number(tensor_count);
+  for (int i = 0; i < keys; ++i) writer.key(std::to_string(i), GgufType::kU8).number<uint8_t>(0);
+  for (int i = 0; i < tensors; ++i) writer.tensor(std::to_string(i), {1}, 24, 0);
+  return writer.raw(std::string(64, '\0')).bytes();
+}
+
+void refuse_parts(const std::vector<std::string>& parts, std::string_view file, Parts found) {
+  const TempDir dir;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    dir.write(format_string("m-%05zu-of-%05zu.gguf", i + 1, parts.size()), parts[i]);
+    bytes += parts[i].size();
+  }
+  const std::string path = dir.file(format_string("m-00001-of-%05zu.gguf", parts.size()));
+  expect_refused([&] { return WeightSource::open(path, FileAccess::kMap).status(); }, bytes,
+                 kInvalid, file, found);
+}
+
+TEST(HostileGguf, PartsWithManyTensors) {
+  std::vector<std::string> parts;
+  for (uint16_t i = 0; i < 16; ++i) parts.push_back(split_part(i, 16, 16 * 65'000, 65'000, 65'000));
+  refuse_parts(
+      parts, "m-00001-of-00016.gguf: ", {"'split.tensors.count' is 1040000", "expected 0..65536"});
+  // A first part that promises less.
+  for (uint16_t i = 0; i < 16; ++i) parts[i] = split_part(i, 16, 65'536, 65'000, 65'000);
+  refuse_parts(parts, "m-00002-of-00016.gguf: ", {"65000 tensors", "expected at most 536"});
+}
+
+TEST(HostileGguf, PartsWithManyKeys) {
+  std::vector<std::string> parts;
+  for (uint16_t i = 0; i < 32; ++i) parts.push_back(split_part(i, 32, 33, 65'000, 1));
+  parts[31] = split_part(30, 32, 33, 65'000, 1);
+  refuse_parts(parts, "m-00032-of-00032.gguf: ", {"'split.no' is 30", "expected 31"});
+  // The metadata of all parts together is bounded as that of one file is.
+  parts.assign(3, split_part(0, 3, 3, 0, 1));
+  for (uint16_t i = 0; i < 3; ++i) {
+    GgufWriter writer;
+    writer.header(3, 0, 4);
+    writer.key("split.no", GgufType::kU16).number(i);
+    writer.key("split.count", GgufType::kU16).number<uint16_t>(3);
+    writer.key("split.tensors.count", GgufType::kI32).number(0);
+    parts[i] = writer.entry("x", std::string(30 << 20, '\0')).bytes();
+  }
+  refuse_parts(parts, "m-00003-of-00003.gguf: ", {"metadata", "expected at most 419"});
+}
+
 // Keys and tensors of a small model, to be damaged.
 struct SmallModel {
   std::string architecture = "qwen2";
@@ -350,6 +415,75 @@ struct SmallVocabulary {
                    "x.gguf: ", parts);
   }
 };
+
+// A vocabulary whose last entry is a string of 60 MB in a hole.
+void refuse_long_string(GgufWriter writer, std::string_view item) {
+  constexpr uint64_t kLength = 60'000'000;
+  writer.number(kLength);
+  const TempDir dir;
+  const std::string path = dir.write("x.gguf", writer.bytes());
+  std::filesystem::resize_file(path, writer.bytes().size() + kLength);
+  expect_refused([&] { return SmallVocabulary::open(path).status(); },
+                 writer.bytes().size() + kLength, kInvalid,
+                 "x.gguf: ", {item, "60000000 bytes", "expected at most "});
+}
+
+TEST(HostileGguf, LongStrings) {
+  // Each would be copied twice or three times before another check refuses it.
+  const SmallVocabulary small;
+  const auto entries = [](const char* model, uint64_t count) {
+    GgufWriter writer;
+    writer.header(3, 0, count).entry("tokenizer.ggml.model", model);
+    return writer.entry("tokenizer.ggml.pre", "dbrx");
+  };
+  const auto one = [](GgufWriter& writer, const char* key, GgufType type, uint32_t value) {
+    writer.array(key, type, 1).number(value);
+  };
+  GgufWriter writer = entries("gpt2", 6).strings("tokenizer.ggml.tokens", small.tokens);
+  writer.strings("tokenizer.ggml.merges", small.merges);
+  writer.entry("tokenizer.ggml.eos_token_id", 0u).key("tokenizer.chat_template", GgufType::kString);
+  refuse_long_string(writer, "'tokenizer.chat_template'");
+  writer = entries("gpt2", 5).strings("tokenizer.ggml.merges", small.merges);
+  one(writer, "tokenizer.ggml.token_type", GgufType::kI32, 3);
+  refuse_long_string(writer.array("tokenizer.ggml.tokens", GgufType::kString, 1),
+                     "'tokenizer.ggml.tokens'");
+  writer = entries("llama", 5);
+  one(writer, "tokenizer.ggml.token_type", GgufType::kI32, 1);
+  one(writer, "tokenizer.ggml.scores", GgufType::kF32, 0);
+  refuse_long_string(writer.array("tokenizer.ggml.tokens", GgufType::kString, 1),
+                     "'tokenizer.ggml.tokens'");
+  writer = entries("gpt2", 4).strings("tokenizer.ggml.tokens", small.tokens);
+  refuse_long_string(writer.array("tokenizer.ggml.merges", GgufType::kString, 1),
+                     "'tokenizer.ggml.merges'");
+  refuse_long_string(one_entry().key("tokenizer.ggml.model", GgufType::kString),
+                     "'tokenizer.ggml.model'");
+}
+
+TEST(HostileGguf, LongArchitecture) {
+  GgufWriter writer = one_entry().key("general.architecture", GgufType::kString);
+  writer.number<uint64_t>(60'000'000);
+  const TempDir dir;
+  const std::string path = dir.write("x.gguf", writer.bytes());
+  std::filesystem::resize_file(path, writer.bytes().size() + 60'000'000);
+  expect_refused([&] { return open_model(path).status(); }, writer.bytes().size(), kInvalid,
+                 "x.gguf: ", {"'general.architecture'", "60000000 bytes", "expected at most 4096"});
+}
+
+TEST(HostileGguf, ManyLongTokens) {
+  // One byte has no token, which shows when all are there.
+  SmallVocabulary vocabulary;
+  vocabulary.tokens[0] = "xy";
+  const auto fill = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      vocabulary.tokens.push_back(format_string("%06d", i) + std::string(65'500, 'a'));
+    }
+    vocabulary.types.assign(vocabulary.tokens.size(), 1);
+  };
+  fill(500);
+  vocabulary.refuse({"has no token"});
+  fill(500);
+  vocabulary.refuse({"tokens have more than 33554432 bytes together"});
+}
 
 TEST(HostileGguf, TypesOfAnotherLengthThanTokens) {
   SmallVocabulary vocabulary;

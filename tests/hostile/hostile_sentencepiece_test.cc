@@ -1,12 +1,15 @@
 // Hostile tokenizer.model files, one test for each item of docs/hostile-input.md.
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <functional>
+#include <unordered_set>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "engine/tokenizer_files/sentencepiece_library.h"
+#include "engine/tokenizer_files/sentencepiece_model.h"
 #include "engine/tokenizer_files/tokenizer_model.h"
 #include "tests/harness/colliding_keys.h"
 #include "tests/harness/golden.h"
@@ -38,6 +41,23 @@ std::string field(uint64_t number, std::string_view bytes) {
 std::string piece(std::string_view text) { return field(1, field(1, text)); }
 
 std::string small_model() { return test::read_bytes(kSmall + "/tokenizer.model"); }
+
+// "p0", "p1" …
+std::string numbered_pieces(size_t count) {
+  std::string pieces;
+  for (size_t i = 0; i < count; ++i) pieces += piece(std::string("p").append(std::to_string(i)));
+  return pieces;
+}
+
+size_t normal_pieces_of_the_small_model() {
+  const std::string bytes = small_model();
+  const auto model = parse_sentencepiece_model("tokenizer.model", bytes);
+  EXPECT_TRUE(model.ok());
+  return static_cast<size_t>(
+      std::count_if(model->pieces.begin(), model->pieces.end(), [](const auto& entry) {
+        return entry.type == PieceType::kNormal || entry.type == PieceType::kUnused;
+      }));
+}
 
 // What fd 2 is given meanwhile.
 std::string errors_of(const std::function<void()>& run) {
@@ -132,9 +152,61 @@ TEST(HostileSentencepiece, PiecesMadeToCollide) {
                  StatusCode::kInvalidFile, "tokenizer.model: ", {"pieces", "made to collide"});
 }
 
+// Pieces of one bucket of a table of `bucket_count`, and of many of any smaller table.
+std::string pieces_of_one_bucket(size_t count, uint64_t bucket_count) {
+  std::string pieces;
+  for (const std::string& key : test::keys_of_one_bucket(count, bucket_count)) pieces += piece(key);
+  return pieces;
+}
+
+void refuse_flooding(const std::string& model) {
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  expect_refused([&] { return parse_tokenizer_model(files).status(); }, model.size(),
+                 StatusCode::kInvalidFile, "tokenizer.model: ", {"pieces", "made to collide"});
+}
+
+TEST(HostileSentencepiece, PiecesThatCollideInTheLastTable) {
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  // Tables of the standard library grow from 172,933 buckets to 351,061. A bucket that is filled
+  // by this is never inserted into again.
+  const size_t count = 172'933;
+  refuse_flooding(pieces_of_one_bucket(count - 20, 351'061) + small_model());
+  // Newer libraries ask for as many buckets as there are pieces.
+  std::unordered_set<int> reserved;
+  reserved.reserve(count);
+  refuse_flooding(small_model() + pieces_of_one_bucket(20'000, reserved.bucket_count()) +
+                  numbered_pieces(count - 20'000 - normal_pieces_of_the_small_model()));
+}
+
+TEST(HostileSentencepiece, UnusedPiecesThatCollide) {
+  // The library collects the unused pieces of a text in a table of their own.
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  // Far more pieces hide that from the table of all.
+  std::string model = small_model() + numbered_pieces(15'000);
+  for (const std::string& key : test::keys_of_one_bucket(4000, 5087)) {
+    model += field(1, field(1, key) + varint(3 << 3) + varint(5));
+  }
+  refuse_flooding(model);
+}
+
+TEST(HostileSentencepiece, LongPieces) {
+  // "a", "aa", "aaa" …: each step of a text of "a" would hash the whole piece again.
+  std::string model = small_model();
+  for (size_t i = 2; i <= 513; ++i) model += piece(std::string(i, 'a'));
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  TokenizerModelFiles files;
+  files.name = "tokenizer.model";
+  files.model = model;
+  expect_refused([&] { return parse_tokenizer_model(files).status(); }, model.size(),
+                 StatusCode::kInvalidFile,
+                 "tokenizer.model: ", {"piece ", "has 513 bytes", "the limit is 512"});
+}
+
 TEST(HostileSentencepiece, AsManyPiecesAsAreAllowed) {
   std::string model = small_model();
-  for (int i = 0; i < 500'000; ++i) model += piece(std::string("p").append(std::to_string(i)));
+  model += numbered_pieces(500'000);
   refuse_config_of(model);
   if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
   TokenizerModelFiles files;

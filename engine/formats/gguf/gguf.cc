@@ -12,7 +12,6 @@ namespace midge {
 namespace {
 
 // Limits far above any real file; they bound the memory that a hostile one can ask for.
-constexpr uint64_t kTensorCountMax = 1u << 16;
 constexpr uint64_t kMetadataCountMax = 1u << 16;
 constexpr uint64_t kKeyBytesMax = 65535;      // ggml docs/gguf.md
 constexpr uint64_t kTensorNameBytesMax = 63;  // ggml: GGML_MAX_NAME with its terminator
@@ -110,9 +109,18 @@ Status read_type(Cursor& cursor, const std::string& path, GgufType* out, const c
   return Status();
 }
 
+// Each string is a step to another page of the file: what nobody asks for is bounded too.
+Status check_metadata_bytes(const Cursor& cursor, const std::string& path, uint64_t bytes_max) {
+  if (cursor.offset() <= bytes_max) return Status();
+  return make_status(StatusCode::kInvalidFile,
+                     "%s: header and metadata of at least %llu bytes, expected at most %llu",
+                     path.c_str(), static_cast<unsigned long long>(cursor.offset()),
+                     static_cast<unsigned long long>(bytes_max));
+}
+
 // Moves over `count` elements of `type` and notes where they are.
 Status read_elements(Cursor& cursor, const std::string& path, GgufType type, uint64_t count,
-                     GgufValue* value) {
+                     uint64_t metadata_bytes_max, GgufValue* value) {
   value->data = cursor.here();
   const uint64_t start = cursor.offset();
   if (type == GgufType::kString) {
@@ -127,6 +135,7 @@ Status read_elements(Cursor& cursor, const std::string& path, GgufType type, uin
     for (uint64_t i = 0; i < count; ++i) {
       std::string_view ignored;
       MIDGE_RETURN_IF_ERROR(cursor.read_string(&ignored, UINT64_MAX, "metadata string"));
+      MIDGE_RETURN_IF_ERROR(check_metadata_bytes(cursor, path, metadata_bytes_max));
     }
   } else {
     uint64_t bytes = 0;
@@ -137,16 +146,18 @@ Status read_elements(Cursor& cursor, const std::string& path, GgufType type, uin
                          static_cast<unsigned long long>(count));
     }
     MIDGE_RETURN_IF_ERROR(cursor.skip(bytes, "metadata value"));
+    MIDGE_RETURN_IF_ERROR(check_metadata_bytes(cursor, path, metadata_bytes_max));
   }
   value->count = count;
   value->bytes = cursor.offset() - start;
   return Status();
 }
 
-Status read_value(Cursor& cursor, const std::string& path, GgufValue* value) {
+Status read_value(Cursor& cursor, const std::string& path, uint64_t metadata_bytes_max,
+                  GgufValue* value) {
   MIDGE_RETURN_IF_ERROR(read_type(cursor, path, &value->type, "metadata type"));
   if (value->type != GgufType::kArray) {
-    return read_elements(cursor, path, value->type, 1, value);
+    return read_elements(cursor, path, value->type, 1, metadata_bytes_max, value);
   }
   const uint64_t start = cursor.offset();
   MIDGE_RETURN_IF_ERROR(read_type(cursor, path, &value->element_type, "array element type"));
@@ -157,7 +168,7 @@ Status read_value(Cursor& cursor, const std::string& path, GgufValue* value) {
   }
   uint64_t count = 0;
   MIDGE_RETURN_IF_ERROR(cursor.read(&count, "array count"));
-  return read_elements(cursor, path, value->element_type, count, value);
+  return read_elements(cursor, path, value->element_type, count, metadata_bytes_max, value);
 }
 
 Status read_tensor(Cursor& cursor, const std::string& path, GgufTensor* tensor) {
@@ -182,6 +193,10 @@ Status read_tensor(Cursor& cursor, const std::string& path, GgufTensor* tensor) 
   }
   MIDGE_RETURN_IF_ERROR(cursor.read(&tensor->type, "tensor type"));
   return cursor.read(&tensor->offset, "tensor offset");
+}
+
+bool is_split_key(std::string_view key) {
+  return key.starts_with("split.") || key == "general.alignment";
 }
 
 bool as_integer(const GgufValue& value, int64_t* out) {
@@ -211,12 +226,12 @@ const char* gguf_type_name(GgufType type) {
 }
 
 Result<GgufFile> GgufFile::open(const std::string& path, FileAccess access,
-                                const CopyProgress& on_copy) {
+                                const CopyProgress& on_copy, const GgufLimits& limits) {
   MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path, access, on_copy));
-  return parse(std::move(file));
+  return parse(std::move(file), limits);
 }
 
-Result<GgufFile> GgufFile::parse(MappedFile mapped) {
+Result<GgufFile> GgufFile::parse(MappedFile mapped, const GgufLimits& limits) {
   GgufFile gguf;
   gguf.file_ = std::move(mapped);
   const std::string path = shown_path(gguf.file_.path());
@@ -242,25 +257,30 @@ Result<GgufFile> GgufFile::parse(MappedFile mapped) {
   uint64_t metadata_count = 0;
   MIDGE_RETURN_IF_ERROR(cursor.read(&tensor_count, "tensor count"));
   MIDGE_RETURN_IF_ERROR(cursor.read(&metadata_count, "metadata count"));
-  if (tensor_count > kTensorCountMax || metadata_count > kMetadataCountMax) {
+  if (tensor_count > limits.tensors_max || metadata_count > kMetadataCountMax) {
     return make_status(StatusCode::kInvalidFile,
-                       "%s: %llu tensors and %llu metadata entries, expected at most %llu each",
+                       "%s: %llu tensors and %llu metadata entries, expected at most %llu and %llu",
                        path.c_str(), static_cast<unsigned long long>(tensor_count),
                        static_cast<unsigned long long>(metadata_count),
-                       static_cast<unsigned long long>(kTensorCountMax));
+                       static_cast<unsigned long long>(limits.tensors_max),
+                       static_cast<unsigned long long>(kMetadataCountMax));
   }
 
   for (uint64_t i = 0; i < metadata_count; ++i) {
     std::string_view key;
     GgufValue value;
     MIDGE_RETURN_IF_ERROR(cursor.read_string(&key, kKeyBytesMax, "metadata key"));
-    MIDGE_RETURN_IF_ERROR(read_value(cursor, path, &value));
+    MIDGE_RETURN_IF_ERROR(read_value(cursor, path, limits.metadata_bytes_max, &value));
+    if (limits.split_keys_only && !is_split_key(key)) continue;
     if (!gguf.index_.emplace(key, gguf.metadata_.size()).second) {
       return make_status(StatusCode::kInvalidFile, "%s: metadata key '%s' is there twice",
                          path.c_str(), printable(key).c_str());
     }
     gguf.metadata_.emplace_back(key, value);
   }
+
+  MIDGE_RETURN_IF_ERROR(check_metadata_bytes(cursor, path, limits.metadata_bytes_max));
+  gguf.metadata_bytes_ = cursor.offset();
 
   std::unordered_map<std::string_view, size_t, SeededHash> names;
   for (uint64_t i = 0; i < tensor_count; ++i) {
@@ -345,9 +365,18 @@ Result<bool> GgufFile::boolean(std::string_view key) const {
   return *value->data == 1;
 }
 
-Result<std::string_view> GgufFile::string(std::string_view key) const {
+Status GgufFile::too_long(std::string_view key, const std::string& element, uint64_t bytes,
+                          uint64_t bytes_max) const {
+  return make_status(
+      StatusCode::kInvalidFile, "%s: metadata '%s'%s has %llu bytes, expected at most %llu",
+      shown_path(path()).c_str(), printable(key).c_str(), element.c_str(),
+      static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(bytes_max));
+}
+
+Result<std::string_view> GgufFile::string(std::string_view key, uint64_t bytes_max) const {
   const GgufValue* value = find(key);
   if (value == nullptr || value->type != GgufType::kString) return wrong(key, "a string");
+  if (value->bytes - 8 > bytes_max) return too_long(key, "", value->bytes - 8, bytes_max);
   return std::string_view(reinterpret_cast<const char*>(value->data) + 8, value->bytes - 8);
 }
 
@@ -364,7 +393,8 @@ Result<const GgufValue*> GgufFile::find_array(std::string_view key, const char* 
   return value;
 }
 
-Result<std::vector<std::string_view>> GgufFile::string_array(std::string_view key) const {
+Result<std::vector<std::string_view>> GgufFile::string_array(std::string_view key,
+                                                             uint64_t bytes_max) const {
   MIDGE_ASSIGN_OR_RETURN(const GgufValue* value, find_array(key, "an array of strings"));
   if (value->element_type != GgufType::kString) return wrong(key, "an array of strings");
   std::vector<std::string_view> strings;
@@ -377,6 +407,9 @@ Result<std::vector<std::string_view>> GgufFile::string_array(std::string_view ke
     if (left < 8 || length > left - 8) {
       return make_status(StatusCode::kInvalidFile, "%s: metadata '%s' changed while in use",
                          shown_path(path()).c_str(), printable(key).c_str());
+    }
+    if (length > bytes_max) {
+      return too_long(key, " element " + std::to_string(i), length, bytes_max);
     }
     strings.emplace_back(reinterpret_cast<const char*>(at) + 8, length);
     at += 8 + length;
@@ -419,9 +452,10 @@ Result<bool> GgufFile::boolean_or(std::string_view key, bool other) const {
   return boolean(key);
 }
 
-Result<std::string_view> GgufFile::string_or(std::string_view key, std::string_view other) const {
+Result<std::string_view> GgufFile::string_or(std::string_view key, uint64_t bytes_max,
+                                             std::string_view other) const {
   if (!has(key)) return other;
-  return string(key);
+  return string(key, bytes_max);
 }
 
 }  // namespace midge

@@ -33,6 +33,21 @@ enum class GgufType : uint32_t {
 /// 515,000. A string takes 8 bytes of the file at least and more in memory: this bounds the excess.
 inline constexpr uint64_t kGgufArrayCountMax = uint64_t{1} << 19;
 
+/// Most bytes of the metadata of a file, of a split one all parts together. Half a million tokens
+/// and merges take 15 MB.
+inline constexpr uint64_t kGgufMetadataBytesMax = uint64_t{64} << 20;
+/// Most tensors of a file, of a split one all parts together.
+inline constexpr uint64_t kGgufTensorCountMax = uint64_t{1} << 16;
+/// Most bytes of a string that names something: an architecture, a kind of tokenizer.
+inline constexpr uint64_t kGgufNameBytesMax = 4096;
+
+/// What a file may have, less than the limits where it is one of several, and what is kept of it.
+struct GgufLimits {
+  uint64_t tensors_max = kGgufTensorCountMax;
+  uint64_t metadata_bytes_max = kGgufMetadataBytesMax;
+  bool split_keys_only = false;  ///< keeps no metadata but "split.…" and "general.alignment"
+};
+
 /// One metadata value, pointing into the file.
 struct GgufValue {
   GgufType type = GgufType::kU8;          ///< kArray: see element_type
@@ -58,28 +73,33 @@ class GgufFile {
   /// the file. Tensor bytes are checked by who knows their type. Errors: not_found, io_error,
   /// invalid_file, unsupported (version, byte order).
   static Result<GgufFile> open(const std::string& path, FileAccess access = FileAccess::kMap,
-                               const CopyProgress& on_copy = nullptr);
+                               const CopyProgress& on_copy = nullptr,
+                               const GgufLimits& limits = {});
   /// The same for a file already in memory.
-  static Result<GgufFile> parse(MappedFile file);
+  static Result<GgufFile> parse(MappedFile file, const GgufLimits& limits = {});
 
   const std::string& path() const { return file_.path(); }
   const MappedFile& file() const { return file_; }
   uint32_t version() const { return version_; }
   uint64_t alignment() const { return alignment_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  /// Length of the metadata, also of what was not kept.
+  uint64_t metadata_bytes() const { return metadata_bytes_; }
   /// Metadata in file order.
   const std::vector<std::pair<std::string_view, GgufValue>>& metadata() const { return metadata_; }
 
   bool has(std::string_view key) const { return index_.count(key) != 0; }
 
   /// Value of `key`. Integer keys may be stored in any integer type, floats as f32 or f64.
-  /// Errors (invalid_file): absent, of another type, outside of [min, max].
+  /// Errors (invalid_file): absent, of another type, outside of [min, max], longer than `bytes_max`
+  /// (of an array: one of its strings).
   Result<int64_t> integer(std::string_view key, int64_t min, int64_t max) const;
   Result<double> number(std::string_view key) const;
   Result<bool> boolean(std::string_view key) const;
-  Result<std::string_view> string(std::string_view key) const;
+  Result<std::string_view> string(std::string_view key, uint64_t bytes_max) const;
   /// Arrays, of at most kGgufArrayCountMax elements.
-  Result<std::vector<std::string_view>> string_array(std::string_view key) const;
+  Result<std::vector<std::string_view>> string_array(std::string_view key,
+                                                     uint64_t bytes_max) const;
   Result<std::vector<int32_t>> i32_array(std::string_view key) const;
   Result<std::vector<float>> f32_array(std::string_view key) const;
 
@@ -87,16 +107,20 @@ class GgufFile {
   Result<int64_t> integer_or(std::string_view key, int64_t min, int64_t max, int64_t other) const;
   Result<double> number_or(std::string_view key, double other) const;
   Result<bool> boolean_or(std::string_view key, bool other) const;
-  Result<std::string_view> string_or(std::string_view key, std::string_view other) const;
+  Result<std::string_view> string_or(std::string_view key, uint64_t bytes_max,
+                                     std::string_view other) const;
 
  private:
   const GgufValue* find(std::string_view key) const;
   Status wrong(std::string_view key, const char* expected) const;
+  Status too_long(std::string_view key, const std::string& element, uint64_t bytes,
+                  uint64_t bytes_max) const;
   Result<const GgufValue*> find_array(std::string_view key, const char* expected) const;
 
   MappedFile file_;
   uint32_t version_ = 0;
   uint64_t alignment_ = 32;
+  uint64_t metadata_bytes_ = 0;
   std::vector<std::pair<std::string_view, GgufValue>> metadata_;
   std::unordered_map<std::string_view, size_t, SeededHash> index_;
   std::vector<GgufTensor> tensors_;

@@ -1,4 +1,7 @@
 #include "engine/formats/gguf/split.h"
+
+#include <set>
+
 #include "engine/core/visible.h"
 
 namespace midge {
@@ -47,7 +50,8 @@ Result<std::vector<GgufFile>> open_gguf_parts(GgufFile first, FileAccess access,
   if (count <= 1) return parts;
   const std::string path = parts[0].path();
   MIDGE_ASSIGN_OR_RETURN(const int64_t number, parts[0].integer(kNumberKey, 0, count - 1));
-  MIDGE_ASSIGN_OR_RETURN(const int64_t tensor_count, parts[0].integer(kTensorsKey, 0, INT64_MAX));
+  MIDGE_ASSIGN_OR_RETURN(const int64_t tensor_count,
+                         parts[0].integer(kTensorsKey, 0, kGgufTensorCountMax));
   const std::string suffix = part_suffix(number, count);
   if (path.size() < suffix.size() ||
       path.compare(path.size() - suffix.size(), suffix.size(), suffix) != 0) {
@@ -65,11 +69,22 @@ Result<std::vector<GgufFile>> open_gguf_parts(GgufFile first, FileAccess access,
                        shown_path(prefix + part_suffix(0, count)).c_str());
   }
   auto found = static_cast<int64_t>(parts[0].tensors().size());
-  for (int64_t i = 1; i < count; ++i) {
+  GgufLimits left;
+  left.split_keys_only = true;
+  left.metadata_bytes_max -= parts[0].metadata_bytes();
+  std::set<FileId> files = {file_id(path)};
+  for (int64_t i = 1; i < count && found <= tensor_count; ++i) {
     const std::string part_path = prefix + part_suffix(i, count);
-    MIDGE_ASSIGN_OR_RETURN(GgufFile part, GgufFile::open(part_path, access, on_copy));
+    // Before it is read: a copy of one file for each of its names would be out of proportion.
+    if (!files.insert(file_id(part_path)).second) {
+      return make_status(StatusCode::kInvalidFile, "%s: is the same file as another part",
+                         shown_path(part_path).c_str());
+    }
+    left.tensors_max = static_cast<uint64_t>(tensor_count - found);
+    MIDGE_ASSIGN_OR_RETURN(GgufFile part, GgufFile::open(part_path, access, on_copy, left));
     MIDGE_RETURN_IF_ERROR(check_part(parts[0], part, i, count, tensor_count));
     found += static_cast<int64_t>(part.tensors().size());
+    left.metadata_bytes_max -= part.metadata_bytes();
     parts.push_back(std::move(part));
   }
   if (found != tensor_count) {

@@ -11,10 +11,6 @@
 namespace midge {
 namespace {
 
-// The reference reader allows 100,000,000 bytes; the largest models have headers of a few hundred
-// thousand, and parsed headers take several times their length.
-constexpr uint64_t kHeaderBytesMax = uint64_t{16} << 20;
-constexpr size_t kTensorCountMax = 1u << 16;
 constexpr size_t kDimsMax = 8;
 constexpr size_t kNameBytesMax = 1024;
 
@@ -140,7 +136,7 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path, FileAcces
   return parse(std::move(file));
 }
 
-Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped) {
+Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped, const SafetensorsLimits& limits) {
   SafetensorsFile result;
   result.file_ = std::move(mapped);
   const std::string path = shown_path(result.file_.path());
@@ -152,12 +148,14 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped) {
                        path.c_str(), llu(size));
   }
   std::memcpy(&header_bytes, result.file_.data(), 8);
-  if (header_bytes > kHeaderBytesMax || header_bytes > size - 8) {
+  if (header_bytes > limits.header_bytes_max || header_bytes > size - 8) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: header of %llu bytes, expected at most %llu (not a safetensors file, "
                        "or a truncated one)",
-                       path.c_str(), llu(header_bytes), llu(std::min(kHeaderBytesMax, size - 8)));
+                       path.c_str(), llu(header_bytes),
+                       llu(std::min(limits.header_bytes_max, size - 8)));
   }
+  result.header_bytes_ = header_bytes;
   const auto* text = reinterpret_cast<const char*>(result.file_.data() + 8);
   if (header_bytes < 2 || text[0] != '{') {
     return make_status(StatusCode::kInvalidFile, "%s: the header does not start with '{'",
@@ -178,9 +176,11 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped) {
                          path.c_str(), printable(member.key).c_str(), kNameBytesMax);
     }
     if (member.key == "__metadata__") continue;
-    if (result.tensors_.size() == kTensorCountMax) {
-      return make_status(StatusCode::kInvalidFile, "%s: more than %zu tensors", path.c_str(),
-                         kTensorCountMax);
+    if (result.tensors_.size() == limits.tensors_max) {
+      return make_status(
+          StatusCode::kInvalidFile, "%s: more than %zu tensors%s", path.c_str(), limits.tensors_max,
+          limits.tensors_max == SafetensorsLimits().tensors_max ? ""
+                                                                : ", which is what the index says");
     }
     SafetensorsTensor tensor;
     tensor.name = member.key;

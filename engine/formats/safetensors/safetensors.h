@@ -10,6 +10,14 @@
 
 namespace midge {
 
+/// What a file may have, less than the limits where it is one of several.
+struct SafetensorsLimits {
+  /// The reference reader allows headers of 100,000,000 bytes; the largest models have a few
+  /// hundred thousand, of all shards together, and parsed headers take several times their length.
+  uint64_t header_bytes_max = uint64_t{16} << 20;
+  size_t tensors_max = size_t{1} << 16;
+};
+
 /// One tensor of the header.
 struct SafetensorsTensor {
   std::string name;
@@ -27,10 +35,11 @@ class SafetensorsFile {
   static Result<SafetensorsFile> open(const std::string& path, FileAccess access = FileAccess::kMap,
                                       const CopyProgress& on_copy = nullptr);
   /// The same for a file already in memory.
-  static Result<SafetensorsFile> parse(MappedFile file);
+  static Result<SafetensorsFile> parse(MappedFile file, const SafetensorsLimits& limits = {});
 
   const std::string& path() const { return file_.path(); }
   const MappedFile& file() const { return file_; }
+  uint64_t header_bytes() const { return header_bytes_; }
   /// Sorted by offset.
   const std::vector<SafetensorsTensor>& tensors() const { return tensors_; }
   /// The tensor called `name`, or null. Linear; loaders build their own index.
@@ -41,6 +50,7 @@ class SafetensorsFile {
 
  private:
   MappedFile file_;
+  uint64_t header_bytes_ = 0;
   std::vector<SafetensorsTensor> tensors_;
 };
 
