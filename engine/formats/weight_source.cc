@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <map>
+#include <set>
 
 #include "engine/core/checked_math.h"
 #include "engine/core/utf8.h"
