@@ -142,7 +142,9 @@ TEST(ModelFiles, ShardsAndIndexMustAgree) {
   expect_error(with_index("\"other\":\"two.safetensors\""), StatusCode::kModelMismatch,
                "'model.embed_tokens.weight' is missing");
   expect_error(with_index("\"other\":\"one.safetensors\""), StatusCode::kInvalidFile,
-               "but the index says");
+               "more than 1 tensors, which is what the index says");
+  expect_error(with_index("\"another\":\"two.safetensors\""), StatusCode::kInvalidFile,
+               "but the index says nothing of it");
   expect_error(with_index("\"gone\":\"two.safetensors\",\"other\":\"two.safetensors\""),
                StatusCode::kInvalidFile, "'gone' is not in its shard");
   expect_error(with_index("\"other\":\"three.safetensors\""), StatusCode::kNotFound,

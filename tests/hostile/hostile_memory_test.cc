@@ -48,7 +48,7 @@ TEST(HostileMemory, ContextAndBatchRowsAreCutToTheFile) {
   EXPECT_EQ(test::step_logits(*run.session, test::random_tokens(40, 50)).size(), 40U * 50U);
 }
 
-// A model whose matrices are all on odd addresses, 270 MB in a hole.
+// A model whose matrices are all on odd addresses, 239 MB in a hole.
 class OddModel {
  public:
   explicit OddModel(bool has_other) {
