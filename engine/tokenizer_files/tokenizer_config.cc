@@ -94,7 +94,12 @@ Result<std::string> read_config_template(const JsonObject& config) {
 
 Status read_tokenizer_config(const std::string& name, std::string_view text,
                              TokenizerDefinition* definition) {
-  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::parse(name, text));
+  // tokenizer.json is kept while this one is parsed. Real ones take 4 MiB at most, with 7,000 added
+  // tokens.
+  JsonLimits limits;
+  limits.parsed_bytes = uint64_t{8} << 20;
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
+                         JsonDocument::parse(name, text, DuplicateKeys::kRefused, limits));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject config, document.root());
   MIDGE_RETURN_IF_ERROR(read_config_added(config, definition));
   MIDGE_RETURN_IF_ERROR(read_config_token(config, "bos_token", *definition, &definition->bos_id));

@@ -162,11 +162,11 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile mapped, const Safetens
                        path.c_str());
   }
   // Headers have integers only, and a model can have thousands of them.
-  JsonLimits limits;
-  limits.long_numbers = 0;
+  JsonLimits json_limits;
+  json_limits.long_numbers = 0;
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
                          JsonDocument::parse(path, std::string_view(text, header_bytes),
-                                             DuplicateKeys::kRefused, limits));
+                                             DuplicateKeys::kRefused, json_limits));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
 
   const uint64_t buffer_start = 8 + header_bytes;
