@@ -137,6 +137,26 @@ TEST(HostileSentencepiece, RefusalsByTheLibraryAreNotLogged) {
   EXPECT_EQ(errors_of([&] { EXPECT_FALSE(parse_tokenizer_model(files).ok()); }), "");
 }
 
+TEST(HostileSentencepiece, ControlPieceThatTextBecomes) {
+  // The library makes it of a letter that has no other piece, and then fails for every such text.
+  if (!has_sentencepiece_library()) GTEST_SKIP() << "this build has no libsentencepiece";
+  for (const std::string_view letter : {"\x01", "\xE1\x9A\xA0", "\xE1\x9A\xA0\xE1\x9A\xA0"}) {
+    std::string model = small_model();
+    model += field(1, field(1, letter) + "\x18\x03");
+    TokenizerModelFiles files;
+    files.name = "tokenizer.model";
+    files.model = model;
+    const auto tokenizer = parse_tokenizer_model(files);
+    if (letter.size() <= 3) {
+      EXPECT_EQ(tokenizer.status().code(), StatusCode::kInvalidFile) << letter;
+      EXPECT_NE(tokenizer.status().message().find("is one character"), std::string::npos)
+          << tokenizer.status().message();
+    } else {
+      EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+    }
+  }
+}
+
 TEST(HostileSentencepiece, PiecesMadeToCollide) {
   // The library's tables use the standard library's hash.
   std::string model = small_model();
