@@ -1,4 +1,5 @@
 #include "engine/tokenizer_files/sentencepiece_library.h"
+#include "engine/core/utf8.h"
 
 #include <algorithm>
 #include <functional>
@@ -85,6 +86,20 @@ Status refuse_flooding(const std::string& name, const SentencepieceModel& model)
   return refuse_flooding(name, hashes[2], true);
 }
 
+// A letter whose only piece is a control piece becomes that one, which stands for no text: the
+// library then fails for all texts with it.
+Status refuse_control_letters(const std::string& name, const SentencepieceModel& model) {
+  for (const SentencepieceModel::Piece& piece : model.pieces) {
+    if (piece.type != PieceType::kControl || piece.text.empty()) continue;
+    if (decode_utf8(piece.text, 0).length == piece.text.size()) {
+      return make_status(StatusCode::kInvalidFile,
+                         "%s: control piece '%s' is one character, which text could become",
+                         name.c_str(), printable(piece.text).c_str());
+    }
+  }
+  return Status();
+}
+
 class SentencepieceEncoder : public TextEncoder {
  public:
   explicit SentencepieceEncoder(std::unique_ptr<sentencepiece::SentencePieceProcessor> processor)
@@ -111,6 +126,7 @@ bool has_sentencepiece_library() { return true; }
 
 Result<std::shared_ptr<const TextEncoder>> make_sentencepiece_encoder(
     const std::string& name, const SentencepieceModel& model) {
+  MIDGE_RETURN_IF_ERROR(refuse_control_letters(name, model));
   MIDGE_RETURN_IF_ERROR(refuse_flooding(name, model));
   if (sentencepiece::logging::SetMinLogLevel != nullptr) {
     sentencepiece::logging::SetMinLogLevel(kLogNothing);
