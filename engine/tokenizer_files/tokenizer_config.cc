@@ -94,8 +94,8 @@ Result<std::string> read_config_template(const JsonObject& config) {
 
 Status read_tokenizer_config(const std::string& name, std::string_view text,
                              TokenizerDefinition* definition) {
-  // tokenizer.json is kept while this one is parsed. As many added tokens as are allowed take 17 MB,
-  // real ones 4 MiB at most.
+  // tokenizer.json is kept while this one is parsed. As many added tokens as are allowed take 17
+  // MB, real ones 4 MiB at most.
   JsonLimits limits;
   limits.parsed_bytes = uint64_t{24} << 20;
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
