@@ -220,17 +220,14 @@ Result<WeightMap> WeightMap::load(const std::string& path) {
 }
 
 size_t WeightMap::find(std::string_view tensor) const {
-  size_t begin = 0;
-  size_t end = size();
-  while (begin < end) {
-    const size_t middle = begin + (end - begin) / 2;
-    if (name(middle) < tensor) {
-      begin = middle + 1;
-    } else {
-      end = middle;
-    }
-  }
-  return begin < size() && name(begin) == tensor ? begin : size();
+  const auto name_of = [this](const Entry& entry) {
+    return std::string_view(names_).substr(entry.begin, entry.length);
+  };
+  const auto at = std::lower_bound(
+      entries_.begin(), entries_.end(), tensor,
+      [&](const Entry& entry, std::string_view key) { return name_of(entry) < key; });
+  return at != entries_.end() && name_of(*at) == tensor ? static_cast<size_t>(at - entries_.begin())
+                                                        : size();
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ Result<MergeTable> MergeTable::build(const std::vector<Merge>& merges) {
 }
 
 const MergeTable::Slot* MergeTable::find(int32_t left, int32_t right) const {
-  // Plain pointers: checked indices cost 1 % of an encoding, and the mask keeps slots inside.
+  // A plain pointer, without checked indices: the mask keeps slots inside.
   const Slot* slots = slots_.data();
   const size_t mask = slots_.size() - 1;
   size_t slot = hash_pair(hash_, left, right) & mask;
