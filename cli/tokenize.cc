@@ -32,7 +32,7 @@ Status print_decoded(const Tokenizer& tokenizer, const Options& options) {
   return Status();
 }
 
-void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, size_t lost,
                const Options& options) {
   if (options.run.json) {
     JsonWriter json;
@@ -42,7 +42,8 @@ void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
       json.begin_object().member("id", int64_t{id});
       json.member("text", tokenizer.token_bytes(id)).end_object();
     }
-    json.end_array().end_object();
+    json.end_array();
+    json.member("bytes_without_token", static_cast<int64_t>(lost)).end_object();
     print_json(json);
   } else if (options.ids_only) {
     for (size_t i = 0; i < ids.size(); ++i) print(stdout, i == 0 ? "%d" : " %d", ids[i]);
@@ -68,7 +69,11 @@ Status tokenize_command(const Options& options) {
   std::vector<int32_t> ids;
   MIDGE_RETURN_IF_ERROR(tokenizer.encode(
       text, options.special ? SpecialTokens::kParse : SpecialTokens::kAsText, &ids));
-  print_ids(tokenizer, ids, options);
+  const size_t lost = tokenizer.bytes_without_token(text);
+  print_ids(tokenizer, ids, lost, options);
+  if (lost > 0) {
+    print(stderr, "%zu bytes of the text have no token and are left out\n", lost);
+  }
   return Status();
 }
 

@@ -65,10 +65,15 @@ struct ChatTemplate {
 inline constexpr std::string_view kMimoDefaultSystem =
     "You are MiMo, an AI assistant developed by Xiaomi.";
 
+/// SmolLM2's.
+inline constexpr std::string_view kSmollm2DefaultSystem =
+    "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
+
 /// Longest source of a template that is looked at.
 inline constexpr size_t kChatTemplateBytesMax = size_t{1} << 20;
 
-/// The template of a name: "phi3", "phi4", "phi4-mini", "phi4-mini-reasoning", "mimo".
+/// The template of a name: "phi3", "phi4", "phi4-mini", "phi4-mini-reasoning", "mimo",
+/// "smollm2".
 /// Errors: unsupported, listing the names.
 Result<ChatTemplate> chat_template_from_name(std::string_view name);
 

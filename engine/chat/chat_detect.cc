@@ -9,11 +9,12 @@
 namespace midge {
 namespace {
 
-constexpr const char* kNames = "phi3, phi4, phi4-mini, phi4-mini-reasoning, mimo";
+constexpr const char* kNames = "phi3, phi4, phi4-mini, phi4-mini-reasoning, mimo, smollm2";
 
 // Default system texts of ChatML templates in use, longest first where one contains another.
 constexpr std::string_view kDefaultSystems[] = {
     kMimoDefaultSystem,
+    kSmollm2DefaultSystem,
     "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
     "You are a helpful assistant.",
 };
@@ -168,6 +169,10 @@ Result<ChatTemplate> chat_template_from_name(std::string_view name) {
   if (name == "phi3") return ChatTemplate{ChatFamily::kPhi3, SystemRule::kNonEmpty};
   if (name == "phi4") return ChatTemplate{ChatFamily::kPhi4};
   ChatTemplate chat;
+  if (name == "smollm2") {
+    chat.system_text = kSmollm2DefaultSystem;
+    return chat;
+  }
   chat.has_tools = true;
   if (name == "phi4-mini" || name == "phi4-mini-reasoning") {
     chat.family = ChatFamily::kPhi4Mini;

@@ -206,6 +206,45 @@ size_t o200k_end(Pretokenizer pretokenizer, std::string_view text, size_t begin)
   return symbols != begin ? symbols : white_space_end(text, begin);
 }
 
+// Contractions in lower case only.
+size_t lower_contraction_end(std::string_view text, size_t begin) {
+  const std::string_view rest = text.substr(begin);
+  for (const std::string_view contraction : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
+    if (rest.starts_with(contraction)) return begin + contraction.size();
+  }
+  return begin;
+}
+
+// "\s+(?!\S)|\s+" from a code point that is \s, in a text that ends before the next \p{N}.
+size_t space_before_word_end(std::string_view text, size_t begin) {
+  size_t end = begin;
+  size_t last_begin = begin;  // of the last code point of the run
+  Point point = point_at(text, end);
+  for (; point.is(kSpace); point = point_at(text, end)) {
+    last_begin = end;
+    end = point.end;
+  }
+  const bool before_word = point.present && !point.is(kNumber);
+  return before_word && last_begin != begin ? last_begin : end;
+}
+
+// \p{N} first, then "'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+// on each part between, of which the branch of numbers finds nothing.
+size_t smollm_end(std::string_view text, size_t begin) {
+  const Point first = point_at(text, begin);
+  if (first.is(kNumber)) return first.end;
+  const size_t contraction = lower_contraction_end(text, begin);
+  if (contraction != begin) return contraction;
+  const Point word = first.value == ' ' ? point_at(text, first.end) : first;
+  if (word.is(kLetter)) return run_end(text, word.end, kLetter);
+  if (!word.is_symbol()) return space_before_word_end(text, begin);
+  size_t end = word.end;
+  for (Point point = point_at(text, end); point.is_symbol(); point = point_at(text, end)) {
+    end = point.end;
+  }
+  return end;
+}
+
 }  // namespace
 
 Result<Pretokenizer> pretokenizer_from_regex(std::string_view regex) {
@@ -225,16 +264,21 @@ Result<Pretokenizer> pretokenizer_from_gguf_name(std::string_view name) {
   }
   if (name == "gpt-4o") return Pretokenizer{PretokenizerPattern::kO200k, true};
   if (name == "qwen2") return Pretokenizer{PretokenizerPattern::kQwen2, true};
+  if (name == "smollm") return Pretokenizer{PretokenizerPattern::kSmollm, false};
   return make_status(StatusCode::kUnsupported,
                      "pre-tokenizer name '%s' is not one of the known ones (dbrx, gpt-4o, "
-                     "llama-bpe, llama3, llama-v3, qwen2)",
+                     "llama-bpe, llama3, llama-v3, qwen2, smollm)",
                      printable(name).c_str());
 }
 
 size_t pretoken_end(Pretokenizer pretokenizer, std::string_view text, size_t begin) {
-  return pretokenizer.pattern == PretokenizerPattern::kO200k
-             ? o200k_end(pretokenizer, text, begin)
-             : cl100k_end(pretokenizer, text, begin);
+  switch (pretokenizer.pattern) {
+    case PretokenizerPattern::kCl100k:
+    case PretokenizerPattern::kQwen2: return cl100k_end(pretokenizer, text, begin);
+    case PretokenizerPattern::kO200k: return o200k_end(pretokenizer, text, begin);
+    case PretokenizerPattern::kSmollm: return smollm_end(text, begin);
+  }
+  return text.size();
 }
 
 }  // namespace midge

@@ -18,12 +18,13 @@ enum class PretokenizerPattern : uint8_t {
   kCl100k,  ///< Phi-4: numbers in groups of up to three, contractions as pieces of their own
   kO200k,   ///< Phi-4-mini: marks belong to words, words split at lower-upper, contractions joined
   kQwen2,   ///< MiMo: like kCl100k with every digit on its own
+  kSmollm,  ///< SmolLM2: every digit on its own, then GPT-2's pattern on what lies between them
 };
 
 struct Pretokenizer {
   PretokenizerPattern pattern = PretokenizerPattern::kCl100k;
   /// U+017F (long s) counts as the s of the contraction 's. True for patterns that write
-  /// contractions as (?i:...), false for those that spell out ASCII cases.
+  /// contractions as (?i:...), false for those that spell out ASCII cases. Not used by kSmollm.
   bool long_s = true;
 
   bool operator==(const Pretokenizer& other) const {

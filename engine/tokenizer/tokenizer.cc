@@ -174,7 +174,16 @@ Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
         vocabulary_.add(entry.id, bytes, entry.is_byte ? TokenKind::kByte : TokenKind::kNormal));
   }
   for (int32_t id = 0; id <= highest; ++id) token_count_ += has_token(id) ? 1 : 0;
-  return vocabulary_.index();
+  MIDGE_RETURN_IF_ERROR(vocabulary_.index(
+      family_ == TokenizerFamily::kByteLevel ? ByteTokens::kThoseOfText : ByteTokens::kAll));
+  for (int byte = 0; byte < 256 && definition.has_unknown_token; ++byte) {
+    if (vocabulary_.byte_token(static_cast<uint8_t>(byte)) >= 0) continue;
+    return make_status(StatusCode::kUnsupported,
+                       "byte 0x%02x has no token and would become the unknown token, expected a "
+                       "token for every byte or no unknown token",
+                       static_cast<unsigned>(byte));
+  }
+  return Status();
 }
 
 Status Tokenizer::add_merges(const TokenizerDefinition& definition) {
@@ -376,11 +385,21 @@ Status Tokenizer::encode_pieces(std::string_view text, std::vector<int32_t>* tok
     const size_t first = tokens->size();
     tokens->resize(first + piece.size());
     int32_t* next = tokens->data() + first;
-    for (const char byte : piece) *next++ = vocabulary_.byte_token(static_cast<uint8_t>(byte));
+    for (const char byte : piece) {
+      *next = vocabulary_.byte_token(static_cast<uint8_t>(byte));
+      next += *next >= 0 ? 1 : 0;
+    }
+    tokens->resize(static_cast<size_t>(next - tokens->data()));
     merges_.apply(tokens, first);
     if (tokens->size() > tokens_max) return no_room(text.size(), tokens_max);
   }
   return Status();
+}
+
+size_t Tokenizer::bytes_without_token(std::string_view text) const {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [this](char byte) {
+    return vocabulary_.byte_token(static_cast<uint8_t>(byte)) < 0;
+  }));
 }
 
 Result<std::string> Tokenizer::decode(std::span<const int32_t> tokens, bool skip_special) const {

@@ -67,6 +67,9 @@ struct TokenizerDefinition {
   Pretokenizer pretokenizer;
   bool ignore_merges = false;  ///< a piece that is a token as a whole is not taken apart
   bool nfc = false;            ///< text is normalised before it is split
+  /// A byte without a token would become some other token. Such vocabularies are refused; without
+  /// it these bytes are left out.
+  bool has_unknown_token = false;
 
   // Of kSentencepiece.
   SentencepieceRules rules;
@@ -92,22 +95,24 @@ struct TokenizerDefinition {
 /// A tokenizer. Immutable, so one object serves any number of threads.
 ///
 /// Text is bytes: anything is accepted, and decode(encode(x)) == x for every x that the
-/// tokenizer's normaliser leaves alone. The policy for invalid UTF-8 is in unicode.h.
+/// tokenizer's normaliser leaves alone and in which `bytes_without_token` finds none. The policy
+/// for invalid UTF-8 is in unicode.h.
 class Tokenizer {
  public:
   /// Checks a definition and builds the tables. Errors, each naming the file and the item:
   /// invalid_file (ids that collide or are out of range, text that is not in the family's spelling,
   /// merges of unknown tokens, empty added tokens, a byte without a token, limits),
-  /// unsupported (a merge that makes an added token, a SentencePiece vocabulary with added tokens
-  /// that are sought in normalised text).
+  /// unsupported (a merge that makes an added token, a byte that becomes an unknown token, a
+  /// SentencePiece vocabulary with added tokens that are sought in normalised text).
   static Result<Tokenizer> create(const TokenizerDefinition& definition);
 
   /// Appends the ids of `text` to *tokens. Nothing is put before or after them.
   /// tokens_max: *tokens may have so many in the end. What exceeds it is refused early: before
   /// anything is encoded if the vocabulary's longest token shows it, else at the first word too
   /// many.
-  /// Time O(n log n). Errors (nothing appended): out_of_range (more than kTextBytesMax bytes; with
-  /// tokens_max, more than kMergedBytesMax in one part), context_full (more than tokens_max),
+  /// Bytes without a token are left out, as Hugging Face's tokenizers do; they count as tokens
+  /// here. Time O(n log n). Errors (nothing appended): out_of_range (more than kTextBytesMax bytes;
+  /// with tokens_max, more than kMergedBytesMax in one part), context_full (more than tokens_max),
   /// internal (a library's).
   Status encode(std::string_view text, SpecialTokens special, std::vector<int32_t>* tokens,
                 size_t tokens_max = kAnyTokenCount) const;
@@ -118,6 +123,9 @@ class Tokenizer {
   /// added token), out_of_range, context_full, internal.
   Status encode_parts(std::span<const PromptPart> parts, std::vector<int32_t>* tokens,
                       size_t tokens_max = kAnyTokenCount) const;
+
+  /// How many bytes of `text` have no token and are left out; see ByteTokens::kThoseOfText.
+  size_t bytes_without_token(std::string_view text) const;
 
   /// Bytes of the longest token that plain text can become.
   size_t token_bytes_max() const { return vocabulary_.normal_bytes_max(); }

@@ -5,6 +5,15 @@
 #include "engine/tokenizer/probing.h"
 
 namespace midge {
+namespace {
+
+bool is_of_text(size_t byte) {
+  if (byte < 0x20) return byte == '\t' || byte == '\n' || byte == '\r';
+  return byte != 0x7F && byte != 0xC0 && byte != 0xC1 && byte != 0xF1 && byte != 0xF2 &&
+         byte < 0xF5;
+}
+
+}  // namespace
 
 Status Vocabulary::add(int32_t id, std::string_view bytes, TokenKind kind) {
   if (id < 0 || id >= size()) {
@@ -35,7 +44,7 @@ Status Vocabulary::add(int32_t id, std::string_view bytes, TokenKind kind) {
 
 void Vocabulary::reserve(size_t bytes) { arena_.reserve(std::min(bytes, kVocabularyBytesMax)); }
 
-Status Vocabulary::index() {
+Status Vocabulary::index(ByteTokens required) {
   size_t normal_count = 0;
   for (const TokenKind kind : kinds_) normal_count += kind == TokenKind::kNormal ? 1 : 0;
   slots_.assign(probing_slots(normal_count), -1);
@@ -54,10 +63,10 @@ Status Vocabulary::index() {
     }
     slots_[slot] = id;
   }
-  return index_bytes();
+  return index_bytes(required);
 }
 
-Status Vocabulary::index_bytes() {
+Status Vocabulary::index_bytes(ByteTokens required) {
   byte_tokens_.fill(-1);
   bool has_byte_tokens = false;
   for (int32_t id = 0; id < size(); ++id) {
@@ -73,7 +82,7 @@ Status Vocabulary::index_bytes() {
   for (size_t byte = 0; byte < byte_tokens_.size(); ++byte) {
     const char text = static_cast<char>(byte);
     if (!has_byte_tokens) byte_tokens_[byte] = find(std::string_view(&text, 1));
-    if (byte_tokens_[byte] < 0) {
+    if (byte_tokens_[byte] < 0 && (required == ByteTokens::kAll || is_of_text(byte))) {
       return make_status(StatusCode::kInvalidFile, "byte 0x%02zx has no token", byte);
     }
   }

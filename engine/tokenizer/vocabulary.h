@@ -28,6 +28,14 @@ enum class TokenKind : uint8_t {
   kSpecial,  ///< an added token that is left out of shown text
 };
 
+/// Which bytes need a token.
+enum class ByteTokens : uint8_t {
+  kAll,
+  /// Those of text: control characters but tab, line feed and carriage return, and bytes that no
+  /// assigned character of UTF-8 has (C0, C1, F1, F2, F5..FF) may be without.
+  kThoseOfText,
+};
+
 /// Immutable after the last add and `index`; shareable between threads.
 class Vocabulary {
  public:
@@ -43,8 +51,8 @@ class Vocabulary {
 
   /// Builds the tables for `find` and `byte_token` once all tokens are added. Errors
   /// (invalid_file): two normal tokens or two byte tokens of the same bytes, a byte without a
-  /// token.
-  Status index();
+  /// token that needs one.
+  Status index(ByteTokens required);
 
   /// One more than the highest possible id.
   int32_t size() const { return static_cast<int32_t>(kinds_.size()); }
@@ -59,11 +67,12 @@ class Vocabulary {
   /// Bytes of the longest normal token: n bytes of text take at least n / normal_bytes_max()
   /// tokens.
   size_t normal_bytes_max() const { return normal_bytes_max_; }
-  /// The byte token of one byte; in vocabularies without byte tokens, its normal token.
+  /// The byte token of one byte; in vocabularies without byte tokens, its normal token; -1 if there
+  /// is none.
   int32_t byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
 
  private:
-  Status index_bytes();
+  Status index_bytes(ByteTokens required);
 
   std::string arena_;
   std::vector<uint32_t> offsets_;  // [size], into arena_

@@ -147,7 +147,8 @@ Status read_byte_level(const GgufFile& file, TokenizerDefinition* definition) {
   definition->pretokenizer = *pretokenizer;
   // The file does not say either of these two; both follow from the tokenizer that `pre` names.
   definition->nfc = pretokenizer->pattern == PretokenizerPattern::kQwen2;
-  definition->ignore_merges = pretokenizer->pattern != PretokenizerPattern::kQwen2;
+  definition->ignore_merges = pretokenizer->pattern == PretokenizerPattern::kCl100k ||
+                              pretokenizer->pattern == PretokenizerPattern::kO200k;
   MIDGE_RETURN_IF_ERROR(read_tokens(file, definition));
   return read_merges(file, definition);
 }

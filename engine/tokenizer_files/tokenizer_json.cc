@@ -53,8 +53,21 @@ Status read_split(const JsonObject& root, const JsonObject& split, Pretokenizer*
   return Status();
 }
 
+// GPT-2's expression is built into ByteLevel, and used where its file does not say otherwise.
+Status read_byte_level(const JsonObject& root, const JsonObject& bytes, bool with_regex) {
+  // Both default to true where they are absent.
+  MIDGE_ASSIGN_OR_RETURN(const bool prefix, bytes.boolean_or("add_prefix_space", true));
+  MIDGE_ASSIGN_OR_RETURN(const bool regex, bytes.boolean_or("use_regex", true));
+  if (prefix) return json_unsupported(root, "ByteLevel add_prefix_space", "true", "false");
+  if (regex != with_regex) {
+    return json_unsupported(root, "ByteLevel use_regex", regex ? "true" : "false",
+                            with_regex ? "true" : "false");
+  }
+  return Status();
+}
+
 Status read_pretokenizer(const JsonObject& root, Pretokenizer* pretokenizer) {
-  constexpr const char* kExpected = "a Sequence of Split and ByteLevel";
+  constexpr const char* kExpected = "a Sequence of Split or Digits, and ByteLevel";
   MIDGE_ASSIGN_OR_RETURN(const JsonObject outer, root.object("pre_tokenizer"));
   MIDGE_ASSIGN_OR_RETURN(const std::string_view type, json_type(outer));
   if (type != "Sequence") return json_unsupported(root, "pre_tokenizer", type, kExpected);
@@ -63,27 +76,26 @@ Status read_pretokenizer(const JsonObject& root, Pretokenizer* pretokenizer) {
     return json_unsupported(root, "pre_tokenizer", format_string("a Sequence of %zu", steps.size()),
                             kExpected);
   }
-  MIDGE_ASSIGN_OR_RETURN(const JsonObject split,
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject first,
                          json_as_object(root, "pre_tokenizer step 0", steps.at(0)));
-  MIDGE_ASSIGN_OR_RETURN(const std::string_view split_type, json_type(split));
-  if (split_type != "Split") {
-    return json_unsupported(root, "pre_tokenizer step 0", split_type, "'Split'");
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view first_type, json_type(first));
+  const bool digits = first_type == "Digits";
+  if (digits) {
+    MIDGE_ASSIGN_OR_RETURN(const bool individual, first.boolean_or("individual_digits", false));
+    if (!individual) return json_unsupported(root, "Digits individual_digits", "false", "true");
+    *pretokenizer = {PretokenizerPattern::kSmollm, false};
+  } else if (first_type == "Split") {
+    MIDGE_RETURN_IF_ERROR(read_split(root, first, pretokenizer));
+  } else {
+    return json_unsupported(root, "pre_tokenizer step 0", first_type, "'Split' or 'Digits'");
   }
-  MIDGE_RETURN_IF_ERROR(read_split(root, split, pretokenizer));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject bytes,
                          json_as_object(root, "pre_tokenizer step 1", steps.at(1)));
   MIDGE_ASSIGN_OR_RETURN(const std::string_view bytes_type, json_type(bytes));
   if (bytes_type != "ByteLevel") {
     return json_unsupported(root, "pre_tokenizer step 1", bytes_type, "'ByteLevel'");
   }
-  // Both default to true where they are absent.
-  MIDGE_ASSIGN_OR_RETURN(const bool prefix, bytes.boolean_or("add_prefix_space", true));
-  MIDGE_ASSIGN_OR_RETURN(const bool regex, bytes.boolean_or("use_regex", true));
-  if (prefix || regex) {
-    return json_unsupported(root, prefix ? "ByteLevel add_prefix_space" : "ByteLevel use_regex",
-                            "true", "false");
-  }
-  return Status();
+  return read_byte_level(root, bytes, digits);
 }
 
 // Post-processor and decoder: byte-level ones only move offsets and undo the alphabet.
@@ -175,7 +187,8 @@ Status read_model(const JsonObject& root, TokenizerDefinition* definition) {
     MIDGE_ASSIGN_OR_RETURN(const std::string_view affix, model.string_or(key, ""));
     if (!affix.empty()) return json_unsupported(root, key, affix, "none");
   }
-  // unk_token and fuse_unk need no look: every byte has a token, so nothing is ever unknown.
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view unknown, model.string_or("unk_token", ""));
+  definition->has_unknown_token = !unknown.empty();
   MIDGE_ASSIGN_OR_RETURN(definition->ignore_merges, model.boolean_or("ignore_merges", false));
   MIDGE_RETURN_IF_ERROR(read_vocabulary(root, model, definition));
   MIDGE_ASSIGN_OR_RETURN(const auto merges, model.array("merges"));

@@ -9,7 +9,7 @@
 namespace midge {
 namespace {
 
-constexpr const char* kNames = "(known: phi3, phi4, phi4-mini, phi4-mini-reasoning, mimo)";
+constexpr const char* kNames = "(known: phi3, phi4, phi4-mini, phi4-mini-reasoning, mimo, smollm2)";
 
 std::string published(const char* name) {
   const auto text = read_small_file(
@@ -76,6 +76,10 @@ TEST(ChatDetect, PublishedTemplates) {
   EXPECT_EQ(phi4.family, ChatFamily::kPhi4);
   EXPECT_EQ(phi4.system_rule, SystemRule::kDefault);
   EXPECT_EQ(phi4.system_text, std::nullopt);
+  const ChatTemplate smollm = detected(published("SmolLM2-Instruct"));
+  EXPECT_EQ(smollm.family, ChatFamily::kChatMl);
+  EXPECT_EQ(smollm.system_text, kSmollm2DefaultSystem);
+  EXPECT_FALSE(smollm.has_tools);
 }
 
 // A change of any text, or an added filter or call, is not the family's template any more.
@@ -227,6 +231,8 @@ TEST(ChatDetect, Names) {
   EXPECT_EQ(chat_template_from_name("phi3")->family, ChatFamily::kPhi3);
   EXPECT_EQ(chat_template_from_name("phi4")->family, ChatFamily::kPhi4);
   EXPECT_EQ(chat_template_from_name("mimo")->family, ChatFamily::kChatMl);
+  EXPECT_EQ(chat_template_from_name("smollm2")->system_text, kSmollm2DefaultSystem);
+  EXPECT_FALSE(chat_template_from_name("smollm2")->has_tools);
   const Status status = chat_template_from_name("llama").status();
   EXPECT_EQ(status.code(), StatusCode::kUnsupported);
   EXPECT_EQ(status.message(), std::string("chat template 'llama' is not known ") + kNames);

@@ -6,9 +6,12 @@
 
 #include "engine/chat/chat_json.h"
 #include "engine/core/mapped_file.h"
+#include "engine/formats/gguf/gguf.h"
 #include "engine/formats/json.h"
+#include "engine/tokenizer_files/tokenizer_gguf.h"
 #include "engine/tokenizer_files/tokenizer_json.h"
 #include "test_vocabulary.h"
+#include "tests/harness/real_model.h"
 
 namespace midge {
 namespace {
@@ -84,6 +87,31 @@ Ids ids_of_parts(const Tokenizer& tokenizer, const Result<std::vector<PromptPart
   return ids;
 }
 
+// Every conversation of a family, as parts of which the tokenizer makes ids.
+void compare_ids(const char* name, const Tokenizer& tokenizer) {
+  int compared = 0;
+  for (const Conversation& conversation : goldens(name)) {
+    const auto parts =
+        render_chat(named(name), conversation.messages, conversation.prompt, conversation.tools);
+    const Ids ids = ids_of_parts(tokenizer, parts);
+    const auto added_in = [&](const Ids& list) {
+      return std::count_if(list.begin(), list.end(), [&](int32_t id) {
+        return tokenizer.token_kind(id) != TokenKind::kNormal;
+      });
+    };
+    // Added tokens come from the template alone, whatever the contents say.
+    const auto token_parts =
+        std::count_if(parts->begin(), parts->end(), [&](const PromptPart& part) {
+          return part.is_token && tokenizer.find_added(part.text) != nullptr;
+        });
+    EXPECT_EQ(added_in(ids), token_parts) << conversation.text;
+    if (conversation.ids.empty()) continue;
+    EXPECT_EQ(ids, conversation.ids) << conversation.text;
+    ++compared;
+  }
+  EXPECT_GE(compared, 30);
+}
+
 // A family with a tokenizer that has its added tokens.
 struct Family {
   const char* name;
@@ -100,7 +128,7 @@ std::vector<Family> families() {
 
 TEST(Chat, RendersTheTextOfTheTemplates) {
   for (const char* name :
-       {"phi3", "phi4", "phi4-reasoning", "phi4-mini", "phi4-mini-reasoning", "mimo"}) {
+       {"phi3", "phi4", "phi4-reasoning", "phi4-mini", "phi4-mini-reasoning", "mimo", "smollm2"}) {
     for (const Conversation& conversation : goldens(name)) {
       EXPECT_EQ(
           text_of(named(name), conversation.messages, conversation.prompt, conversation.tools),
@@ -115,28 +143,22 @@ TEST(Chat, RendersTheIdsOfHuggingFace) {
     if (!is_directory(family.directory)) GTEST_SKIP() << family.directory << " " << kHowToFetch;
     const auto tokenizer = load_tokenizer_json(family.directory);
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
-    int compared = 0;
-    for (const Conversation& conversation : goldens(family.name)) {
-      const auto parts = render_chat(named(family.name), conversation.messages, conversation.prompt,
-                                     conversation.tools);
-      const Ids ids = ids_of_parts(*tokenizer, parts);
-      const auto added_in = [&](const Ids& list) {
-        return std::count_if(list.begin(), list.end(), [&](int32_t id) {
-          return tokenizer->token_kind(id) != TokenKind::kNormal;
-        });
-      };
-      // Added tokens come from the template alone, whatever the contents say.
-      const auto token_parts =
-          std::count_if(parts->begin(), parts->end(), [&](const PromptPart& part) {
-            return part.is_token && tokenizer->find_added(part.text) != nullptr;
-          });
-      EXPECT_EQ(added_in(ids), token_parts) << conversation.text;
-      if (conversation.ids.empty()) continue;
-      EXPECT_EQ(ids, conversation.ids) << conversation.text;
-      ++compared;
-    }
-    EXPECT_GE(compared, 30);
+    compare_ids(family.name, *tokenizer);
   }
+}
+
+TEST(Chat, RendersTheIdsOfHuggingFaceForTheRealModel) {
+  if (!test::has_real_model()) {
+    GTEST_SKIP() << test::real_model_path() << " " << test::kHowToFetchModel;
+  }
+  const auto file = GgufFile::open(test::real_model_path());
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  const auto tokenizer = load_tokenizer_gguf(*file);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  const auto chat = detect_chat_template(tokenizer->chat_template());
+  ASSERT_TRUE(chat.ok()) << chat.status().message();
+  EXPECT_EQ(chat->system_text, kSmollm2DefaultSystem);
+  compare_ids("smollm2", *tokenizer);
 }
 
 // What a chat appends turn by turn is what rendering the whole conversation at once gives.

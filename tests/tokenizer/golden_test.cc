@@ -16,6 +16,7 @@
 #include "engine/tokenizer_files/tokenizer_json.h"
 #include "golden.h"
 #include "test_vocabulary.h"
+#include "tests/harness/real_model.h"
 
 namespace midge {
 namespace {
@@ -40,7 +41,8 @@ TEST_P(RealVocabulary, GivesTheIdsOfHuggingFace) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, RealVocabulary,
-                         testing::Values("phi-4", "phi-4-mini", "mimo", "phi-3"), test_name);
+                         testing::Values("phi-4", "phi-4-mini", "mimo", "smollm2", "phi-3"),
+                         test_name);
 
 class BundledVocabulary : public testing::TestWithParam<const char*> {};
 
@@ -96,6 +98,25 @@ TEST(Golden, Qwen2GgufGivesTheSameIds) {
     comparison.expect(strings.plain[i], ids_of(*tokenizer, strings.plain[i]), expected[i]);
   }
   EXPECT_EQ(comparison.different, 0);
+}
+
+TEST(Golden, TheRealModelGivesTheIdsOfHuggingFace) {
+  if (!test::has_real_model()) {
+    GTEST_SKIP() << test::real_model_path() << " " << test::kHowToFetchModel;
+  }
+  const auto file = GgufFile::open(test::real_model_path());
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  const auto tokenizer = load_tokenizer_gguf(*file);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  compare_with_goldens(*tokenizer, "smollm2");
+  expect_no_smuggling(*tokenizer);
+  std::string missing;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char text = static_cast<char>(byte);
+    if (tokenizer->bytes_without_token({&text, 1}) != 0) missing += text;
+  }
+  EXPECT_EQ(missing,
+            "\x04\x06\x13\x14\x16\x1D\xC0\xC1\xF1\xF2\xF5\xF6\xF7\xF8\xF9\xFA\xFB\xFC\xFD\xFE\xFF");
 }
 
 // Ids of published tests of other implementations.

@@ -12,6 +12,7 @@ using Pieces = std::vector<std::string>;
 
 constexpr Pretokenizer kPhi4 = {PretokenizerPattern::kCl100k, true};
 constexpr Pretokenizer kPhi4Mini = {PretokenizerPattern::kO200k, true};
+constexpr Pretokenizer kSmollm = {PretokenizerPattern::kSmollm, false};
 constexpr Pretokenizer kMimo = {PretokenizerPattern::kQwen2, true};
 
 Pieces split(Pretokenizer pretokenizer, std::string_view text) {
@@ -48,6 +49,16 @@ TEST(Pretokenizer, SplitsTheExampleAsMimo) {
       split(kMimo, kExample),
       (Pieces{"ABCdef", " abcDEF", " don",  "'t", " DON", "'T",      " ", "2",  "0",  "2",   "4",
               " ",      " x",      "\n \n", "y",  " e",   "\u0301+", "a", " a", "/b", "//\n"}));
+}
+
+TEST(Pretokenizer, SplitsTheExampleAsSmollm) {
+  EXPECT_EQ(split(kSmollm, kExample),
+            (Pieces{"ABCdef",  " abcDEF", " don", "'t", " DON", "'",   "T",  " ", "2",
+                    "0",       "2",       "4",    " ",  " x",   "\n ", "\n", "y", " e",
+                    "\u0301+", "a",       " a",   "/",  "b",    "//",  "\n"}));
+  // The text between two digits ends before the second: its spaces stay together.
+  EXPECT_EQ(split(kSmollm, "1   2   x"), (Pieces{"1", "   ", "2", "  ", " x"}));
+  EXPECT_EQ(split(kSmollm, " 's ''s"), (Pieces{" '", "s", " ''", "s"}));
 }
 
 TEST(Pretokenizer, WhiteSpaceAtTheEnd) {
@@ -113,6 +124,7 @@ TEST(Pretokenizer, MapsGgufNames) {
   EXPECT_EQ(*pretokenizer_from_gguf_name("llama-bpe"), kPhi4);
   EXPECT_EQ(*pretokenizer_from_gguf_name("gpt-4o"), kPhi4Mini);
   EXPECT_EQ(*pretokenizer_from_gguf_name("qwen2"), kMimo);
+  EXPECT_EQ(*pretokenizer_from_gguf_name("smollm"), kSmollm);
   for (const char* name : {"default", "gpt-2", "", "qwen2 "}) {
     const auto result = pretokenizer_from_gguf_name(name);
     ASSERT_FALSE(result.ok());

@@ -26,12 +26,15 @@ std::string alphabet(std::string_view bytes) {
 std::string small_json(const SmallJson& parts) {
   std::string json = R"({"version":"1.0","added_tokens":[)" + parts.added + "],";
   json += R"("normalizer":)" + parts.normalizer + ",";
-  json += R"("pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split",)";
-  json += R"("pattern":{"Regex":")" + parts.pattern + R"("},)" + parts.behavior + "},";
-  json += parts.byte_level + "]},";
+  json += R"("pre_tokenizer":{"type":"Sequence","pretokenizers":[)";
+  json += parts.first_step.empty() ? R"({"type":"Split","pattern":{"Regex":")" + parts.pattern +
+                                         R"("},)" + parts.behavior + "}"
+                                   : parts.first_step;
+  json += "," + parts.byte_level + "]},";
   json += R"("post_processor":)" + parts.post_processor + R"(,"decoder":)" + parts.decoder + ",";
   json += R"("model":{"type":)" + parts.model_type + "," + parts.model_extra + R"("vocab":{)";
   for (int byte = 0; byte < 256; ++byte) {
+    if (parts.missing_bytes.find(static_cast<char>(byte)) != std::string::npos) continue;
     std::string key = alphabet(static_cast<uint8_t>(byte));
     if (key == "\"" || key == "\\") key = "\\" + key;
     json += "\"" + key + "\":" + std::to_string(byte) + ",";

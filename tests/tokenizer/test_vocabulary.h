@@ -21,6 +21,8 @@ struct SmallJson {
   std::string normalizer = "null";
   std::string pattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|)"
                         R"( ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
+  /// Replaces the Split of `pattern` and `behavior` if not empty.
+  std::string first_step;
   std::string behavior = R"("behavior":"Isolated","invert":false)";
   std::string byte_level = R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":false})";
   std::string post_processor = "null";
@@ -30,6 +32,7 @@ struct SmallJson {
   std::string model_type = R"("BPE")";
   std::string model_extra;       ///< members, each with a comma at the end
   std::string vocabulary_extra;  ///< members, each with a comma before
+  std::string missing_bytes;     ///< these have no token
   std::string merges = R"("h e","l l","he ll",["hell","o"])";
 };
 

@@ -97,6 +97,19 @@ TEST(TokenizerJson, RefusesOtherKindsByName) {
   parts.byte_level = R"({"type":"Digits"})";
   expect(parts, "t.json: pre_tokenizer step 1 is 'Digits', expected 'ByteLevel'");
   parts = {};
+  parts.first_step = R"({"type":"Punctuation"})";
+  expect(parts, "t.json: pre_tokenizer step 0 is 'Punctuation', expected 'Split' or 'Digits'");
+  parts.first_step = R"({"type":"Digits"})";
+  expect(parts, "t.json: Digits individual_digits is 'false', expected true");
+  parts.first_step = R"({"type":"Digits","individual_digits":true})";
+  expect(parts, "t.json: ByteLevel use_regex is 'false', expected true");
+  parts = {};
+  parts.missing_bytes = "\x04";
+  parts.model_extra = R"("unk_token":"he",)";
+  expect(parts,
+         "t.json: byte 0x04 has no token and would become the unknown token, expected a token for "
+         "every byte or no unknown token");
+  parts = {};
   parts.post_processor = R"({"type":"TemplateProcessing"})";
   expect(parts, "t.json: post_processor is 'TemplateProcessing', expected 'ByteLevel'");
   parts = {};

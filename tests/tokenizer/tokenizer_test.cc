@@ -71,6 +71,31 @@ TEST(Tokenizer, TextNeverBecomesAnAddedTokenOfTheVocabulary) {
   EXPECT_EQ(ids_of(tokenizer, "stop", SpecialTokens::kAsText), (Ids{'s', 't', 'o', 'p'}));
 }
 
+// As Hugging Face's tokenizers: the neighbours of a byte without a token meet and may merge.
+TEST(Tokenizer, LeavesOutBytesWithoutToken) {
+  SmallJson parts;
+  parts.missing_bytes = "\x04\xC0\xFF";
+  const Tokenizer tokenizer = small(parts);
+  EXPECT_EQ(ids_of(tokenizer, "a\x04 b"), (Ids{'a', ' ', 'b'}));
+  EXPECT_EQ(ids_of(tokenizer, "\x04"), Ids{});
+  EXPECT_EQ(ids_of(tokenizer, "\xC0\xFF"), Ids{});
+  EXPECT_EQ(tokenizer.bytes_without_token("h\x04"
+                                          "ello\xC0"),
+            2U);
+  EXPECT_EQ(small().bytes_without_token("h\x04"
+                                        "ello\xC0"),
+            0U);
+}
+
+TEST(Tokenizer, DigitsAndGpt2Pattern) {
+  SmallJson parts;
+  parts.first_step = R"({"type":"Digits","individual_digits":true})";
+  parts.byte_level = R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":true})";
+  parts.merges = R"("h e","l l","he ll",["hell","o"],"1 2","Ġ 1")";
+  parts.vocabulary_extra = R"(,"12":260,"Ġ1":261)";
+  EXPECT_EQ(ids_of(small(parts), "hello 12"), (Ids{259, ' ', '1', '2'}));
+}
+
 TEST(Tokenizer, IgnoreMergesTakesWholePieces) {
   SmallJson parts;
   parts.vocabulary_extra = R"(,"world":260)";  // no merge makes it

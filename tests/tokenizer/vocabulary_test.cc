@@ -18,7 +18,7 @@ TEST(Vocabulary, FindsWhatWasAdded) {
   Vocabulary vocabulary = bytes_vocabulary(400);
   ASSERT_TRUE(vocabulary.add(300, "three hundred", TokenKind::kNormal).ok());
   ASSERT_TRUE(vocabulary.add(301, "<end>", TokenKind::kSpecial).ok());
-  ASSERT_TRUE(vocabulary.index().ok());
+  ASSERT_TRUE(vocabulary.index(ByteTokens::kAll).ok());
   EXPECT_EQ(vocabulary.size(), 400);
   EXPECT_EQ(vocabulary.find("three hundred"), 300);
   EXPECT_EQ(vocabulary.find("<end>"), -1);  // not a normal token
@@ -50,7 +50,7 @@ TEST(Vocabulary, RefusesBadTokens) {
 TEST(Vocabulary, RefusesTwoTokensOfTheSameBytes) {
   Vocabulary vocabulary = bytes_vocabulary(300);
   ASSERT_TRUE(vocabulary.add(290, "a", TokenKind::kNormal).ok());
-  const Status status = vocabulary.index();
+  const Status status = vocabulary.index(ByteTokens::kAll);
   EXPECT_EQ(status.message(), "token ids 97 and 290 are both 'a'");
 }
 
@@ -84,21 +84,37 @@ TEST(Vocabulary, TokensMadeToCollideAreOrdinaryTokens) {
   for (int32_t i = 0; i < kCount; ++i) {
     ASSERT_TRUE(vocabulary.add(256 + i, tokens[static_cast<size_t>(i)], TokenKind::kNormal).ok());
   }
-  const Status status = vocabulary.index();
+  const Status status = vocabulary.index(ByteTokens::kAll);
   ASSERT_TRUE(status.ok()) << status.message();
   for (int32_t i = 0; i < kCount; ++i) {
     ASSERT_EQ(vocabulary.find(tokens[static_cast<size_t>(i)]), 256 + i);
   }
 }
 
-TEST(Vocabulary, NeedsEveryByte) {
-  Vocabulary vocabulary(300);
+Vocabulary all_bytes_but(int32_t missing) {
+  Vocabulary vocabulary(256);
   for (int32_t byte = 0; byte < 256; ++byte) {
     const char text = static_cast<char>(byte);
-    if (byte == 0xC0) continue;
-    ASSERT_TRUE(vocabulary.add(byte, std::string_view(&text, 1), TokenKind::kNormal).ok());
+    if (byte == missing) continue;
+    EXPECT_TRUE(vocabulary.add(byte, std::string_view(&text, 1), TokenKind::kNormal).ok());
   }
-  EXPECT_EQ(vocabulary.index().message(), "byte 0xc0 has no token");
+  return vocabulary;
+}
+
+TEST(Vocabulary, NeedsEveryByte) {
+  EXPECT_EQ(all_bytes_but(0xC0).index(ByteTokens::kAll).message(), "byte 0xc0 has no token");
+}
+
+TEST(Vocabulary, NeedsTheBytesOfText) {
+  for (const int32_t byte :
+       {0x09, 0x0A, 0x0D, 0x20, 0x61, 0x7E, 0x80, 0xBF, 0xC2, 0xF0, 0xF3, 0xF4}) {
+    EXPECT_FALSE(all_bytes_but(byte).index(ByteTokens::kThoseOfText).ok()) << byte;
+  }
+  for (const int32_t byte : {0x00, 0x04, 0x0B, 0x1F, 0x7F, 0xC0, 0xC1, 0xF1, 0xF2, 0xF5, 0xFF}) {
+    Vocabulary vocabulary = all_bytes_but(byte);
+    EXPECT_TRUE(vocabulary.index(ByteTokens::kThoseOfText).ok()) << byte;
+    EXPECT_EQ(vocabulary.byte_token(static_cast<uint8_t>(byte)), -1);
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ import json
 
 MIMO_SYSTEM = "You are MiMo, an AI assistant developed by Xiaomi."
 MINI_REASONING_SYSTEM = "Your name is Phi, an AI math expert developed by Microsoft."
+SMOLLM2_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 # Stands for the long text that the templates of Phi-4-reasoning have.
 REASONING_SYSTEM = ("You are Phi, a language model trained by Microsoft to help users. Answer as "
                     "<think> {Thought section} </think> {Solution section}. Now, begin:")
@@ -101,4 +102,13 @@ def mimo(messages, tools, generate):
                 body += (f"\n<tool_call>\n{{\"name\": \"{call['name']}\", \"arguments\": "
                          f"{tojson(call['arguments'])}}}\n</tool_call>")
         text += f"<|im_start|>{role}{body}<|im_end|>\n"
+    return text + ("<|im_start|>assistant\n" if generate else "")
+
+
+def smollm2(messages, tools, generate):
+    assert not tools
+    messages = list(messages)
+    if messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": SMOLLM2_SYSTEM})
+    text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
     return text + ("<|im_start|>assistant\n" if generate else "")

