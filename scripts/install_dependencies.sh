@@ -5,8 +5,8 @@
 #   --cross   also the arm64 cross compiler, the emulator and the arm64 sysroot
 #   --fuzz    also the compiler of scripts/fuzz.sh
 #   --report  also what tools/arm_report needs beside --cross
-#   --vocabularies  also what tools/vocab/fetch_vocabularies.py needs; going on without npm is no
-#             failure, because only tests of the large vocabularies do
+#   --vocabularies  also what tools/vocab/fetch_vocabularies.py and tools/fetch_real_model.sh need;
+#             going on without npm is no failure, because only tests of the large vocabularies do
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -22,7 +22,7 @@ native_packages=(
 cross_packages=(g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user dpkg-dev python3)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 report_packages=(llvm-19)
-vocabulary_packages=(python3)
+vocabulary_packages=(python3 python3-pip)
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

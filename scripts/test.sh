@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
 # emulator as two CPUs, each kernel as the least CPU that has its level, then each fuzz target for a
-# minute. The vocabularies of the target models are fetched first; where there is no network the tests that need
-# them are skipped, which the last lines say. All phases run even when an earlier one failed; the
+# minute. The vocabularies of the target models and a small model with trained weights are fetched
+# first; where there is no network the tests that need them are skipped, which the last lines say. All phases run even when an earlier one failed; the
 # exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
 #   --native-only     no cross build and no emulator
@@ -120,6 +120,15 @@ fetch_vocabularies() {
   find_absent_vocabularies
 }
 
+# The model with trained weights; being without network is no failure either.
+model_absent=no
+fetch_real_model() {
+  if tools/fetch_real_model.sh </dev/null; then return; fi
+  say "going on without the real model"
+  model_absent=yes
+  totals="absent"
+}
+
 # fuzz_targets: each fuzz target for a time; counts what was executed.
 fuzz_targets() {
   local code=0 log=$logs_dir/fuzz.log
@@ -140,6 +149,7 @@ without_timing=(--label-exclude "^timing$")
 
 phase "dependencies" scripts/install_dependencies.sh "${install_options[@]}" || true
 phase "vocabularies" fetch_vocabularies || true
+phase "real model" fetch_real_model || true
 if build_phases dev; then
   test_phase "test dev" dev "${without_timing[@]}"
 fi
@@ -189,5 +199,8 @@ fi
 if [ ${#absent[@]} -gt 0 ]; then
   printf '\nThe tests of these vocabularies were skipped, because they could not be fetched: %s\n' \
     "${absent[*]}"
+fi
+if [ "$model_absent" = yes ]; then
+  printf '\nThe tests of the real model were skipped, because it could not be fetched\n'
 fi
 [ ${#failed_phases[@]} -eq 0 ]
