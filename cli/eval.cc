@@ -16,42 +16,87 @@ struct Options {
   std::string file;
   int64_t window = 512;
   std::string role = "prompt";
+  std::string reference;  ///< path; empty: none
+  std::string reference_arithmetic = "float";
 };
 
-Status eval_command(const Options& options) {
+// A report of one or, with a reference, two models.
+void write_report(const Options& options, const DivergenceResult& result) {
+  const PerplexityResult& model = result.model;
+  const bool compared = !options.reference.empty();
+  if (options.run.json) {
+    JsonWriter json;
+    json.begin_object().member("schema", "midge.eval").member("version", int64_t{1});
+    json.member("model", options.run.model).member("file", options.file);
+    json.member("window", options.window).member("role", options.role);
+    json.member("tokens", model.tokens);
+    json.member("scored", model.scored).member("nll_sum", model.nll_sum);
+    json.member("perplexity", model.perplexity);
+    if (compared) {
+      json.begin_object("reference").member("model", options.reference);
+      json.member("arithmetic", options.reference_arithmetic);
+      json.member("perplexity", result.reference.perplexity).end_object();
+      json.member("kl_mean", result.kl_mean).member("kl_p99", result.kl_p99);
+      json.member("top1_agreement", result.top1_agreement);
+    }
+    json.end_object();
+    print_json(json);
+    return;
+  }
+  print(stdout, "perplexity %.4f over %lld tokens in windows of %lld\n", model.perplexity,
+        static_cast<long long>(model.scored), static_cast<long long>(options.window));
+  if (!compared) return;
+  print(stdout, "reference  %.4f\n", result.reference.perplexity);
+  print(stdout, "divergence from it: mean %.5f nats, 99 of 100 tokens below %.4f\n", result.kl_mean,
+        result.kl_p99);
+  print(stdout, "same most likely token: %.2f %%\n", 100 * result.top1_agreement);
+}
+
+// The reference runs the weights as its files have them.
+Result<OpenedModel> load_reference(const Options& options) {
+  RunOptions run = options.run;
+  run.model = options.reference;
+  run.arithmetic = options.reference_arithmetic;
+  run.weights.clear();
+  run.needs_tokenizer = false;
+  return load_model(run);
+}
+
+Status eval_command(Options options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
                          read_small_file(options.file, kTextBytesMaxOfEval));
-  RunOptions run = options.run;
+  RunOptions& run = options.run;
   if (run.context_length == 0) run.context_length = options.window;
+  MIDGE_ASSIGN_OR_RETURN(run.model, model_path(run));
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run));
+  OpenedModel reference;
+  if (!options.reference.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(reference, load_reference(options));
+    reference.session->set_cancel_flag(&interrupted());
+  }
   std::vector<int32_t> tokens;
   MIDGE_RETURN_IF_ERROR(loaded.model->tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
   const RowRole role = options.role == "generated" ? RowRole::kGenerated : RowRole::kPrompt;
-  Result<PerplexityResult> result = PerplexityResult();
+  DivergenceResult result;
   {
     ProgressBar bar("evaluating");
-    result = measure_perplexity(
-        *loaded.session, tokens, options.window, role, [&](const PerplexityResult& so_far) {
-          bar.update(so_far.windows * options.window, static_cast<int64_t>(tokens.size()));
-          return !interrupted();
-        });
+    const auto on_window = [&](const PerplexityResult& so_far) {
+      bar.update(so_far.windows * options.window, static_cast<int64_t>(tokens.size()));
+      return !interrupted();
+    };
+    if (reference.session == nullptr) {
+      MIDGE_ASSIGN_OR_RETURN(result.model, measure_perplexity(*loaded.session, tokens,
+                                                              options.window, role, on_window));
+    } else {
+      MIDGE_ASSIGN_OR_RETURN(
+          result, measure_divergence(
+                      *reference.session, *loaded.session, tokens, options.window, role,
+                      [&](const DivergenceResult& so_far) { return on_window(so_far.model); }));
+    }
   }
-  MIDGE_RETURN_IF_ERROR(result.status());
-  if (options.run.json) {
-    JsonWriter json;
-    json.begin_object().member("schema", "midge.eval").member("version", int64_t{1});
-    json.member("model", loaded.model->path()).member("file", options.file);
-    json.member("window", options.window).member("role", options.role);
-    json.member("tokens", result->tokens);
-    json.member("scored", result->scored).member("nll_sum", result->nll_sum);
-    json.member("perplexity", result->perplexity).end_object();
-    print_json(json);
-  } else {
-    print(stdout, "perplexity %.4f over %lld tokens in windows of %lld\n", result->perplexity,
-          static_cast<long long>(result->scored), static_cast<long long>(options.window));
-  }
+  write_report(options, result);
   return Status();
 }
 
@@ -59,7 +104,8 @@ Status eval_command(const Options& options) {
 
 void add_eval_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("eval", "Measure the perplexity of a text");
+  CLI::App* command = app.add_subcommand(
+      "eval", "Measure the perplexity of a text, and the divergence from a reference");
   add_run_options(*command, options->run);
   command->add_option("--perplexity", options->file, "Text file")->required();
   command->add_option("--window", options->window, "Tokens per window")
@@ -69,6 +115,14 @@ void add_eval_command(CLI::App& app, Command* run) {
       ->add_option("--role", options->role,
                    "Arithmetic of packed weights: as for a prompt, or as for generated tokens")
       ->check(CLI::IsMember({"prompt", "generated"}))
+      ->capture_default_str();
+  command->add_option(
+      "--reference", options->reference,
+      "Model whose predictions are compared with, for example the original weights");
+  command
+      ->add_option("--reference-arithmetic", options->reference_arithmetic,
+                   "How the reference's matrices are multiplied, see --arithmetic")
+      ->check(CLI::IsMember({"packed", "float", "xnnpack"}))
       ->capture_default_str();
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return eval_command(*options); }; });

@@ -1,4 +1,4 @@
-// Perplexity of a text under a model.
+// How well a model predicts a text, and how far its predictions are from another model's.
 #pragma once
 
 #include <functional>
@@ -25,5 +25,23 @@ struct PerplexityResult {
 Result<PerplexityResult> measure_perplexity(
     Session& session, std::span<const int32_t> tokens, int64_t window, RowRole role,
     const std::function<bool(const PerplexityResult&)>& on_window);
+
+/// The same text under a model and under a reference.
+struct DivergenceResult {
+  PerplexityResult model;
+  PerplexityResult reference;
+  /// Kullback-Leibler divergence of the model's distribution from the reference's, in nats: mean
+  /// over the scored tokens, and what 99 of 100 do not exceed.
+  double kl_mean = 0;
+  double kl_p99 = 0;
+  double top1_agreement = 0;  ///< share of tokens with the same most likely next token
+};
+
+/// measure_perplexity of both, window by window, and how their predictions differ. The models have
+/// equally many rows of vocabulary. role: of the tokens in both. kl_p99 is set at the end only.
+/// Errors: also model_mismatch (rows of vocabulary).
+Result<DivergenceResult> measure_divergence(
+    Session& reference, Session& session, std::span<const int32_t> tokens, int64_t window,
+    RowRole role, const std::function<bool(const DivergenceResult&)>& on_window);
 
 }  // namespace midge
