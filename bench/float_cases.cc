@@ -67,7 +67,7 @@ Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t
     if (kernel.encoding == Encoding::kF32) {
       std::memcpy(rows.data(), values.data(), rows.size());
     } else {
-      encode_row(kernel.encoding, values.data(), length * d, rows.data());
+      encode_row(kernel.encoding, values.data(), length * d, nullptr, rows.data());
     }
     return rows;
   };

@@ -75,7 +75,18 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->capture_default_str();
   app.add_option("--weights", options.weights,
                  "Encode the matrices first (default: as in the files)")
-      ->check(CLI::IsMember({"f16", "q4b32", "q4b32s256", "q8b32"}));
+      ->check(CLI::IsMember({"f16", "q4b32", "q4b32m", "q5b32", "q5b32m", "q8b32", "q4b32ms256",
+                             "q5b32ms256", "q4b32s256"}));
+  app.add_option("--recipe", options.recipe,
+                 "Encode the matrices first: fast (4 bits), balanced (5 bits), int8, half")
+      ->check(CLI::IsMember({"fast", "balanced", "int8", "half"}));
+  app.add_option(
+         "--tensor", options.tensors,
+         "Encoding of the matrices that match, as 'layers.*.down=q8b32'; beside --recipe or "
+         "--weights; can be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--importance", options.importance,
+                 "File of 'midge importance': weighs errors by what their channels are worth");
   add_kernel_options(app, options);
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
@@ -134,20 +145,43 @@ std::string cache_dir(const RunOptions& options) {
   return {};
 }
 
+namespace {
+
+Result<Encoding> encoding_of_name(std::string_view name) {
+  Encoding encoding = Encoding::kF32;
+  if (find_encoding(name, &encoding)) return encoding;
+  return make_status(StatusCode::kInvalidArgument, "no encoding '%s'", printable(name).c_str());
+}
+
+Result<WeightRecipe> weight_recipe(const RunOptions& options) {
+  WeightRecipe recipe;
+  if (!options.recipe.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(recipe, recipe_from_name(options.recipe));
+  } else if (!options.weights.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(const Encoding encoding, encoding_of_name(options.weights));
+    recipe = encoding;
+  }
+  for (const std::string& text : options.tensors) {
+    const size_t equals = text.rfind('=');
+    if (equals == std::string::npos || equals == 0) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "--tensor is '%s', expected PATTERN=ENCODING", printable(text).c_str());
+    }
+    MIDGE_ASSIGN_OR_RETURN(const Encoding encoding, encoding_of_name(text.substr(equals + 1)));
+    recipe.overrides.emplace_back(text.substr(0, equals), encoding);
+  }
+  return recipe;
+}
+
+}  // namespace
+
 Result<ExecutorOptions> executor_options(const RunOptions& options) {
   ExecutorOptions executor;
   executor.threads = options.threads;
   executor.arithmetic = options.arithmetic == "float"     ? Arithmetic::kFloat
                         : options.arithmetic == "xnnpack" ? Arithmetic::kXnnpack
                                                           : Arithmetic::kPacked;
-  if (!options.weights.empty()) {
-    Encoding encoding = Encoding::kF32;
-    if (!find_encoding(options.weights, &encoding)) {
-      return make_status(StatusCode::kInvalidArgument, "no encoding '%s'",
-                         printable(options.weights).c_str());
-    }
-    executor.weights = encoding;
-  }
+  MIDGE_ASSIGN_OR_RETURN(executor.weights, weight_recipe(options));
   MIDGE_ASSIGN_OR_RETURN(const KernelChoice choice, kernel_choice(options.isa, options.kernels));
   executor.isa = choice.features;
   executor.kernels = options.kernels;
@@ -204,6 +238,11 @@ Result<OpenedModel> load_model(const RunOptions& options) {
   load.access = file_access(options);
   load.needs_tokenizer = options.needs_tokenizer;
   MIDGE_ASSIGN_OR_RETURN(load.executor, executor_options(options));
+  Importance importance;
+  if (!options.importance.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(importance, Importance::load(options.importance));
+    load.executor.importance = &importance;
+  }
   load.on_copy = copy_bar.callback();
   load.on_weights = [&](int64_t done, int64_t total) {
     copy_bar.finish();

@@ -23,9 +23,12 @@ struct RunOptions {
   int threads = 0;
   int64_t context_length = 0;
   std::string arithmetic = "packed";
-  std::string weights;  ///< encoding; empty: as in the files
-  std::string isa;      ///< level; empty: the highest
-  std::string kernels;  ///< glob of kernel names to prefer
+  std::string weights;               ///< encoding; empty: as in the files
+  std::string recipe;                ///< name of a recipe; empty: none
+  std::vector<std::string> tensors;  ///< "PATTERN=ENCODING"
+  std::string importance;            ///< path; empty: none
+  std::string isa;                   ///< level; empty: the highest
+  std::string kernels;               ///< glob of kernel names to prefer
   bool calibrate = true;
   std::optional<std::string> cache_dir;  ///< empty: none
   std::string kv_type = "f16";
@@ -65,8 +68,8 @@ bool calibrates(const RunOptions& options);
 /// there is none.
 std::string cache_dir(const RunOptions& options);
 
-/// What the options ask of the executor. Errors: invalid_argument (ISA level, encoding, a glob that
-/// no kernel matches).
+/// What the options ask of the executor, but for --importance. Errors: invalid_argument (ISA level,
+/// encoding, recipe, a glob that no kernel matches).
 Result<ExecutorOptions> executor_options(const RunOptions& options);
 
 /// Path of a model that ships with the program ("tiny-phi"), found relative to the program file:
@@ -122,6 +125,7 @@ void add_chat_command(CLI::App& app, Command* run);
 void add_inspect_command(CLI::App& app, Command* run);
 void add_tokenize_command(CLI::App& app, Command* run);
 void add_eval_command(CLI::App& app, Command* run);
+void add_importance_command(CLI::App& app, Command* run);
 void add_bench_command(CLI::App& app, Command* run);
 void add_cpu_command(CLI::App& app, Command* run);
 

@@ -58,6 +58,9 @@ Result<OpenedModel> load_reference(const Options& options) {
   run.model = options.reference;
   run.arithmetic = options.reference_arithmetic;
   run.weights.clear();
+  run.recipe.clear();
+  run.tensors.clear();
+  run.importance.clear();
   run.needs_tokenizer = false;
   return load_model(run);
 }

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   midge::add_inspect_command(app, &command);
   midge::add_tokenize_command(app, &command);
   midge::add_eval_command(app, &command);
+  midge::add_importance_command(app, &command);
   midge::add_bench_command(app, &command);
   midge::add_cpu_command(app, &command);
   try {

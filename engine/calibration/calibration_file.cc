@@ -12,6 +12,7 @@
 
 #include "engine/core/mapped_file.h"
 #include "engine/core/visible.h"
+#include "engine/core/whole_file.h"
 
 namespace midge {
 namespace {
@@ -82,41 +83,6 @@ void parse_kernel(std::span<const std::string_view> words, Calibration* out) {
                             rate});
   }
 }
-
-// A file of its own beside `path`, so that writers do not meet.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& path) : path_(path + ".XXXXXX") {
-    fd_ = ::mkstemp(path_.data());
-  }
-  ~TemporaryFile() {
-    if (fd_ < 0) return;
-    ::close(fd_);
-    if (!renamed_) ::unlink(path_.c_str());
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  bool ok() const { return fd_ >= 0; }
-  bool write(std::string_view text) const {
-    while (!text.empty()) {
-      const ssize_t count = ::write(fd_, text.data(), text.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) return false;
-      text.remove_prefix(static_cast<size_t>(count));
-    }
-    return true;
-  }
-  bool rename_to(const std::string& path) {
-    renamed_ = ::rename(path_.c_str(), path.c_str()) == 0;
-    return renamed_;
-  }
-
- private:
-  std::string path_;
-  int fd_ = -1;
-  bool renamed_ = false;
-};
 
 // Makes what is missing of a path, for the user alone: what lies there decides which kernels run.
 // Of a folder that cannot be made the next step tells.
@@ -209,12 +175,7 @@ Result<Calibration> load_calibration(const std::string& path, std::string_view k
 Status save_calibration(const std::string& path, std::string_view key,
                         const Calibration& calibration) {
   make_private_folders(std::filesystem::path(path).parent_path());
-  TemporaryFile file(path);
-  if (!file.ok() || !file.write(calibration_text(calibration, key)) || !file.rename_to(path)) {
-    return make_status(StatusCode::kIoError, "%s: cannot write: %s", shown_path(path).c_str(),
-                       std::strerror(errno));
-  }
-  return Status();
+  return write_whole_file(path, calibration_text(calibration, key));
 }
 
 }  // namespace midge

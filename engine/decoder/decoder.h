@@ -18,7 +18,8 @@ struct DecoderEngine {
   const PreparedWeights* weights = nullptr;  ///< prepared for the kernels
   const KernelTables* kernels = nullptr;
   const WorkerTeam* team = nullptr;
-  OpProfile* profile = nullptr;  ///< null: none is kept
+  OpProfile* profile = nullptr;       ///< null: none is kept
+  InputObserver* observer = nullptr;  ///< null: nobody watches
 };
 
 /// What a segment's rows are asked for beside filling the cache.

@@ -107,6 +107,9 @@ class LinearPass {
 
   void run() {
     prepare_input();
+    if (context_.observer != nullptr && !is_quantised(*jobs_.front().w)) {
+      context_.observer->observe(jobs_, input_.x, m_, k_);
+    }
     const ProfileScope scope(context_.profile, OpKind::kLinear);
     int64_t tasks = 0;
     for (const LinearJob& job : jobs_) {
@@ -202,17 +205,29 @@ class LinearPass {
     }
   }
 
+  // Columns that are packed in a second part are added to the finished sums of the first.
   void run_decode_piece(const LinearJob& job, int64_t m, int64_t first, int64_t tiles) const {
-    const WeightTiles& w = job.w->tiles;
+    run_gemv(job, job.w->tiles, 0, m, first, tiles);
+    if (job.w->tail.k == 0) return;
+    LinearJob rest = job;
+    rest.addend = job.out;
+    rest.addend_stride = job.w->n();
+    run_gemv(rest, job.w->tail, job.w->tiles.k, m, first, tiles);
+  }
+
+  // The part of a packed matrix that has the columns from `column` on, a multiple of 32.
+  void run_gemv(const LinearJob& job, const WeightTiles& w, int64_t column, int64_t m,
+                int64_t first, int64_t tiles) const {
     const int64_t feature = first * kTileRows;
     const bool is_float = w.encoding == Encoding::kF16;
     const int64_t lhs_stride = is_float ? k_ * kFloatBytes : lhs_row_bytes(k_);
     for (int64_t row = 0; row < m; row += kGemvRowsMax) {
       const int64_t rows = std::min<int64_t>(kGemvRowsMax, m - row);
-      const void* lhs = is_float ? static_cast<const void*>(input_.x + row * k_) : lhs_row(row);
+      const void* lhs = is_float ? static_cast<const void*>(input_.x + row * k_ + column)
+                                 : lhs_row(row) + lhs_blocks(column);
       const GemvArgs args = {.m = rows,
                              .n = std::min(tiles * kTileRows, w.n - feature),
-                             .k = k_,
+                             .k = w.k,
                              .lhs = lhs,
                              .lhs_stride = lhs_stride,
                              .rhs = w.tile(first),
@@ -227,24 +242,27 @@ class LinearPass {
   // The prefill arithmetic of the rows from first_row on, on tiles first..first+tiles-1, kPanelRows
   // rows at a time.
   void run_prefill(const LinearJob& job, int64_t first_row, int64_t first, int64_t tiles) const {
-    const WeightTiles& w = job.w->tiles;
     uint8_t* mine = s_.per_worker_ + worker_.index() * s_.worker_bytes();
     auto* panels = reinterpret_cast<int8_t*>(mine);
     auto* scales = reinterpret_cast<float*>(mine + kPanelTiles * kPanelBytes);
     float* accs = scales + kPanelTiles * kTileRows;
     const PanelLhs& lhs = panel_lhs_[order_];
-    const auto add_outliers = kernels_.add_outliers[static_cast<int>(w.encoding)];
-    const int64_t panel_units =
-        kPanelColumns / packed_info(w.encoding).unit_elements * packed_info(w.encoding).unit_bytes;
     const int64_t m = m_ - first_row;
     for (int64_t row = 0; row < m; row += s_.rows_) {
       const int64_t rows = std::min(s_.rows_, m - row);
       for (int64_t s = 0; s < super_blocks(k_); ++s) {
         const int64_t lhs_at = s * lhs.rows + row;
+        const int64_t column = s * kPanelColumns;
+        const bool in_tail = column >= job.w->tiles.k;
+        const WeightTiles& w = in_tail ? job.w->tail : job.w->tiles;
+        const int64_t units =
+            (column - (in_tail ? job.w->tiles.k : 0)) / packed_info(w.encoding).unit_elements;
+        const auto add_outliers = kernels_.add_outliers[static_cast<int>(w.encoding)];
         for (int64_t t = 0; t < tiles; ++t) {
-          const UnpackArgs unpack_args = {std::min(kPanelColumns, k_ - s * kPanelColumns),
-                                          w.tile(first + t) + s * panel_units,
-                                          panels + t * kPanelBytes, scales + t * kTileRows};
+          const UnpackArgs unpack_args = {
+              std::min(kPanelColumns, k_ - column),
+              w.tile(first + t) + units * packed_info(w.encoding).unit_bytes,
+              panels + t * kPanelBytes, scales + t * kTileRows};
           unpack_panel(kernels_, w.encoding, unpack_args);
           const GemmPanelArgs args = {round_up(rows, kernels_.panel.step),
                                       s == 0,

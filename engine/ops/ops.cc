@@ -56,6 +56,12 @@ void store_key(const OpContext& context, Encoding type, const float* key, int64_
   }
 }
 
+// out[k] = row `token` of a packed table.
+void look_up(const OpContext& context, const WeightTiles& table, int64_t token, float* out) {
+  const LookupArgs args = {table.k, table.tile(token / kTileRows), token % kTileRows, out};
+  call_kernel(context.kernels->lookup[static_cast<int>(table.encoding)], args);
+}
+
 }  // namespace
 
 void embed(const OpContext& context, const PreparedMatrix& table, std::span<const int32_t> tokens,
@@ -65,15 +71,13 @@ void embed(const OpContext& context, const PreparedMatrix& table, std::span<cons
   const int64_t k = table.k();
   const DequantizeFunction dequantize =
       context.kernels->dequantize[static_cast<int>(table.rows.encoding)];
-  const LookupFunction lookup = context.kernels->lookup[static_cast<int>(table.tiles.encoding)];
   const auto m = static_cast<int64_t>(tokens.size());
   for_pieces(context, m, rows_per_task(k), [&](int64_t first, int64_t count) {
     for (int64_t i = first; i < first + count; ++i) {
       const int64_t token = tokens[static_cast<size_t>(i)];
       if (packed) {
-        const LookupArgs args = {k, table.tiles.tile(token / kTileRows), token % kTileRows,
-                                 out + i * k};
-        call_kernel(lookup, args);
+        look_up(context, table.tiles, token, out + i * k);
+        if (table.tail.k > 0) look_up(context, table.tail, token, out + i * k + table.tiles.k);
       } else {
         const DequantizeArgs args = {k, table.rows.row(token), out + i * k};
         call_kernel(dequantize, args);

@@ -20,11 +20,24 @@
 
 namespace midge {
 
+struct LinearJob;
+
+/// Sees the rows that matrices are multiplied with, for statistics of activations.
+class InputObserver {
+ public:
+  virtual ~InputObserver() = default;
+  /// x[rows, k] is the input of the matrices of `jobs`, none of which is packed. Called by worker 0
+  /// while others compute.
+  virtual void observe(std::span<const LinearJob> jobs, const float* x, int64_t rows,
+                       int64_t k) = 0;
+};
+
 /// What every operation needs. Copied freely; points to what the engine owns.
 struct OpContext {
   const KernelTable* kernels = nullptr;
   const Worker* worker = nullptr;
-  OpProfile* profile = nullptr;  ///< of worker 0; null: none
+  OpProfile* profile = nullptr;       ///< of worker 0; null: none
+  InputObserver* observer = nullptr;  ///< of worker 0; null: none
 };
 
 /// Head counts of an attention layer.

@@ -16,8 +16,9 @@ namespace {
 constexpr int64_t kRowsMax = 4096;
 
 // What a matrix is copied as, packed or in rows: nothing if it stays in place.
-std::optional<Encoding> copied_encoding(const WeightRows& w, const ExecutorOptions& options) {
-  const Encoding target = options.weights.value_or(w.encoding);
+std::optional<Encoding> copied_encoding(const std::string& name, const WeightRows& w,
+                                        const ExecutorOptions& options) {
+  const Encoding target = options.weights.encoding_of(name).value_or(w.encoding);
   if (options.arithmetic == Arithmetic::kPacked) {
     return can_pack(w.encoding, target) ? std::optional(target) : std::nullopt;
   }
@@ -42,16 +43,7 @@ Status check_image(const PreparePlan& plan, const WeightStorage& storage) {
 }
 
 Status check_options(const ExecutorOptions& options) {
-  if (options.weights.has_value() && !can_encode(*options.weights)) {
-    return make_status(
-        StatusCode::kInvalidArgument,
-        "weights as %s, expected f16, q4b32, q4b32m, q5b32, q5b32m, q4b32s256 or q8b32",
-        encoding_info(*options.weights).name);
-  }
-  if (options.weights.has_value() && options.arithmetic == Arithmetic::kXnnpack) {
-    return make_status(StatusCode::kInvalidArgument, "XNNPACK does not run %s weights",
-                       encoding_info(*options.weights).name);
-  }
+  MIDGE_RETURN_IF_ERROR(options.weights.check());
   MIDGE_RETURN_IF_ERROR(check_limit("rows of a pass", options.rows_max));
   return check_limit("rows of logits", options.logit_rows_max);
 }
@@ -82,14 +74,29 @@ void StepBuffers::clear_pass() {
 Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on_progress) {
   PreparePlan plan;
   std::vector<PreparedMatrix*> places;
+  std::vector<std::vector<float>> importances;
+  const bool packed = options.arithmetic == Arithmetic::kPacked;
+  Status status;
   visit_linear_matrices(weights_, [&](const std::string& name, PreparedMatrix& w) {
-    const std::optional<Encoding> target = copied_encoding(w.rows, options);
+    const std::optional<Encoding> target = copied_encoding(name, w.rows, options);
     if (!target.has_value()) return;
-    plan.add(name, w.rows, *target, options.arithmetic == Arithmetic::kPacked);
+    const float* importance = nullptr;
+    if (options.importance != nullptr && *target != w.rows.encoding) {
+      importances.push_back(options.importance->of(name));
+      const auto channels = static_cast<int64_t>(importances.back().size());
+      if (channels == w.rows.k) importance = importances.back().data();
+      if (channels != 0 && channels != w.rows.k) {
+        status = make_status(
+            StatusCode::kModelMismatch, "importance of %lld channels for '%s', expected %lld",
+            static_cast<long long>(channels), name.c_str(), static_cast<long long>(w.rows.k));
+      }
+    }
+    plan.add(name, w.rows, {*target, packed, importance});
     places.push_back(&w);
   });
+  MIDGE_RETURN_IF_ERROR(status);
   MemorySink sink(options.huge_pages);
-  MIDGE_RETURN_IF_ERROR(check_image(plan, model_.storage()));
+  if (packed) MIDGE_RETURN_IF_ERROR(check_image(plan, model_.storage()));
   MIDGE_RETURN_IF_ERROR(
       prepare_weights(plan, model_.storage(), team_, kernels(), sink, on_progress));
   image_ = sink.take();
@@ -182,10 +189,9 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team), limits));
   executor->isa_ = options.isa;
   executor->kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels}));
+  MIDGE_RETURN_IF_ERROR(executor->copy_weights(options, on_progress));
   if (options.arithmetic == Arithmetic::kXnnpack) {
     MIDGE_RETURN_IF_ERROR(executor->make_dense_operators(on_progress));
-  } else {
-    MIDGE_RETURN_IF_ERROR(executor->copy_weights(options, on_progress));
   }
   if (options.calibrate && options.arithmetic == Arithmetic::kPacked) {
     MIDGE_RETURN_IF_ERROR(executor->choose_kernels(options));

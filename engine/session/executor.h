@@ -17,6 +17,8 @@
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/ops.h"
 #include "engine/session/sampler.h"
+#include "engine/weights/importance.h"
+#include "engine/weights/recipe.h"
 
 namespace midge {
 
@@ -30,9 +32,11 @@ enum class Arithmetic {
 struct ExecutorOptions {
   int threads = 0;  ///< 1..256; 0: one per core of this process
   Arithmetic arithmetic = Arithmetic::kPacked;
-  /// Encodes the matrices with can_encode's encoding first, for kFloat as copies of their rows; not
-  /// for kXnnpack. Nothing: as in the files.
-  std::optional<Encoding> weights;
+  /// Encodes the matrices first; for kFloat and kXnnpack as f32 copies of the weights that come
+  /// out.
+  WeightRecipe weights;
+  /// Of the channels of each matrix, for `weights`; null: all count alike. Outlives create().
+  const Importance* importance = nullptr;
   CpuFeatures isa;         ///< features of the cores that kernels may use
   std::string kernels;     ///< names of kernels to prefer, see KernelChoice; empty: none
   bool huge_pages = true;  ///< ask for large pages for the copies of the weights
@@ -81,7 +85,7 @@ class Executor {
   const Model& model() const { return model_; }
   /// With the model's weights as prepared for the kernels.
   DecoderEngine engine() const {
-    return {&model_.config(), &weights_, &kernels_, &team_, profile_};
+    return {&model_.config(), &weights_, &kernels_, &team_, profile_, observer_};
   }
   /// The kernels of every worker.
   const KernelTable& kernels() const { return kernels_.of_worker(0); }
@@ -97,6 +101,10 @@ class Executor {
   }
   /// Keeps times of operations in *profile from now on; null: no more. Not during a step.
   void set_profile(OpProfile* profile) { profile_ = profile; }
+  /// Shows the rows that matrices are multiplied with to *observer from now on, which runs on
+  /// worker 0; null: no more. For kFloat and kXnnpack: packed matrices read no floats. Not during a
+  /// step.
+  void set_observer(InputObserver* observer) { observer_ = observer; }
   /// Anonymous memory of the copies, XNNPACK's included.
   int64_t packed_bytes() const { return packed_bytes_; }
 
@@ -147,6 +155,7 @@ class Executor {
   std::vector<std::unique_ptr<DenseOperator>> dense_;
   int64_t packed_bytes_ = 0;
   OpProfile* profile_ = nullptr;
+  InputObserver* observer_ = nullptr;
   Limits limits_;
   DecoderScratch scratch_;
   AlignedBuffer logits_;

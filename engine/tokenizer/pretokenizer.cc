@@ -1,5 +1,7 @@
 #include "engine/tokenizer/pretokenizer.h"
 
+#include <initializer_list>
+
 #include "engine/tokenizer/unicode.h"
 
 namespace midge {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/weights/least_squares.h"
 #include "kernels/half.h"
 
 namespace midge {
@@ -33,17 +34,17 @@ float extreme(const float* x, int count) {
   return found;
 }
 
-// The extreme becomes -8, the end of the range that has one step more.
-void encode_block(const float* x, BlockQ4B32* out) {
-  out->scale = f32_to_f16(extreme(x, 32) / -8.0f);
-  put_nibbles(x, inverse_of(f16_to_f32(out->scale)), out->nibbles);
+void encode_block(const FitInput& in, BlockQ4B32* out) {
+  out->scale = f32_to_f16(fit_scale(in, -8, 7));
+  put_nibbles(in.x, inverse_of(f16_to_f32(out->scale)), out->nibbles);
 }
 
-void encode_block(const float* x, BlockQ8B32* out) {
-  out->scale = f32_to_f16(std::fabs(extreme(x, 32)) / 127.0f);
+// Eight bits need no search: the extreme becomes 127.
+void encode_block(const FitInput& in, BlockQ8B32* out) {
+  out->scale = f32_to_f16(std::fabs(extreme(in.x, 32)) / 127.0f);
   const float inverse = inverse_of(f16_to_f32(out->scale));
   for (int j = 0; j < 32; ++j) {
-    const float q = std::nearbyintf(x[j] * inverse);
+    const float q = std::nearbyintf(in.x[j] * inverse);
     out->values[j] = static_cast<int8_t>(q >= 127.0f ? 127.0f : (q > -127.0f ? q : -127.0f));
   }
 }
@@ -67,41 +68,121 @@ int step_of(float x, float minimum, float inverse, int max) {
   return q >= static_cast<float>(max) ? max : (q > 0.0f ? static_cast<int>(q) : 0);
 }
 
-// The extreme becomes -16.
-void encode_block(const float* x, BlockQ5B32* out) {
-  out->scale = f32_to_f16(extreme(x, 32) / -16.0f);
+void encode_block(const FitInput& in, BlockQ5B32* out) {
+  out->scale = f32_to_f16(fit_scale(in, -16, 15));
   const float scale = f16_to_f32(out->scale);
   int q[32];
-  for (int j = 0; j < 32; ++j) q[j] = step_of(x[j], -16.0f * scale, inverse_of(scale), 31);
+  for (int j = 0; j < 32; ++j) q[j] = step_of(in.x[j], -16.0f * scale, inverse_of(scale), 31);
   put_fifths(q, out);
 }
 
-// The lowest number becomes q = 0, the highest q = max.
 template <typename Block>
-void encode_range(const float* x, int max, int (&q)[32], Block* out) {
-  float lowest = x[0];
-  float highest = x[0];
-  for (int j = 1; j < 32 && !std::isnan(lowest); ++j) {
-    if (!(x[j] >= lowest)) lowest = x[j];
-    if (!(x[j] <= highest)) highest = x[j];
-  }
-  out->minimum = f32_to_f16(lowest);
-  out->scale = f32_to_f16((highest - lowest) / static_cast<float>(max));
+void encode_range(const FitInput& in, int max, int (&q)[32], Block* out) {
+  const ScaleAndMinimum fit = fit_range(in, max, INFINITY);
+  out->minimum = f32_to_f16(fit.minimum);
+  out->scale = f32_to_f16(fit.scale);
   const float minimum = f16_to_f32(out->minimum);
   const float inverse = inverse_of(f16_to_f32(out->scale));
-  for (int j = 0; j < 32; ++j) q[j] = step_of(x[j], minimum, inverse, max);
+  for (int j = 0; j < 32; ++j) q[j] = step_of(in.x[j], minimum, inverse, max);
 }
 
-void encode_block(const float* x, BlockQ4B32M* out) {
+void encode_block(const FitInput& in, BlockQ4B32M* out) {
   int q[32];
-  encode_range(x, 15, q, out);
+  encode_range(in, 15, q, out);
   for (int j = 0; j < 16; ++j) out->nibbles[j] = static_cast<uint8_t>(q[j] | q[j + 16] << 4);
 }
 
-void encode_block(const float* x, BlockQ5B32M* out) {
+void encode_block(const FitInput& in, BlockQ5B32M* out) {
   int q[32];
-  encode_range(x, 31, q, out);
+  encode_range(in, 31, q, out);
   put_fifths(q, out);
+}
+
+FitInput block_of(const FitInput& in, int b) { return {in.x + 32 * b, in.weight + 32 * b}; }
+
+// Integer scales and minimums of the eight blocks of a super-block, in units of two f16.
+struct SuperFit {
+  uint16_t scale;    // f16
+  uint16_t minimum;  // f16, of what is taken away
+  int scales[8];     // 0..63
+  int minimums[8];   // 0..63
+};
+
+// value in units of `unit`, 0..63.
+int sixty_fourths(float value, float unit) { return step_of(value, 0.0f, inverse_of(unit), 63); }
+
+// Each block is fitted by itself; then its scale and minimum are rounded together: of the integers
+// next to them, the pair with the least error is taken.
+SuperFit fit_super_block(const FitInput& in, int highest) {
+  ScaleAndMinimum fits[8];
+  float scale_max = 0.0f;
+  float minimum_max = 0.0f;
+  for (int b = 0; b < 8; ++b) {
+    fits[b] = fit_range(block_of(in, b), highest, 0.0f);
+    // What is not a number stays, so that whoever checks the block sees it.
+    if (!(fits[b].scale <= scale_max) && !std::isnan(scale_max)) scale_max = fits[b].scale;
+    if (!(-fits[b].minimum <= minimum_max)) minimum_max = -fits[b].minimum;
+  }
+  SuperFit super = {f32_to_f16(scale_max / 63.0f), f32_to_f16(minimum_max / 63.0f), {}, {}};
+  const float scale_unit = f16_to_f32(super.scale);
+  const float minimum_unit = f16_to_f32(super.minimum);
+  for (int b = 0; b < 8; ++b) {
+    const int scale = sixty_fourths(fits[b].scale, scale_unit);
+    const int minimum = sixty_fourths(-fits[b].minimum, minimum_unit);
+    float least = INFINITY;
+    for (int s = std::max(scale - 1, 0); s <= std::min(scale + 1, 63); ++s) {
+      for (int m = std::max(minimum - 1, 0); m <= std::min(minimum + 1, 63); ++m) {
+        const ScaleAndMinimum rounded = {scale_unit * static_cast<float>(s),
+                                         -minimum_unit * static_cast<float>(m)};
+        const float error = range_error(block_of(in, b), rounded, highest);
+        if (!(error < least)) continue;
+        least = error;
+        super.scales[b] = s;
+        super.minimums[b] = m;
+      }
+    }
+  }
+  return super;
+}
+
+// The twelve bytes that generic::sub_scale_and_minimum takes apart.
+void put_sub_scales(const SuperFit& fit, uint8_t* packed) {
+  for (int b = 0; b < 4; ++b) {
+    packed[b] = static_cast<uint8_t>(fit.scales[b] | fit.scales[b + 4] >> 4 << 6);
+    packed[b + 4] = static_cast<uint8_t>(fit.minimums[b] | fit.minimums[b + 4] >> 4 << 6);
+    packed[b + 8] =
+        static_cast<uint8_t>((fit.scales[b + 4] & 15) | (fit.minimums[b + 4] & 15) << 4);
+  }
+}
+
+// What q4b32ms256 and q5b32ms256 share; put(q, l, b) stores weight l of block b.
+template <typename Block, typename Put>
+void encode_super_block(const FitInput& in, int highest, Block* out, const Put& put) {
+  const SuperFit fit = fit_super_block(in, highest);
+  out->scale = fit.scale;
+  out->minimum = fit.minimum;
+  put_sub_scales(fit, out->packed_scales);
+  std::fill_n(out->nibbles, 128, uint8_t{0});
+  for (int b = 0; b < 8; ++b) {
+    const float scale = f16_to_f32(fit.scale) * static_cast<float>(fit.scales[b]);
+    const float minimum = -f16_to_f32(fit.minimum) * static_cast<float>(fit.minimums[b]);
+    for (int l = 0; l < 32; ++l) {
+      const int q = step_of(in.x[32 * b + l], minimum, inverse_of(scale), highest);
+      out->nibbles[b / 2 * 32 + l] |= static_cast<uint8_t>((q & 15) << (4 * (b % 2)));
+      put(q, l, b);
+    }
+  }
+}
+
+void encode_block(const FitInput& in, BlockQ4B32MS256* out) {
+  encode_super_block(in, 15, out, [](int, int, int) {});
+}
+
+void encode_block(const FitInput& in, BlockQ5B32MS256* out) {
+  std::fill_n(out->high_bits, 32, uint8_t{0});
+  encode_super_block(in, 31, out, [&](int q, int l, int b) {
+    out->high_bits[l] |= static_cast<uint8_t>(q >> 4 << b);
+  });
 }
 
 // The scale that a sub-block of 32 wants: its extremes fit into -8 .. 7.
@@ -114,7 +195,8 @@ float wanted_scale(const float* x) {
   return scale;
 }
 
-void encode_block(const float* x, BlockQ4B32S256* out) {
+void encode_block(const FitInput& in, BlockQ4B32S256* out) {
+  const float* x = in.x;
   float wanted[8];
   float largest = 0.0f;
   for (int b = 0; b < 8; ++b) {
@@ -134,15 +216,20 @@ void encode_block(const float* x, BlockQ4B32S256* out) {
 }
 
 template <typename Block, int kElements>
-void encode_blocks(const float* in, int64_t k, void* out) {
+void encode_blocks(const float* in, int64_t k, const float* importance, void* out) {
   auto* block = static_cast<Block*>(out);
+  float weights[kElements];
+  std::fill_n(weights, kElements, 1.0f);
   for (int64_t i = 0; i < k; i += kElements, ++block) {
     if (k - i >= kElements) {
-      encode_block(in + i, block);
+      encode_block({in + i, importance != nullptr ? importance + i : weights}, block);
     } else {
+      // What fills the block up does not count.
       float padded[kElements] = {};
       std::copy_n(in + i, k - i, padded);
-      encode_block(padded, block);
+      std::fill(weights + (k - i), weights + kElements, 0.0f);
+      if (importance != nullptr) std::copy_n(importance + i, k - i, weights);
+      encode_block({padded, weights}, block);
     }
   }
 }
@@ -150,20 +237,30 @@ void encode_blocks(const float* in, int64_t k, void* out) {
 }  // namespace
 
 bool can_encode(Encoding encoding) {
-  return encoding == Encoding::kF16 || encoding == Encoding::kQ4B32 ||
-         encoding == Encoding::kQ4B32M || encoding == Encoding::kQ5B32 ||
-         encoding == Encoding::kQ5B32M || encoding == Encoding::kQ4B32S256 ||
-         encoding == Encoding::kQ8B32;
+  switch (encoding) {
+    case Encoding::kF16:
+    case Encoding::kQ4B32:
+    case Encoding::kQ4B32M:
+    case Encoding::kQ5B32:
+    case Encoding::kQ5B32M:
+    case Encoding::kQ8B32:
+    case Encoding::kQ4B32MS256:
+    case Encoding::kQ5B32MS256:
+    case Encoding::kQ4B32S256: return true;
+    default: return false;
+  }
 }
 
-void encode_row(Encoding encoding, const float* in, int64_t k, void* out) {
+void encode_row(Encoding encoding, const float* in, int64_t k, const float* importance, void* out) {
   switch (encoding) {
-    case Encoding::kQ4B32: return encode_blocks<BlockQ4B32, 32>(in, k, out);
-    case Encoding::kQ4B32M: return encode_blocks<BlockQ4B32M, 32>(in, k, out);
-    case Encoding::kQ5B32: return encode_blocks<BlockQ5B32, 32>(in, k, out);
-    case Encoding::kQ5B32M: return encode_blocks<BlockQ5B32M, 32>(in, k, out);
-    case Encoding::kQ4B32S256: return encode_blocks<BlockQ4B32S256, 256>(in, k, out);
-    case Encoding::kQ8B32: return encode_blocks<BlockQ8B32, 32>(in, k, out);
+    case Encoding::kQ4B32: return encode_blocks<BlockQ4B32, 32>(in, k, importance, out);
+    case Encoding::kQ4B32M: return encode_blocks<BlockQ4B32M, 32>(in, k, importance, out);
+    case Encoding::kQ5B32: return encode_blocks<BlockQ5B32, 32>(in, k, importance, out);
+    case Encoding::kQ5B32M: return encode_blocks<BlockQ5B32M, 32>(in, k, importance, out);
+    case Encoding::kQ8B32: return encode_blocks<BlockQ8B32, 32>(in, k, importance, out);
+    case Encoding::kQ4B32MS256: return encode_blocks<BlockQ4B32MS256, 256>(in, k, importance, out);
+    case Encoding::kQ5B32MS256: return encode_blocks<BlockQ5B32MS256, 256>(in, k, importance, out);
+    case Encoding::kQ4B32S256: return encode_blocks<BlockQ4B32S256, 256>(in, k, importance, out);
     default: break;
   }
   auto* halves = static_cast<uint16_t*>(out);

@@ -24,6 +24,13 @@ struct WeightRows {
     part.data = row(first);
     return part;
   }
+  /// Columns first..first+count-1; first is a multiple of a block.
+  WeightRows columns(int64_t first, int64_t count) const {
+    WeightRows part = *this;
+    part.k = count;
+    part.data = row(0) + encoded_row_bytes(encoding, first);
+    return part;
+  }
   int64_t bytes() const { return n * encoded_row_bytes(encoding, k); }
 };
 
@@ -60,10 +67,11 @@ struct PreparedMatrix {
   Form form = Form::kRows;
   WeightRows rows;
   WeightTiles tiles;                     ///< of kTiles
+  WeightTiles tail;                      ///< of kTiles: the columns behind; k is 0 without
   const DenseOperator* dense = nullptr;  ///< of kDense
 
   int64_t n() const { return form == Form::kTiles ? tiles.n : rows.n; }
-  int64_t k() const { return form == Form::kTiles ? tiles.k : rows.k; }
+  int64_t k() const { return form == Form::kTiles ? tiles.k + tail.k : rows.k; }
 };
 
 }  // namespace midge

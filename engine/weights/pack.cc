@@ -203,7 +203,8 @@ void keep_smallest(std::atomic<int64_t>& kept, int64_t value) {
 // on one worker. Errors: those of pack_matrix; then some rows may not have been put.
 template <typename Put>
 Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
-                        Encoding target, const std::string& what, const Put& put) {
+                        Encoding target, const float* importance, const std::string& what,
+                        const Put& put) {
   const int64_t blocks = block_count(target, w.k);
   // Room per worker for a row as f32 and one in the target's row form.
   const int64_t float_bytes = round_up(w.k * static_cast<int64_t>(sizeof(float)), 64);
@@ -223,7 +224,7 @@ Status for_encoded_rows(const WorkerTeam& team, const KernelTable& kernels, cons
         if (w.encoding != target) {
           const DequantizeArgs args = {w.k, from, floats};
           call_kernel(dequantize, args);
-          encode_row(target, floats, w.k, encoded);
+          encode_row(target, floats, w.k, importance, encoded);
           from = encoded;
         }
         const int64_t bad_block = first_bad_block(target, from, blocks);
@@ -252,22 +253,38 @@ int64_t packed_bytes(const WeightRows& w, Encoding target) {
   return ceil_div(w.n, kTileRows) * packed_tile_bytes(target, w.k);
 }
 
-Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
-                   Encoding target, const std::string& what, uint8_t* out) {
-  const int64_t blocks = block_count(target, w.k);
-  const int64_t tile_bytes = packed_tile_bytes(target, w.k);
-  return for_encoded_rows(team, kernels, w, target, what, [&](int64_t row, const void* from) {
-    put_row(target, from, blocks, static_cast<int>(row % kTileRows),
-            out + row / kTileRows * tile_bytes);
-  });
+int64_t main_columns(const WeightRows& w, Encoding target) {
+  const bool is_encoded = w.encoding != target;
+  return is_encoded && tail_encoding(target) != target ? w.k / kPanelColumns * kPanelColumns : w.k;
 }
 
-Status encode_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
-                     Encoding target, const std::string& what, uint8_t* out) {
-  const int64_t row_bytes = encoded_row_bytes(target, w.k);
-  return for_encoded_rows(team, kernels, w, target, what, [&](int64_t row, const void* from) {
-    std::memcpy(out + row * row_bytes, from, static_cast<size_t>(row_bytes));
-  });
+Encoding tail_encoding(Encoding target) {
+  if (target == Encoding::kQ4B32MS256) return Encoding::kQ4B32;
+  if (target == Encoding::kQ5B32MS256) return Encoding::kQ5B32;
+  return target;
+}
+
+Status pack_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
+                   Encoding target, const float* importance, const std::string& what,
+                   uint8_t* out) {
+  const int64_t blocks = block_count(target, w.k);
+  const int64_t tile_bytes = packed_tile_bytes(target, w.k);
+  return for_encoded_rows(team, kernels, w, target, importance, what,
+                          [&](int64_t row, const void* from) {
+                            put_row(target, from, blocks, static_cast<int>(row % kTileRows),
+                                    out + row / kTileRows * tile_bytes);
+                          });
+}
+
+Status round_matrix(const WorkerTeam& team, const KernelTable& kernels, const WeightRows& w,
+                    Encoding target, const float* importance, const std::string& what,
+                    int64_t row_floats, float* out) {
+  const DequantizeFunction dequantize = kernels.dequantize[static_cast<int>(target)];
+  return for_encoded_rows(team, kernels, w, target, importance, what,
+                          [&](int64_t row, const void* from) {
+                            const DequantizeArgs args = {w.k, from, out + row * row_floats};
+                            call_kernel(dequantize, args);
+                          });
 }
 
 }  // namespace midge

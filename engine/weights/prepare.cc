@@ -6,11 +6,51 @@
 
 namespace midge {
 
-void PreparePlan::add(std::string name, const WeightRows& from, Encoding encoding, bool packed) {
-  const int64_t bytes = packed ? packed_bytes(from, encoding)
-                               : round_up(from.n * encoded_row_bytes(encoding, from.k), 64);
-  matrices_.push_back({std::move(name), from, encoding, packed, bytes_, bytes});
-  bytes_ += bytes;
+namespace {
+
+bool has_tail(const PlannedMatrix& matrix) { return matrix.columns < matrix.from.k; }
+
+WeightRows main_part(const PlannedMatrix& matrix) { return matrix.from.columns(0, matrix.columns); }
+WeightRows tail_part(const PlannedMatrix& matrix) {
+  return matrix.from.columns(matrix.columns, matrix.from.k - matrix.columns);
+}
+
+// One part of a matrix, of its columns from `column` on.
+Status prepare_part(const WorkerTeam& team, const KernelTable& kernels, const PlannedMatrix& matrix,
+                    const WeightRows& part, int64_t column, const std::string& what,
+                    uint8_t* image) {
+  const Encoding encoding = column == 0 ? matrix.to.encoding : tail_encoding(matrix.to.encoding);
+  const float* importance =
+      matrix.to.importance != nullptr ? matrix.to.importance + column : nullptr;
+  if (!matrix.to.packed) {
+    auto* floats = reinterpret_cast<float*>(image + matrix.offset) + column;
+    return round_matrix(team, kernels, part, encoding, importance, what, matrix.from.k, floats);
+  }
+  uint8_t* tiles = image + (column == 0 ? matrix.offset : matrix.tail_offset);
+  return pack_matrix(team, kernels, part, encoding, importance, what, tiles);
+}
+
+}  // namespace
+
+void PreparePlan::add(std::string name, const WeightRows& from, const MatrixTarget& to) {
+  PlannedMatrix matrix = {std::move(name), from, to};
+  matrix.offset = bytes_;
+  matrix.columns = main_columns(from, to.encoding);
+  if (matrix.columns == 0) {  // all of it is a tail
+    matrix.to.encoding = tail_encoding(to.encoding);
+    matrix.columns = from.k;
+  }
+  if (to.packed) {
+    matrix.bytes = packed_bytes(main_part(matrix), matrix.to.encoding);
+    matrix.tail_offset = bytes_ + matrix.bytes;
+    if (has_tail(matrix)) {
+      matrix.bytes += packed_bytes(tail_part(matrix), tail_encoding(matrix.to.encoding));
+    }
+  } else {
+    matrix.bytes = round_up(from.n * from.k * static_cast<int64_t>(sizeof(float)), 64);
+  }
+  bytes_ += matrix.bytes;
+  matrices_.push_back(std::move(matrix));
 }
 
 Result<uint8_t*> MemorySink::begin(int64_t bytes) {
@@ -26,9 +66,13 @@ Status prepare_weights(const PreparePlan& plan, const WeightStorage& storage,
   MIDGE_ASSIGN_OR_RETURN(uint8_t* const image, sink.begin(plan.bytes()));
   for (const PlannedMatrix& matrix : plan.matrices()) {
     const std::string what = shown_path(storage.path()) + ": " + matrix.name;
-    const auto convert = matrix.packed ? pack_matrix : encode_matrix;
-    MIDGE_RETURN_IF_ERROR(
-        convert(team, kernels, matrix.from, matrix.encoding, what, image + matrix.offset));
+    MIDGE_RETURN_IF_ERROR(prepare_part(team, kernels, matrix, main_part(matrix), 0, what, image));
+    if (has_tail(matrix)) {
+      MIDGE_RETURN_IF_ERROR(prepare_part(
+          team, kernels, matrix, tail_part(matrix), matrix.columns,
+          what + format_string(", from column %lld", static_cast<long long>(matrix.columns)),
+          image));
+    }
     MIDGE_RETURN_IF_ERROR(sink.written(matrix.offset, matrix.bytes));
     storage.release_pages(matrix.from.data, matrix.from.bytes());
     if (on_progress != nullptr) on_progress(matrix.offset + matrix.bytes, plan.bytes());
@@ -38,13 +82,18 @@ Status prepare_weights(const PreparePlan& plan, const WeightStorage& storage,
 
 PreparedMatrix prepared_matrix(const PlannedMatrix& planned, const uint8_t* image) {
   const uint8_t* data = image + planned.offset;
+  const WeightRows& from = planned.from;
   PreparedMatrix matrix;
-  if (planned.packed) {
+  if (planned.to.packed) {
     matrix.form = PreparedMatrix::Form::kTiles;
-    matrix.tiles = {planned.encoding, planned.from.n, planned.from.k, data};
+    matrix.tiles = {planned.to.encoding, from.n, planned.columns, data};
+    if (has_tail(planned)) {
+      matrix.tail = {tail_encoding(planned.to.encoding), from.n, from.k - planned.columns,
+                     image + planned.tail_offset};
+    }
   } else {
-    matrix.rows = {planned.encoding, planned.from.n, planned.from.k, data,
-                   encoded_row_bytes(planned.encoding, planned.from.k)};
+    matrix.rows = {Encoding::kF32, from.n, from.k, data,
+                   from.k * static_cast<int64_t>(sizeof(float))};
   }
   return matrix;
 }

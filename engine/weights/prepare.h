@@ -15,22 +15,30 @@
 
 namespace midge {
 
-/// A matrix of the image.
+/// What becomes of a matrix.
+struct MatrixTarget {
+  Encoding encoding = Encoding::kF32;
+  bool packed = true;                 ///< as tiles; else the same weights as f32 rows
+  const float* importance = nullptr;  ///< see encode_row; outlives the preparing
+};
+
+/// A matrix of the image. Its last columns may be a part of their own, see main_columns.
 struct PlannedMatrix {
   std::string name;  ///< for messages
   WeightRows from;
-  Encoding encoding;   ///< that it gets
-  bool packed;         ///< as tiles, else as rows of another encoding
-  int64_t offset = 0;  ///< in the image, a multiple of 64
-  int64_t bytes = 0;   ///< in the image
+  MatrixTarget to;
+  int64_t columns = 0;      ///< of the first part
+  int64_t offset = 0;       ///< in the image, a multiple of 64
+  int64_t tail_offset = 0;  ///< of the second part's tiles
+  int64_t bytes = 0;        ///< in the image, of both
 };
 
 /// What an image holds, known before anything is read.
 class PreparePlan {
  public:
-  /// Adds a matrix at the end. packed: can_pack(from.encoding, encoding); else
-  /// can_encode(encoding).
-  void add(std::string name, const WeightRows& from, Encoding encoding, bool packed);
+  /// Adds a matrix at the end. packed: can_pack(from.encoding, to.encoding); else
+  /// can_encode(to.encoding).
+  void add(std::string name, const WeightRows& from, const MatrixTarget& to);
 
   const std::vector<PlannedMatrix>& matrices() const { return matrices_; }
   int64_t bytes() const { return bytes_; }

@@ -470,9 +470,9 @@ TEST(HostileGguf, LongArchitecture) {
 }
 
 TEST(HostileGguf, ManyLongTokens) {
-  // One byte has no token, which shows when all are there.
+  // A letter has no token, which shows when all are there.
   SmallVocabulary vocabulary;
-  vocabulary.tokens[0] = "xy";
+  vocabulary.tokens[0x61] = "xy";
   const auto fill = [&](int count) {
     for (int i = 0; i < count; ++i) {
       vocabulary.tokens.push_back(format_string("%06d", i) + std::string(65'500, 'a'));

@@ -54,10 +54,9 @@ void expect_same_weights(const WorkerTeam& team, const WeightRows& w, Encoding t
   const KernelTable kernels = make_kernel_table();
   auto tiles = AlignedBuffer::create(packed_bytes(w, target), "tiles");
   MIDGE_ASSERT_OK(tiles);
-  MIDGE_ASSERT_OK(pack_matrix(team, kernels, w, target, "w", tiles->data()));
-  const int64_t row_bytes = encoded_row_bytes(target, w.k);
-  std::vector<uint8_t> rows(static_cast<size_t>(w.n * row_bytes));
-  MIDGE_ASSERT_OK(encode_matrix(team, kernels, w, target, "w", rows.data()));
+  MIDGE_ASSERT_OK(pack_matrix(team, kernels, w, target, nullptr, "w", tiles->data()));
+  std::vector<float> rows(static_cast<size_t>(w.n * (w.k + 3)), -1.0f);
+  MIDGE_ASSERT_OK(round_matrix(team, kernels, w, target, nullptr, "w", w.k + 3, rows.data()));
   const std::vector<float> zeros(static_cast<size_t>(w.k));
   for (int64_t row = 0; row < round_up(w.n, kTileRows); ++row) {
     std::vector<float> found(static_cast<size_t>(w.k));
@@ -68,13 +67,12 @@ void expect_same_weights(const WorkerTeam& team, const WeightRows& w, Encoding t
       ASSERT_EQ(found, zeros) << row;
       continue;
     }
-    const std::vector<float> expected =
-        decode_row(kernels, target, rows.data() + row * row_bytes, w.k);
-    ASSERT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0) << row;
+    const float* rounded = rows.data() + row * (w.k + 3);
+    ASSERT_EQ(std::memcmp(found.data(), rounded, found.size() * sizeof(float)), 0) << row;
+    EXPECT_EQ(rounded[w.k], -1.0f);  // what lies between the rows stays
     if (w.encoding == target) {
-      ASSERT_EQ(std::memcmp(rows.data() + row * row_bytes, w.rows(row, 1).data,
-                            static_cast<size_t>(row_bytes)),
-                0);
+      const std::vector<float> expected = decode_row(kernels, target, w.row(row), w.k);
+      ASSERT_EQ(std::memcmp(rounded, expected.data(), found.size() * sizeof(float)), 0) << row;
     }
   }
 }
@@ -129,7 +127,7 @@ TEST(Pack, ColumnsBeyondTheLastAreZero) {
     const WeightRows w = matrix(Encoding::kF32, 32, 5, rows);
     auto tiles = AlignedBuffer::create(packed_bytes(w, target), "tiles");
     MIDGE_ASSERT_OK(tiles);
-    MIDGE_ASSERT_OK(pack_matrix(*team, kernels, w, target, "w", tiles->data()));
+    MIDGE_ASSERT_OK(pack_matrix(*team, kernels, w, target, nullptr, "w", tiles->data()));
     const auto columns = static_cast<size_t>(packed_info(target).unit_elements);
     for (int64_t row = 0; row < 32; ++row) {
       std::vector<float> found(columns);
@@ -167,10 +165,31 @@ TEST(Pack, TheFirstBadScaleIsNamed) {
       const WeightRows w = matrix(encoding, kRows, kColumns, rows);
       auto tiles = AlignedBuffer::create(packed_bytes(w, encoding), "tiles");
       MIDGE_ASSERT_OK(tiles);
-      const Status status = pack_matrix(*team, kernels, w, encoding, "some matrix", tiles->data());
+      const Status status =
+          pack_matrix(*team, kernels, w, encoding, nullptr, "some matrix", tiles->data());
       EXPECT_EQ(status.code(), StatusCode::kInvalidFile);
       EXPECT_EQ(status.message().find("some matrix: row 40, column 256: "), 0u) << status.message();
     }
+  }
+}
+
+// Super-blocks of K-quants are whole; what is left of a row is encoded in blocks of 32.
+TEST(Pack, ColumnsBehindTheLastSuperBlockAreAPartOfTheirOwn) {
+  const std::vector<uint8_t> rows =
+      test::test_encoded_rows(Encoding::kF32, test::DataSort::kNormal, 3, 600, 3);
+  const WeightRows w = matrix(Encoding::kF32, 3, 600, rows);
+  EXPECT_EQ(main_columns(w, Encoding::kQ4B32MS256), 512);
+  EXPECT_EQ(main_columns(w, Encoding::kQ4B32), 600);
+  EXPECT_EQ(main_columns(matrix(Encoding::kF32, 3, 200, rows), Encoding::kQ5B32MS256), 0);
+  EXPECT_EQ(main_columns(matrix(Encoding::kQ4B32MS256, 3, 512, rows), Encoding::kQ4B32MS256), 512);
+  const WeightRows behind = w.columns(512, 88);
+  EXPECT_EQ(behind.k, 88);
+  EXPECT_EQ(behind.row(2), w.row(2) + 512 * sizeof(float));
+  // No more bits than the super-blocks have.
+  for (const Encoding target : {Encoding::kQ4B32MS256, Encoding::kQ5B32MS256}) {
+    const EncodingInfo& tail = encoding_info(tail_encoding(target));
+    EXPECT_LE(tail.block_bytes * 256 / tail.block_elements, encoding_info(target).block_bytes);
+    EXPECT_TRUE(can_pack(Encoding::kF32, tail_encoding(target)));
   }
 }
 

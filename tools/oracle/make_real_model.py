@@ -9,28 +9,18 @@ in the output folder for the names.
 """
 import argparse
 import os
+import sys
 
 import numpy as np
 import torch
-from gguf import GGUFReader
-from gguf.quants import dequantize
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import common
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MODEL = os.path.join(ROOT, "build", "models", "SmolLM2-135M-Instruct.Q4_1.gguf")
-CONFIG = {
-    "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
-    "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152,
-    "max_position_embeddings": 8192, "rope_theta": 100000.0, "rms_norm_eps": 1e-5,
-    "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
-    "attn_implementation": "eager",
-}
-NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-         "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-         "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
-         "ffn_norm": "post_attention_layernorm"}
+sys.path.insert(0, os.path.join(ROOT, "tools", "quality"))
+from make_original import CONFIG, MODEL, read_weights  # noqa: E402
+
 # Logits are kept for these many tokens of the vocabulary, drawn once.
 KEPT_LOGITS = 512
 LENGTHS = {"short": (64, 64), "long": (700, 32)}  # tokens, of which the last so many rows are kept
@@ -40,39 +30,11 @@ PROMPTS = {"story": "Once upon a time, in a small village by the sea, there live
 GREEDY_LEAD_MIN = 1e-4  # of the logit range, ten times what float32 sums in other orders may differ
 
 
-def hugging_face_name(name):
-    """The checkpoint's name of a GGUF tensor."""
-    if name == "token_embd.weight":
-        return "model.embed_tokens.weight"
-    if name == "output_norm.weight":
-        return "model.norm.weight"
-    _, layer, part, suffix = name.split(".")
-    return f"model.layers.{layer}.{NAMES[part]}.{suffix}"
-
-
-def halves_apart(rows, heads):
-    """Undoes the order of arch llama, where the two halves of a head alternate row by row."""
-    n, k = rows.shape
-    return rows.reshape(heads, n // heads // 2, 2, k).swapaxes(1, 2).reshape(n, k)
-
-
-def read_weights(path):
-    """All tensors of the file as float32 arrays under the names of the checkpoint."""
-    weights = {}
-    for tensor in GGUFReader(path).tensors:
-        shape = [int(n) for n in reversed(tensor.shape)]
-        values = dequantize(tensor.data, tensor.tensor_type).astype(np.float32).reshape(shape)
-        for part, heads in (("attn_q", 9), ("attn_k", 3)):
-            if part in tensor.name:
-                values = halves_apart(values, heads)
-        weights[hugging_face_name(tensor.name)] = values
-    return weights
-
-
 def load_real_model(path):
-    config = LlamaConfig(**CONFIG)
+    fields = {key: value for key, value in CONFIG.items() if key != "architectures"}
+    config = LlamaConfig(**fields, attn_implementation="eager")
     model = LlamaForCausalLM(config).to(torch.float32).eval()
-    state = {name: torch.from_numpy(values) for name, values in read_weights(path).items()}
+    state = {name: torch.from_numpy(values) for name, values in read_weights(path, dither=False)}
     missing = model.load_state_dict(state, strict=False)
     assert missing.missing_keys == ["lm_head.weight"] and not missing.unexpected_keys, missing
     model.tie_weights()

@@ -36,6 +36,7 @@ import tempfile
 
 import sentencepiece_files
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 JS_TIKTOKEN = "js-tiktoken@1.0.21"
 CL100K_SHA256 = "f0a4af744f6bcdbe1d9748e0054543d180300785f063dd1b20c43fc99d93c67f"
 O200K_SHA256 = "d2a4d9f263b2de045dcd98f347c50e38d71104141948918b6c30a92fb2411f42"
@@ -210,6 +211,12 @@ def qwen2_from_gguf(path):
                           normalizer={"type": "NFC"})
 
 
+SMOLLM2_CONFIG = {
+    "bos_token": "<|im_start|>", "eos_token": "<|im_end|>",
+    "chat_template": (ROOT / "tests" / "data" / "tokenizer" / "templates" /
+                      "SmolLM2-Instruct.jinja").read_text(encoding="utf-8")}
+
+
 def make_smollm2(path):
     """Vocabulary and merges of the file; what is around them as in the published tokenizer.json."""
     if not path.exists():
@@ -298,11 +305,10 @@ def write(folder, tokenizer, config):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("names", nargs="*", metavar="NAME", help="of the vocabularies wanted")
-    parser.add_argument("--out", type=pathlib.Path, default=root / "build" / "vocabularies")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "vocabularies")
     parser.add_argument("--qwen2-gguf", default=os.environ.get("MIDGE_QWEN2_VOCAB_GGUF"))
-    parser.add_argument("--smollm2-gguf", type=pathlib.Path, default=root / "build" / "models" /
+    parser.add_argument("--smollm2-gguf", type=pathlib.Path, default=ROOT / "build" / "models" /
                         "SmolLM2-135M-Instruct.Q4_1.gguf")
     parser.add_argument("--phi3-gguf", default=os.environ.get("MIDGE_PHI3_VOCAB_GGUF"))
     arguments = parser.parse_args()
@@ -314,8 +320,7 @@ def main():
                                         "chat_template": PHI4_MINI_TEMPLATE}),
         "mimo": (lambda: make_mimo(arguments.qwen2_gguf),
                  {"bos_token": None, "eos_token": "<|im_end|>", "chat_template": MIMO_TEMPLATE}),
-        "smollm2": (lambda: make_smollm2(arguments.smollm2_gguf),
-                    {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"}),
+        "smollm2": (lambda: make_smollm2(arguments.smollm2_gguf), SMOLLM2_CONFIG),
     }
     names = arguments.names or [*makers, "phi-3"]
     unknown = set(names) - {*makers, "phi-3"}

@@ -1,0 +1,74 @@
+// midge importance: what errors in the channels of a model's matrices are worth.
+#include <cstdio>
+
+#include "cli/common.h"
+#include "cli/terminal.h"
+#include "engine/core/visible.h"
+#include "engine/ops/dense_backend.h"
+#include "engine/session/activations.h"
+
+namespace midge {
+namespace {
+
+constexpr uint64_t kTextBytesMaxOfImportance = uint64_t{256} << 20;
+
+struct Options {
+  RunOptions run;
+  std::string text;
+  std::string out;
+  int64_t window = 512;
+};
+
+Status importance_command(Options options) {
+  RunOptions& run = options.run;
+  if (run.context_length == 0) run.context_length = options.window;
+  MIDGE_ASSIGN_OR_RETURN(const std::string text,
+                         read_small_file(options.text, kTextBytesMaxOfImportance));
+  MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run));
+  std::vector<int32_t> tokens;
+  MIDGE_RETURN_IF_ERROR(loaded.model->tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
+  watch_interrupts();
+  loaded.session->set_cancel_flag(&interrupted());
+  Result<Importance> importance = Importance();
+  {
+    ProgressBar bar("reading");
+    importance = measure_importance(*loaded.session, tokens, options.window, [&](int64_t done) {
+      bar.update(done, static_cast<int64_t>(tokens.size()));
+      return !interrupted();
+    });
+  }
+  MIDGE_RETURN_IF_ERROR(importance.status());
+  MIDGE_RETURN_IF_ERROR(importance->save(options.out));
+  if (options.run.json) {
+    JsonWriter json;
+    json.begin_object().member("schema", "midge.importance").member("version", int64_t{1});
+    json.member("model", loaded.model->path()).member("text", options.text);
+    json.member("file", options.out).member("tokens", importance->tokens());
+    json.member("inputs", static_cast<int64_t>(importance->input_count())).end_object();
+    print_json(json);
+  } else {
+    print(stdout, "%s: %zu inputs of matrices over %lld tokens\n", shown_path(options.out).c_str(),
+          importance->input_count(), static_cast<long long>(importance->tokens()));
+  }
+  return Status();
+}
+
+}  // namespace
+
+void add_importance_command(CLI::App& app, Command* run) {
+  auto options = std::make_shared<Options>();
+  options->run.arithmetic = dense_backend_available() ? "xnnpack" : "float";
+  CLI::App* command =
+      app.add_subcommand("importance", "Measure which channels matter, for encoding with few bits");
+  add_run_options(*command, options->run);
+  command->add_option("--text", options->text, "Text file like what the model will read")
+      ->required();
+  command->add_option("-o,--out", options->out, "File to write")->required();
+  command->add_option("--window", options->window, "Tokens per window")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
+      ->capture_default_str();
+  command->add_flag("--json", options->run.json, "Report as JSON");
+  command->callback([=] { *run = [=] { return importance_command(*options); }; });
+}
+
+}  // namespace midge

@@ -1,0 +1,34 @@
+// Scales and minimums of blocks by least squared error.
+//
+// An error counts with the weight of its column: what the column's activations are worth (the mean
+// of their squares), or one. Sums are taken in eight lanes in a fixed order, so that every machine
+// finds the same scales.
+#pragma once
+
+namespace midge {
+
+/// Weights in a block that has scales of its own.
+inline constexpr int kFitBlock = 32;
+
+/// A block to fit. Where nothing can be fitted (no weight counts, numbers out of range) the scale
+/// is the one that takes the largest magnitude into the range.
+struct FitInput {
+  const float* x;       // [32]
+  const float* weight;  // [32], >= 0
+};
+
+/// scale * q, q = lowest..highest; lowest < 0 < highest. Returns the scale, of either sign.
+float fit_scale(const FitInput& block, int lowest, int highest);
+
+struct ScaleAndMinimum {
+  float scale = 0;    ///< >= 0
+  float minimum = 0;  ///< of scale * q + minimum
+};
+
+/// scale * q + minimum, q = 0..highest. minimum_max: the minimum is at most that, 0 or infinity.
+ScaleAndMinimum fit_range(const FitInput& block, int highest, float minimum_max);
+
+/// The sum of weight * (x - (scale * q + minimum))^2 with the best q = 0..highest of each.
+float range_error(const FitInput& block, ScaleAndMinimum fit, int highest);
+
+}  // namespace midge
