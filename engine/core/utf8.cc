@@ -1,9 +1,16 @@
 #include "engine/core/utf8.h"
 
+#include "engine/core/check.h"
+
 namespace midge {
 namespace {
 
-uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
+// Through a plain pointer: the callers have compared with the size, and every character of every
+// prompt comes here.
+uint8_t byte_at(std::string_view text, size_t i) {
+  MIDGE_DCHECK(i < text.size(), "byte %zu of %zu", i, text.size());
+  return static_cast<uint8_t>(text.data()[i]);
+}
 
 bool is_continuation(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 

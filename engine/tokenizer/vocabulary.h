@@ -58,7 +58,7 @@ class Vocabulary {
   int32_t size() const { return static_cast<int32_t>(kinds_.size()); }
   /// kNone for ids outside of 0 .. size()-1.
   TokenKind kind(int32_t id) const {
-    return id >= 0 && id < size() ? kinds_[static_cast<size_t>(id)] : TokenKind::kNone;
+    return id >= 0 && id < size() ? kinds_.data()[static_cast<size_t>(id)] : TokenKind::kNone;
   }
   /// Bytes of a token; empty if there is none. Valid as long as the vocabulary.
   std::string_view bytes(int32_t id) const;

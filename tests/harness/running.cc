@@ -17,6 +17,7 @@ void open(const RunSetup& setup, Running* out) {
   options.threads = setup.threads;
   options.arithmetic = setup.arithmetic;
   options.weights = setup.weights;
+  options.importance = setup.importance;
   options.isa = setup.isa.value_or(detect_cpu_features());
   options.calibrate = setup.calibrate;
   options.cache_dir = setup.cache_dir;

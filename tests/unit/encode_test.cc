@@ -102,8 +102,8 @@ TEST(EncodeRow, HalvesAreRoundedToNearest) {
   EXPECT_TRUE(std::signbit(out[1]));
 }
 
-// What a block encodes exactly stays: weights that are whole steps of a scale that f16 holds. Scales
-// of K-quants are 63rds of the largest, which f16 holds seldom.
+// What a block encodes exactly stays: weights that are whole steps of a scale that f16 holds.
+// Scales of K-quants are 63rds of the largest, which f16 holds seldom.
 TEST(EncodeRow, WholeStepsAreExact) {
   for (const Encoding encoding : kBlockEncodings) {
     if (encoding == Encoding::kQ4B32MS256 || encoding == Encoding::kQ5B32MS256) continue;
@@ -159,6 +159,34 @@ TEST(EncodeRow, NumbersOutOfRangeGiveScalesThatAreNot) {
         EXPECT_EQ(std::isfinite(f16_to_f32(scale)), b != 300 / info.block_elements) << bad;
       }
     }
+  }
+}
+
+// Files that are packed on a PC are those that a phone packs: the same bytes on every machine.
+TEST(EncodeRow, GivesTheSameBytesEverywhere) {
+  constexpr int64_t kColumns = 4096;
+  std::vector<float> in(kColumns);
+  std::vector<float> importance(kColumns);
+  uint32_t state = 1;
+  const auto next = [&] { return state = state * 1664525 + 1013904223; };
+  for (size_t i = 0; i < in.size(); ++i) {
+    // Sums of four are near a bell curve; whole numbers and powers of two are exact.
+    int sum = 0;
+    for (int j = 0; j < 4; ++j) sum += static_cast<int>(next() >> 20) - 2048;
+    in[i] = static_cast<float>(sum) * 0x1p-14f;
+    importance[i] = static_cast<float>(next() >> 16) * 0x1p-10f;
+  }
+  const std::pair<Encoding, uint64_t> expected[] = {
+      {Encoding::kQ4B32, 0x895DCB7A47E14CC4},      {Encoding::kQ4B32M, 0xA7A60EFF4CF27F15},
+      {Encoding::kQ5B32, 0x2D3AC506CF49EB19},      {Encoding::kQ5B32M, 0x6337A809DDA4EE40},
+      {Encoding::kQ4B32MS256, 0x54B708174F411B5C}, {Encoding::kQ5B32MS256, 0x6957A4A1DA473011},
+  };
+  for (const auto& [encoding, hash] : expected) {
+    std::vector<uint8_t> row(static_cast<size_t>(encoded_row_bytes(encoding, kColumns)));
+    encode_row(encoding, in.data(), kColumns, importance.data(), row.data());
+    uint64_t found = 0xCBF29CE484222325;
+    for (const uint8_t byte : row) found = (found ^ byte) * 0x100000001B3;
+    EXPECT_EQ(found, hash) << encoding_info(encoding).name;
   }
 }
 
