@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/session/activations.h"
+#include "models/registry.h"
 #include "tests/harness/running.h"
 #include "tests/harness/temp_dir.h"
 
@@ -108,6 +109,21 @@ TEST(MeasureImportance, SeesTheInputsOfEveryMatrix) {
   const std::vector<float> wanted = expected.of("layers.0.v");
   ASSERT_EQ(mine.size(), hidden);
   for (size_t i = 0; i < hidden; ++i) EXPECT_NEAR(mine[i], wanted[i], 1e-5 * wanted[i]) << i;
+}
+
+TEST(MeasureImportance, OfAnotherModelIsRefused) {
+  const auto model = open_model(test::data_path("golden/models/llama"));
+  MIDGE_ASSERT_OK(model);
+  const float row[3] = {1, 2, 3};
+  Importance importance;
+  importance.add("layers.1.k", row, 1, 3);
+  ExecutorOptions options;
+  options.threads = 1;
+  options.weights = Encoding::kQ4B32;
+  options.importance = &importance;
+  const Status status = Executor::create(**model, options).status();
+  EXPECT_EQ(status.code(), StatusCode::kModelMismatch);
+  EXPECT_EQ(status.message(), "importance of 3 channels for 'layers.1.v', expected 64");
 }
 
 TEST(MeasureImportance, RefusesPackedArithmetic) {
