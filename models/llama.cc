@@ -1,5 +1,5 @@
-// Llama naming with the structure of Phi-4: re-uploads of Phi-4 come as `llama`.
-// docs/models/phi3.md. Separate matrices, no biases, full rotary.
+// Llama naming with the structure of Phi-4: re-uploads of Phi-4 come as `llama`, and so does
+// SmolLM2. docs/models/phi3.md. Separate matrices, no biases, full rotary.
 #include "engine/core/visible.h"
 #include "models/config_reader.h"
 #include "models/registry.h"

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/core/fnv.h"
 #include "engine/core/mapped_file.h"
 #include "engine/core/visible.h"
 #include "engine/core/whole_file.h"
@@ -26,15 +27,8 @@ constexpr uint64_t kFileBytesMax = 1 << 20;
 // about 90 for each type of core.
 constexpr size_t kLinesMax = 4096;
 
-// FNV-1a, 64 bits (Fowler, Noll, Vo).
-uint64_t hash_of(std::string_view text) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
-  return hash;
-}
-
 std::string hash_text(std::string_view text) {
-  return format_string("%016llx", static_cast<unsigned long long>(hash_of(text)));
+  return format_string("%016llx", static_cast<unsigned long long>(fnv1a(text)));
 }
 
 bool parse_number(std::string_view text, int64_t min, int64_t max, int64_t* number) {

@@ -16,22 +16,11 @@ int nibble(float x, float inverse) {
   return q >= 15.0f ? 15 : (q > 0.0f ? static_cast<int>(q) : 0);
 }
 
-float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
-
 // x[32] as nibbles in the order of BlockQ4B32.
 void put_nibbles(const float* x, float inverse, uint8_t* nibbles) {
   for (int j = 0; j < 16; ++j) {
     nibbles[j] = static_cast<uint8_t>(nibble(x[j], inverse) | nibble(x[j + 16], inverse) << 4);
   }
-}
-
-// The element of the largest magnitude, with its sign; NaN if there is one.
-float extreme(const float* x, int count) {
-  float found = 0.0f;
-  for (int i = 0; i < count && !std::isnan(found); ++i) {
-    if (!(std::fabs(x[i]) <= std::fabs(found))) found = x[i];
-  }
-  return found;
 }
 
 void encode_block(const FitInput& in, BlockQ4B32* out) {
@@ -41,7 +30,7 @@ void encode_block(const FitInput& in, BlockQ4B32* out) {
 
 // Eight bits need no search: the extreme becomes 127.
 void encode_block(const FitInput& in, BlockQ8B32* out) {
-  out->scale = f32_to_f16(std::fabs(extreme(in.x, 32)) / 127.0f);
+  out->scale = f32_to_f16(std::fabs(extreme(in.x)) / 127.0f);
   const float inverse = inverse_of(f16_to_f32(out->scale));
   for (int j = 0; j < 32; ++j) {
     const float q = std::nearbyintf(in.x[j] * inverse);

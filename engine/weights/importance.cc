@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/core/fnv.h"
 #include "engine/core/mapped_file.h"
 #include "engine/core/visible.h"
 #include "engine/core/whole_file.h"
@@ -14,13 +15,6 @@ constexpr std::string_view kMagic = "midgeimp";
 constexpr uint32_t kVersion = 1;
 constexpr uint64_t kFileBytesMax = uint64_t{1} << 30;
 constexpr uint32_t kNameBytesMax = 64;
-
-// FNV-1a: shows damage, not malice.
-uint64_t checksum(std::string_view bytes) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (const char byte : bytes) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001B3;
-  return hash;
-}
 
 template <typename T>
 void append(T value, std::string* bytes) {
@@ -106,7 +100,7 @@ std::string Importance::text() const {
     append(static_cast<uint64_t>(input.squares.size()), &bytes);
     for (const double squares : input.squares) append(squares, &bytes);
   }
-  append(checksum(bytes), &bytes);
+  append(fnv1a(bytes), &bytes);
   return bytes;
 }
 
@@ -124,7 +118,7 @@ Result<Importance> Importance::parse(std::string_view bytes) {
   uint64_t stored = 0;
   if (bytes.size() < kMagic.size() + sizeof(stored)) return damaged("cut off");
   std::memcpy(&stored, bytes.data() + bytes.size() - sizeof(stored), sizeof(stored));
-  if (stored != checksum(bytes.substr(0, bytes.size() - sizeof(stored)))) {
+  if (stored != fnv1a(bytes.substr(0, bytes.size() - sizeof(stored)))) {
     return damaged("its checksum is another: cut off or damaged");
   }
   reader = Reader(

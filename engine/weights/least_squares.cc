@@ -27,9 +27,12 @@ float rounded(float v, float lowest, float highest) {
   return (v + kRounds) - kRounds;
 }
 
-float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
+// Of the range that takes in all weights, these are tried: narrower ones cut the farthest weights
+// off and are finer for the others.
+constexpr float kRanges[] = {1.10f, 1.05f, 1.00f, 0.95f, 0.90f, 0.85f, 0.80f, 0.75f, 0.70f};
 
-// The element of the largest magnitude, with its sign; NaN if there is one.
+}  // namespace
+
 float extreme(const float* x) {
   float found = 0.0f;
   for (int i = 0; i < kFitBlock && !std::isnan(found); ++i) {
@@ -37,12 +40,6 @@ float extreme(const float* x) {
   }
   return found;
 }
-
-// Of the range that takes in all weights, these are tried: narrower ones cut the farthest weights
-// off and are finer for the others.
-constexpr float kRanges[] = {1.10f, 1.05f, 1.00f, 0.95f, 0.90f, 0.85f, 0.80f, 0.75f, 0.70f};
-
-}  // namespace
 
 float fit_scale(const FitInput& block, int lowest, int highest) {
   const auto low = static_cast<float>(lowest);

@@ -10,6 +10,12 @@ namespace midge {
 /// Weights in a block that has scales of its own.
 inline constexpr int kFitBlock = 32;
 
+/// 1 / scale; 0 for a scale of zero.
+inline float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
+
+/// The weight of x[32] with the largest magnitude, with its sign; NaN if there is one.
+float extreme(const float* x);
+
 /// A block to fit. Where nothing can be fitted (no weight counts, numbers out of range) the scale
 /// is the one that takes the largest magnitude into the range.
 struct FitInput {

@@ -55,7 +55,6 @@ Result<WeightRecipe> recipe_from_name(std::string_view name) {
   for (const NamedRecipe& named : kRecipes) {
     if (named.name == name) {
       WeightRecipe recipe;
-      recipe.name = name;
       recipe.layers = named.layers;
       recipe.head = named.head;
       return recipe;

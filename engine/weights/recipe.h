@@ -15,7 +15,6 @@ namespace midge {
 /// Encodings by the names of matrices (visit_linear_matrices). A table that is also the head goes
 /// by "head".
 struct WeightRecipe {
-  std::string name;                ///< for reports; empty: none has been chosen
   std::optional<Encoding> layers;  ///< nothing: as in the files
   std::optional<Encoding> head;    ///< nothing: as in the files
   /// Glob of matrix names and the encoding of those that match; the last match counts.
@@ -28,8 +27,6 @@ struct WeightRecipe {
 
   /// What a matrix becomes; nothing: as in the file.
   std::optional<Encoding> encoding_of(std::string_view matrix) const;
-  /// Whether matrices stay as they are in the files.
-  bool is_none() const { return !layers && !head && overrides.empty(); }
   /// Errors: invalid_argument (an encoding that encode_row does not write).
   Status check() const;
 };

@@ -76,6 +76,26 @@ std::vector<float> step_logits_in_pieces(Session& session, std::span<const int32
   return all;
 }
 
+std::vector<int32_t> greedy_tokens(Session& session, std::span<const int32_t> prompt,
+                                   size_t count) {
+  std::vector<int32_t> next(prompt.begin(), prompt.end());
+  std::vector<int32_t> found;
+  std::vector<float> logits(static_cast<size_t>(session.model().config().vocab_size));
+  while (found.size() < count) {
+    const int32_t last = static_cast<int32_t>(next.size()) - 1;
+    RowOutputs outputs;
+    outputs.logits_rows = {&last, 1};
+    outputs.logits = logits.data();
+    const Status status = session.step(next, outputs);
+    EXPECT_TRUE(status.ok()) << status.message();
+    if (!status.ok()) break;
+    const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+    found.push_back(static_cast<int32_t>(best));
+    next = {found.back()};
+  }
+  return found;
+}
+
 float relative_error(std::span<const float> expected, std::span<const float> found) {
   EXPECT_EQ(expected.size(), found.size());
   if (expected.size() != found.size()) return NAN;

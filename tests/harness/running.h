@@ -50,6 +50,10 @@ std::vector<float> step_logits(Session& session, std::span<const int32_t> tokens
 std::vector<float> step_logits_in_pieces(Session& session, std::span<const int32_t> tokens,
                                          size_t piece, RowRole role = RowRole::kPrompt);
 
+/// The `count` tokens that follow `prompt` when the greatest logit is taken each time, one token a
+/// step.
+std::vector<int32_t> greedy_tokens(Session& session, std::span<const int32_t> prompt, size_t count);
+
 /// Largest difference as a fraction of the range of `expected`; NaN if one is NaN or the
 /// sizes differ.
 float relative_error(std::span<const float> expected, std::span<const float> found);

@@ -47,20 +47,9 @@ void expect_greedy(const RunSetup& setup, const GoldenFile& golden, const std::s
   Running run;
   open(setup, &run);
   if (::testing::Test::HasFatalFailure()) return;
-  std::vector<int32_t> next = golden.i32(name + ".prompt");
   const std::vector<int32_t> expected = golden.i32(name + ".tokens");
-  std::vector<int32_t> found;
-  std::vector<float> logits(static_cast<size_t>(run.model->config().vocab_size));
-  while (found.size() < expected.size()) {
-    const int32_t last = static_cast<int32_t>(next.size()) - 1;
-    RowOutputs outputs;
-    outputs.logits_rows = {&last, 1};
-    outputs.logits = logits.data();
-    MIDGE_ASSERT_OK(run.session->step(next, outputs));
-    const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    found.push_back(static_cast<int32_t>(best));
-    next = {found.back()};
-  }
+  const std::vector<int32_t> found =
+      test::greedy_tokens(*run.session, golden.i32(name + ".prompt"), expected.size());
   EXPECT_EQ(found, expected) << setup.path << " " << name;
 }
 

@@ -78,21 +78,10 @@ using RealModelGreedy = RealModel;
 TEST_P(RealModelGreedy, LikeTransformers) {
   const std::string name = GetParam();
   const GoldenFile golden(kGolden);
-  std::vector<int32_t> next = golden.i32(name + ".prompt");
   std::vector<int32_t> expected = golden.i32(name + ".greedy");
   expected.resize(std::min(expected.size(), kTokensMax));
-  std::vector<int32_t> found;
-  std::vector<float> logits(vocab_size());
-  while (found.size() < expected.size()) {
-    const int32_t last = static_cast<int32_t>(next.size()) - 1;
-    RowOutputs outputs;
-    outputs.logits_rows = {&last, 1};
-    outputs.logits = logits.data();
-    MIDGE_ASSERT_OK(run_.session->step(next, outputs));
-    const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    found.push_back(static_cast<int32_t>(best));
-    next = {found.back()};
-  }
+  const std::vector<int32_t> found =
+      test::greedy_tokens(*run_.session, golden.i32(name + ".prompt"), expected.size());
   EXPECT_EQ(found, expected);
 }
 
