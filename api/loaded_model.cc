@@ -3,6 +3,8 @@
 #include <chrono>
 
 #include "engine/chat/chat.h"
+#include "engine/packed/packed_file.h"
+#include "engine/packed/packed_model.h"
 #include "engine/tokenizer_files/tokenizer_directory.h"
 #include "engine/tokenizer_files/tokenizer_gguf.h"
 #include "models/registry.h"
@@ -12,6 +14,11 @@ namespace midge {
 Result<Tokenizer> load_tokenizer(const std::string& path, FileAccess access,
                                  const CopyProgress& on_copy) {
   if (is_directory(path)) return load_tokenizer_directory(path);
+  if (is_packed_file(path)) {
+    MIDGE_ASSIGN_OR_RETURN(std::shared_ptr<const PackedFile> packed,
+                           PackedFile::open(path, access, on_copy));
+    return open_packed_tokenizer(std::move(packed));
+  }
   MIDGE_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path, access, on_copy));
   return load_tokenizer_gguf(file);
 }
@@ -25,27 +32,45 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
                                                        const LoadOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<LoadedModel> loaded(new LoadedModel(path));
-  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> opened,
-                         WeightSource::open(path, options.access, options.on_copy));
-  const std::shared_ptr<const WeightSource> source = std::move(opened);
-  const auto add_tokenizer = [&](const ModelConfig& config) -> Status {
-    if (!options.needs_tokenizer) return Status();
-    MIDGE_ASSIGN_OR_RETURN(loaded->tokenizer_, load_tokenizer(*source));
-    if (loaded->tokenizer_->vocab_size() > config.vocab_size) {
-      return make_status(StatusCode::kModelMismatch,
-                         "%s: the tokenizer has ids up to %d, the embedding %lld rows",
-                         shown_path(path).c_str(), loaded->tokenizer_->vocab_size() - 1,
-                         static_cast<long long>(config.vocab_size));
-    }
-    loaded->allowed_ = midge::allowed_tokens(*loaded->tokenizer_, config.vocab_size);
-    return Status();
-  };
-  MIDGE_ASSIGN_OR_RETURN(loaded->model_, open_model(source, add_tokenizer));
+  MIDGE_RETURN_IF_ERROR(loaded->open_parts(options));
   MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
                          Executor::create(*loaded->model_, options.executor, options.on_weights));
   loaded->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;
+}
+
+// Model and tokenizer.
+Status LoadedModel::open_parts(const LoadOptions& options) {
+  if (is_packed_file(path_)) {
+    MIDGE_ASSIGN_OR_RETURN(const std::shared_ptr<const PackedFile> file,
+                           PackedFile::open(path_, options.access, options.on_copy));
+    MIDGE_ASSIGN_OR_RETURN(model_, open_packed_model(file));
+    if (!options.needs_tokenizer) return Status();
+    MIDGE_ASSIGN_OR_RETURN(tokenizer_, open_packed_tokenizer(file));
+    return check_tokenizer(model_->config());
+  }
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> opened,
+                         WeightSource::open(path_, options.access, options.on_copy));
+  const std::shared_ptr<const WeightSource> source = std::move(opened);
+  const auto add_tokenizer = [&](const ModelConfig& config) -> Status {
+    if (!options.needs_tokenizer) return Status();
+    MIDGE_ASSIGN_OR_RETURN(tokenizer_, load_tokenizer(*source));
+    return check_tokenizer(config);
+  };
+  MIDGE_ASSIGN_OR_RETURN(model_, open_model(source, add_tokenizer));
+  return Status();
+}
+
+Status LoadedModel::check_tokenizer(const ModelConfig& config) {
+  if (tokenizer_->vocab_size() > config.vocab_size) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%s: the tokenizer has ids up to %d, the embedding %lld rows",
+                       shown_path(path_).c_str(), tokenizer_->vocab_size() - 1,
+                       static_cast<long long>(config.vocab_size));
+  }
+  allowed_ = midge::allowed_tokens(*tokenizer_, config.vocab_size);
+  return Status();
 }
 
 Result<std::vector<int32_t>> LoadedModel::encode_prompt(std::string_view text,

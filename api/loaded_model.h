@@ -29,9 +29,9 @@ struct LoadOptions {
 /// say what may be done from several threads; running a session is for one at a time.
 class LoadedModel {
  public:
-  /// path: a Hugging Face directory or a GGUF file. Errors: those of WeightSource::open,
-  /// open_model, the tokenizer's readers and Executor::create; model_mismatch (more ids than
-  /// embedding rows).
+  /// path: a packed file, a Hugging Face directory or a GGUF file. Errors: those of
+  /// PackedFile::open, WeightSource::open, open_model, the tokenizer's readers and
+  /// Executor::create; model_mismatch (more ids than embedding rows).
   static Result<std::unique_ptr<LoadedModel>> open(const std::string& path,
                                                    const LoadOptions& options);
 
@@ -59,6 +59,9 @@ class LoadedModel {
   Result<std::vector<int32_t>> stop_ids() const;
 
  private:
+  Status open_parts(const LoadOptions& options);
+  Status check_tokenizer(const ModelConfig& config);
+
   explicit LoadedModel(std::string path) : path_(std::move(path)) {}
 
   std::string path_;
@@ -69,7 +72,8 @@ class LoadedModel {
   double load_seconds_ = 0;
 };
 
-/// The tokenizer at `path`, a Hugging Face directory or a GGUF file, without the weights.
+/// The tokenizer at `path`, a packed file, a Hugging Face directory or a GGUF file, without the
+/// weights.
 Result<Tokenizer> load_tokenizer(const std::string& path, FileAccess access,
                                  const CopyProgress& on_copy = nullptr);
 /// The tokenizer that belongs to open files.

@@ -45,7 +45,8 @@ SequenceOptions session_options(const RunOptions& options) {
 
 void add_model_option(CLI::App& app, RunOptions& options) {
   app.add_option("MODEL", options.model,
-                 "Hugging Face directory or GGUF file (default: the bundled tiny-phi)");
+                 "Packed file (.midge), Hugging Face directory or GGUF file (default: the bundled "
+                 "tiny-phi)");
   app.add_flag("--no-mmap", options.no_mmap, "Read the files into memory instead of mapping them");
 }
 
@@ -57,6 +58,23 @@ void add_kernel_options(CLI::App& app, RunOptions& options) {
   app.add_option("--cache-dir", options.cache_dir,
                  "Folder that keeps measured rates (default: $XDG_CACHE_HOME/midge or "
                  "~/.cache/midge; empty: none)");
+}
+
+void add_weight_options(CLI::App& app, RunOptions& options) {
+  app.add_option("--weights", options.weights,
+                 "Encode the matrices first (default: as in the files)")
+      ->check(CLI::IsMember({"f16", "q4b32", "q4b32m", "q5b32", "q5b32m", "q8b32", "q4b32ms256",
+                             "q5b32ms256", "q4b32s256"}));
+  app.add_option("--recipe", options.recipe,
+                 "Encode the matrices first: fast (4 bits), balanced (5 bits), int8, half")
+      ->check(CLI::IsMember({"fast", "balanced", "int8", "half"}));
+  app.add_option(
+         "--tensor", options.tensors,
+         "Encoding of the matrices that match, as 'layers.*.down=q8b32'; beside --recipe or "
+         "--weights; can be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--importance", options.importance,
+                 "File of 'midge importance': weighs errors by what their channels are worth");
 }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
@@ -73,20 +91,7 @@ void add_run_options(CLI::App& app, RunOptions& options) {
                  "(slow reference); xnnpack: float weights through XNNPACK")
       ->check(CLI::IsMember({"packed", "float", "xnnpack"}))
       ->capture_default_str();
-  app.add_option("--weights", options.weights,
-                 "Encode the matrices first (default: as in the files)")
-      ->check(CLI::IsMember({"f16", "q4b32", "q4b32m", "q5b32", "q5b32m", "q8b32", "q4b32ms256",
-                             "q5b32ms256", "q4b32s256"}));
-  app.add_option("--recipe", options.recipe,
-                 "Encode the matrices first: fast (4 bits), balanced (5 bits), int8, half")
-      ->check(CLI::IsMember({"fast", "balanced", "int8", "half"}));
-  app.add_option(
-         "--tensor", options.tensors,
-         "Encoding of the matrices that match, as 'layers.*.down=q8b32'; beside --recipe or "
-         "--weights; can be repeated")
-      ->allow_extra_args(false);
-  app.add_option("--importance", options.importance,
-                 "File of 'midge importance': weighs errors by what their channels are worth");
+  add_weight_options(app, options);
   add_kernel_options(app, options);
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
@@ -153,6 +158,8 @@ Result<Encoding> encoding_of_name(std::string_view name) {
   return make_status(StatusCode::kInvalidArgument, "no encoding '%s'", printable(name).c_str());
 }
 
+}  // namespace
+
 Result<WeightRecipe> weight_recipe(const RunOptions& options) {
   WeightRecipe recipe;
   if (!options.recipe.empty()) {
@@ -172,8 +179,6 @@ Result<WeightRecipe> weight_recipe(const RunOptions& options) {
   }
   return recipe;
 }
-
-}  // namespace
 
 Result<ExecutorOptions> executor_options(const RunOptions& options) {
   ExecutorOptions executor;

@@ -48,6 +48,8 @@ struct SampleOptions {
 };
 
 void add_model_option(CLI::App& app, RunOptions& options);
+/// --weights, --recipe, --tensor, --importance.
+void add_weight_options(CLI::App& app, RunOptions& options);
 void add_kernel_options(CLI::App& app, RunOptions& options);
 void add_run_options(CLI::App& app, RunOptions& options);
 void add_sample_options(CLI::App& app, SampleOptions& options);
@@ -67,6 +69,9 @@ bool calibrates(const RunOptions& options);
 /// --cache-dir, or the user's cache folder: $XDG_CACHE_HOME/midge, $HOME/.cache/midge. Empty if
 /// there is none.
 std::string cache_dir(const RunOptions& options);
+
+/// What --recipe, --weights and --tensor ask for. Errors: invalid_argument.
+Result<WeightRecipe> weight_recipe(const RunOptions& options);
 
 /// What the options ask of the executor, but for --importance. Errors: invalid_argument (ISA level,
 /// encoding, recipe, a glob that no kernel matches).
@@ -126,6 +131,8 @@ void add_inspect_command(CLI::App& app, Command* run);
 void add_tokenize_command(CLI::App& app, Command* run);
 void add_eval_command(CLI::App& app, Command* run);
 void add_importance_command(CLI::App& app, Command* run);
+void add_pack_command(CLI::App& app, Command* run);
+void add_verify_command(CLI::App& app, Command* run);
 void add_bench_command(CLI::App& app, Command* run);
 void add_cpu_command(CLI::App& app, Command* run);
 

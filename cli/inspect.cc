@@ -4,6 +4,8 @@
 
 #include "cli/common.h"
 #include "engine/core/visible.h"
+#include "engine/packed/packed_model.h"
+#include "engine/packed/tensor_directory.h"
 #include "models/registry.h"
 
 namespace midge {
@@ -14,19 +16,109 @@ struct Options {
   bool tensors = false;
 };
 
+// A tensor as it lies in its file.
+struct Entry {
+  std::string name;
+  std::string type;
+  std::vector<int64_t> shape;
+  std::string file;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+  bool is_matrix = true;
+};
+
+// What a model's files hold, of whichever kind they are.
+struct Listing {
+  std::string path;
+  const char* format = "";  // for reports
+  const char* format_name = "";
+  std::vector<SourceFile> files;
+  std::vector<Entry> tensors;
+  std::string content_id;  // of packed files
+
+  uint64_t file_bytes() const {
+    uint64_t bytes = 0;
+    for (const SourceFile& file : files) bytes += file.bytes;
+    return bytes;
+  }
+};
+
+Listing listing_of(const WeightSource& source) {
+  Listing listing;
+  listing.path = source.path();
+  const bool gguf = source.kind() == SourceKind::kGguf;
+  listing.format = gguf ? "gguf" : "huggingface";
+  listing.format_name = gguf ? "GGUF" : "Hugging Face directory";
+  listing.files = source.files();
+  for (const SourceTensor& tensor : source.tensors()) {
+    listing.tensors.push_back({tensor.name, tensor.type_name, tensor.shape, *tensor.path,
+                               tensor.offset, tensor.bytes, tensor.shape.size() > 1});
+  }
+  return listing;
+}
+
+Result<Listing> listing_of(const PackedFile& file) {
+  Listing listing;
+  listing.path = file.path();
+  listing.format = "midge";
+  listing.format_name = "packed";
+  listing.files = {{file.path(), file.file_bytes()}};
+  listing.content_id = to_hex(file.content_id());
+  MIDGE_ASSIGN_OR_RETURN(const std::vector<PackedTensor> tensors,
+                         read_tensors(file.bytes("tensors")));
+  for (const PackedTensor& tensor : tensors) {
+    Entry entry;
+    entry.name = tensor.name;
+    entry.type = tensor.encoding;
+    entry.shape = {tensor.n, tensor.columns + tensor.tail_columns};
+    entry.is_matrix = tensor.layout != kLayoutVector;
+    if (!entry.is_matrix) entry.shape.pop_back();
+    if (!tensor.tail_encoding.empty()) entry.type += "+" + tensor.tail_encoding;
+    entry.file = file.path();
+    const PackedSection* section = file.find(tensor.section);
+    entry.offset = tensor.offset + (section == nullptr ? 0 : section->offset);
+    entry.bytes = tensor.bytes;
+    listing.tensors.push_back(std::move(entry));
+  }
+  return listing;
+}
+
 struct TypeTotal {
   int64_t tensors = 0;
   int64_t bytes = 0;
+  int64_t weights = 0;
 };
 
-std::map<std::string, TypeTotal> totals_by_type(const WeightSource& source) {
+int64_t weight_count(const Entry& entry) {
+  int64_t count = 1;
+  for (const int64_t size : entry.shape) count *= size;
+  return count;
+}
+
+double bits_per_weight(int64_t bytes, int64_t weights) {
+  return weights == 0 ? 0 : 8 * static_cast<double>(bytes) / static_cast<double>(weights);
+}
+
+std::map<std::string, TypeTotal> totals_by_type(const Listing& listing) {
   std::map<std::string, TypeTotal> totals;
-  for (const SourceTensor& tensor : source.tensors()) {
-    TypeTotal& total = totals[tensor.type_name];
+  for (const Entry& entry : listing.tensors) {
+    TypeTotal& total = totals[entry.type];
     ++total.tensors;
-    total.bytes += static_cast<int64_t>(tensor.bytes);
+    total.bytes += static_cast<int64_t>(entry.bytes);
+    total.weights += weight_count(entry);
   }
   return totals;
+}
+
+// Of the matrices alone.
+double bits_per_matrix_weight(const Listing& listing) {
+  TypeTotal total;
+  for (const Entry& entry : listing.tensors) {
+    if (!entry.is_matrix) continue;
+    total.bytes += static_cast<int64_t>(entry.bytes);
+    total.weights += weight_count(entry);
+  }
+  return bits_per_weight(total.bytes, total.weights);
 }
 
 std::string tokenizer_summary(const Result<Tokenizer>& tokenizer) {
@@ -35,12 +127,15 @@ std::string tokenizer_summary(const Result<Tokenizer>& tokenizer) {
                        tokenizer->added_tokens().size());
 }
 
-void print_text(const WeightSource& source, const Model& model, const Result<Tokenizer>& tokenizer,
+void print_text(const Listing& listing, const Model& model, const Result<Tokenizer>& tokenizer,
                 bool tensors) {
   const ModelConfig& c = model.config();
   const auto ll = [](int64_t value) { return static_cast<long long>(value); };
-  print(stdout, "model        %s (%s)\n", visible_text(source.path(), Layout::kOneLine).c_str(),
-        source.kind() == SourceKind::kGguf ? "GGUF" : "Hugging Face directory");
+  print(stdout, "model        %s (%s)\n", visible_text(listing.path, Layout::kOneLine).c_str(),
+        listing.format_name);
+  if (!listing.content_id.empty()) {
+    print(stdout, "content id   %s\n", listing.content_id.c_str());
+  }
   print(stdout, "family       %s\n", c.family.c_str());
   print(stdout, "layers       %lld%s\n", ll(c.layer_count),
         c.mtp_layer_count > 0 ? " and one MTP layer" : "");
@@ -64,9 +159,9 @@ void print_text(const WeightSource& source, const Model& model, const Result<Tok
   print(stdout, "\nparameters   %lld", ll(model.parameter_count()));
   if (c.mtp_layer_count > 0)
     print(stdout, " and %lld in the MTP layer", ll(model.mtp_parameter_count()));
-  const std::vector<SourceFile>& files = source.files();
+  const std::vector<SourceFile>& files = listing.files;
   print(stdout, "\nfiles        %zu, %.3f MB\n", files.size(),
-        static_cast<double>(source.file_bytes()) * 1e-6);
+        static_cast<double>(listing.file_bytes()) * 1e-6);
   for (const SourceFile& file : files) {
     if (files.size() == 1) break;
     print(stdout, "             %s, %.3f MB\n", visible_text(file.path, Layout::kOneLine).c_str(),
@@ -75,17 +170,19 @@ void print_text(const WeightSource& source, const Model& model, const Result<Tok
   print(stdout, "per token    %.3f MB of weights, %lld bytes of f16 KV\n",
         static_cast<double>(model.token_bytes()) * 1e-6,
         ll(c.layer_count * c.kv_head_count * c.head_dim * 4));
-  for (const auto& [type, total] : totals_by_type(source)) {
-    print(stdout, "%-12s %lld tensors, %.3f MB\n", type.c_str(), ll(total.tensors),
-          static_cast<double>(total.bytes) * 1e-6);
+  print(stdout, "matrices     %.3f bits per weight\n", bits_per_matrix_weight(listing));
+  for (const auto& [type, total] : totals_by_type(listing)) {
+    print(stdout, "%-12s %lld tensors, %.3f MB, %.3f bits per weight\n", type.c_str(),
+          ll(total.tensors), static_cast<double>(total.bytes) * 1e-6,
+          bits_per_weight(total.bytes, total.weights));
   }
   for (const std::string& warning : model.warnings()) {
     print(stdout, "warning      %s\n", warning.c_str());
   }
   if (!tensors) return;
-  for (const SourceTensor& tensor : source.tensors()) {
+  for (const Entry& tensor : listing.tensors) {
     print(stdout, "%-48s %-5s %-16s %12llu bytes at %llu\n", printable(tensor.name).c_str(),
-          tensor.type_name.c_str(), shape_to_string(tensor.shape).c_str(),
+          tensor.type.c_str(), shape_to_string(tensor.shape).c_str(),
           static_cast<unsigned long long>(tensor.bytes),
           static_cast<unsigned long long>(tensor.offset));
   }
@@ -108,18 +205,18 @@ void write_config(JsonWriter& json, const ModelConfig& c) {
   json.end_array().end_object();
 }
 
-void print_report(const WeightSource& source, const Model& model,
-                  const Result<Tokenizer>& tokenizer) {
+void print_report(const Listing& listing, const Model& model, const Result<Tokenizer>& tokenizer) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.inspect").member("version", int64_t{1});
-  json.member("model", source.path());
-  json.member("format", source.kind() == SourceKind::kGguf ? "gguf" : "huggingface");
+  json.member("model", listing.path).member("format", listing.format);
+  if (!listing.content_id.empty()) json.member("content_id", listing.content_id);
   write_config(json, model.config());
   json.member("parameter_count", model.parameter_count());
   json.member("mtp_parameter_count", model.mtp_parameter_count());
-  json.member("file_bytes", static_cast<int64_t>(source.file_bytes()));
+  json.member("file_bytes", static_cast<int64_t>(listing.file_bytes()));
+  json.member("bits_per_matrix_weight", bits_per_matrix_weight(listing));
   json.begin_array("files");
-  for (const SourceFile& file : source.files()) {
+  for (const SourceFile& file : listing.files) {
     json.begin_object().member("path", file.path);
     json.member("bytes", static_cast<int64_t>(file.bytes)).end_object();
   }
@@ -130,11 +227,11 @@ void print_report(const WeightSource& source, const Model& model,
   json.begin_array("warnings");
   for (const std::string& warning : model.warnings()) json.element(warning);
   json.end_array().begin_array("tensors");
-  for (const SourceTensor& tensor : source.tensors()) {
-    json.begin_object().member("name", tensor.name).member("type", tensor.type_name);
+  for (const Entry& tensor : listing.tensors) {
+    json.begin_object().member("name", tensor.name).member("type", tensor.type);
     json.begin_array("shape");
     for (const int64_t dim : tensor.shape) json.element(dim);
-    json.end_array().member("file", *tensor.path);
+    json.end_array().member("file", tensor.file);
     json.member("offset", static_cast<int64_t>(tensor.offset));
     json.member("bytes", static_cast<int64_t>(tensor.bytes)).end_object();
   }
@@ -142,8 +239,30 @@ void print_report(const WeightSource& source, const Model& model,
   print_json(json);
 }
 
+void report(const Options& options, const Listing& listing, const Model& model,
+            const Result<Tokenizer>& tokenizer) {
+  if (options.run.json) {
+    print_report(listing, model, tokenizer);
+  } else {
+    print_text(listing, model, tokenizer, options.tensors);
+  }
+}
+
+Status inspect_packed(const Options& options, const std::string& path) {
+  std::shared_ptr<const PackedFile> file;
+  {
+    CopyProgressBar bar;
+    MIDGE_ASSIGN_OR_RETURN(file, PackedFile::open(path, file_access(options.run), bar.callback()));
+  }
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, open_packed_model(file));
+  MIDGE_ASSIGN_OR_RETURN(const Listing listing, listing_of(*file));
+  report(options, listing, *model, open_packed_tokenizer(file));
+  return Status();
+}
+
 Status inspect_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
+  if (is_packed_file(path)) return inspect_packed(options, path);
   std::shared_ptr<const WeightSource> source;
   {
     CopyProgressBar bar;
@@ -152,12 +271,7 @@ Status inspect_command(const Options& options) {
   }
   MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, open_model(source));
   // A file without a vocabulary is worth a look all the same.
-  const Result<Tokenizer> tokenizer = load_tokenizer(*source);
-  if (options.run.json) {
-    print_report(*source, *model, tokenizer);
-  } else {
-    print_text(*source, *model, tokenizer, options.tensors);
-  }
+  report(options, listing_of(*source), *model, load_tokenizer(*source));
   return Status();
 }
 

@@ -70,7 +70,7 @@ void TextOutput::finish() {
 }
 
 ProgressBar::ProgressBar(std::string label, Unit unit)
-    : label_(visible_text(label, Layout::kOneLine)), unit_(unit), enabled_(stderr_is_terminal()) {}
+    : label_(visible_text(label, Layout::kOneLine)), unit_(unit), enabled_(stderr_is_terminal()), start_ms_(now_ms()) {}
 
 ProgressBar::~ProgressBar() {
   if (enabled_ && last_draw_ms_ >= 0) std::fputs("\r\033[K", stderr);
@@ -86,8 +86,13 @@ void ProgressBar::update(int64_t done, int64_t total) {
                           std::string(static_cast<size_t>(kBarWidth - filled), '.');
   std::fprintf(stderr, "\r\033[K%s [%s] ", label_.c_str(), bar.c_str());
   if (unit_ == Unit::kMegabytes) {
-    std::fprintf(stderr, "%.1f of %.1f MB", static_cast<double>(done) * 1e-6,
-                 static_cast<double>(total) * 1e-6);
+    const double seconds = static_cast<double>(std::max<int64_t>(1, now - start_ms_)) * 1e-3;
+    const double rate = static_cast<double>(done) / seconds;
+    std::fprintf(stderr, "%.1f of %.1f MB, %.1f MB/s", static_cast<double>(done) * 1e-6,
+                 static_cast<double>(total) * 1e-6, rate * 1e-6);
+    if (rate > 0) {
+      std::fprintf(stderr, ", %.0f s left", static_cast<double>(total - done) / rate);
+    }
   } else {
     std::fprintf(stderr, "%3lld %%", static_cast<long long>(done * 100 / total));
   }

@@ -40,7 +40,7 @@ class ProgressBar {
  public:
   enum class Unit {
     kPercent,
-    kMegabytes,  ///< done and total are bytes
+    kMegabytes,  ///< done and total are bytes; the rate and the time that is left are shown too
   };
 
   /// label: "loading", for example; made visible.
@@ -56,6 +56,7 @@ class ProgressBar {
   std::string label_;
   Unit unit_;
   bool enabled_;
+  int64_t start_ms_;
   int64_t last_draw_ms_ = -1;
 };
 

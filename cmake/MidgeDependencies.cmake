@@ -18,6 +18,7 @@ function(midge_find_library name header)
   endforeach()
 endfunction()
 
+midge_find_library(xxhash xxhash.h)
 midge_find_library(pthreadpool pthreadpool.h pthreadpool)
 target_link_libraries(midge_pthreadpool INTERFACE Threads::Threads)
 midge_find_library(utf8proc utf8proc.h utf8proc)

@@ -46,14 +46,6 @@ const DecoderNames& names_of(SourceKind kind) {
 std::string weight(const std::string& name) { return name + ".weight"; }
 std::string bias(const std::string& name) { return name + ".bias"; }
 
-Status check_range(const std::string& path, const char* what, int64_t value, int64_t min,
-                   int64_t max) {
-  if (value >= min && value <= max) return Status();
-  return make_status(StatusCode::kModelMismatch, "%s: %s is %lld, expected %lld..%lld",
-                     shown_path(path).c_str(), what, static_cast<long long>(value),
-                     static_cast<long long>(min), static_cast<long long>(max));
-}
-
 // Rows of a matrix that is not read whole.
 constexpr int64_t kSampledRows = 16;
 
@@ -149,66 +141,7 @@ Status ModelLoader::vector(const std::string& name, int64_t n, std::span<const f
 }
 
 Status ModelLoader::check_config() const {
-  const ModelConfig& c = parts_.config;
-  const std::string& path = source().path();
-  MIDGE_RETURN_IF_ERROR(check_range(path, "hidden size", c.hidden_size, 1, kHiddenSizeMax));
-  MIDGE_RETURN_IF_ERROR(check_range(path, "layer count", c.layer_count, 1, kLayerCountMax));
-  MIDGE_RETURN_IF_ERROR(
-      check_range(path, "intermediate size", c.intermediate_size, 1, kIntermediateSizeMax));
-  MIDGE_RETURN_IF_ERROR(check_range(path, "head count", c.head_count, 1, kHeadCountMax));
-  MIDGE_RETURN_IF_ERROR(check_range(path, "KV head count", c.kv_head_count, 1, c.head_count));
-  MIDGE_RETURN_IF_ERROR(check_range(path, "head size", c.head_dim, 2, kHeadDimMax));
-  MIDGE_RETURN_IF_ERROR(check_range(path, "vocabulary size", c.vocab_size, 1, kVocabSizeMax));
-  MIDGE_RETURN_IF_ERROR(
-      check_range(path, "context length", c.context_length, 1, kContextLengthMax));
-  MIDGE_RETURN_IF_ERROR(check_range(path, "rotary width", c.rope.width, 2, c.head_dim));
-  if (c.head_count % c.kv_head_count != 0) {
-    return make_status(StatusCode::kModelMismatch,
-                       "%s: %lld heads, expected a multiple of the %lld KV heads",
-                       shown_path(path).c_str(), static_cast<long long>(c.head_count),
-                       static_cast<long long>(c.kv_head_count));
-  }
-  if (c.rope.width % 2 != 0) {
-    return make_status(StatusCode::kModelMismatch, "%s: rotary width is %lld, expected even",
-                       shown_path(path).c_str(), static_cast<long long>(c.rope.width));
-  }
-  // 0 would make NaN of a row of zeros.
-  if (!(c.rms_epsilon > 0 && c.rms_epsilon < 1)) {
-    return make_status(StatusCode::kModelMismatch,
-                       "%s: RMS epsilon is %g, expected more than 0 and less than 1",
-                       shown_path(path).c_str(), static_cast<double>(c.rms_epsilon));
-  }
-  if (!(c.rope.theta >= 1) || !std::isfinite(c.rope.theta)) {
-    return make_status(StatusCode::kModelMismatch, "%s: rope theta is %g, expected at least 1",
-                       shown_path(path).c_str(), static_cast<double>(c.rope.theta));
-  }
-  if (!(c.rope.attention_factor > 0) || !std::isfinite(c.rope.attention_factor)) {
-    return make_status(StatusCode::kModelMismatch,
-                       "%s: rope attention factor is %g, expected a positive number",
-                       shown_path(path).c_str(), static_cast<double>(c.rope.attention_factor));
-  }
-  for (const auto* factors : {&c.rope.short_factors, &c.rope.long_factors}) {
-    if (!factors->empty() && static_cast<int64_t>(factors->size()) != c.rope.width / 2) {
-      return make_status(
-          StatusCode::kModelMismatch, "%s: %zu rope factors, expected %lld (half the rotary width)",
-          shown_path(path).c_str(), factors->size(), static_cast<long long>(c.rope.width / 2));
-    }
-    for (const float factor : *factors) {
-      if (!(factor > 0) || !std::isfinite(factor)) {
-        return make_status(StatusCode::kModelMismatch,
-                           "%s: rope factor %g, expected positive numbers",
-                           shown_path(path).c_str(), static_cast<double>(factor));
-      }
-    }
-  }
-  if (c.rope.has_regimes()) {
-    MIDGE_RETURN_IF_ERROR(
-        check_range(path, "original context length", c.rope.original_context, 1, c.context_length));
-  }
-  for (const int32_t id : c.eos_ids) {
-    MIDGE_RETURN_IF_ERROR(check_range(path, "end-of-sequence id", id, 0, c.vocab_size - 1));
-  }
-  return with_file_name(path, check_products(c));
+  return with_file_name(source().path(), midge::check_config(parts_.config));
 }
 
 Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& layout,
@@ -255,7 +188,7 @@ Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& l
 Status ModelLoader::bind_decoder(const DecoderLayout& layout) {
   const ModelConfig& c = config();
   const DecoderNames& names = names_of(source().kind());
-  SourceWeights& weights = parts_.weights;
+  SourceWeights& weights = weights_;
   MIDGE_RETURN_IF_ERROR(
       matrix(weight(names.embedding), c.vocab_size, c.hidden_size, &weights.embedding));
   const bool gguf = source().kind() == SourceKind::kGguf;
@@ -295,7 +228,7 @@ Status ModelLoader::bind_mtp(const std::string& prefix) {
   MIDGE_RETURN_IF_ERROR(matrix(weight(prefix + "input_proj"), h, 2 * h, &mtp.input_proj));
   MIDGE_RETURN_IF_ERROR(bind_layer(prefix, DecoderLayout(), &mtp.layer));
   MIDGE_RETURN_IF_ERROR(vector(weight(prefix + "final_layernorm"), h, &mtp.final_norm));
-  parts_.weights.mtp.push_back(mtp);
+  weights_.mtp.push_back(mtp);
   return Status();
 }
 
@@ -308,6 +241,7 @@ Result<std::unique_ptr<Model>> ModelLoader::finish() {
                          shape_to_string(tensor.shape).c_str(), config().family.c_str());
     }
   }
+  parts_.weights = in_place(weights_);
   return std::make_unique<Model>(std::move(parts_));
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/core/visible.h"
+#include "engine/decoder/limits.h"
 #include "engine/decoder/model.h"
 #include "engine/formats/weight_source.h"
 
@@ -44,7 +45,7 @@ class ModelLoader {
   /// MTP layer 0 under `prefix` (Hugging Face names).
   Status bind_mtp(const std::string& prefix);
 
-  /// Checks the config's own consistency; call before binding.
+  /// Call before binding.
   Status check_config() const;
   /// Refuses tensors that nothing bound, and hands the model over.
   Result<std::unique_ptr<Model>> finish();
@@ -57,21 +58,12 @@ class ModelLoader {
   Result<const SourceTensor*> expect(const std::string& name, const std::vector<int64_t>& shape);
 
   std::shared_ptr<const WeightSource> source_;
-  ModelParts parts_;
+  ModelParts parts_;  // all but the weights
+  SourceWeights weights_;
   std::set<std::string, std::less<>> bound_;
   // Weights that are looked at when a model is opened: all of a small one's. Reading those of a
   // large one would take as long as its file takes to come from the disk.
   int64_t scan_left_ = 1 << 22;
 };
-
-// Limits on hyperparameters: far above every model here, low enough that products of three of them
-// fit in 63 bits and no file can ask for absurd tables.
-inline constexpr int64_t kHiddenSizeMax = 1 << 16;
-inline constexpr int64_t kIntermediateSizeMax = 1 << 20;
-inline constexpr int64_t kLayerCountMax = 1024;
-inline constexpr int64_t kHeadCountMax = 1024;
-inline constexpr int64_t kHeadDimMax = 1024;
-inline constexpr int64_t kVocabSizeMax = 1 << 22;
-inline constexpr int64_t kContextLengthMax = 1 << 24;
 
 }  // namespace midge

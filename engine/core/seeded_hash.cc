@@ -39,13 +39,13 @@ SeededHash::Parameters draw_parameters() {
 
 SeededHash::SeededHash() {
   static const Parameters parameters = draw_parameters();
-  parameters_ = &parameters;
+  parameters_ = parameters;
 }
 
 // The length, then 7 bytes a coefficient: different strings are different polynomials, which are
 // equal at few of 2^61 places.
 uint64_t SeededHash::polynomial(std::string_view bytes) const {
-  const uint64_t base = parameters_->base;
+  const uint64_t base = parameters_.base;
   uint64_t value = bytes.size();
   const char* at = bytes.data();
   size_t left = bytes.size();

@@ -27,8 +27,10 @@ class SeededHash {
   };
 
   SeededHash();
-  /// For tests.
-  explicit SeededHash(const Parameters& parameters) : parameters_(&parameters) {}
+  /// With parameters that were chosen otherwise: for tables that are kept in files, and for tests.
+  explicit SeededHash(const Parameters& parameters) : parameters_(parameters) {}
+
+  const Parameters& parameters() const { return parameters_; }
 
   size_t operator()(std::string_view bytes) const { return static_cast<size_t>(of_bytes(bytes)); }
   uint64_t of_bytes(std::string_view bytes) const { return of_number(polynomial(bytes)); }
@@ -42,13 +44,13 @@ class SeededHash {
     x ^= x >> 33;
     x *= 0xc4ceb9fe1a85ec53ULL;
     x ^= x >> 33;
-    return static_cast<uint64_t>((parameters_->factor * x + parameters_->summand) >> 64);
+    return static_cast<uint64_t>((parameters_.factor * x + parameters_.summand) >> 64);
   }
 
  private:
   uint64_t polynomial(std::string_view bytes) const;
 
-  const Parameters* parameters_;  // of the process: static storage
+  Parameters parameters_;
 };
 
 }  // namespace midge

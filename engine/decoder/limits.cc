@@ -1,6 +1,7 @@
 #include "engine/decoder/limits.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/core/checked_math.h"
 
@@ -16,7 +17,76 @@ struct Shape {
   int64_t k;
 };
 
+Status check_range(const char* what, int64_t value, int64_t min,
+                   int64_t max) {
+  if (value >= min && value <= max) return Status();
+  return make_status(StatusCode::kModelMismatch, "%s is %lld, expected %lld..%lld", what,
+                     static_cast<long long>(value),
+                     static_cast<long long>(min), static_cast<long long>(max));
+}
+
 }  // namespace
+
+Status check_config(const ModelConfig& c) {
+  MIDGE_RETURN_IF_ERROR(check_range("hidden size", c.hidden_size, 1, kHiddenSizeMax));
+  MIDGE_RETURN_IF_ERROR(check_range("layer count", c.layer_count, 1, kLayerCountMax));
+  MIDGE_RETURN_IF_ERROR(
+      check_range("intermediate size", c.intermediate_size, 1, kIntermediateSizeMax));
+  MIDGE_RETURN_IF_ERROR(check_range("head count", c.head_count, 1, kHeadCountMax));
+  MIDGE_RETURN_IF_ERROR(check_range("KV head count", c.kv_head_count, 1, c.head_count));
+  MIDGE_RETURN_IF_ERROR(check_range("head size", c.head_dim, 2, kHeadDimMax));
+  MIDGE_RETURN_IF_ERROR(check_range("vocabulary size", c.vocab_size, 1, kVocabSizeMax));
+  MIDGE_RETURN_IF_ERROR(
+      check_range("context length", c.context_length, 1, kContextLengthMax));
+  MIDGE_RETURN_IF_ERROR(check_range("rotary width", c.rope.width, 2, c.head_dim));
+  if (c.head_count % c.kv_head_count != 0) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%lld heads, expected a multiple of the %lld KV heads",
+                       static_cast<long long>(c.head_count),
+                       static_cast<long long>(c.kv_head_count));
+  }
+  if (c.rope.width % 2 != 0) {
+    return make_status(StatusCode::kModelMismatch, "rotary width is %lld, expected even",
+                       static_cast<long long>(c.rope.width));
+  }
+  // 0 would make NaN of a row of zeros.
+  if (!(c.rms_epsilon > 0 && c.rms_epsilon < 1)) {
+    return make_status(StatusCode::kModelMismatch,
+                       "RMS epsilon is %g, expected more than 0 and less than 1",
+                       static_cast<double>(c.rms_epsilon));
+  }
+  if (!(c.rope.theta >= 1) || !std::isfinite(c.rope.theta)) {
+    return make_status(StatusCode::kModelMismatch, "rope theta is %g, expected at least 1",
+                       static_cast<double>(c.rope.theta));
+  }
+  if (!(c.rope.attention_factor > 0) || !std::isfinite(c.rope.attention_factor)) {
+    return make_status(StatusCode::kModelMismatch,
+                       "rope attention factor is %g, expected a positive number",
+                       static_cast<double>(c.rope.attention_factor));
+  }
+  for (const auto* factors : {&c.rope.short_factors, &c.rope.long_factors}) {
+    if (!factors->empty() && static_cast<int64_t>(factors->size()) != c.rope.width / 2) {
+      return make_status(
+          StatusCode::kModelMismatch, "%zu rope factors, expected %lld (half the rotary width)",
+          factors->size(), static_cast<long long>(c.rope.width / 2));
+    }
+    for (const float factor : *factors) {
+      if (!(factor > 0) || !std::isfinite(factor)) {
+        return make_status(StatusCode::kModelMismatch,
+                           "rope factor %g, expected positive numbers",
+                           static_cast<double>(factor));
+      }
+    }
+  }
+  if (c.rope.has_regimes()) {
+    MIDGE_RETURN_IF_ERROR(
+        check_range("original context length", c.rope.original_context, 1, c.context_length));
+  }
+  for (const int32_t id : c.eos_ids) {
+    MIDGE_RETURN_IF_ERROR(check_range("end-of-sequence id", id, 0, c.vocab_size - 1));
+  }
+  return check_products(c);
+}
 
 Status check_products(const ModelConfig& c) {
   const int64_t q = c.head_count * c.head_dim;

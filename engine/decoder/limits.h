@@ -9,6 +9,16 @@
 
 namespace midge {
 
+// Limits on hyperparameters: far above every model here, low enough that products of three of them
+// fit in 63 bits and no file can ask for absurd tables.
+inline constexpr int64_t kHiddenSizeMax = 1 << 16;
+inline constexpr int64_t kIntermediateSizeMax = 1 << 20;
+inline constexpr int64_t kLayerCountMax = 1024;
+inline constexpr int64_t kHeadCountMax = 1024;
+inline constexpr int64_t kHeadDimMax = 1024;
+inline constexpr int64_t kVocabSizeMax = 1 << 22;
+inline constexpr int64_t kContextLengthMax = 1 << 24;
+
 /// Most of heads times head size; the largest models have 24,576.
 inline constexpr int64_t kQuerySizeMax = 1 << 16;
 /// Packed weights have whole tiles of 32 rows and 32 columns. Most that may be of padding: 3
@@ -16,7 +26,11 @@ inline constexpr int64_t kQuerySizeMax = 1 << 16;
 inline constexpr int64_t kPaddedFactorMax = 4;
 inline constexpr int64_t kPaddedWeightsMin = 1 << 24;
 
-/// Checks products. Each hyperparameter is in its own range (models/model_loader.h). Errors
+/// Checks that each number is in its range and that they fit one another, products included.
+/// Errors (model_mismatch, without the file's name): the first contradiction.
+Status check_config(const ModelConfig& config);
+
+/// Checks products; each hyperparameter is in its own range. Errors
 /// (model_mismatch, without the file's name): too many elements of queries, too much padding.
 Status check_products(const ModelConfig& config);
 

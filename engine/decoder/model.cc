@@ -6,15 +6,6 @@
 namespace midge {
 namespace {
 
-// Calls count(vector) for every vector of a layer.
-template <typename Count>
-void count_vectors(const LayerWeights<WeightRows>& layer, const Count& count) {
-  for (const auto& vector :
-       {layer.attn_norm, layer.q_bias, layer.k_bias, layer.v_bias, layer.mlp_norm}) {
-    count(vector);
-  }
-}
-
 PreparedMatrix in_place(const WeightRows& rows) {
   PreparedMatrix matrix;
   matrix.rows = rows;
@@ -41,7 +32,8 @@ LayerWeights<PreparedMatrix> in_place(const LayerWeights<WeightRows>& layer) {
 Status Model::copy_odd_matrices() {
   std::map<const void*, const void*> copies;  // a tied head is the embedding
   Status status;
-  const auto copy = [&](const std::string& name, WeightRows& matrix) {
+  const auto copy = [&](const std::string& name, PreparedMatrix& prepared) {
+    WeightRows& matrix = prepared.rows;
     if (!status.ok() || reinterpret_cast<uintptr_t>(matrix.data) % 2 == 0) return;
     const auto [entry, is_new] = copies.emplace(matrix.data, nullptr);
     if (is_new) {
@@ -75,43 +67,27 @@ PreparedWeights in_place(const SourceWeights& weights) {
   return prepared;
 }
 
-int64_t Model::parameter_count() const {
-  int64_t count = 0;
-  const auto add_matrix = [&](const std::string&, const WeightRows& w) { count += w.n * w.k; };
-  const auto add_vector = [&](std::span<const float> v) { count += int64_t(v.size()); };
-  visit_linear_matrices(weights(), add_matrix);
-  if (!config().tied_head) count += weights().embedding.n * weights().embedding.k;
-  for (const auto& layer : weights().layers) count_vectors(layer, add_vector);
-  add_vector(weights().final_norm);
-  return count - mtp_matrix_parameters();
-}
+int64_t Model::parameter_count() const { return count_parameters(false); }
 
-int64_t Model::mtp_matrix_parameters() const {
-  SourceWeights mtp;
-  mtp.mtp = weights().mtp;
-  int64_t count = 0;
-  visit_linear_matrices(mtp, [&](const std::string&, const WeightRows& w) { count += w.n * w.k; });
-  return count;
-}
+int64_t Model::mtp_parameter_count() const { return count_parameters(true); }
 
-int64_t Model::mtp_parameter_count() const {
-  int64_t count = mtp_matrix_parameters();
-  const auto add_vector = [&](std::span<const float> v) { count += int64_t(v.size()); };
-  for (const auto& mtp : weights().mtp) {
-    count_vectors(mtp.layer, add_vector);
-    for (const auto& vector : {mtp.token_norm, mtp.hidden_norm, mtp.final_norm}) {
-      add_vector(vector);
-    }
-  }
+int64_t Model::count_parameters(bool of_mtp) const {
+  int64_t count = 0;
+  visit_linear_matrices(weights(), [&](const std::string& name, const PreparedMatrix& w) {
+    if (is_of_mtp(name) == of_mtp) count += w.n() * w.k();
+  });
+  visit_vectors(weights(), [&](const std::string& name, std::span<const float> vector) {
+    if (is_of_mtp(name) == of_mtp) count += static_cast<int64_t>(vector.size());
+  });
+  if (!of_mtp && !config().tied_head) count += weights().embedding.n() * weights().embedding.k();
   return count;
 }
 
 int64_t Model::token_bytes() const {
-  SourceWeights without_mtp = weights();
-  without_mtp.mtp.clear();
   int64_t bytes = 0;
-  visit_linear_matrices(without_mtp,
-                        [&](const std::string&, const WeightRows& w) { bytes += w.bytes(); });
+  visit_linear_matrices(weights(), [&](const std::string& name, const PreparedMatrix& w) {
+    if (!is_of_mtp(name)) bytes += w.bytes();
+  });
   return bytes;
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/core/aligned_buffer.h"
@@ -119,14 +120,40 @@ void visit_linear_matrices(Weights& weights, const Visit& visit) {
   visit(std::string("head"), weights.head);
 }
 
+/// Calls visit(name, vector) for every norm and bias, those that are empty included: "final_norm",
+/// "layers.0.attn_norm", "mtp.token_norm".
+template <typename Weights, typename Visit>
+void visit_vectors(Weights& weights, const Visit& visit) {
+  const auto visit_layer = [&](auto& layer, const std::string& prefix) {
+    visit(prefix + "attn_norm", layer.attn_norm);
+    visit(prefix + "q_bias", layer.q_bias);
+    visit(prefix + "k_bias", layer.k_bias);
+    visit(prefix + "v_bias", layer.v_bias);
+    visit(prefix + "mlp_norm", layer.mlp_norm);
+  };
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    visit_layer(weights.layers[i], "layers." + std::to_string(i) + ".");
+  }
+  visit(std::string("final_norm"), weights.final_norm);
+  for (auto& mtp : weights.mtp) {
+    visit(std::string("mtp.token_norm"), mtp.token_norm);
+    visit(std::string("mtp.hidden_norm"), mtp.hidden_norm);
+    visit_layer(mtp.layer, "mtp.");
+    visit(std::string("mtp.final_norm"), mtp.final_norm);
+  }
+}
+
+/// True for the matrices and vectors of the MTP layer.
+inline bool is_of_mtp(std::string_view name) { return name.starts_with("mtp."); }
+
 /// Every matrix in place.
 PreparedWeights in_place(const SourceWeights& weights);
 
 /// What a model is made of.
 struct ModelParts {
   ModelConfig config;
-  SourceWeights weights;
-  std::shared_ptr<const WeightStorage> storage;  ///< of the matrices in place
+  PreparedWeights weights;                       ///< rows in place, or tiles of a packed file
+  std::shared_ptr<const WeightStorage> storage;  ///< of these matrices
   std::vector<std::vector<float>> vectors;       ///< norms, biases and rope factors as f32
   std::vector<AlignedBuffer> copies;             ///< tensors on odd addresses in their file
   std::vector<std::string> warnings;             ///< odd but harmless things, one line each
@@ -142,7 +169,7 @@ class Model {
   Status copy_odd_matrices();
 
   const ModelConfig& config() const { return parts_.config; }
-  const SourceWeights& weights() const { return parts_.weights; }
+  const PreparedWeights& weights() const { return parts_.weights; }
   const WeightStorage& storage() const { return *parts_.storage; }
   /// What was odd but harmless in the files, one line each.
   const std::vector<std::string>& warnings() const { return parts_.warnings; }
@@ -153,7 +180,7 @@ class Model {
   int64_t token_bytes() const;
 
  private:
-  int64_t mtp_matrix_parameters() const;
+  int64_t count_parameters(bool of_mtp) const;
 
   ModelParts parts_;
 };

@@ -31,6 +31,21 @@ Status check_limit(const char* what, int64_t value) {
                      static_cast<long long>(value), what, static_cast<long long>(kRowsMax));
 }
 
+// Packed weights are what they are.
+Status check_packed(const Model& model, const ExecutorOptions& options) {
+  Status status;
+  visit_linear_matrices(model.weights(), [&](const std::string& name, const PreparedMatrix& w) {
+    if (!status.ok() || w.form != PreparedMatrix::Form::kTiles) return;
+    const char* asked = nullptr;
+    if (options.weights.encoding_of(name).has_value()) asked = "another encoding";
+    if (options.arithmetic != Arithmetic::kPacked) asked = "float arithmetic";
+    if (asked == nullptr) return;
+    status = make_status(StatusCode::kUnsupported, "%s: %s for '%s', which is packed already",
+                         shown_path(model.storage().path()).c_str(), asked, name.c_str());
+  });
+  return status;
+}
+
 // The largest change of form, f16 from 4 bits, takes 3.6 times a file: what needs more is padding.
 Status check_image(const PreparePlan& plan, const WeightStorage& storage) {
   const int64_t most = default_memory(storage.file_bytes());
@@ -76,22 +91,21 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
   std::vector<PreparedMatrix*> places;
   std::vector<std::vector<float>> importances;
   const bool packed = options.arithmetic == Arithmetic::kPacked;
+  const auto form = packed ? MatrixTarget::Form::kTiles : MatrixTarget::Form::kFloats;
   Status status;
   visit_linear_matrices(weights_, [&](const std::string& name, PreparedMatrix& w) {
+    if (!status.ok() || w.form == PreparedMatrix::Form::kTiles) return;
     const std::optional<Encoding> target = copied_encoding(name, w.rows, options);
     if (!target.has_value()) return;
     const float* importance = nullptr;
     if (options.importance != nullptr && *target != w.rows.encoding) {
-      importances.push_back(options.importance->of(name));
-      const auto channels = static_cast<int64_t>(importances.back().size());
-      if (channels == w.rows.k) importance = importances.back().data();
-      if (channels != 0 && channels != w.rows.k) {
-        status = make_status(
-            StatusCode::kModelMismatch, "importance of %lld channels for '%s', expected %lld",
-            static_cast<long long>(channels), name.c_str(), static_cast<long long>(w.rows.k));
-      }
+      Result<std::vector<float>> found = options.importance->of_matrix(name, w.rows.k);
+      status = found.status();
+      if (!status.ok()) return;
+      importances.push_back(std::move(*found));
+      if (!importances.back().empty()) importance = importances.back().data();
     }
-    plan.add(name, w.rows, {*target, packed, importance});
+    plan.add(name, w.rows, {*target, form, importance});
     places.push_back(&w);
   });
   MIDGE_RETURN_IF_ERROR(status);
@@ -175,6 +189,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
                                                    const ExecutorOptions& options,
                                                    const Progress& on_progress) {
   MIDGE_RETURN_IF_ERROR(check_options(options));
+  MIDGE_RETURN_IF_ERROR(check_packed(model, options));
   // Small files of hostile shapes get fewer rows, not a large machine; results do not depend on
   // them.
   const ModelConfig& config = model.config();

@@ -135,7 +135,7 @@ class Executor {
 
   Executor(const Model& model, WorkerTeam team, const Limits& limits)
       : model_(model),
-        weights_(in_place(model.weights())),
+        weights_(model.weights()),
         team_(std::move(team)),
         limits_(limits),
         step_buffers_(limits.rows_max) {}

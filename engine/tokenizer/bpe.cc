@@ -25,21 +25,72 @@ uint64_t hash_pair(const SeededHash& hash, int32_t left, int32_t right) {
 Result<MergeTable> MergeTable::build(const std::vector<Merge>& merges) {
   MergeTable table;
   table.size_ = merges.size();
-  table.slots_.resize(probing_slots(merges.size()));
-  const size_t mask = table.slots_.size() - 1;
+  table.slots_.assign(probing_slots(merges.size()), Slot());
   for (const Merge& merge : merges) {
-    size_t slot = hash_pair(table.hash_, merge.left, merge.right) & mask;
-    while (table.slots_[slot].left >= 0) {
-      const Slot& other = table.slots_[slot];
-      if (other.left == merge.left && other.right == merge.right) {
-        return make_status(StatusCode::kInvalidFile, "merges %u and %u are the same pair",
-                           other.rank, merge.rank);
-      }
-      slot = (slot + 1) & mask;
-    }
-    table.slots_[slot] = {merge.left, merge.right, merge.rank, merge.result};
+    MIDGE_RETURN_IF_ERROR(table.insert(merge, table.slots_.own_data()));
   }
   return table;
+}
+
+Status MergeTable::insert(const Merge& merge, Slot* slots) const {
+  const size_t mask = slots_.size() - 1;
+  size_t slot = hash_pair(hash_, merge.left, merge.right) & mask;
+  while (slots[slot].left >= 0) {
+    const Slot& other = slots[slot];
+    if (other.left == merge.left && other.right == merge.right) {
+      return make_status(StatusCode::kInvalidFile, "merges %u and %u are the same pair", other.rank,
+                         merge.rank);
+    }
+    slot = (slot + 1) & mask;
+  }
+  slots[slot] = {merge.left, merge.right, merge.rank, merge.result};
+  return Status();
+}
+
+Result<MergeTable> MergeTable::from_slots(std::span<const MergeSlot> slots, const SeededHash& hash,
+                                          int32_t ids) {
+  MergeTable table;
+  table.hash_ = hash;
+  table.slots_ = Table<Slot>(slots);
+  MIDGE_RETURN_IF_ERROR(check_probing(slots, [](const Slot& slot) { return slot.left < 0; }));
+  const auto is_id = [ids](int32_t id) { return id >= 0 && id < ids; };
+  for (const Slot& slot : slots) {
+    if (slot.left < 0) continue;
+    ++table.size_;
+    if (is_id(slot.left) && is_id(slot.right) && is_id(slot.result) && slot.rank != kNoRank) {
+      continue;
+    }
+    return make_status(StatusCode::kInvalidFile,
+                       "a merge of %d and %d to %d with rank %u, expected ids below %d", slot.left,
+                       slot.right, slot.result, slot.rank, ids);
+  }
+  if (table.size_ > kMergesMax) {
+    return make_status(StatusCode::kInvalidFile, "%zu merges, the limit is %zu", table.size_,
+                       kMergesMax);
+  }
+  return table;
+}
+
+Result<MergeTable> MergeTable::with_hash(const SeededHash& hash) const {
+  std::vector<Merge> merges;
+  merges.reserve(size_);
+  for (const Slot& slot : slots_) {
+    if (slot.left >= 0) merges.push_back({slot.left, slot.right, slot.result, slot.rank});
+  }
+  // The order of a table depends on its hash function: that of the pairs does not.
+  std::sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) {
+    return std::pair(a.left, a.right) < std::pair(b.left, b.right);
+  });
+  MergeTable other;
+  other.hash_ = hash;
+  other.size_ = size_;
+  other.slots_.assign(probing_slots(size_), Slot());
+  for (const Merge& merge : merges) {
+    MIDGE_RETURN_IF_ERROR(other.insert(merge, other.slots_.own_data()));
+  }
+  MIDGE_RETURN_IF_ERROR(
+      check_probing(other.slots_.span(), [](const Slot& slot) { return slot.left < 0; }));
+  return other;
 }
 
 const MergeTable::Slot* MergeTable::find(int32_t left, int32_t right) const {

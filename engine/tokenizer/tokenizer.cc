@@ -120,31 +120,11 @@ Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
   added_ = definition.added;
   std::sort(added_.begin(), added_.end(),
             [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
-  std::vector<AddedToken> raw;
-  std::vector<AddedToken> normalized;
-  std::string buffer;
-  for (uint32_t i = 0; i < added_.size(); ++i) {
-    const AddedToken& token = added_[i];
+  for (const AddedToken& token : added_) {
     MIDGE_RETURN_IF_ERROR(vocabulary_.add(token.id, token.content,
                                           token.special ? TokenKind::kSpecial : TokenKind::kAdded));
-    added_by_content_.push_back(i);
-    (token.normalized ? normalized : raw).push_back(token);
-    if (token.normalized && nfc_) {
-      normalized.back().content = std::string(normalize_nfc(token.content, &buffer));
-    }
   }
-  std::sort(added_by_content_.begin(), added_by_content_.end(),
-            [this](uint32_t a, uint32_t b) { return added_[a].content < added_[b].content; });
-  for (size_t i = 1; i < added_by_content_.size(); ++i) {
-    const AddedToken& a = added_[added_by_content_[i - 1]];
-    const AddedToken& b = added_[added_by_content_[i]];
-    if (a.content == b.content) {
-      return make_status(StatusCode::kInvalidFile, "added tokens %d and %d are both '%s'", a.id,
-                         b.id, printable(a.content).c_str());
-    }
-  }
-  raw_matcher_ = AddedTokenMatcher(std::move(raw));
-  normalized_matcher_ = AddedTokenMatcher(std::move(normalized));
+  MIDGE_RETURN_IF_ERROR(index_added());
 
   std::string bytes;
   for (const auto& entry : definition.vocabulary) {
@@ -186,13 +166,145 @@ Status Tokenizer::add_tokens(const TokenizerDefinition& definition) {
   return Status();
 }
 
+// What finds added tokens, by content and in texts.
+Status Tokenizer::index_added() {
+  std::vector<AddedToken> raw;
+  std::vector<AddedToken> normalized;
+  std::string buffer;
+  for (uint32_t i = 0; i < added_.size(); ++i) {
+    const AddedToken& token = added_[i];
+    added_by_content_.push_back(i);
+    (token.normalized ? normalized : raw).push_back(token);
+    if (token.normalized && nfc_) {
+      normalized.back().content = std::string(normalize_nfc(token.content, &buffer));
+    }
+  }
+  std::sort(added_by_content_.begin(), added_by_content_.end(),
+            [this](uint32_t a, uint32_t b) { return added_[a].content < added_[b].content; });
+  for (size_t i = 1; i < added_by_content_.size(); ++i) {
+    const AddedToken& a = added_[added_by_content_[i - 1]];
+    const AddedToken& b = added_[added_by_content_[i]];
+    if (a.content == b.content) {
+      return make_status(StatusCode::kInvalidFile, "added tokens %d and %d are both '%s'", a.id,
+                         b.id, printable(a.content).c_str());
+    }
+  }
+  raw_matcher_ = AddedTokenMatcher(std::move(raw));
+  normalized_matcher_ = AddedTokenMatcher(std::move(normalized));
+  return Status();
+}
+
+TokenizerTables Tokenizer::tables() const {
+  return {.vocabulary = vocabulary_.tables(),
+          .merges = merges_.slots(),
+          .added = added_,
+          .family = family_,
+          .pretokenizer = pretokenizer_,
+          .ignore_merges = ignore_merges_,
+          .nfc = nfc_,
+          .rules = rules_,
+          .bos_id = bos_id_,
+          .eos_id = eos_id_,
+          .add_bos = add_bos_,
+          .stop_ids = stop_ids_,
+          .chat_template = chat_template_};
+}
+
+Result<Tokenizer> Tokenizer::from_tables(const TokenizerTables& tables,
+                                         std::shared_ptr<const void> storage) {
+  Tokenizer tokenizer;
+  tokenizer.storage_ = std::move(storage);
+  MIDGE_ASSIGN_OR_RETURN(tokenizer.vocabulary_, Vocabulary::from_tables(tables.vocabulary));
+  MIDGE_ASSIGN_OR_RETURN(tokenizer.merges_,
+                         MergeTable::from_slots(tables.merges, tables.vocabulary.hash,
+                                                tokenizer.vocabulary_.size()));
+  tokenizer.added_.assign(tables.added.begin(), tables.added.end());
+  tokenizer.family_ = tables.family;
+  tokenizer.pretokenizer_ = tables.pretokenizer;
+  tokenizer.ignore_merges_ = tables.ignore_merges;
+  tokenizer.nfc_ = tables.nfc;
+  tokenizer.rules_ = tables.rules;
+  tokenizer.add_bos_ = tables.add_bos;
+  tokenizer.chat_template_ = tables.chat_template;
+  MIDGE_RETURN_IF_ERROR(tokenizer.check_tables());
+  MIDGE_RETURN_IF_ERROR(tokenizer.index_added());
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    tokenizer.token_count_ += tokenizer.has_token(id) ? 1 : 0;
+  }
+  TokenizerDefinition special;
+  special.bos_id = tables.bos_id;
+  special.eos_id = tables.eos_id;
+  special.stop_ids.assign(tables.stop_ids.begin(), tables.stop_ids.end());
+  MIDGE_RETURN_IF_ERROR(tokenizer.name_special_tokens(special));
+  return tokenizer;
+}
+
+// What the tables say of each other.
+Status Tokenizer::check_tables() const {
+  AddedTokenLimits limits;
+  int32_t last_id = -1;
+  for (const AddedToken& token : added_) {
+    MIDGE_RETURN_IF_ERROR(limits.count(token));
+    const TokenKind kind = token.special ? TokenKind::kSpecial : TokenKind::kAdded;
+    const bool is_normalized = token.normalized && family_ == TokenizerFamily::kSentencepiece;
+    if (token.id <= last_id || vocabulary_.kind(token.id) != kind || is_normalized ||
+        vocabulary_.bytes(token.id) != token.content) {
+      return make_status(StatusCode::kInvalidFile, "added token %d '%s' is not in the vocabulary",
+                         token.id, printable(token.content).c_str());
+    }
+    last_id = token.id;
+  }
+  size_t added_count = 0;
+  for (int32_t id = 0; id < vocab_size(); ++id) {
+    added_count += token_kind(id) >= TokenKind::kAdded ? 1 : 0;
+  }
+  if (added_count != added_.size()) {
+    return make_status(StatusCode::kInvalidFile, "%zu added tokens, expected %zu by the vocabulary",
+                       added_.size(), added_count);
+  }
+  for (const MergeSlot& slot : merges_.slots()) {
+    if (slot.left < 0) continue;
+    for (const int32_t id : {slot.left, slot.right, slot.result}) {
+      // Plain text must not become an added token.
+      if (token_kind(id) == TokenKind::kNormal) continue;
+      return make_status(StatusCode::kInvalidFile, "a merge of token %d, which is no normal token",
+                         id);
+    }
+  }
+  for (int byte = 0; byte < 256 && family_ == TokenizerFamily::kSentencepiece; ++byte) {
+    if (vocabulary_.byte_token(static_cast<uint8_t>(byte)) >= 0) continue;
+    return make_status(StatusCode::kInvalidFile, "byte 0x%02x has no token",
+                       static_cast<unsigned>(byte));
+  }
+  return Status();
+}
+
+Result<Tokenizer> Tokenizer::with_hash(const SeededHash& hash) const {
+  Tokenizer other = *this;
+  MIDGE_ASSIGN_OR_RETURN(other.vocabulary_, vocabulary_.with_hash(hash));
+  if (encoder_ != nullptr) {
+    MIDGE_ASSIGN_OR_RETURN(const std::vector<Merge> merges,
+                           merges_from_scores(vocabulary_, scores_));
+    MIDGE_ASSIGN_OR_RETURN(other.merges_, MergeTable::build(merges));
+    other.encoder_.reset();
+    other.scores_.clear();
+  }
+  MIDGE_ASSIGN_OR_RETURN(other.merges_, other.merges_.with_hash(hash));
+  return other;
+}
+
 Status Tokenizer::add_merges(const TokenizerDefinition& definition) {
   std::vector<Merge> merges;
+  std::vector<TokenScore> scores;
+  for (const auto& entry : definition.vocabulary) {
+    if (!definition.merges_by_score && definition.make_encoder == nullptr) break;
+    if (token_kind(entry.id) == TokenKind::kNormal) scores.push_back({entry.id, entry.score});
+  }
+  if (definition.make_encoder != nullptr) {
+    scores_ = std::move(scores);
+    return Status();
+  }
   if (definition.merges_by_score) {
-    std::vector<TokenScore> scores;
-    for (const auto& entry : definition.vocabulary) {
-      if (token_kind(entry.id) == TokenKind::kNormal) scores.push_back({entry.id, entry.score});
-    }
     MIDGE_ASSIGN_OR_RETURN(merges, merges_from_scores(vocabulary_, scores));
     MIDGE_ASSIGN_OR_RETURN(merges_, MergeTable::build(merges));
     return Status();

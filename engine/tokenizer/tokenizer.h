@@ -55,7 +55,7 @@ struct TokenizerDefinition {
     int32_t id = 0;
     std::string_view text;  ///< in the spelling of the family
     bool is_byte = false;   ///< kSentencepiece: one byte, spelled "<0xNN>"
-    float score = 0;        ///< for merges_by_score
+    float score = 0;        ///< for merges_by_score and make_encoder
   };
   std::string name;  ///< of the file, for messages
   TokenizerFamily family = TokenizerFamily::kByteLevel;
@@ -92,6 +92,23 @@ struct TokenizerDefinition {
   AddedTokenLimits limits_;
 };
 
+/// What a tokenizer consists of, for files that keep it.
+struct TokenizerTables {
+  VocabularyTables vocabulary;
+  std::span<const MergeSlot> merges;  ///< in order by the hash function of the vocabulary
+  std::span<const AddedToken> added;  ///< by increasing id
+  TokenizerFamily family = TokenizerFamily::kByteLevel;
+  Pretokenizer pretokenizer;
+  bool ignore_merges = false;
+  bool nfc = false;
+  SentencepieceRules rules;
+  int32_t bos_id = -1;
+  int32_t eos_id = -1;
+  bool add_bos = false;
+  std::span<const int32_t> stop_ids;
+  std::string_view chat_template;
+};
+
 /// A tokenizer. Immutable, so one object serves any number of threads.
 ///
 /// Text is bytes: anything is accepted, and decode(encode(x)) == x for every x that the
@@ -105,6 +122,17 @@ class Tokenizer {
   /// unsupported (a merge that makes an added token, a byte that becomes an unknown token, a
   /// SentencePiece vocabulary with added tokens that are sought in normalised text).
   static Result<Tokenizer> create(const TokenizerDefinition& definition);
+
+  /// The tables; valid as long as the tokenizer. Those of a tokenizer that encodes by a library's
+  /// encoder have no merges: see with_hash.
+  TokenizerTables tables() const;
+  /// A tokenizer that reads the tables in place, but for the added tokens; `storage` keeps them
+  /// there. Errors (invalid_file, without the file's name): tables that `create` would never make.
+  static Result<Tokenizer> from_tables(const TokenizerTables& tables,
+                                       std::shared_ptr<const void> storage);
+  /// The same tokenizer, its tables in order by another hash function, and with merges of its own
+  /// in place of a library's encoder. Errors: those of from_tables and merges_from_scores.
+  Result<Tokenizer> with_hash(const SeededHash& hash) const;
 
   /// Appends the ids of `text` to *tokens. Nothing is put before or after them.
   /// tokens_max: *tokens may have so many in the end. What exceeds it is refused early: before
@@ -171,6 +199,8 @@ class Tokenizer {
   Tokenizer() = default;
 
   Status add_tokens(const TokenizerDefinition& definition);
+  Status index_added();
+  Status check_tables() const;
   Status add_merges(const TokenizerDefinition& definition);
   Status name_special_tokens(const TokenizerDefinition& definition);
   // Text without raw added tokens; `parse` looks for the normalized ones. On errors *tokens has
@@ -184,6 +214,7 @@ class Tokenizer {
   // Whether there may be room for the tokens of so many bytes, as they are merged.
   bool may_fit(size_t bytes, const std::vector<int32_t>& tokens, size_t tokens_max) const;
 
+  std::shared_ptr<const void> storage_;  // of tables in place
   Vocabulary vocabulary_;
   MergeTable merges_;
   std::vector<AddedToken> added_;           // by id
@@ -196,6 +227,7 @@ class Tokenizer {
   bool nfc_ = false;
   SentencepieceRules rules_;
   std::shared_ptr<const TextEncoder> encoder_;
+  std::vector<TokenScore> scores_;  // of the normal tokens, where encoder_ encodes
   int32_t token_count_ = 0;
 
   int32_t bos_id_ = -1;

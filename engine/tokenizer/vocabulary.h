@@ -4,12 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include "engine/core/seeded_hash.h"
 #include "engine/core/status.h"
+#include "engine/core/table.h"
 
 namespace midge {
 
@@ -36,6 +36,17 @@ enum class ByteTokens : uint8_t {
   kThoseOfText,
 };
 
+/// What a vocabulary consists of. Sizes are of ids, but for those of `bytes` and `slots`.
+struct VocabularyTables {
+  std::span<const char> bytes;         ///< of all tokens
+  std::span<const uint32_t> offsets;   ///< into `bytes`
+  std::span<const uint16_t> lengths;   ///< less one
+  std::span<const TokenKind> kinds;
+  std::span<const int32_t> slots;      ///< hash table of the normal tokens' ids, -1: free
+  std::span<const int32_t> byte_tokens;  ///< [256], -1: none
+  SeededHash hash;                       ///< that `slots` are in order by
+};
+
 /// Immutable after the last add and `index`; shareable between threads.
 class Vocabulary {
  public:
@@ -56,6 +67,14 @@ class Vocabulary {
 
   /// One more than the highest possible id.
   int32_t size() const { return static_cast<int32_t>(kinds_.size()); }
+  /// The tables, for files that keep them; valid as long as the vocabulary.
+  VocabularyTables tables() const;
+  /// A vocabulary that reads these tables in place. Errors (invalid_file, without the file's name):
+  /// what `add` and `index` would never make.
+  static Result<Vocabulary> from_tables(const VocabularyTables& tables);
+  /// The same tokens, found by another hash function. Errors: those of from_tables.
+  Result<Vocabulary> with_hash(const SeededHash& hash) const;
+
   /// kNone for ids outside of 0 .. size()-1.
   TokenKind kind(int32_t id) const {
     return id >= 0 && id < size() ? kinds_.data()[static_cast<size_t>(id)] : TokenKind::kNone;
@@ -72,14 +91,17 @@ class Vocabulary {
   int32_t byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
 
  private:
+  Status index_normal();
   Status index_bytes(ByteTokens required);
+  Status check_tokens() const;
+  Status check_slots() const;
 
-  std::string arena_;
-  std::vector<uint32_t> offsets_;  // [size], into arena_
-  std::vector<uint16_t> lengths_;  // [size], bytes - 1 so that kTokenBytesMax fits
-  std::vector<TokenKind> kinds_;   // [size]
+  Table<char> arena_;
+  Table<uint32_t> offsets_;  // [size], into arena_
+  Table<uint16_t> lengths_;  // [size], bytes - 1 so that kTokenBytesMax fits
+  Table<TokenKind> kinds_;   // [size]
   SeededHash hash_;
-  std::vector<int32_t> slots_;  // hash table of ids, -1: free
+  Table<int32_t> slots_;  // hash table of ids, -1: free
   std::array<int32_t, 256> byte_tokens_ = {};
   size_t normal_bytes_max_ = 1;
 };

@@ -106,6 +106,7 @@ Result<SentencepieceModel::Piece> read_piece(const std::string& name, size_t ind
                        "%s: piece %zu '%s' has type %llu, expected 1 .. 6", name.c_str(), index,
                        printable(piece.text).c_str(), static_cast<unsigned long long>(type));
   }
+  piece.score = score;
   piece.type = static_cast<PieceType>(type);
   if (piece.type == PieceType::kUserDefined) {
     return make_status(StatusCode::kUnsupported,

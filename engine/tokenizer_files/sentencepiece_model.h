@@ -31,6 +31,7 @@ struct SentencepieceModel {
   struct Piece {
     std::string_view text;  ///< in the model's bytes
     PieceType type = PieceType::kNormal;
+    float score = 0;
   };
   std::vector<Piece> pieces;  // [vocab_size], by id
   /// The fields that were looked at, as they lie in the model: pieces, trainer, normaliser. Not

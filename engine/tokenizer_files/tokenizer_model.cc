@@ -20,7 +20,8 @@ Status add_pieces(const SentencepieceModel& model, TokenizerDefinition* definiti
     const SentencepieceModel::Piece& piece = model.pieces[i];
     const auto id = static_cast<int32_t>(i);
     if (piece.type != PieceType::kControl && piece.type != PieceType::kUnknown) {
-      definition->vocabulary.push_back({id, piece.text, piece.type == PieceType::kByte});
+      definition->vocabulary.push_back(
+          {id, piece.text, piece.type == PieceType::kByte, piece.score});
       continue;
     }
     AddedToken token;

@@ -88,6 +88,14 @@ std::vector<float> Importance::of(std::string_view matrix) const {
   return values;
 }
 
+Result<std::vector<float>> Importance::of_matrix(std::string_view matrix, int64_t k) const {
+  std::vector<float> values = of(matrix);
+  if (values.empty() || static_cast<int64_t>(values.size()) == k) return values;
+  return make_status(StatusCode::kModelMismatch,
+                     "importance of %zu channels for '%s', expected %lld", values.size(),
+                     printable(matrix).c_str(), static_cast<long long>(k));
+}
+
 std::string Importance::text() const {
   std::string bytes(kMagic);
   append(kVersion, &bytes);

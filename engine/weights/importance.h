@@ -27,6 +27,9 @@ class Importance {
   /// thousandth of the mean channel. Empty if nothing is known of its input.
   std::vector<float> of(std::string_view matrix) const;
 
+  /// The same for a matrix of k columns. Errors: model_mismatch (the file has another number).
+  Result<std::vector<float>> of_matrix(std::string_view matrix, int64_t k) const;
+
   int64_t tokens() const { return tokens_; }
   void set_tokens(int64_t tokens) { tokens_ = tokens; }
   size_t input_count() const { return inputs_.size(); }

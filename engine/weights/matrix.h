@@ -72,6 +72,11 @@ struct PreparedMatrix {
 
   int64_t n() const { return form == Form::kTiles ? tiles.n : rows.n; }
   int64_t k() const { return form == Form::kTiles ? tiles.k + tail.k : rows.k; }
+  /// As rows or as tiles; not those of XNNPACK's operator.
+  int64_t bytes() const {
+    if (form != Form::kTiles) return rows.bytes();
+    return tiles.bytes() + (tail.k > 0 ? tail.bytes() : 0);
+  }
 };
 
 }  // namespace midge

@@ -17,8 +17,14 @@ namespace midge {
 
 /// What becomes of a matrix.
 struct MatrixTarget {
+  enum class Form : uint8_t {
+    kTiles,
+    kFloats,  ///< the weights that tiles would hold, as f32 rows
+    kRows,    ///< as they are in their file
+  };
+
   Encoding encoding = Encoding::kF32;
-  bool packed = true;                 ///< as tiles; else the same weights as f32 rows
+  Form form = Form::kTiles;
   const float* importance = nullptr;  ///< see encode_row; outlives the preparing
 };
 
@@ -36,9 +42,12 @@ struct PlannedMatrix {
 /// What an image holds, known before anything is read.
 class PreparePlan {
  public:
-  /// Adds a matrix at the end. packed: can_pack(from.encoding, to.encoding); else
-  /// can_encode(to.encoding).
+  /// Adds a matrix at the end. kTiles: can_pack(from.encoding, to.encoding); kFloats:
+  /// can_encode(to.encoding); kRows: to.encoding is from.encoding.
   void add(std::string name, const WeightRows& from, const MatrixTarget& to);
+
+  /// What is added from now on begins at a multiple of `bytes`.
+  void align(int64_t bytes);
 
   const std::vector<PlannedMatrix>& matrices() const { return matrices_; }
   int64_t bytes() const { return bytes_; }

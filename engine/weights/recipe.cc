@@ -34,7 +34,7 @@ Status check_encoding(std::optional<Encoding> encoding) {
 }  // namespace
 
 std::optional<Encoding> WeightRecipe::encoding_of(std::string_view matrix) const {
-  std::optional<Encoding> encoding = matrix == "head" ? head : layers;
+  std::optional<Encoding> encoding = matrix == "head" || matrix == "embedding" ? head : layers;
   for (const auto& [pattern, other] : overrides) {
     if (matches_glob(pattern, matrix)) encoding = other;
   }

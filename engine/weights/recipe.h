@@ -13,7 +13,7 @@
 namespace midge {
 
 /// Encodings by the names of matrices (visit_linear_matrices). A table that is also the head goes
-/// by "head".
+/// by "head"; one of its own, "embedding", by the encoding of the head.
 struct WeightRecipe {
   std::optional<Encoding> layers;  ///< nothing: as in the files
   std::optional<Encoding> head;    ///< nothing: as in the files

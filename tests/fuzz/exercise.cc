@@ -112,9 +112,10 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
 }
 
 void exercise_model(const Model& model) {
-  visit_linear_matrices(model.weights(), [](const std::string&, const WeightRows& matrix) {
-    dequantize_row(matrix, 0);
-    dequantize_row(matrix, matrix.n - 1);
+  visit_linear_matrices(model.weights(), [](const std::string&, const PreparedMatrix& matrix) {
+    if (matrix.form != PreparedMatrix::Form::kRows) return;
+    dequantize_row(matrix.rows, 0);
+    dequantize_row(matrix.rows, matrix.rows.n - 1);
   });
   if (model.parameter_count() > kParametersMax) return;
   for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kPacked}) {

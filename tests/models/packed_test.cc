@@ -471,9 +471,9 @@ TEST(PackedMixFiles, HoldEveryKQuant) {
                           });
     size_t at = 0;
     visit_linear_matrices(run.model->weights(),
-                          [&](const std::string& matrix, const WeightRows& w) {
-                            EXPECT_EQ(encodings[at++], w.encoding) << name << matrix;
-                            found.insert(w.encoding);
+                          [&](const std::string& matrix, const PreparedMatrix& w) {
+                            EXPECT_EQ(encodings[at++], w.rows.encoding) << name << matrix;
+                            found.insert(w.rows.encoding);
                           });
   }
   EXPECT_TRUE(found.contains(Encoding::kQ4B32MS256));
@@ -499,8 +499,9 @@ TEST(PackedFiles, HoldTheWeightsOfTheFile) {
         prepared, [&](const std::string&, const PreparedMatrix& w) { matrices.push_back(&w); });
     size_t at = 0;
     visit_linear_matrices(
-        run.model->weights(), [&](const std::string& matrix, const WeightRows& w) {
+        run.model->weights(), [&](const std::string& matrix, const PreparedMatrix& source) {
           SCOPED_TRACE(matrix);
+          const WeightRows& w = source.rows;
           const PreparedMatrix& found_matrix = *matrices[at++];
           if (found_matrix.form != PreparedMatrix::Form::kTiles || HasFatalFailure()) return;
           ++packed;

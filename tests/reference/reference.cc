@@ -19,7 +19,8 @@ std::vector<float> weight_row(const WeightRows& w, int64_t i) {
 }
 
 // y = x * w^T + bias
-Rows linear(const Rows& x, const WeightRows& w, std::span<const float> bias) {
+Rows linear(const Rows& x, const PreparedMatrix& matrix, std::span<const float> bias) {
+  const WeightRows& w = matrix.rows;
   Rows y(x.count(), w.n);
   for (int64_t j = 0; j < w.n; ++j) {
     const std::vector<float> weights = weight_row(w, j);
@@ -112,7 +113,7 @@ void add(Rows& x, const Rows& y) {
 }
 
 // x += Wo * attention(norm(x)); x += Wdown * (silu(Wgate * norm(x)) * (Wup * norm(x)))
-void run_layer(Rows& x, const LayerWeights<WeightRows>& layer, const ModelConfig& c,
+void run_layer(Rows& x, const LayerWeights<PreparedMatrix>& layer, const ModelConfig& c,
                const Options& options) {
   const Rows attn_in = rmsnorm(x, layer.attn_norm, c.rms_epsilon);
   Rows q = linear(attn_in, layer.q, layer.q_bias);
@@ -139,7 +140,7 @@ void run_layer(Rows& x, const LayerWeights<WeightRows>& layer, const ModelConfig
 Rows embed(const Model& model, std::span<const int32_t> tokens) {
   Rows x(static_cast<int64_t>(tokens.size()), model.config().hidden_size);
   for (size_t i = 0; i < tokens.size(); ++i) {
-    const std::vector<float> row = weight_row(model.weights().embedding, tokens[i]);
+    const std::vector<float> row = weight_row(model.weights().embedding.rows, tokens[i]);
     std::copy(row.begin(), row.end(), x.row(static_cast<int64_t>(i)));
   }
   return x;
@@ -150,7 +151,7 @@ Rows embed(const Model& model, std::span<const int32_t> tokens) {
 Output forward(const Model& model, std::span<const int32_t> tokens, const Options& options) {
   const ModelConfig& c = model.config();
   Rows x = embed(model, tokens);
-  for (const LayerWeights<WeightRows>& layer : model.weights().layers)
+  for (const LayerWeights<PreparedMatrix>& layer : model.weights().layers)
     run_layer(x, layer, c, options);
   Rows normed = rmsnorm(x, model.weights().final_norm, c.rms_epsilon);
   Rows logits = linear(normed, model.weights().head, {});
@@ -160,7 +161,7 @@ Output forward(const Model& model, std::span<const int32_t> tokens, const Option
 Rows mtp_logits(const Model& model, const Rows& hidden, std::span<const int32_t> next_tokens,
                 bool mask_first, const Options& options) {
   const ModelConfig& c = model.config();
-  const MtpWeights<WeightRows>& mtp = model.weights().mtp.front();
+  const MtpWeights<PreparedMatrix>& mtp = model.weights().mtp.front();
   Rows embedded = embed(model, next_tokens);
   if (mask_first) std::fill_n(embedded.row(0), embedded.columns, 0.0f);
   const Rows token_part = rmsnorm(embedded, mtp.token_norm, c.rms_epsilon);

@@ -88,8 +88,8 @@ TEST(MeasureImportance, SeesTheInputsOfEveryMatrix) {
   EXPECT_EQ(importance->tokens(), 40);
   EXPECT_EQ(importance->input_count(), static_cast<size_t>(4 * config.layer_count + 1));
 
-  const LayerWeights<WeightRows>& layer = run.model->weights().layers[0];
-  const WeightRows& table = run.model->weights().embedding;
+  const LayerWeights<PreparedMatrix>& layer = run.model->weights().layers[0];
+  const WeightRows& table = run.model->weights().embedding.rows;
   const auto hidden = static_cast<size_t>(config.hidden_size);
   Importance expected;
   for (const int32_t token : tokens) {

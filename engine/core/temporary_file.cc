@@ -1,0 +1,96 @@
+#include "engine/core/temporary_file.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/core/visible.h"
+
+namespace midge {
+namespace {
+
+// Names that are tried for a file that has none yet.
+constexpr int kNameTries = 100;
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+mode_t mode_of(TemporaryFile::Readers readers) {
+  return readers == TemporaryFile::Readers::kOwner ? 0600 : 0666;  // the system takes umask away
+}
+
+// mkstemp's files are the owner's alone, whatever the umask says.
+void open_to_readers(int fd, const std::string& path) {
+  struct stat old = {};
+  mode_t mode = 0644;
+  if (::stat(path.c_str(), &old) == 0) mode = old.st_mode & 0777;
+  static_cast<void>(::fchmod(fd, mode));
+}
+
+}  // namespace
+
+TemporaryFile::~TemporaryFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!name_.empty()) ::unlink(name_.c_str());
+}
+
+TemporaryFile& TemporaryFile::operator=(TemporaryFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(name_, other.name_);
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+Status TemporaryFile::fail(const char* what) const {
+  return make_status(StatusCode::kIoError, "%s: cannot %s: %s", shown_path(path_).c_str(), what,
+                     std::strerror(errno));
+}
+
+Result<TemporaryFile> TemporaryFile::create(const std::string& path, Readers readers) {
+  TemporaryFile file;
+  file.path_ = path;
+#ifdef O_TMPFILE
+  file.fd_ = ::open(folder_of(path).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode_of(readers));
+  if (file.fd_ >= 0) return file;
+#endif
+  std::string name = path + ".XXXXXX";
+  file.fd_ = ::mkstemp(name.data());
+  if (file.fd_ < 0) return file.fail("write");
+  file.name_ = name;
+  if (readers == Readers::kByUmask) open_to_readers(file.fd_, path);
+  return file;
+}
+
+Status TemporaryFile::publish(bool durable) {
+  if (durable && ::fsync(fd_) != 0) return fail("write");
+  if (name_.empty()) {
+    // Linking puts no file in the place of another one: by way of a name of its own.
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+    for (int i = 0; name_.empty(); ++i) {
+      const std::string name =
+          path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(fd_ + i);
+      if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+        name_ = name;
+      } else if (errno != EEXIST || i == kNameTries) {
+        return fail("name");
+      }
+    }
+  }
+  if (::rename(name_.c_str(), path_.c_str()) != 0) return fail("rename");
+  name_.clear();
+  if (!durable) return Status();
+  const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool is_synced = folder >= 0 && ::fsync(folder) == 0;
+  if (folder >= 0) ::close(folder);
+  return is_synced ? Status() : fail("write the folder of");
+}
+
+}  // namespace midge

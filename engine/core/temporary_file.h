@@ -1,0 +1,42 @@
+// A file that gets its name only when it is whole.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "engine/core/status.h"
+
+namespace midge {
+
+/// A new file in the folder of the path that it shall have. Where the system allows it the file has
+/// no name at first, so that nothing is left of it if the process is killed; else it is
+/// `path`.XXXXXX. It vanishes with this object unless it was published.
+class TemporaryFile {
+ public:
+  /// Who may read it in the end.
+  enum class Readers { kOwner, kByUmask };
+
+  TemporaryFile() = default;
+  ~TemporaryFile();
+  TemporaryFile(TemporaryFile&& other) noexcept { *this = std::move(other); }
+  TemporaryFile& operator=(TemporaryFile&& other) noexcept;
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  /// Errors: io_error, naming `path`.
+  static Result<TemporaryFile> create(const std::string& path, Readers readers);
+
+  int fd() const { return fd_; }
+  /// Gives it its name, in place of a file that had it; `durable`: what was written is on the disk
+  /// before. Errors: io_error.
+  Status publish(bool durable);
+
+ private:
+  Status fail(const char* what) const;
+
+  std::string path_;
+  std::string name_;  // of the file for now; empty: none
+  int fd_ = -1;
+};
+
+}  // namespace midge
