@@ -11,9 +11,7 @@ namespace {
 
 // The nibble of x in units of 1 / inverse, 8 standing for zero.
 int nibble(float x, float inverse) {
-  const float q = std::nearbyintf(x * inverse) + 8.0f;
-  // Written so that a NaN ends in range as well.
-  return q >= 15.0f ? 15 : (q > 0.0f ? static_cast<int>(q) : 0);
+  return static_cast<int>(round_within(x * inverse, -8.0f, 7.0f)) + 8;
 }
 
 // x[32] as nibbles in the order of BlockQ4B32.
@@ -33,8 +31,7 @@ void encode_block(const FitInput& in, BlockQ8B32* out) {
   out->scale = f32_to_f16(std::fabs(extreme(in.x)) / 127.0f);
   const float inverse = inverse_of(f16_to_f32(out->scale));
   for (int j = 0; j < 32; ++j) {
-    const float q = std::nearbyintf(in.x[j] * inverse);
-    out->values[j] = static_cast<int8_t>(q >= 127.0f ? 127.0f : (q > -127.0f ? q : -127.0f));
+    out->values[j] = static_cast<int8_t>(round_within(in.x[j] * inverse, -127.0f, 127.0f));
   }
 }
 
@@ -52,9 +49,7 @@ void put_fifths(const int (&q)[32], Block* out) {
 
 // (x - minimum) in steps of 1 / inverse, 0..max.
 int step_of(float x, float minimum, float inverse, int max) {
-  const float q = std::nearbyintf((x - minimum) * inverse);
-  // Written so that a NaN ends in range as well.
-  return q >= static_cast<float>(max) ? max : (q > 0.0f ? static_cast<int>(q) : 0);
+  return static_cast<int>(round_within((x - minimum) * inverse, 0.0f, static_cast<float>(max)));
 }
 
 void encode_block(const FitInput& in, BlockQ5B32* out) {
@@ -97,11 +92,15 @@ struct SuperFit {
   int minimums[8];   // 0..63
 };
 
-// value in units of `unit`, 0..63.
-int sixty_fourths(float value, float unit) { return step_of(value, 0.0f, inverse_of(unit), 63); }
+// The whole units in `value`, 0..63.
+int sixty_fourths_below(float value, float unit) {
+  const float count = value * inverse_of(unit);
+  // Written so that a NaN ends in range as well.
+  return count >= 63.0f ? 63 : (count > 0.0f ? static_cast<int>(count) : 0);
+}
 
 // Each block is fitted by itself; then its scale and minimum are rounded together: of the integers
-// next to them, the pair with the least error is taken.
+// below and above them, the pair with the least error is taken.
 SuperFit fit_super_block(const FitInput& in, int highest) {
   ScaleAndMinimum fits[8];
   float scale_max = 0.0f;
@@ -116,11 +115,11 @@ SuperFit fit_super_block(const FitInput& in, int highest) {
   const float scale_unit = f16_to_f32(super.scale);
   const float minimum_unit = f16_to_f32(super.minimum);
   for (int b = 0; b < 8; ++b) {
-    const int scale = sixty_fourths(fits[b].scale, scale_unit);
-    const int minimum = sixty_fourths(-fits[b].minimum, minimum_unit);
+    const int scale = sixty_fourths_below(fits[b].scale, scale_unit);
+    const int minimum = sixty_fourths_below(-fits[b].minimum, minimum_unit);
     float least = INFINITY;
-    for (int s = std::max(scale - 1, 0); s <= std::min(scale + 1, 63); ++s) {
-      for (int m = std::max(minimum - 1, 0); m <= std::min(minimum + 1, 63); ++m) {
+    for (int s = scale; s <= std::min(scale + 1, 63); ++s) {
+      for (int m = minimum; m <= std::min(minimum + 1, 63); ++m) {
         const ScaleAndMinimum rounded = {scale_unit * static_cast<float>(s),
                                          -minimum_unit * static_cast<float>(m)};
         const float error = range_error(block_of(in, b), rounded, highest);
@@ -144,33 +143,35 @@ void put_sub_scales(const SuperFit& fit, uint8_t* packed) {
   }
 }
 
-// What q4b32ms256 and q5b32ms256 share; put(q, l, b) stores weight l of block b.
+// What q4b32ms256 and q5b32ms256 share; put(q, b) stores the fifth bits of block b.
 template <typename Block, typename Put>
 void encode_super_block(const FitInput& in, int highest, Block* out, const Put& put) {
   const SuperFit fit = fit_super_block(in, highest);
   out->scale = fit.scale;
   out->minimum = fit.minimum;
   put_sub_scales(fit, out->packed_scales);
-  std::fill_n(out->nibbles, 128, uint8_t{0});
   for (int b = 0; b < 8; ++b) {
-    const float scale = f16_to_f32(fit.scale) * static_cast<float>(fit.scales[b]);
-    const float minimum = -f16_to_f32(fit.minimum) * static_cast<float>(fit.minimums[b]);
+    const ScaleAndMinimum line = {f16_to_f32(fit.scale) * static_cast<float>(fit.scales[b]),
+                                  -f16_to_f32(fit.minimum) * static_cast<float>(fit.minimums[b])};
+    uint8_t q[32];
+    nearest_steps(in.x + 32 * b, line, highest, q);
+    uint8_t* nibbles = out->nibbles + b / 2 * 32;
     for (int l = 0; l < 32; ++l) {
-      const int q = step_of(in.x[32 * b + l], minimum, inverse_of(scale), highest);
-      out->nibbles[b / 2 * 32 + l] |= static_cast<uint8_t>((q & 15) << (4 * (b % 2)));
-      put(q, l, b);
+      const int low = b % 2 == 0 ? 0 : nibbles[l];
+      nibbles[l] = static_cast<uint8_t>(low | (q[l] & 15) << (4 * (b % 2)));
     }
+    put(q, b);
   }
 }
 
 void encode_block(const FitInput& in, BlockQ4B32MS256* out) {
-  encode_super_block(in, 15, out, [](int, int, int) {});
+  encode_super_block(in, 15, out, [](const uint8_t*, int) {});
 }
 
 void encode_block(const FitInput& in, BlockQ5B32MS256* out) {
   std::fill_n(out->high_bits, 32, uint8_t{0});
-  encode_super_block(in, 31, out, [&](int q, int l, int b) {
-    out->high_bits[l] |= static_cast<uint8_t>(q >> 4 << b);
+  encode_super_block(in, 31, out, [&](const uint8_t* q, int b) {
+    for (int l = 0; l < 32; ++l) out->high_bits[l] |= static_cast<uint8_t>(q[l] >> 4 << b);
   });
 }
 

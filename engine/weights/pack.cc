@@ -85,10 +85,18 @@ void put_block(const BlockQ4B32MS256& block, int row, UnitQ4B32MS256* unit) {
   unit->scales[row] = block.scale;
   unit->minimums[row] = block.minimum;
   put_sub_scales(block.packed_scales, row, unit->sub_scales);
-  for (int i = 0; i < 256; ++i) {
-    const int q = nibble_of_pair(block.nibbles, i / 32, i % 32);
-    put_bits(row < 16 ? q : (q ^ 8) << 4,
-             unit->blocks[i / 32].nibbles[i % 32 / 4][row % 16 * 4 + i % 4]);
+  // Four weights at a time: they are neighbours in both forms.
+  for (int i = 0; i < 256; i += 4) {
+    const int b = i / 32;
+    uint32_t q = 0;
+    std::memcpy(&q, block.nibbles + b / 2 * 32 + i % 32, sizeof(q));
+    q = q >> (4 * (b % 2)) & 0x0F0F0F0F;
+    if (row >= 16) q = (q ^ 0x08080808) << 4;
+    uint8_t* to = &unit->blocks[b].nibbles[i % 32 / 4][row % 16 * 4];
+    uint32_t old = 0;
+    std::memcpy(&old, to, sizeof(old));
+    old |= q;
+    std::memcpy(to, &old, sizeof(old));
   }
 }
 
