@@ -120,6 +120,13 @@ void visit_linear_matrices(Weights& weights, const Visit& visit) {
   visit(std::string("head"), weights.head);
 }
 
+/// The same for every matrix: a table that is not the head comes first, as "embedding".
+template <typename Weights, typename Visit>
+void visit_matrices(Weights& weights, bool tied_head, const Visit& visit) {
+  if (!tied_head) visit(std::string("embedding"), weights.embedding);
+  visit_linear_matrices(weights, visit);
+}
+
 /// Calls visit(name, vector) for every norm and bias, those that are empty included: "final_norm",
 /// "layers.0.attn_norm", "mtp.token_norm".
 template <typename Weights, typename Visit>

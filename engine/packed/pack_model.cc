@@ -48,7 +48,6 @@ Result<ImagePlan> plan_image(const Model& model, const PackOptions& options) {
   const auto add = [&](const std::string& name, const PreparedMatrix& w, bool of_mtp) {
     if (status.ok() && is_of_mtp(name) == of_mtp) status = add_matrix(name, w, options, image);
   };
-  if (!model.config().tied_head) add("embedding", model.weights().embedding, false);
   for (const bool of_mtp : {false, true}) {
     if (of_mtp) {
       image.mtp_first = image.plan.matrices().size();
@@ -56,7 +55,8 @@ Result<ImagePlan> plan_image(const Model& model, const PackOptions& options) {
       image.plan.align(int64_t{kPackedSectionAlignment});
       image.mtp_offset = image.plan.bytes();
     }
-    visit_linear_matrices(model.weights(), [&](const std::string& name, const PreparedMatrix& w) {
+    const bool tied = model.config().tied_head;
+    visit_matrices(model.weights(), tied, [&](const std::string& name, const PreparedMatrix& w) {
       add(name, w, of_mtp);
     });
   }

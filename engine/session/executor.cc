@@ -18,7 +18,10 @@ constexpr int64_t kRowsMax = 4096;
 // What a matrix is copied as, packed or in rows: nothing if it stays in place.
 std::optional<Encoding> copied_encoding(const std::string& name, const WeightRows& w,
                                         const ExecutorOptions& options) {
-  const Encoding target = options.weights.encoding_of(name).value_or(w.encoding);
+  const std::optional<Encoding> asked = options.weights.encoding_of(name);
+  // Rows are looked up: a table of its own is copied only if another encoding is asked for.
+  if (name == "embedding" && !asked.has_value()) return std::nullopt;
+  const Encoding target = asked.value_or(w.encoding);
   if (options.arithmetic == Arithmetic::kPacked) {
     return can_pack(w.encoding, target) ? std::optional(target) : std::nullopt;
   }
@@ -34,7 +37,8 @@ Status check_limit(const char* what, int64_t value) {
 // Packed weights are what they are.
 Status check_packed(const Model& model, const ExecutorOptions& options) {
   Status status;
-  visit_linear_matrices(model.weights(), [&](const std::string& name, const PreparedMatrix& w) {
+  const bool tied = model.config().tied_head;
+  visit_matrices(model.weights(), tied, [&](const std::string& name, const PreparedMatrix& w) {
     if (!status.ok() || w.form != PreparedMatrix::Form::kTiles) return;
     const char* asked = nullptr;
     if (options.weights.encoding_of(name).has_value()) asked = "another encoding";
@@ -93,7 +97,8 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
   const bool packed = options.arithmetic == Arithmetic::kPacked;
   const auto form = packed ? MatrixTarget::Form::kTiles : MatrixTarget::Form::kFloats;
   Status status;
-  visit_linear_matrices(weights_, [&](const std::string& name, PreparedMatrix& w) {
+  const bool tied = model_.config().tied_head;
+  visit_matrices(weights_, tied, [&](const std::string& name, PreparedMatrix& w) {
     if (!status.ok() || w.form == PreparedMatrix::Form::kTiles) return;
     const std::optional<Encoding> target = copied_encoding(name, w.rows, options);
     if (!target.has_value()) return;
@@ -118,7 +123,7 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
   for (size_t i = 0; i < places.size(); ++i) {
     *places[i] = prepared_matrix(plan.matrices()[i], image_.data());
   }
-  if (model_.config().tied_head) weights_.embedding = weights_.head;
+  if (tied) weights_.embedding = weights_.head;
   return Status();
 }
 

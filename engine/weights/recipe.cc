@@ -34,7 +34,9 @@ Status check_encoding(std::optional<Encoding> encoding) {
 }  // namespace
 
 std::optional<Encoding> WeightRecipe::encoding_of(std::string_view matrix) const {
-  std::optional<Encoding> encoding = matrix == "head" || matrix == "embedding" ? head : layers;
+  std::optional<Encoding> encoding = matrix == "head"        ? head
+                                     : matrix == "embedding" ? embedding
+                                                             : layers;
   for (const auto& [pattern, other] : overrides) {
     if (matches_glob(pattern, matrix)) encoding = other;
   }
@@ -44,6 +46,7 @@ std::optional<Encoding> WeightRecipe::encoding_of(std::string_view matrix) const
 Status WeightRecipe::check() const {
   MIDGE_RETURN_IF_ERROR(check_encoding(layers));
   MIDGE_RETURN_IF_ERROR(check_encoding(head));
+  MIDGE_RETURN_IF_ERROR(check_encoding(embedding));
   for (const auto& [pattern, encoding] : overrides) {
     MIDGE_RETURN_IF_ERROR(check_encoding(encoding));
   }
@@ -57,6 +60,7 @@ Result<WeightRecipe> recipe_from_name(std::string_view name) {
       WeightRecipe recipe;
       recipe.layers = named.layers;
       recipe.head = named.head;
+      recipe.embedding = named.head;
       return recipe;
     }
     known.append(known.empty() ? "" : ", ").append(named.name);

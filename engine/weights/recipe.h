@@ -13,15 +13,16 @@
 namespace midge {
 
 /// Encodings by the names of matrices (visit_linear_matrices). A table that is also the head goes
-/// by "head"; one of its own, "embedding", by the encoding of the head.
+/// by "head", one of its own by "embedding".
 struct WeightRecipe {
   std::optional<Encoding> layers;  ///< nothing: as in the files
   std::optional<Encoding> head;    ///< nothing: as in the files
+  std::optional<Encoding> embedding;  ///< nothing: as in the files
   /// Glob of matrix names and the encoding of those that match; the last match counts.
   std::vector<std::pair<std::string, Encoding>> overrides;
 
   WeightRecipe() = default;
-  /// Every matrix alike.
+  /// Every matrix that is multiplied with.
   WeightRecipe(std::optional<Encoding> all) : layers(all), head(all) {}  // NOLINT
   WeightRecipe(Encoding all) : layers(all), head(all) {}                 // NOLINT
 

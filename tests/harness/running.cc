@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/packed/packed_model.h"
 #include "engine/platform/cpu_features.h"
 #include "engine/session/random.h"
 #include "models/registry.h"
@@ -10,13 +11,21 @@
 namespace midge::test {
 
 void open(const RunSetup& setup, Running* out) {
-  auto model = open_model(setup.path);
-  MIDGE_ASSERT_OK(model);
-  out->model = std::move(*model);
+  if (is_packed_file(setup.path)) {
+    auto file = PackedFile::open(setup.path);
+    MIDGE_ASSERT_OK(file);
+    auto model = open_packed_model(*file);
+    MIDGE_ASSERT_OK(model);
+    out->model = std::move(*model);
+  } else {
+    auto model = open_model(setup.path);
+    MIDGE_ASSERT_OK(model);
+    out->model = std::move(*model);
+  }
   ExecutorOptions options;
   options.threads = setup.threads;
   options.arithmetic = setup.arithmetic;
-  options.weights = setup.weights;
+  options.weights = setup.recipe.value_or(WeightRecipe(setup.weights));
   options.importance = setup.importance;
   options.isa = setup.isa.value_or(detect_cpu_features());
   options.calibrate = setup.calibrate;

@@ -18,7 +18,8 @@ struct RunSetup {
   int threads = 2;
   Arithmetic arithmetic = Arithmetic::kFloat;
   std::optional<Encoding> weights = std::nullopt;
-  const Importance* importance = nullptr;         ///< for `weights`
+  std::optional<WeightRecipe> recipe = std::nullopt;  ///< instead of `weights`
+  const Importance* importance = nullptr;             ///< for these
   std::optional<CpuFeatures> isa = std::nullopt;  ///< nothing: those of this machine
   bool calibrate = false;                         ///< models of any size
   std::string cache_dir = {};
