@@ -14,7 +14,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 native_packages=(
   cmake ninja-build g++ pkg-config
   libcli11-dev libcpuinfo-dev libedit-dev libpthreadpool-dev libsentencepiece-dev libsimdjson-dev
-  libutf8proc-dev libxnnpack-dev
+  libutf8proc-dev libxnnpack-dev libxxhash-dev
   libbenchmark-dev libgtest-dev libpcre2-dev
 )
 # libc6-dev-arm64-cross is only recommended by the cross compiler; dpkg-dev unpacks source packages;

@@ -23,7 +23,7 @@ stamp=$sysroot/stamp
 lib_dir=usr/lib/aarch64-linux-gnu
 
 unpacked_packages=(
-  libcli11-dev libfxdiv-dev libgtest-dev libpcre2-dev libutf8proc-dev
+  libcli11-dev libfxdiv-dev libgtest-dev libpcre2-dev libutf8proc-dev libxxhash-dev
   libcpuinfo-dev libcpuinfo0 libpthreadpool-dev libpthreadpool0
   libsentencepiece-dev libsentencepiece0
 )

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <string_view>
 
 #include <gtest/gtest.h>
 
 #include "engine/core/mapped_file.h"
 #include "engine/formats/json.h"
+#include "engine/packed/packed_tokenizer.h"
 #include "test_vocabulary.h"
 
 namespace midge {
@@ -34,6 +37,28 @@ std::vector<std::string> strings_of(const JsonObject& root, std::string_view key
 bool is_plain(const Tokenizer& tokenizer, int32_t id) {
   const TokenKind kind = tokenizer.token_kind(id);
   return kind == TokenKind::kNormal || kind == TokenKind::kByte;
+}
+
+// The ids of every string against the goldens of `golden`.
+void compare_ids(const Tokenizer& tokenizer, const std::string& golden, const std::string& name) {
+  const GoldenStrings strings = load_golden_strings();
+  const std::vector<Ids> expected = load_golden_ids(golden);
+  ASSERT_EQ(expected.size(), strings.plain.size() + 2 * strings.special.size());
+  IdComparison comparison;
+  size_t next = 0;
+  for (const std::string& text : strings.plain) {
+    const Ids& ids = expected[next++];
+    comparison.expect(text, ids_of(tokenizer, text, SpecialTokens::kParse), ids);
+    comparison.expect(text, ids_of(tokenizer, text, SpecialTokens::kAsText), ids);
+  }
+  for (const SpecialTokens special : {SpecialTokens::kParse, SpecialTokens::kAsText}) {
+    for (const std::string& text : strings.special) {
+      comparison.expect(text, ids_of(tokenizer, text, special), expected[next++]);
+    }
+  }
+  std::printf("%s: %d of %d comparisons differ\n", name.c_str(), comparison.different,
+              comparison.compared);
+  EXPECT_EQ(comparison.different, 0);
 }
 
 }  // namespace
@@ -82,25 +107,21 @@ void IdComparison::expect(const std::string& text, const Ids& found, const Ids& 
   }
 }
 
+Tokenizer from_packed_tables(const Tokenizer& tokenizer) {
+  const auto section = write_packed_tokenizer(tokenizer);
+  EXPECT_TRUE(section.ok()) << section.status().message();
+  // In memory that is aligned as a section is.
+  const auto bytes = std::make_shared<std::vector<MergeSlot>>(section->size() / sizeof(MergeSlot) + 1);
+  std::memcpy(bytes->data(), section->data(), section->size());
+  auto packed = read_packed_tokenizer(
+      "packed", {reinterpret_cast<const uint8_t*>(bytes->data()), section->size()}, bytes);
+  EXPECT_TRUE(packed.ok()) << packed.status().message();
+  return *std::move(packed);
+}
+
 void compare_with_goldens(const Tokenizer& tokenizer, const std::string& name) {
-  const GoldenStrings strings = load_golden_strings();
-  const std::vector<Ids> expected = load_golden_ids(name);
-  ASSERT_EQ(expected.size(), strings.plain.size() + 2 * strings.special.size());
-  IdComparison comparison;
-  size_t next = 0;
-  for (const std::string& text : strings.plain) {
-    const Ids& golden = expected[next++];
-    comparison.expect(text, ids_of(tokenizer, text, SpecialTokens::kParse), golden);
-    comparison.expect(text, ids_of(tokenizer, text, SpecialTokens::kAsText), golden);
-  }
-  for (const SpecialTokens special : {SpecialTokens::kParse, SpecialTokens::kAsText}) {
-    for (const std::string& text : strings.special) {
-      comparison.expect(text, ids_of(tokenizer, text, special), expected[next++]);
-    }
-  }
-  std::printf("%s: %d of %d comparisons differ\n", name.c_str(), comparison.different,
-              comparison.compared);
-  EXPECT_EQ(comparison.different, 0);
+  compare_ids(tokenizer, name, name);
+  compare_ids(from_packed_tables(tokenizer), name, name + ", packed");
 }
 
 void expect_no_smuggling(const Tokenizer& tokenizer) {

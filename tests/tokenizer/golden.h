@@ -28,7 +28,11 @@ struct IdComparison {
               const std::vector<int32_t>& expected);
 };
 
-/// Expects the ids of ids_<name>.bin for every string of strings.json.
+/// The tokenizer that the tables of a packed file make of it.
+Tokenizer from_packed_tables(const Tokenizer& tokenizer);
+
+/// Expects the ids of ids_<name>.bin for every string of strings.json, from the tokenizer and from
+/// its packed tables.
 void compare_with_goldens(const Tokenizer& tokenizer, const std::string& name);
 
 /// Expects llama.cpp's ids for its test strings, ggml-vocab-<name>.gguf.inp. These are in normal
