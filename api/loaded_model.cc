@@ -28,13 +28,40 @@ Result<Tokenizer> load_tokenizer(const WeightSource& source) {
   return gguf != nullptr ? load_tokenizer_gguf(*gguf) : load_tokenizer_directory(source.path());
 }
 
+namespace {
+
+MemoryRequest memory_request(const LoadOptions& options) {
+  return {options.executor, options.sequence, options.sequences};
+}
+
+}  // namespace
+
+Result<MemoryPlan> plan_memory(const std::string& path, const LoadOptions& options) {
+  LoadedModel loaded(path);
+  MIDGE_RETURN_IF_ERROR(loaded.open_parts(options));
+  return plan_memory(*loaded.model_, memory_request(options));
+}
+
+Result<int64_t> context_within_budget(const std::string& path, const LoadOptions& options,
+                                      int64_t budget) {
+  LoadedModel loaded(path);
+  MIDGE_RETURN_IF_ERROR(loaded.open_parts(options));
+  return context_within_budget(*loaded.model_, memory_request(options), budget);
+}
+
 Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
                                                        const LoadOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<LoadedModel> loaded(new LoadedModel(path));
   MIDGE_RETURN_IF_ERROR(loaded->open_parts(options));
+  ExecutorOptions executor = options.executor;
+  if (options.memory_budget.has_value()) {
+    MIDGE_RETURN_IF_ERROR(
+        check_budget(*loaded->model_, memory_request(options), *options.memory_budget));
+    executor.touch_memory = true;
+  }
   MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
-                         Executor::create(*loaded->model_, options.executor, options.on_weights));
+                         Executor::create(*loaded->model_, executor, options.on_weights));
   loaded->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;

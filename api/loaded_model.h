@@ -11,6 +11,7 @@
 
 #include "engine/formats/weight_source.h"
 #include "engine/session/generator.h"
+#include "engine/session/memory_plan.h"
 #include "engine/session/session.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -23,6 +24,12 @@ struct LoadOptions {
   ExecutorOptions executor;
   CopyProgress on_copy;  ///< told of each file that kCopy reads; may be empty
   std::function<void(int64_t done, int64_t total)> on_weights;  ///< of preparing; may be empty
+  /// Most bytes that the model, its executor and the sequences below may take; nothing: no limit.
+  /// Then a model that needs more is refused before its weights are read, and the memory of a pass
+  /// is made resident at once.
+  std::optional<int64_t> memory_budget;
+  SequenceOptions sequence;  ///< for memory_budget: of each sequence
+  int64_t sequences = 1;     ///< for memory_budget
 };
 
 /// Everything that sessions of one model share. Does not move: sessions point into it. The parts
@@ -31,7 +38,8 @@ class LoadedModel {
  public:
   /// path: a packed file, a Hugging Face directory or a GGUF file. Errors: those of
   /// PackedFile::open, WeightSource::open, open_model, the tokenizer's readers and
-  /// Executor::create; model_mismatch (more ids than embedding rows).
+  /// Executor::create; model_mismatch (more ids than embedding rows); out_of_memory (beyond the
+  /// budget, see check_budget).
   static Result<std::unique_ptr<LoadedModel>> open(const std::string& path,
                                                    const LoadOptions& options);
 
@@ -59,6 +67,9 @@ class LoadedModel {
   Result<std::vector<int32_t>> stop_ids() const;
 
  private:
+  friend Result<MemoryPlan> plan_memory(const std::string&, const LoadOptions&);
+  friend Result<int64_t> context_within_budget(const std::string&, const LoadOptions&, int64_t);
+
   Status open_parts(const LoadOptions& options);
   Status check_tokenizer(const ModelConfig& config);
 
@@ -71,6 +82,13 @@ class LoadedModel {
   std::unique_ptr<Executor> executor_;
   double load_seconds_ = 0;
 };
+
+/// What the model at `path` will take, found without reading its weights. Errors: those of
+/// LoadedModel::open up to there, and of plan_memory.
+Result<MemoryPlan> plan_memory(const std::string& path, const LoadOptions& options);
+/// The largest context with which it takes at most `budget` bytes; 0: none.
+Result<int64_t> context_within_budget(const std::string& path, const LoadOptions& options,
+                                      int64_t budget);
 
 /// The tokenizer at `path`, a packed file, a Hugging Face directory or a GGUF file, without the
 /// weights.

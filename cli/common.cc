@@ -34,6 +34,7 @@ SequenceOptions session_options(const RunOptions& options) {
   SequenceOptions session;
   session.context_length = options.context_length;
   session.batch_rows = options.batch_rows;
+  session.touch_memory = !options.budget.empty();
   session.kv_type = options.kv_type == "f32" ? KvType::kF32 : KvType::kF16;
   session.rope = options.rope == "short"  ? RopeMode::kShort
                  : options.rope == "long" ? RopeMode::kLong
@@ -96,6 +97,8 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();
+  app.add_option("--budget", options.budget,
+                 "Most memory to take, as '2GiB': refused if it does not fit, see midge plan");
   app.add_option("--rope", options.rope, "Factors of longrope models")
       ->check(CLI::IsMember({"auto", "short", "long"}))
       ->capture_default_str();
@@ -235,14 +238,47 @@ CopyProgress CopyProgressBar::callback() {
   };
 }
 
-Result<OpenedModel> load_model(const RunOptions& options) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options));
-  CopyProgressBar copy_bar;
-  std::optional<ProgressBar> weights_bar;
+Result<int64_t> parse_size(const std::string& text) {
+  struct Unit {
+    std::string_view name;
+    double bytes;
+  };
+  static constexpr Unit kUnits[] = {{"", 1},         {"B", 1},          {"KB", 1e3},
+                                    {"MB", 1e6},     {"GB", 1e9},       {"KIB", 1024.0},
+                                    {"MIB", 1 << 20}, {"GIB", 1 << 30}, {"K", 1024.0},
+                                    {"M", 1 << 20},  {"G", 1 << 30}};
+  char* rest = nullptr;
+  const double number = std::strtod(text.c_str(), &rest);
+  std::string unit(rest);
+  unit.erase(0, unit.find_first_not_of(' '));
+  for (char& c : unit) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  for (const Unit& known : kUnits) {
+    const double bytes = number * known.bytes;
+    if (rest != text.c_str() && unit == known.name && bytes >= 1 && bytes < 9e18) {
+      return static_cast<int64_t>(bytes);
+    }
+  }
+  return make_status(StatusCode::kInvalidArgument, "size '%s', expected one as 2GiB or 500MB",
+                     printable(text).c_str());
+}
+
+Result<LoadOptions> load_options(const RunOptions& options) {
   LoadOptions load;
   load.access = file_access(options);
   load.needs_tokenizer = options.needs_tokenizer;
   MIDGE_ASSIGN_OR_RETURN(load.executor, executor_options(options));
+  load.sequence = session_options(options);
+  if (!options.budget.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(load.memory_budget, parse_size(options.budget));
+  }
+  return load;
+}
+
+Result<OpenedModel> load_model(const RunOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options));
+  CopyProgressBar copy_bar;
+  std::optional<ProgressBar> weights_bar;
+  MIDGE_ASSIGN_OR_RETURN(LoadOptions load, load_options(options));
   Importance importance;
   if (!options.importance.empty()) {
     MIDGE_ASSIGN_OR_RETURN(importance, Importance::load(options.importance));

@@ -37,6 +37,7 @@ struct RunOptions {
   bool needs_tokenizer = true;
   int64_t batch_rows = SequenceOptions().batch_rows;
   int64_t logit_rows = 1;  ///< rows of logits that a step is asked for
+  std::string budget;      ///< "2GiB"; empty: none
 };
 
 /// Options of every subcommand that samples.
@@ -69,6 +70,14 @@ bool calibrates(const RunOptions& options);
 /// --cache-dir, or the user's cache folder: $XDG_CACHE_HOME/midge, $HOME/.cache/midge. Empty if
 /// there is none.
 std::string cache_dir(const RunOptions& options);
+
+/// Bytes of a size as people write it: "2GiB", "1.5 GB", "300MB", "1000". Errors:
+/// invalid_argument.
+Result<int64_t> parse_size(const std::string& text);
+
+/// What the options ask of a model that is opened, but for --importance. Errors: those of
+/// executor_options and parse_size.
+Result<LoadOptions> load_options(const RunOptions& options);
 
 /// What --recipe, --weights and --tensor ask for. Errors: invalid_argument.
 Result<WeightRecipe> weight_recipe(const RunOptions& options);
@@ -131,6 +140,7 @@ void add_inspect_command(CLI::App& app, Command* run);
 void add_tokenize_command(CLI::App& app, Command* run);
 void add_eval_command(CLI::App& app, Command* run);
 void add_importance_command(CLI::App& app, Command* run);
+void add_plan_command(CLI::App& app, Command* run);
 void add_pack_command(CLI::App& app, Command* run);
 void add_verify_command(CLI::App& app, Command* run);
 void add_bench_command(CLI::App& app, Command* run);

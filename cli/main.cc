@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   midge::add_tokenize_command(app, &command);
   midge::add_eval_command(app, &command);
   midge::add_importance_command(app, &command);
+  midge::add_plan_command(app, &command);
   midge::add_pack_command(app, &command);
   midge::add_verify_command(app, &command);
   midge::add_bench_command(app, &command);

@@ -1,6 +1,7 @@
 #include "engine/core/aligned_buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -54,6 +55,15 @@ Result<AlignedBuffer> AlignedBuffer::create(int64_t bytes, const char* what) {
     poison(buffer.data_ + bytes, 2 * kPage - to_page);
   }
   return buffer;
+}
+
+void AlignedBuffer::touch() const {
+  if constexpr (kPoisons) return;  // parts of it are forbidden
+  const auto page = static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
+  for (int64_t i = 0; i < bytes_; i += page) {
+    volatile uint8_t* byte = data_ + i;
+    *byte = *byte;
+  }
 }
 
 void AlignedBuffer::prefer_huge_pages() const {

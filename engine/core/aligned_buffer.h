@@ -36,6 +36,9 @@ class AlignedBuffer {
   /// are none.
   void prefer_huge_pages() const;
 
+  /// Makes every page resident now, whatever is written there later. Not while others write to it.
+  void touch() const;
+
   uint8_t* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
 

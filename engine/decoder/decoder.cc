@@ -17,32 +17,41 @@ bool all_cancelled(const Batch& batch) {
   });
 }
 
+// Columns of the widest matrix.
+int64_t widest_input(const ModelConfig& c) {
+  return std::max({c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size : c.hidden_size,
+                   c.head_count * c.head_dim});
+}
+
 }  // namespace
+
+ArenaPlan DecoderScratch::lay_out(const ModelConfig& c, int64_t rows_max) {
+  rows_max_ = rows_max;
+  const int64_t q_size = c.head_count * c.head_dim;
+  const int64_t kv_size = c.kv_head_count * c.head_dim;
+  ArenaPlan plan;
+  plan.add(&x_, rows_max * c.hidden_size);
+  plan.add(&normed_, rows_max * 2 * c.hidden_size);
+  plan.add(&q_, rows_max * q_size);
+  plan.add(&k_, rows_max * kv_size);
+  plan.add(&v_, rows_max * kv_size);
+  plan.add(&attn_, rows_max * q_size);
+  plan.add(&gate_, rows_max * c.intermediate_size);
+  plan.add(&up_, rows_max * c.intermediate_size);
+  plan.add(&cos_, rows_max * c.rope.width / 2);
+  plan.add(&sin_, rows_max * c.rope.width / 2);
+  return plan;
+}
 
 Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64_t rows_max,
                                               int64_t length_max) {
   const ModelConfig& c = *engine.config;
   const int thread_count = engine.team->thread_count();
   DecoderScratch scratch;
-  scratch.rows_max_ = rows_max;
-  const int64_t q_size = c.head_count * c.head_dim;
-  const int64_t kv_size = c.kv_head_count * c.head_dim;
-  ArenaPlan plan;
-  plan.add(&scratch.x_, rows_max * c.hidden_size);
-  plan.add(&scratch.normed_, rows_max * 2 * c.hidden_size);
-  plan.add(&scratch.q_, rows_max * q_size);
-  plan.add(&scratch.k_, rows_max * kv_size);
-  plan.add(&scratch.v_, rows_max * kv_size);
-  plan.add(&scratch.attn_, rows_max * q_size);
-  plan.add(&scratch.gate_, rows_max * c.intermediate_size);
-  plan.add(&scratch.up_, rows_max * c.intermediate_size);
-  plan.add(&scratch.cos_, rows_max * c.rope.width / 2);
-  plan.add(&scratch.sin_, rows_max * c.rope.width / 2);
+  ArenaPlan plan = scratch.lay_out(c, rows_max);
   MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, plan.create("activations"));
-  const int64_t columns_max = std::max(
-      {c.intermediate_size, c.mtp_layer_count > 0 ? 2 * c.hidden_size : c.hidden_size, q_size});
-  MIDGE_ASSIGN_OR_RETURN(
-      scratch.linear_, LinearScratch::create(*engine.kernels, rows_max, columns_max, thread_count));
+  MIDGE_ASSIGN_OR_RETURN(scratch.linear_, LinearScratch::create(*engine.kernels, rows_max,
+                                                                widest_input(c), thread_count));
   MIDGE_ASSIGN_OR_RETURN(scratch.attention_,
                          AttentionScratch::create(c.attention(), length_max, thread_count));
   scratch.logits_rows_.reserve(static_cast<size_t>(rows_max));
@@ -50,6 +59,22 @@ Result<DecoderScratch> DecoderScratch::create(const DecoderEngine& engine, int64
     scratch.frequencies_[static_cast<int>(regime)] = rope_frequencies(c.rope, regime);
   }
   return scratch;
+}
+
+int64_t DecoderScratch::bytes_for(const DecoderEngine& engine, int64_t rows_max,
+                                  int64_t length_max) {
+  const ModelConfig& c = *engine.config;
+  const int thread_count = engine.team->thread_count();
+  DecoderScratch scratch;
+  return scratch.lay_out(c, rows_max).bytes() +
+         LinearScratch::bytes_for(*engine.kernels, rows_max, widest_input(c), thread_count) +
+         AttentionScratch::bytes_for(c.attention(), length_max, thread_count);
+}
+
+void DecoderScratch::touch() const {
+  buffer_.touch();
+  linear_.buffer().touch();
+  attention_.buffer().touch();
 }
 
 /// One pass over a batch as seen by one worker: every worker makes the same calls, each operation

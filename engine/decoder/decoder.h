@@ -46,12 +46,18 @@ class DecoderScratch {
   /// Errors: out_of_memory.
   static Result<DecoderScratch> create(const DecoderEngine& engine, int64_t rows_max,
                                        int64_t length_max);
+  /// What create() takes; of the engine it looks at config, kernels and team.
+  static int64_t bytes_for(const DecoderEngine& engine, int64_t rows_max, int64_t length_max);
 
   int64_t rows_max() const { return rows_max_; }
   int64_t bytes() const { return buffer_.bytes() + linear_.bytes() + attention_.bytes(); }
+  /// Makes its pages resident.
+  void touch() const;
 
  private:
   friend class DecoderPass;
+
+  ArenaPlan lay_out(const ModelConfig& c, int64_t rows_max);
 
   AlignedBuffer buffer_;
   LinearScratch linear_;

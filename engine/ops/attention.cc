@@ -33,19 +33,31 @@ int64_t part_floats(int64_t head_dim) { return round_up(head_dim + 2, 16); }
 
 }  // namespace
 
-Result<AttentionScratch> AttentionScratch::create(const AttentionShape& shape, int64_t length_max,
-                                                  int thread_count) {
-  AttentionScratch scratch;
+ArenaPlan AttentionScratch::lay_out(const AttentionShape& shape, int64_t length_max,
+                                    int thread_count) {
   const int64_t part = part_floats(shape.head_dim);
   const int64_t splits = ceil_div(length_max, kSplit);
   if (thread_count > 1 && splits > 1) {
-    scratch.shared_queries_ = std::min(kSharedQueriesPerWorker * thread_count, kSharedQueriesMax);
+    shared_queries_ = std::min(kSharedQueriesPerWorker * thread_count, kSharedQueriesMax);
   }
   ArenaPlan plan;
-  plan.add(&scratch.per_worker_, thread_count * kAttnQueries * part);
-  plan.add(&scratch.shared_, scratch.shared_queries_ * splits * part);
+  plan.add(&per_worker_, thread_count * kAttnQueries * part);
+  plan.add(&shared_, shared_queries_ * splits * part);
+  return plan;
+}
+
+Result<AttentionScratch> AttentionScratch::create(const AttentionShape& shape, int64_t length_max,
+                                                  int thread_count) {
+  AttentionScratch scratch;
+  ArenaPlan plan = scratch.lay_out(shape, length_max, thread_count);
   MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, plan.create("parts of attention"));
   return scratch;
+}
+
+int64_t AttentionScratch::bytes_for(const AttentionShape& shape, int64_t length_max,
+                                    int thread_count) {
+  AttentionScratch scratch;
+  return scratch.lay_out(shape, length_max, thread_count).bytes();
 }
 
 /// One call of attention() as seen by one worker.

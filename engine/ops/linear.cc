@@ -43,14 +43,13 @@ bool is_quantised(const PreparedMatrix& w) {
 
 }  // namespace
 
-Result<LinearScratch> LinearScratch::create(const KernelTables& kernels, int64_t rows_max,
-                                            int64_t columns_max, int thread_count) {
+ArenaPlan LinearScratch::lay_out(const KernelTables& kernels, int64_t rows_max,
+                                 int64_t columns_max, int thread_count) {
   const int64_t blocks = super_blocks(columns_max);
-  LinearScratch scratch;
-  scratch.kernels_ = &kernels;
-  scratch.strip_rows_ = quantize_strip_rows(kernels);
-  scratch.rows_ = std::min(round_up(rows_max, scratch.strip_rows_), kPanelRows);
-  scratch.columns_max_ = columns_max;
+  kernels_ = &kernels;
+  strip_rows_ = quantize_strip_rows(kernels);
+  rows_ = std::min(round_up(rows_max, strip_rows_), kPanelRows);
+  columns_max_ = columns_max;
   // A row takes more as LhsBlocks than as a panel's values. Both are there in a batch of both
   // roles, with the panels' rows rounded up behind the LhsBlocks.
   int64_t lhs_bytes = rows_max * lhs_row_bytes(columns_max) + 64;
@@ -58,15 +57,28 @@ Result<LinearScratch> LinearScratch::create(const KernelTables& kernels, int64_t
   for (size_t i = 0; i < kernels.orders().size(); ++i) {
     const int64_t tokens = panel_shape(kernels.orders()[i]).tokens;
     lhs_bytes += (i == 0 ? tokens - 1 : round_up(rows_max, tokens)) * blocks * kPanelColumns;
-    plan.add(&scratch.lhs_scales_[i], round_up(rows_max, tokens) * blocks);
-    plan.add(&scratch.lhs_sums_[i], round_up(rows_max, tokens) * blocks);
+    plan.add(&lhs_scales_[i], round_up(rows_max, tokens) * blocks);
+    plan.add(&lhs_sums_[i], round_up(rows_max, tokens) * blocks);
   }
-  plan.add(&scratch.lhs_, lhs_bytes);
-  plan.add(&scratch.outliers_.items, rows_max * blocks * kOutliersMax);
-  plan.add(&scratch.outliers_.counts, rows_max * blocks);
-  plan.add(&scratch.per_worker_, thread_count * scratch.worker_bytes());
+  plan.add(&lhs_, lhs_bytes);
+  plan.add(&outliers_.items, rows_max * blocks * kOutliersMax);
+  plan.add(&outliers_.counts, rows_max * blocks);
+  plan.add(&per_worker_, thread_count * worker_bytes());
+  return plan;
+}
+
+Result<LinearScratch> LinearScratch::create(const KernelTables& kernels, int64_t rows_max,
+                                            int64_t columns_max, int thread_count) {
+  LinearScratch scratch;
+  ArenaPlan plan = scratch.lay_out(kernels, rows_max, columns_max, thread_count);
   MIDGE_ASSIGN_OR_RETURN(scratch.buffer_, plan.create("quantised activations"));
   return scratch;
+}
+
+int64_t LinearScratch::bytes_for(const KernelTables& kernels, int64_t rows_max,
+                                 int64_t columns_max, int thread_count) {
+  LinearScratch scratch;
+  return scratch.lay_out(kernels, rows_max, columns_max, thread_count).bytes();
 }
 
 // Rows without their outliers; or, later, the decoded columns of a super-block.

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "engine/core/aligned_buffer.h"
+#include "engine/core/arena.h"
 #include "engine/ops/kv_pages.h"
 #include "engine/ops/outliers.h"
 #include "engine/ops/profile.h"
@@ -55,11 +56,17 @@ class LinearScratch {
   /// has; it outlives the scratch. Errors: out_of_memory.
   static Result<LinearScratch> create(const KernelTables& kernels, int64_t rows_max,
                                       int64_t columns_max, int thread_count);
+  /// What create() takes.
+  static int64_t bytes_for(const KernelTables& kernels, int64_t rows_max, int64_t columns_max,
+                           int thread_count);
   int64_t bytes() const { return buffer_.bytes(); }
+  const AlignedBuffer& buffer() const { return buffer_; }
 
  private:
   friend class LinearPass;
 
+  ArenaPlan lay_out(const KernelTables& kernels, int64_t rows_max, int64_t columns_max,
+                    int thread_count);
   int64_t worker_bytes() const;
   int64_t strip_bytes() const;
 
@@ -81,10 +88,15 @@ class AttentionScratch {
   /// For sequences of up to length_max tokens. Errors: out_of_memory.
   static Result<AttentionScratch> create(const AttentionShape& shape, int64_t length_max,
                                          int thread_count);
+  /// What create() takes.
+  static int64_t bytes_for(const AttentionShape& shape, int64_t length_max, int thread_count);
   int64_t bytes() const { return buffer_.bytes(); }
+  const AlignedBuffer& buffer() const { return buffer_; }
 
  private:
   friend class AttentionRun;
+
+  ArenaPlan lay_out(const AttentionShape& shape, int64_t length_max, int thread_count);
 
   AlignedBuffer buffer_;
   float* per_worker_ = nullptr;  // [threads][kAttnQueries] parts

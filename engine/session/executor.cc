@@ -1,6 +1,7 @@
 #include "engine/session/executor.h"
 
 #include <algorithm>
+#include <set>
 
 #include "engine/core/check.h"
 #include "engine/core/visible.h"
@@ -90,12 +91,16 @@ void StepBuffers::clear_pass() {
   active_of_segment.clear();
 }
 
-Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on_progress) {
+struct Executor::WeightPlan {
   PreparePlan plan;
-  std::vector<PreparedMatrix*> places;
-  std::vector<std::vector<float>> importances;
-  const bool packed = options.arithmetic == Arithmetic::kPacked;
-  const auto form = packed ? MatrixTarget::Form::kTiles : MatrixTarget::Form::kFloats;
+  std::vector<PreparedMatrix*> places;          // of the plan's matrices
+  std::vector<std::vector<float>> importances;  // that it points into
+};
+
+Result<Executor::WeightPlan> Executor::plan_weights(const ExecutorOptions& options) {
+  WeightPlan weights;
+  const auto form = options.arithmetic == Arithmetic::kPacked ? MatrixTarget::Form::kTiles
+                                                              : MatrixTarget::Form::kFloats;
   Status status;
   const bool tied = model_.config().tied_head;
   visit_matrices(weights_, tied, [&](const std::string& name, PreparedMatrix& w) {
@@ -107,23 +112,31 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
       Result<std::vector<float>> found = options.importance->of_matrix(name, w.rows.k);
       status = found.status();
       if (!status.ok()) return;
-      importances.push_back(std::move(*found));
-      if (!importances.back().empty()) importance = importances.back().data();
+      weights.importances.push_back(std::move(*found));
+      if (!weights.importances.back().empty()) importance = weights.importances.back().data();
     }
-    plan.add(name, w.rows, {*target, form, importance});
-    places.push_back(&w);
+    weights.plan.add(name, w.rows, {*target, form, importance});
+    weights.places.push_back(&w);
   });
   MIDGE_RETURN_IF_ERROR(status);
+  if (options.arithmetic == Arithmetic::kPacked) {
+    MIDGE_RETURN_IF_ERROR(check_image(weights.plan, model_.storage()));
+  }
+  return weights;
+}
+
+Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on_progress) {
+  MIDGE_ASSIGN_OR_RETURN(const WeightPlan weights, plan_weights(options));
+  const PreparePlan& plan = weights.plan;
   MemorySink sink(options.huge_pages);
-  if (packed) MIDGE_RETURN_IF_ERROR(check_image(plan, model_.storage()));
   MIDGE_RETURN_IF_ERROR(
       prepare_weights(plan, model_.storage(), team_, kernels(), sink, on_progress));
   image_ = sink.take();
   packed_bytes_ += plan.bytes();
-  for (size_t i = 0; i < places.size(); ++i) {
-    *places[i] = prepared_matrix(plan.matrices()[i], image_.data());
+  for (size_t i = 0; i < weights.places.size(); ++i) {
+    *weights.places[i] = prepared_matrix(plan.matrices()[i], image_.data());
   }
-  if (tied) weights_.embedding = weights_.head;
+  if (model_.config().tied_head) weights_.embedding = weights_.head;
   return Status();
 }
 
@@ -164,17 +177,24 @@ Status Executor::make_dense_operators(const Progress& on_progress) {
   return Status();
 }
 
-Status Executor::take_memory() {
+int64_t Executor::logits_bytes() const {
+  return limits_.logit_rows_max * model_.config().vocab_size * static_cast<int64_t>(sizeof(float));
+}
+
+Status Executor::take_memory(bool touch) {
   MIDGE_ASSIGN_OR_RETURN(scratch_,
                          DecoderScratch::create(engine(), limits_.rows_max, limits_.context_max));
   const int64_t vocab_size = model_.config().vocab_size;
-  MIDGE_ASSIGN_OR_RETURN(logits_, AlignedBuffer::create(limits_.logit_rows_max * vocab_size *
-                                                            static_cast<int64_t>(sizeof(float)),
-                                                        "logits"));
+  MIDGE_ASSIGN_OR_RETURN(logits_, AlignedBuffer::create(logits_bytes(), "logits"));
   for (int i = 0; i < thread_count(); ++i) {
     MIDGE_ASSIGN_OR_RETURN(SamplerWorkspace workspace,
                            SamplerWorkspace::create(vocab_size, kernels().exp_sum));
+    if (touch) workspace.touch();
     workspaces_.push_back(std::move(workspace));
+  }
+  if (touch) {
+    scratch_.touch();
+    logits_.touch();
   }
   return Status();
 }
@@ -190,9 +210,8 @@ float* Executor::logits(int64_t row) {
   return reinterpret_cast<float*>(logits_.data()) + row * model_.config().vocab_size;
 }
 
-Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
-                                                   const ExecutorOptions& options,
-                                                   const Progress& on_progress) {
+Result<std::unique_ptr<Executor>> Executor::prepare(const Model& model,
+                                                    const ExecutorOptions& options) {
   MIDGE_RETURN_IF_ERROR(check_options(options));
   MIDGE_RETURN_IF_ERROR(check_packed(model, options));
   // Small files of hostile shapes get fewer rows, not a large machine; results do not depend on
@@ -209,6 +228,32 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team), limits));
   executor->isa_ = options.isa;
   executor->kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels}));
+  return executor;
+}
+
+Result<ExecutorMemory> plan_executor(const Model& model, const ExecutorOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
+                         Executor::prepare(model, options));
+  MIDGE_ASSIGN_OR_RETURN(const Executor::WeightPlan weights, executor->plan_weights(options));
+  ExecutorMemory memory;
+  memory.weights_copied = weights.plan.bytes();
+  std::set<const PreparedMatrix*> copied(weights.places.begin(), weights.places.end());
+  const bool tied = model.config().tied_head;
+  visit_matrices(executor->weights_, tied, [&](const std::string&, const PreparedMatrix& w) {
+    if (!copied.contains(&w)) memory.weights_in_place += w.bytes();
+  });
+  const Executor::Limits& limits = executor->limits_;
+  memory.scratch =
+      DecoderScratch::bytes_for(executor->engine(), limits.rows_max, limits.context_max) +
+      executor->logits_bytes() +
+      executor->thread_count() * SamplerWorkspace::bytes_for(model.config().vocab_size);
+  return memory;
+}
+
+Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
+                                                   const ExecutorOptions& options,
+                                                   const Progress& on_progress) {
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, prepare(model, options));
   MIDGE_RETURN_IF_ERROR(executor->copy_weights(options, on_progress));
   if (options.arithmetic == Arithmetic::kXnnpack) {
     MIDGE_RETURN_IF_ERROR(executor->make_dense_operators(on_progress));
@@ -216,7 +261,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   if (options.calibrate && options.arithmetic == Arithmetic::kPacked) {
     MIDGE_RETURN_IF_ERROR(executor->choose_kernels(options));
   }
-  MIDGE_RETURN_IF_ERROR(executor->take_memory());
+  MIDGE_RETURN_IF_ERROR(executor->take_memory(options.touch_memory));
   return executor;
 }
 

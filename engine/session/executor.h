@@ -49,8 +49,21 @@ struct ExecutorOptions {
       CalibrateOptions().bytes_min;  ///< encodings with less: not measured
   int64_t rows_max = 512;            ///< most rows of a pass through the layers, 1..4096
   int64_t context_max = 0;           ///< tokens of a sequence; 0: the model's, at most 4096
+  /// Make the memory of a pass resident at creation. Without: page by page, as it is written.
+  bool touch_memory = false;
   int64_t logit_rows_max = 64;       ///< most rows of logits it has room for, see logits(); 1..4096
 };
+
+/// Bytes of an executor, known before anything is read.
+struct ExecutorMemory {
+  int64_t weights_in_place = 0;  ///< of the model's files: mapped, the system may drop and reread it
+  int64_t weights_copied = 0;    ///< anonymous: packed or encoded anew
+  int64_t scratch = 0;           ///< anonymous: activations, logits, samplers
+};
+
+/// What create() will take for these options, but for XNNPACK's copies. Errors: those of create()
+/// that do not depend on the weights' values.
+Result<ExecutorMemory> plan_executor(const Model& model, const ExecutorOptions& options);
 
 /// Room for what run_step() puts together for a pass. All of it is reserved at creation.
 struct StepBuffers {
@@ -140,10 +153,19 @@ class Executor {
         limits_(limits),
         step_buffers_(limits.rows_max) {}
 
+  friend Result<ExecutorMemory> plan_executor(const Model&, const ExecutorOptions&);
+
+  // An executor without memory of its own; weights are those of the files.
+  static Result<std::unique_ptr<Executor>> prepare(const Model& model,
+                                                   const ExecutorOptions& options);
+  // What becomes of the weights.
+  struct WeightPlan;
+  Result<WeightPlan> plan_weights(const ExecutorOptions& options);
   Status copy_weights(const ExecutorOptions& options, const Progress& on_progress);
   Status choose_kernels(const ExecutorOptions& options);
   Status make_dense_operators(const Progress& on_progress);
-  Status take_memory();
+  Status take_memory(bool touch);
+  int64_t logits_bytes() const;
 
   const Model& model_;
   PreparedWeights weights_;

@@ -2,20 +2,38 @@
 
 namespace midge {
 
-Result<KvCache> KvCache::create(const ModelConfig& config, KvType type, int64_t capacity,
-                                int64_t page_tokens, bool with_mtp) {
+namespace {
+
+Result<KvLayout> layout_of(const ModelConfig& config, KvType type, int64_t capacity,
+                           int64_t page_tokens, bool with_mtp) {
   if (page_tokens < 0 || page_tokens % kAttnStep != 0) {
     return make_status(StatusCode::kInvalidArgument,
                        "KV pages of %lld tokens, expected a multiple of %lld",
                        static_cast<long long>(page_tokens), static_cast<long long>(kAttnStep));
   }
-  KvCache cache;
-  KvLayout& layout = cache.layout_;
+  KvLayout layout;
   layout.type = type;
   layout.page_tokens = page_tokens > 0 ? page_tokens : round_up(capacity, kAttnStep);
   layout.layers = config.layer_count + (with_mtp ? config.mtp_layer_count : 0);
   layout.kv_heads = config.kv_head_count;
   layout.head_dim = config.head_dim;
+  return layout;
+}
+
+}  // namespace
+
+Result<int64_t> KvCache::bytes_for(const ModelConfig& config, KvType type, int64_t capacity,
+                                   int64_t page_tokens, bool with_mtp) {
+  MIDGE_ASSIGN_OR_RETURN(const KvLayout layout,
+                         layout_of(config, type, capacity, page_tokens, with_mtp));
+  return ceil_div(capacity, layout.page_tokens) * layout.page_bytes();
+}
+
+Result<KvCache> KvCache::create(const ModelConfig& config, KvType type, int64_t capacity,
+                                int64_t page_tokens, bool with_mtp) {
+  KvCache cache;
+  MIDGE_ASSIGN_OR_RETURN(cache.layout_, layout_of(config, type, capacity, page_tokens, with_mtp));
+  const KvLayout& layout = cache.layout_;
   const int64_t pages = ceil_div(capacity, layout.page_tokens);
   MIDGE_ASSIGN_OR_RETURN(cache.buffer_,
                          AlignedBuffer::create(pages * layout.page_bytes(), "the KV cache"));

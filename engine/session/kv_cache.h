@@ -19,6 +19,12 @@ class KvCache {
   static Result<KvCache> create(const ModelConfig& config, KvType type, int64_t capacity,
                                 int64_t page_tokens, bool with_mtp);
 
+  /// What create() takes. Errors: invalid_argument (page_tokens).
+  static Result<int64_t> bytes_for(const ModelConfig& config, KvType type, int64_t capacity,
+                                   int64_t page_tokens, bool with_mtp);
+  /// Makes its pages resident.
+  void touch() const { buffer_.touch(); }
+
   /// Valid as long as the cache is not moved.
   KvTable table() const { return {&layout_, pages_.data(), static_cast<int64_t>(pages_.size())}; }
   int64_t bytes() const { return buffer_.bytes(); }

@@ -30,6 +30,14 @@ double weight_of(float logit, float maximum) { return generic::exp_f32(logit - m
 
 }  // namespace
 
+int64_t SamplerWorkspace::bytes_for(int64_t vocab_size) {
+  const int64_t blocks = ceil_div(vocab_size, int64_t{kBlock});
+  constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+  return Arena::room(vocab_size * kFloat) + 2 * Arena::room(blocks * kFloat) +
+         Arena::room(blocks * static_cast<int64_t>(sizeof(double))) +
+         Arena::room(vocab_size * static_cast<int64_t>(sizeof(Candidate)));
+}
+
 Result<SamplerWorkspace> SamplerWorkspace::create(int64_t vocab_size, ExpSumFunction exp_sum) {
   MIDGE_DCHECK(exp_sum != nullptr);
   const int64_t blocks = ceil_div(vocab_size, int64_t{kBlock});
@@ -46,6 +54,7 @@ Result<SamplerWorkspace> SamplerWorkspace::create(int64_t vocab_size, ExpSumFunc
   plan.add(&ordered_maxima, blocks);
   plan.add(&weights_to, blocks);
   plan.add(&candidates, vocab_size);
+  MIDGE_DCHECK(plan.bytes() == bytes_for(vocab_size));
   MIDGE_ASSIGN_OR_RETURN(workspace.buffer_, plan.create("the sampler"));
   workspace.processed_ = {processed, static_cast<size_t>(vocab_size)};
   workspace.maxima_ = {maxima, static_cast<size_t>(blocks)};

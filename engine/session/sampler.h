@@ -45,7 +45,11 @@ class SamplerWorkspace {
   /// exp_sum: any kernel of this operation, all give the same bits. Errors: out_of_memory.
   static Result<SamplerWorkspace> create(int64_t vocab_size, ExpSumFunction exp_sum);
 
+  /// What create() takes.
+  static int64_t bytes_for(int64_t vocab_size);
   int64_t bytes() const { return buffer_.bytes(); }
+  /// Makes its pages resident.
+  void touch() const { buffer_.touch(); }
   int64_t vocab_size() const { return static_cast<int64_t>(processed_.size()); }
   /// The logits of the last sample() after every option, minus infinity for removed ones. Valid
   /// until the next use.

@@ -37,6 +37,7 @@ Result<std::unique_ptr<Sequence>> Sequence::create(const ModelConfig& config,
   MIDGE_ASSIGN_OR_RETURN(sequence->kv_,
                          KvCache::create(config, options.kv_type, options.context_length,
                                          options.kv_page_tokens, options.mtp));
+  if (options.touch_memory) sequence->kv_.touch();
   sequence->tokens_.reserve(static_cast<size_t>(options.context_length));
   sequence->roles_.reserve(static_cast<size_t>(options.context_length));
   return sequence;

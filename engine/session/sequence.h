@@ -25,6 +25,8 @@ struct SequenceOptions {
   int64_t kv_page_tokens = 0;     ///< tokens of a page, a multiple of 64; 0: one page holds all
   RopeMode rope = RopeMode::kAuto;
   bool mtp = false;  ///< reserve the MTP layer's cache
+  /// Make the cache resident at creation. Without: page by page, as it is written.
+  bool touch_memory = false;
 };
 
 /// `context_length` tokens, or for 0 what is used then. Errors: invalid_argument (not 1..model's).

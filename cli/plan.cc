@@ -1,0 +1,94 @@
+// midge plan: what a model will take, before any of it is taken.
+#include <cstdio>
+
+#include "cli/common.h"
+#include "engine/core/visible.h"
+
+namespace midge {
+namespace {
+
+struct Options {
+  RunOptions run;
+  int64_t sessions = 1;
+};
+
+void print_line(const char* what, int64_t bytes, const char* note) {
+  print(stdout, "%-22s %12.1f MB  %s\n", what, static_cast<double>(bytes) * 1e-6, note);
+}
+
+void print_text(const std::string& path, const MemoryPlan& plan) {
+  print(stdout, "%s, context %lld tokens, %lld session%s\n", shown_path(path).c_str(),
+        static_cast<long long>(plan.context), static_cast<long long>(plan.sequences),
+        plan.sequences == 1 ? "" : "s");
+  print_line("weights in the file", plan.executor.weights_in_place, "mapped");
+  print_line("weights copied", plan.executor.weights_copied, "anonymous");
+  print_line("KV cache", plan.sequences * plan.kv_per_sequence, "anonymous");
+  print_line("tokens", plan.sequences * plan.tokens_per_sequence, "anonymous");
+  print_line("scratch", plan.executor.scratch, "anonymous");
+  print_line("mapped", plan.mapped(), "the system may drop it and read it again");
+  print_line("anonymous", plan.anonymous(), "stays");
+  print_line("all", plan.total(), "");
+}
+
+void print_report(const std::string& path, const MemoryPlan& plan,
+                  const std::optional<int64_t>& budget, int64_t fits) {
+  JsonWriter json;
+  json.begin_object().member("schema", "midge.plan").member("version", int64_t{1});
+  json.member("model", path).member("context", plan.context).member("sessions", plan.sequences);
+  json.member("weights_in_place", plan.executor.weights_in_place);
+  json.member("weights_copied", plan.executor.weights_copied);
+  json.member("kv", plan.sequences * plan.kv_per_sequence);
+  json.member("tokens", plan.sequences * plan.tokens_per_sequence);
+  json.member("scratch", plan.executor.scratch);
+  json.member("mapped", plan.mapped()).member("anonymous", plan.anonymous());
+  json.member("total", plan.total());
+  if (budget.has_value()) json.member("budget", *budget).member("context_that_fits", fits);
+  json.end_object();
+  print_json(json);
+}
+
+Status plan_command(const Options& options) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
+  MIDGE_ASSIGN_OR_RETURN(LoadOptions load, load_options(options.run));
+  load.sequences = options.sessions;
+  MIDGE_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(path, load));
+  int64_t fits = 0;
+  if (load.memory_budget.has_value()) {
+    MIDGE_ASSIGN_OR_RETURN(fits, context_within_budget(path, load, *load.memory_budget));
+  }
+  if (options.run.json) {
+    print_report(path, plan, load.memory_budget, fits);
+  } else {
+    print_text(path, plan);
+  }
+  if (!load.memory_budget.has_value()) return Status();
+  if (fits == 0) {
+    return make_status(StatusCode::kOutOfMemory,
+                       "%s: no context fits into %.1f MB: weights and scratch take %.1f MB",
+                       shown_path(path).c_str(), static_cast<double>(*load.memory_budget) * 1e-6,
+                       static_cast<double>(plan.total() - plan.sequences * plan.kv_per_sequence) *
+                           1e-6);
+  }
+  if (!options.run.json) {
+    print(stdout, "%-22s %12.1f MB  a context of %lld tokens fits\n", "budget",
+          static_cast<double>(*load.memory_budget) * 1e-6, static_cast<long long>(fits));
+  }
+  return Status();
+}
+
+}  // namespace
+
+void add_plan_command(CLI::App& app, Command* run) {
+  auto options = std::make_shared<Options>();
+  options->run.needs_tokenizer = false;
+  CLI::App* command =
+      app.add_subcommand("plan", "Show how much memory a model takes, before it is loaded");
+  add_run_options(*command, options->run);
+  command->add_option("--sessions", options->sessions, "Sequences at a time")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->capture_default_str();
+  command->add_flag("--json", options->run.json, "Report as JSON");
+  command->callback([=] { *run = [=] { return plan_command(*options); }; });
+}
+
+}  // namespace midge
