@@ -27,7 +27,7 @@ SEEDS = [
 
 
 def sections(data):
-    """Content by name; the layout is that of docs/formats/packed.md."""
+    """Content by name; the layout is that of docs/formats/midge-files.md."""
     count = struct.unpack_from("<I", data, 12)[0]
     found = {}
     for i in range(count):

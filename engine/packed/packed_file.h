@@ -1,6 +1,6 @@
 // The container of packed files (.midge): a header, a directory, and sections that are used in
 // place. What the sections hold: packed_model.h, packed_tokenizer.h. Pictures and all fields:
-// docs/formats/packed.md.
+// docs/formats/midge-files.md.
 #pragma once
 
 #include <array>

@@ -123,7 +123,7 @@ TEST(MeasureImportance, OfAnotherModelIsRefused) {
   options.importance = &importance;
   const Status status = Executor::create(**model, options).status();
   EXPECT_EQ(status.code(), StatusCode::kModelMismatch);
-  EXPECT_EQ(status.message(), "importance of 3 channels for 'layers.1.v', expected 64");
+  EXPECT_EQ(status.message(), "importance of 3 channels for 'layers.1.q', expected 64");
 }
 
 TEST(MeasureImportance, RefusesPackedArithmetic) {
