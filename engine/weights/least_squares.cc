@@ -45,9 +45,9 @@ MIDGE_BODY Lanes rounded(Lanes v, float lowest, float highest) {
 // Of the range that takes in all weights, these are tried: narrower ones cut the farthest weights
 // off and are finer for the others.
 constexpr float kScaleRanges[] = {1.10f, 1.05f, 1.00f, 0.95f, 0.90f, 0.85f, 0.80f, 0.75f, 0.70f};
-// With a minimum three are enough, as the steps are then chosen anew for the line that was found, as
-// long as that helps and so often: nine ranges have 0.8 % less error and take twice as long.
-constexpr float kLineRanges[] = {1.05f, 0.95f, 0.85f};
+// With a minimum four are enough, as the steps are then chosen anew for the line that was found, as
+// long as that helps and so often: nine ranges have 0.2 % less error and take twice as long.
+constexpr float kLineRanges[] = {1.05f, 1.00f, 0.95f, 0.85f};
 constexpr int kRefinements = 3;
 
 MIDGE_BODY float fit_scale_body(const FitInput& block, int lowest, int highest) {
