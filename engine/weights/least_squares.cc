@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
+#include <iterator>
 
 namespace midge {
 namespace {
@@ -123,24 +124,38 @@ MIDGE_BODY Range range_of(const FitInput& block) {
   return range;
 }
 
-// The line of the least error for the steps q that suit `from`, in f64: the differences are small.
-MIDGE_BODY ScoredLine best_line(const FitInput& block, const BlockSums& sums, ScaleAndMinimum from,
-                                float high, float minimum_max) {
-  const float inverse = inverse_of(from.scale);
+// Sums over the steps q of a block.
+struct StepSums {
   Lanes wq = {};
   Lanes wqq = {};
   Lanes wqx = {};
+};
+
+// The sums for the steps that suit each of `count` lines; side by side, as each alone waits for its
+// own additions.
+template <int count>
+MIDGE_BODY void add_steps(const FitInput& block, const ScaleAndMinimum (&from)[count], float high,
+                          StepSums (&sums)[count]) {
+  float inverse[count];
+  for (int j = 0; j < count; ++j) inverse[j] = inverse_of(from[j].scale);
   for (int i = 0; i < kFitBlock; i += kLanes) {
     const Lanes x = load(block.x + i);
-    const Lanes q = rounded((x - from.minimum) * inverse, 0.0f, high);
-    const Lanes weighted = load(block.weight + i) * q;
-    wq += weighted;
-    wqq += weighted * q;
-    wqx += weighted * x;
+    const Lanes weight = load(block.weight + i);
+    for (int j = 0; j < count; ++j) {
+      const Lanes q = rounded((x - from[j].minimum) * inverse[j], 0.0f, high);
+      const Lanes weighted = weight * q;
+      sums[j].wq += weighted;
+      sums[j].wqq += weighted * q;
+      sums[j].wqx += weighted * x;
+    }
   }
-  const auto sq = static_cast<double>(total(wq));
-  const auto sqq = static_cast<double>(total(wqq));
-  const auto sqx = static_cast<double>(total(wqx));
+}
+
+// The line of the least error for these steps, in f64: the differences are small.
+MIDGE_BODY ScoredLine line_of(const BlockSums& sums, const StepSums& steps, float minimum_max) {
+  const auto sq = static_cast<double>(total(steps.wq));
+  const auto sqq = static_cast<double>(total(steps.wqq));
+  const auto sqx = static_cast<double>(total(steps.wqx));
   const auto limit = static_cast<double>(minimum_max);
   const double determinant = sums.w * sqq - sq * sq;
   if (!(determinant > 0)) return {};
@@ -167,16 +182,27 @@ MIDGE_BODY ScaleAndMinimum fit_range_body(const FitInput& block, int highest, fl
   if (least > minimum_max) least = minimum_max;
   if (most < least) most = least;
   ScoredLine best;
-  for (const float range : kLineRanges) {
-    const float scale = (most - least) * range / high;
-    const float centred = 0.5f * (least + most) - 0.5f * high * scale;
-    const float minimum = centred > minimum_max ? minimum_max : centred;
-    const ScoredLine line = best_line(block, sums, {scale, minimum}, high, minimum_max);
-    if (line.score > best.score) best = line;
+  static_assert(std::size(kLineRanges) % 2 == 0);
+  for (size_t r = 0; r < std::size(kLineRanges); r += 2) {
+    ScaleAndMinimum from[2];
+    for (size_t j = 0; j < 2; ++j) {
+      const float scale = (most - least) * kLineRanges[r + j] / high;
+      const float centred = 0.5f * (least + most) - 0.5f * high * scale;
+      from[j] = {scale, centred > minimum_max ? minimum_max : centred};
+    }
+    StepSums steps[2];
+    add_steps(block, from, high, steps);
+    for (const StepSums& step : steps) {
+      const ScoredLine line = line_of(sums, step, minimum_max);
+      if (line.score > best.score) best = line;
+    }
   }
   if (best.score == -INFINITY) return {(most - least) / high, least};
   for (int i = 0; i < kRefinements; ++i) {
-    const ScoredLine line = best_line(block, sums, best.line, high, minimum_max);
+    const ScaleAndMinimum from[1] = {best.line};
+    StepSums steps[1];
+    add_steps(block, from, high, steps);
+    const ScoredLine line = line_of(sums, steps[0], minimum_max);
     if (!(line.score > best.score)) break;
     best = line;
   }
