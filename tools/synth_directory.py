@@ -2,8 +2,9 @@
 """Writes a full-size Hugging Face directory with random bf16 weights, for measurements of speed and
 memory.
 
-usage: synth_directory.py MODEL OUT [--vocabulary DIRECTORY]
-  MODEL         phi4-mini, mimo-7b (with its MTP layer); a suffix such as -4L keeps 4 layers
+usage: synth_directory.py MODEL OUT [--vocabulary DIRECTORY] [--sparse]
+  MODEL         phi4-mini, phi4, mimo-7b (with its MTP layer); a suffix such as -4L keeps 4 layers
+  --sparse      no weights, a hole of their size: for midge plan, which does not read them
   --vocabulary  a folder whose tokenizer.json and tokenizer_config.json are copied
 
 The values are random; speed and memory do not depend on them. Needs numpy.
@@ -26,6 +27,12 @@ MODELS = {
         eos_token_id=199999, sliding_window=262144, rope_scaling=dict(
             type="longrope", short_factor=[1.0] * 48,
             long_factor=[round(1 + i * 31 / 47, 6) for i in range(48)])),
+    "phi4": dict(
+        model_type="phi3", num_hidden_layers=40, hidden_size=5120, intermediate_size=17920,
+        num_attention_heads=40, num_key_value_heads=10, vocab_size=100352,
+        max_position_embeddings=16384, original_max_position_embeddings=16384, rope_theta=250000.0,
+        partial_rotary_factor=1.0, rms_norm_eps=1e-5, tie_word_embeddings=False,
+        eos_token_id=100265, sliding_window=None, rope_scaling=None),
     "mimo-7b": dict(
         model_type="mimo", num_hidden_layers=36, hidden_size=4096, intermediate_size=11008,
         num_attention_heads=32, num_key_value_heads=8, vocab_size=151680,
@@ -77,7 +84,7 @@ def all_tensors(c):
     return tensors
 
 
-def write_weights(path, tensors):
+def write_weights(path, tensors, sparse):
     header, at = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in tensors.items():
         size = 2 * int(np.prod(shape))
@@ -88,6 +95,9 @@ def write_weights(path, tensors):
     pool = bf16(0.02 * rng.standard_normal(POOL, dtype=np.float32))
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
+        if sparse:
+            file.truncate(8 + len(text) + at)
+            return
         for shape in tensors.values():
             left = int(np.prod(shape))
             if len(shape) == 1:
@@ -105,6 +115,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("out")
     parser.add_argument("--vocabulary")
+    parser.add_argument("--sparse", action="store_true")
     arguments = parser.parse_args()
     name, layers = re.fullmatch(r"(.*?)(?:-(\d+)L)?", arguments.model).groups()
     config = dict(MODELS[name])
@@ -116,7 +127,8 @@ def main():
     if arguments.vocabulary:
         for file in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copy(os.path.join(arguments.vocabulary, file), arguments.out)
-    write_weights(os.path.join(arguments.out, "model.safetensors"), all_tensors(config))
+    write_weights(os.path.join(arguments.out, "model.safetensors"), all_tensors(config),
+                  arguments.sparse)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,17 @@ Status read_all(int fd, const std::string& path, const CopyProgress& on_copy, ui
   return Status();
 }
 
+// Before the pages are touched: weights are read through, and large pages cost fewer misses.
+void prefer_huge_pages(void* start, uint64_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<uintptr_t>(start);
+  const uintptr_t first = (address + page - 1) / page * page;
+  const uintptr_t last = (address + bytes) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#endif
+}
+
 }  // namespace
 
 MappedFile::~MappedFile() { close(); }
@@ -128,6 +139,7 @@ Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access,
   }
   file.data_ = static_cast<const uint8_t*>(start);
   file.size_ = size;
+  prefer_huge_pages(start, size);
   MIDGE_RETURN_IF_ERROR(read_all(fd.get(), path, on_copy, static_cast<uint8_t*>(start), size));
   return file;
 }

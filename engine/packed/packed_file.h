@@ -86,6 +86,7 @@ class PackedFile : public WeightStorage {
 
   const std::string& path() const override { return file_.path(); }
   uint64_t file_bytes() const override { return file_.size(); }
+  bool is_used_in_place() const override { return true; }
   void release_pages(const void* start, int64_t bytes) const override;
 
   const ContentHash& content_id() const { return header_.content_id; }

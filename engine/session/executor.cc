@@ -242,6 +242,9 @@ Result<ExecutorMemory> plan_executor(const Model& model, const ExecutorOptions& 
   visit_matrices(executor->weights_, tied, [&](const std::string&, const PreparedMatrix& w) {
     if (!copied.contains(&w)) memory.weights_in_place += w.bytes();
   });
+  if (model.storage().is_used_in_place()) {
+    memory.weights_in_place = static_cast<int64_t>(model.storage().file_bytes());
+  }
   const Executor::Limits& limits = executor->limits_;
   memory.scratch =
       DecoderScratch::bytes_for(executor->engine(), limits.rows_max, limits.context_max) +

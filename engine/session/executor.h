@@ -56,7 +56,8 @@ struct ExecutorOptions {
 
 /// Bytes of an executor, known before anything is read.
 struct ExecutorMemory {
-  int64_t weights_in_place = 0;  ///< of the model's files: mapped, the system may drop and reread it
+  /// Of the model's files: mapped, the system may drop and reread it. Of a packed file all bytes.
+  int64_t weights_in_place = 0;
   int64_t weights_copied = 0;    ///< anonymous: packed or encoded anew
   int64_t scratch = 0;           ///< anonymous: activations, logits, samplers
 };

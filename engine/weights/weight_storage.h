@@ -16,6 +16,8 @@ class WeightStorage {
   virtual const std::string& path() const = 0;
   /// Bytes of all files.
   virtual uint64_t file_bytes() const = 0;
+  /// Whether all of them are used where they lie, not weights alone.
+  virtual bool is_used_in_place() const { return false; }
   /// Tells the system that these bytes are not needed for now. Of mapped files the pages are
   /// dropped from memory and read again when touched.
   virtual void release_pages(const void* start, int64_t bytes) const = 0;

@@ -39,6 +39,10 @@ void expect_plan(const std::string& path, int64_t context, const char* recipe) {
   EXPECT_EQ(plan->executor.scratch, executor.scratch_bytes());
   EXPECT_EQ(plan->executor.weights_copied, executor.packed_bytes());
   EXPECT_EQ(plan->kv_per_sequence, (*session)->kv_bytes());
+  if (is_packed_file(path)) {
+    EXPECT_EQ(plan->mapped(), int64_t((*loaded)->model().storage().file_bytes()));
+    return;
+  }
   int64_t in_place = 0;
   const bool tied = (*loaded)->model().config().tied_head;
   const std::span<const uint8_t> copies = executor.packed();
