@@ -7,7 +7,9 @@
 #include <filesystem>
 
 #include "api/kernel_names.h"
+#include "api/model_cache.h"
 #include "engine/core/visible.h"
+#include "engine/packed/packed_file.h"
 
 namespace midge {
 namespace {
@@ -96,6 +98,11 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   add_kernel_options(app, options);
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
+  app.add_flag("!--no-cache", options.cache,
+               "Pack anew each time: without, models of 500 MB and more are packed once, into the "
+               "cache folder");
+  app.add_option("--cache-size", options.cache_size, "Most that packed files there may take")
       ->capture_default_str();
   app.add_option("--budget", options.budget,
                  "Most memory to take, as '2GiB': refused if it does not fit, see midge plan");
@@ -274,6 +281,48 @@ Result<LoadOptions> load_options(const RunOptions& options) {
   return load;
 }
 
+namespace {
+
+// The packed file that stands for the model at `path`; empty: none. A cache that cannot be written
+// is no reason to fail.
+Result<std::string> cached_path(const RunOptions& options, const std::string& path,
+                                const LoadOptions& load) {
+  if (!options.cache || load.executor.arithmetic != Arithmetic::kPacked || options.no_mmap) {
+    return std::string();
+  }
+  const std::string folder = cache_dir(options);
+  if (folder.empty() || is_packed_file(path)) return std::string();
+  // Weights that stay as they are need no second file.
+  LoadOptions without_text = load;
+  without_text.needs_tokenizer = false;
+  MIDGE_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(path, without_text));
+  if (plan.executor.weights_copied <= plan.executor.weights_in_place) return std::string();
+  ModelCacheOptions cache;
+  cache.folder = join_path(folder, "models");
+  MIDGE_ASSIGN_OR_RETURN(const int64_t size, parse_size(options.cache_size));
+  cache.bytes_max = static_cast<uint64_t>(size);
+  PackingOptions packing;
+  packing.recipe = load.executor.weights;
+  packing.importance = load.executor.importance;
+  packing.threads = options.threads;
+  packing.isa = load.executor.isa;
+  std::optional<ProgressBar> bar;
+  cache.on_pack = [&](const std::string& file, uint64_t bytes) {
+    print(stderr, "packing %.1f GB once, into %s (--no-cache: never)\n",
+          static_cast<double>(bytes) * 1e-9, shown_path(file).c_str());
+    bar.emplace("packing", ProgressBar::Unit::kMegabytes);
+  };
+  packing.on_weights = [&](int64_t done, int64_t total) { bar->update(done, total); };
+  Result<std::string> file = cached_model(path, packing, cache);
+  bar.reset();
+  if (file.ok() || file.status().code() != StatusCode::kIoError) return file;
+  print(stderr, "midge: warning: going on without the cache: %s\n",
+        file.status().message().c_str());
+  return std::string();
+}
+
+}  // namespace
+
 Result<OpenedModel> load_model(const RunOptions& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options));
   CopyProgressBar copy_bar;
@@ -290,8 +339,14 @@ Result<OpenedModel> load_model(const RunOptions& options) {
     if (!weights_bar.has_value()) weights_bar.emplace("loading");
     weights_bar->update(done, total);
   };
+  MIDGE_ASSIGN_OR_RETURN(const std::string cached, cached_path(options, path, load));
+  if (!cached.empty()) {
+    // What they asked for is in the file.
+    load.executor.weights = WeightRecipe();
+    load.executor.importance = nullptr;
+  }
   OpenedModel opened;
-  MIDGE_ASSIGN_OR_RETURN(opened.model, LoadedModel::open(path, load));
+  MIDGE_ASSIGN_OR_RETURN(opened.model, LoadedModel::open(cached.empty() ? path : cached, load));
   MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session_options(options)));
   copy_bar.finish();
   weights_bar.reset();

@@ -78,17 +78,6 @@ void parse_kernel(std::span<const std::string_view> words, Calibration* out) {
   }
 }
 
-// Makes what is missing of a path, for the user alone: what lies there decides which kernels run.
-// Of a folder that cannot be made the next step tells.
-void make_private_folders(const std::filesystem::path& folder) {
-  std::error_code ignored;
-  if (folder.empty() || std::filesystem::exists(folder, ignored)) return;
-  if (folder.has_parent_path() && folder.parent_path() != folder) {
-    make_private_folders(folder.parent_path());
-  }
-  ::mkdir(folder.c_str(), 0700);
-}
-
 }  // namespace
 
 std::string calibration_key(std::span<const CoreType> cores) {
@@ -168,7 +157,7 @@ Result<Calibration> load_calibration(const std::string& path, std::string_view k
 
 Status save_calibration(const std::string& path, std::string_view key,
                         const Calibration& calibration) {
-  make_private_folders(std::filesystem::path(path).parent_path());
+  make_private_folders(std::filesystem::path(path).parent_path().string());
   return write_whole_file(path, calibration_text(calibration, key));
 }
 

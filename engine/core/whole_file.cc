@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/core/temporary_file.h"
@@ -23,6 +25,16 @@ Status write_whole_file(const std::string& path, std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(count));
   }
   return file.publish(false);
+}
+
+void make_private_folders(const std::string& folder) {
+  const std::filesystem::path path(folder);
+  std::error_code ignored;
+  if (path.empty() || std::filesystem::exists(path, ignored)) return;
+  if (path.has_parent_path() && path.parent_path() != path) {
+    make_private_folders(path.parent_path().string());
+  }
+  ::mkdir(path.c_str(), 0700);
 }
 
 }  // namespace midge

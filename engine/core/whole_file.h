@@ -12,4 +12,8 @@ namespace midge {
 /// writers of the same path do not meet. Readable by the user alone. Errors: io_error.
 Status write_whole_file(const std::string& path, std::string_view bytes);
 
+/// Makes what is missing of the path of a folder, for the user alone (mode 0700): what lies in a
+/// cache decides what is computed. Of a folder that cannot be made the next step tells.
+void make_private_folders(const std::string& folder);
+
 }  // namespace midge
