@@ -119,8 +119,10 @@ Status PackedFile::read_header() {
                                        header_.section_count, kPackedSectionsMax));
   }
   sections_.resize(header_.section_count);
-  std::memcpy(sections_.data(), file_.data() + sizeof(header_),
-              sections_.size() * sizeof(PackedSection));
+  if (!sections_.empty()) {
+    std::memcpy(sections_.data(), file_.data() + sizeof(header_),
+                sections_.size() * sizeof(PackedSection));
+  }
   if (packed_header_checksum(header_, sections_) != header_.checksum) {
     return invalid(path, "header or directory is damaged: its checksum differs");
   }
