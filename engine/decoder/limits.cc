@@ -38,6 +38,8 @@ Status check_config(const ModelConfig& c) {
   MIDGE_RETURN_IF_ERROR(check_range("vocabulary size", c.vocab_size, 1, kVocabSizeMax));
   MIDGE_RETURN_IF_ERROR(
       check_range("context length", c.context_length, 1, kContextLengthMax));
+  MIDGE_RETURN_IF_ERROR(check_range("sliding window", c.sliding_window, 0, INT64_MAX));
+  MIDGE_RETURN_IF_ERROR(check_range("MTP layer count", c.mtp_layer_count, 0, 1));
   MIDGE_RETURN_IF_ERROR(check_range("rotary width", c.rope.width, 2, c.head_dim));
   if (c.head_count % c.kv_head_count != 0) {
     return make_status(StatusCode::kModelMismatch,
