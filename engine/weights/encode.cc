@@ -92,15 +92,11 @@ struct SuperFit {
   int minimums[8];   // 0..63
 };
 
-// The whole units in `value`, 0..63.
-int sixty_fourths_below(float value, float unit) {
-  const float count = value * inverse_of(unit);
-  // Written so that a NaN ends in range as well.
-  return count >= 63.0f ? 63 : (count > 0.0f ? static_cast<int>(count) : 0);
-}
+// value in units of `unit`, 0..63.
+int sixty_fourths(float value, float unit) { return step_of(value, 0.0f, inverse_of(unit), 63); }
 
 // Each block is fitted by itself; then its scale and minimum are rounded together: of the integers
-// below and above them, the pair with the least error is taken.
+// next to them, the pair with the least error is taken.
 SuperFit fit_super_block(const FitInput& in, int highest) {
   ScaleAndMinimum fits[8];
   float scale_max = 0.0f;
@@ -115,18 +111,24 @@ SuperFit fit_super_block(const FitInput& in, int highest) {
   const float scale_unit = f16_to_f32(super.scale);
   const float minimum_unit = f16_to_f32(super.minimum);
   for (int b = 0; b < 8; ++b) {
-    const int scale = sixty_fourths_below(fits[b].scale, scale_unit);
-    const int minimum = sixty_fourths_below(-fits[b].minimum, minimum_unit);
+    const int scale = sixty_fourths(fits[b].scale, scale_unit);
+    const int minimum = sixty_fourths(-fits[b].minimum, minimum_unit);
     float least = INFINITY;
-    for (int s = scale; s <= std::min(scale + 1, 63); ++s) {
-      for (int m = minimum; m <= std::min(minimum + 1, 63); ++m) {
-        const ScaleAndMinimum rounded = {scale_unit * static_cast<float>(s),
-                                         -minimum_unit * static_cast<float>(m)};
-        const float error = range_error(block_of(in, b), rounded, highest);
-        if (!(error < least)) continue;
-        least = error;
+    for (int s = std::max(scale - 1, 0); s <= std::min(scale + 1, 63); ++s) {
+      ScaleAndMinimum rounded[kErrorsAtOnce];
+      int minimums[kErrorsAtOnce];
+      for (int i = 0; i < kErrorsAtOnce; ++i) {
+        minimums[i] = std::clamp(minimum - 1 + i, 0, 63);
+        rounded[i] = {scale_unit * static_cast<float>(s),
+                      -minimum_unit * static_cast<float>(minimums[i])};
+      }
+      float errors[kErrorsAtOnce];
+      range_errors(block_of(in, b), rounded, highest, errors);
+      for (int i = 0; i < kErrorsAtOnce; ++i) {
+        if (!(errors[i] < least)) continue;
+        least = errors[i];
         super.scales[b] = s;
-        super.minimums[b] = m;
+        super.minimums[b] = minimums[i];
       }
     }
   }

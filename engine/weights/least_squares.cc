@@ -209,17 +209,23 @@ MIDGE_BODY ScaleAndMinimum fit_range_body(const FitInput& block, int highest, fl
   return best.line;
 }
 
-MIDGE_BODY float range_error_body(const FitInput& block, ScaleAndMinimum fit, int highest) {
+template <int count>
+MIDGE_BODY void range_errors_body(const FitInput& block, const ScaleAndMinimum (&fits)[count],
+                                  int highest, float (&errors)[count]) {
   const auto high = static_cast<float>(highest);
-  const float inverse = inverse_of(fit.scale);
-  Lanes errors = {};
+  float inverse[count];
+  for (int j = 0; j < count; ++j) inverse[j] = inverse_of(fits[j].scale);
+  Lanes sums[count] = {};
   for (int i = 0; i < kFitBlock; i += kLanes) {
     const Lanes x = load(block.x + i);
-    const Lanes q = rounded((x - fit.minimum) * inverse, 0.0f, high);
-    const Lanes error = x - (fit.scale * q + fit.minimum);
-    errors += load(block.weight + i) * error * error;
+    const Lanes weight = load(block.weight + i);
+    for (int j = 0; j < count; ++j) {
+      const Lanes q = rounded((x - fits[j].minimum) * inverse[j], 0.0f, high);
+      const Lanes error = x - (fits[j].scale * q + fits[j].minimum);
+      sums[j] += weight * error * error;
+    }
   }
-  return total(errors);
+  for (int j = 0; j < count; ++j) errors[j] = total(sums[j]);
 }
 
 MIDGE_BODY void nearest_steps_body(const float* x, ScaleAndMinimum fit, int highest, uint8_t* q) {
@@ -253,10 +259,11 @@ MIDGE_FOR_AVX2 ScaleAndMinimum fit_range_avx2(const FitInput& block, int highest
                                               float minimum_max) {
   return fit_range_body(block, highest, minimum_max);
 }
-MIDGE_FOR_AVX2 float range_error_avx2(const FitInput& block, ScaleAndMinimum fit, int highest) {
-  return range_error_body(block, fit, highest);
+MIDGE_FOR_AVX2 void range_errors_avx2(const FitInput& block,
+                                      const ScaleAndMinimum (&fits)[kErrorsAtOnce], int highest,
+                                      float (&errors)[kErrorsAtOnce]) {
+  range_errors_body(block, fits, highest, errors);
 }
-
 MIDGE_FOR_AVX2 void nearest_steps_avx2(const float* x, ScaleAndMinimum fit, int highest,
                                        uint8_t* q) {
   nearest_steps_body(x, fit, highest, q);
@@ -284,7 +291,15 @@ void nearest_steps(const float* x, ScaleAndMinimum fit, int highest, uint8_t* q)
 }
 
 float range_error(const FitInput& block, ScaleAndMinimum fit, int highest) {
-  MIDGE_CHOOSE(range_error, block, fit, highest);
+  const ScaleAndMinimum fits[1] = {fit};
+  float errors[1];
+  range_errors_body(block, fits, highest, errors);
+  return errors[0];
+}
+
+void range_errors(const FitInput& block, const ScaleAndMinimum (&fits)[kErrorsAtOnce], int highest,
+                  float (&errors)[kErrorsAtOnce]) {
+  MIDGE_CHOOSE(range_errors, block, fits, highest, errors);
 }
 
 }  // namespace midge
