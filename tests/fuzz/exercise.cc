@@ -177,14 +177,33 @@ bool same(std::span<const float> a, std::span<const float> b) {
 
 }  // namespace
 
-void exercise_decode(const Model& model, size_t choice) {
-  if (model.parameter_count() > kParametersMax) return;
-  const CpuFeatures available = detect_cpu_features();
+namespace {
+
+// Those of this machine, but for the portable kernels.
+std::vector<IsaLevel> other_levels(const CpuFeatures& available) {
   std::vector<IsaLevel> levels;
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
     if (level != IsaLevel::kGeneric && has_level(available, level)) levels.push_back(level);
   }
+  return levels;
+}
+
+}  // namespace
+
+void exercise_any_decode(const Model& model, size_t choice) {
+  if (model.parameter_count() > kParametersMax) return;
+  const CpuFeatures available = detect_cpu_features();
+  decode_logits(model, up_to_level(available, IsaLevel::kGeneric));
+  const std::vector<IsaLevel> levels = other_levels(available);
+  if (levels.empty()) return;
+  decode_logits(model, up_to_level(available, levels[choice % levels.size()]));
+}
+
+void exercise_decode(const Model& model, size_t choice) {
+  if (model.parameter_count() > kParametersMax) return;
+  const CpuFeatures available = detect_cpu_features();
+  const std::vector<IsaLevel> levels = other_levels(available);
   const std::vector<float> expected =
       decode_logits(model, up_to_level(available, IsaLevel::kGeneric));
   if (levels.empty()) return;

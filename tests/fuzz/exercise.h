@@ -28,4 +28,7 @@ void exercise_model(const Model& model);
 /// kernels, bit for bit, or the process ends.
 void exercise_decode(const Model& model, size_t choice);
 
+/// The same without a comparison: with weights that are no numbers levels may differ.
+void exercise_any_decode(const Model& model, size_t choice);
+
 }  // namespace midge::test
