@@ -72,8 +72,12 @@ Result<TemporaryFile> TemporaryFile::create(const std::string& path, Readers rea
 Status TemporaryFile::publish(bool durable) {
   if (durable && ::fsync(fd_) != 0) return fail("write");
   if (name_.empty()) {
-    // Linking puts no file in the place of another one: by way of a name of its own.
     const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+    // Where no file has the name, at once: nothing can be left over.
+    const bool is_new =
+        ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    if (is_new) return durable ? sync_folder() : Status();
+    // Linking puts no file in the place of another one: by way of a name of its own.
     for (int i = 0; name_.empty(); ++i) {
       const std::string name =
           path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(fd_ + i);
@@ -86,7 +90,10 @@ Status TemporaryFile::publish(bool durable) {
   }
   if (::rename(name_.c_str(), path_.c_str()) != 0) return fail("rename");
   name_.clear();
-  if (!durable) return Status();
+  return durable ? sync_folder() : Status();
+}
+
+Status TemporaryFile::sync_folder() const {
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool is_synced = folder >= 0 && ::fsync(folder) == 0;
   if (folder >= 0) ::close(folder);

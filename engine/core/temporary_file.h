@@ -33,6 +33,7 @@ class TemporaryFile {
 
  private:
   Status fail(const char* what) const;
+  Status sync_folder() const;
 
   std::string path_;
   std::string name_;  // of the file for now; empty: none

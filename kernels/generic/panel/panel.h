@@ -27,11 +27,9 @@ namespace midge::generic {
 inline int multiply_q15(int a, int b) { return (a * b + 0x4000) >> 15; }
 
 /// The integer of a block whose scale is `scale` where the largest is `max`. One division per row
-/// and 256 columns: factor = multiplier_max / max. 0 for what is no number: scales of a packed file
-/// are not looked at before.
+/// and 256 columns: factor = multiplier_max / max.
 inline int panel_multiplier(float scale, float factor) {
-  const float multiplier = std::nearbyintf(scale * factor);
-  return multiplier > -65536.0f && multiplier < 65536.0f ? static_cast<int>(multiplier) : 0;
+  return rounded_multiplier(scale * factor);
 }
 
 /// The panel of `Reader`'s units in plain order: panel[row * 256 + column].

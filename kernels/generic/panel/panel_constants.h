@@ -1,5 +1,8 @@
-// The constants of the prefill arithmetic; panel.h and unpack_s256.h say what they are for.
+// The constants of the prefill arithmetic, and its rounding; panel.h and unpack_s256.h say what they
+// are for.
 #pragma once
+
+#include <cmath>
 
 namespace midge::generic {
 
@@ -9,5 +12,12 @@ inline constexpr float kQ8MultiplierMax = 32512.0f;
 inline constexpr float kQ8Unit = 32768.0f / 32512.0f;
 inline constexpr float kRunMultiplierMax = 32512.0f;  // 127 * 256
 inline constexpr float kRunUnit = 1.0f / 127.0f;
+
+/// The whole number next to a multiplier; 0 for what is no number: scales of a packed file are not
+/// looked at before.
+inline int rounded_multiplier(float multiplier) {
+  const float rounded = std::nearbyintf(multiplier);
+  return rounded > -65536.0f && rounded < 65536.0f ? static_cast<int>(rounded) : 0;
+}
 
 }  // namespace midge::generic

@@ -38,8 +38,8 @@ void unpack_row(int64_t runs, const float* scales, const float* minimums, const 
   std::fill_n(panel, kPanelColumns, int8_t{0});
   for (int column = 0; column < runs * kRunColumns; ++column) {
     const int run = column / kRunColumns;
-    const auto a = static_cast<int>(std::nearbyintf(scales[run] * factor));
-    const auto b = static_cast<int>(std::nearbyintf(minimums[run] * factor));
+    const int a = rounded_multiplier(scales[run] * factor);
+    const int b = rounded_multiplier(minimums[run] * factor);
     panel[column] = static_cast<int8_t>((a * weight(column) - b + 0x80) >> 8);
   }
 }
