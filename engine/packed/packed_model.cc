@@ -91,11 +91,11 @@ Status TensorBinder::matrix(const std::string& name, int64_t n, int64_t k, Prepa
   MIDGE_ASSIGN_OR_RETURN(const PackedTensor* tensor, find(name));
   // One by one: a sum of what the file says could be anything.
   const bool has_tail = !tensor->tail_encoding.empty();
-  const int64_t tail = k - tensor->columns;
-  if (tensor->n != n || tensor->columns < 1 || tensor->columns > k ||
-      tensor->tail_columns != tail || has_tail != (tail > 0)) {
+  if (tensor->n != n || tensor->columns < 1 || tensor->columns > k) {
     return mismatch(*tensor, n, k);
   }
+  const int64_t tail = k - tensor->columns;
+  if (tensor->tail_columns != tail || has_tail != (tail > 0)) return mismatch(*tensor, n, k);
   if (tensor->layout == kLayoutTiles) {
     out->form = PreparedMatrix::Form::kTiles;
     MIDGE_ASSIGN_OR_RETURN(
