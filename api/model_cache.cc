@@ -70,12 +70,12 @@ Identity identity_of(const std::string& source, const PackingOptions& options) {
     if (::stat(file.c_str(), &info) != 0) continue;
     const fs::path path = fs::canonical(file, error);
     identity.bytes += static_cast<uint64_t>(info.st_size);
-    identity.text += (error ? file : path.string()) +
-                     format_string("\n%lld %lld.%09lld %llu\n",
-                                   static_cast<long long>(info.st_size),
-                                   static_cast<long long>(info.st_mtim.tv_sec),
-                                   static_cast<long long>(info.st_mtim.tv_nsec),
-                                   static_cast<unsigned long long>(info.st_ino));
+    identity.text +=
+        (error ? file : path.string()) +
+        format_string("\n%lld %lld.%09lld %llu\n", static_cast<long long>(info.st_size),
+                      static_cast<long long>(info.st_mtim.tv_sec),
+                      static_cast<long long>(info.st_mtim.tv_nsec),
+                      static_cast<unsigned long long>(info.st_ino));
   }
   if (options.recipe.has_value()) {
     identity.text += "recipe\n";
@@ -143,8 +143,8 @@ Result<std::string> cached_model(const std::string& source, const PackingOptions
   if (identity.bytes < cache.source_bytes_min) return std::string();
   make_private_folders(cache.folder);
   MIDGE_RETURN_IF_ERROR(check_folder(cache.folder));
-  const ContentHash key = hash_bytes(
-      {reinterpret_cast<const uint8_t*>(identity.text.data()), identity.text.size()});
+  const ContentHash key =
+      hash_bytes({reinterpret_cast<const uint8_t*>(identity.text.data()), identity.text.size()});
   const std::string path = join_path(cache.folder, to_hex(key) + std::string(kSuffix));
   if (is_plain_file(path) && PackedFile::open(path).ok()) {
     // It is used now.

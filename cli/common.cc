@@ -250,10 +250,10 @@ Result<int64_t> parse_size(const std::string& text) {
     std::string_view name;
     double bytes;
   };
-  static constexpr Unit kUnits[] = {{"", 1},         {"B", 1},          {"KB", 1e3},
-                                    {"MB", 1e6},     {"GB", 1e9},       {"KIB", 1024.0},
+  static constexpr Unit kUnits[] = {{"", 1},          {"B", 1},         {"KB", 1e3},
+                                    {"MB", 1e6},      {"GB", 1e9},      {"KIB", 1024.0},
                                     {"MIB", 1 << 20}, {"GIB", 1 << 30}, {"K", 1024.0},
-                                    {"M", 1 << 20},  {"G", 1 << 30}};
+                                    {"M", 1 << 20},   {"G", 1 << 30}};
   char* rest = nullptr;
   const double number = std::strtod(text.c_str(), &rest);
   std::string unit(rest);

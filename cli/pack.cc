@@ -56,8 +56,7 @@ Status pack_command(const Options& options) {
     print_json(json);
   } else {
     print(stdout, "%s: %.1f MB in %.1f s, content id %s\n", shown_path(options.out).c_str(),
-          static_cast<double>(packed->bytes) * 1e-6, seconds,
-          to_hex(packed->content_id).c_str());
+          static_cast<double>(packed->bytes) * 1e-6, seconds, to_hex(packed->content_id).c_str());
   }
   return Status();
 }
@@ -71,8 +70,8 @@ Status verify_command(const RunOptions& options) {
   Status status;
   {
     ProgressBar bar("verifying", ProgressBar::Unit::kMegabytes);
-    status = verify_packed_model(
-        *file, [&](int64_t done, int64_t total) { bar.update(done, total); });
+    status =
+        verify_packed_model(*file, [&](int64_t done, int64_t total) { bar.update(done, total); });
   }
   MIDGE_RETURN_IF_ERROR(status);
   if (options.json) {
@@ -95,8 +94,7 @@ void add_pack_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("pack", "Convert a model once into a file that opens at once");
-  command
-      ->add_option("MODEL", options->run.model, "Hugging Face directory or GGUF file")
+  command->add_option("MODEL", options->run.model, "Hugging Face directory or GGUF file")
       ->required();
   command->add_option("OUT", options->out, "File to write, NAME.midge")->required();
   command->add_flag("--no-mmap", options->run.no_mmap,
@@ -104,9 +102,11 @@ void add_pack_command(CLI::App& app, Command* run) {
   command->add_option("-t,--threads", options->run.threads, "Threads (0: one per available core)")
       ->check(CLI::Range(0, 256));
   add_weight_options(*command, options->run);
-  command->get_option("--recipe")->description(
-      "Encode the matrices: fast (4 bits; the default for float weights), balanced (5 bits), int8, "
-      "half. Without: quantised weights as in the files");
+  command->get_option("--recipe")
+      ->description(
+          "Encode the matrices: fast (4 bits; the default for float weights), balanced (5 bits), "
+          "int8, "
+          "half. Without: quantised weights as in the files");
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return pack_command(*options); }; });
 }

@@ -63,11 +63,11 @@ Status plan_command(const Options& options) {
   }
   if (!load.memory_budget.has_value()) return Status();
   if (fits == 0) {
-    return make_status(StatusCode::kOutOfMemory,
-                       "%s: no context fits into %.1f MB: weights and scratch take %.1f MB",
-                       shown_path(path).c_str(), static_cast<double>(*load.memory_budget) * 1e-6,
-                       static_cast<double>(plan.total() - plan.sequences * plan.kv_per_sequence) *
-                           1e-6);
+    return make_status(
+        StatusCode::kOutOfMemory,
+        "%s: no context fits into %.1f MB: weights and scratch take %.1f MB",
+        shown_path(path).c_str(), static_cast<double>(*load.memory_budget) * 1e-6,
+        static_cast<double>(plan.total() - plan.sequences * plan.kv_per_sequence) * 1e-6);
   }
   if (!options.run.json) {
     print(stdout, "%-22s %12.1f MB  a context of %lld tokens fits\n", "budget",

@@ -70,7 +70,10 @@ void TextOutput::finish() {
 }
 
 ProgressBar::ProgressBar(std::string label, Unit unit)
-    : label_(visible_text(label, Layout::kOneLine)), unit_(unit), enabled_(stderr_is_terminal()), start_ms_(now_ms()) {}
+    : label_(visible_text(label, Layout::kOneLine)),
+      unit_(unit),
+      enabled_(stderr_is_terminal()),
+      start_ms_(now_ms()) {}
 
 ProgressBar::~ProgressBar() {
   if (enabled_ && last_draw_ms_ >= 0) std::fputs("\r\033[K", stderr);

@@ -17,12 +17,11 @@ struct Shape {
   int64_t k;
 };
 
-Status check_range(const char* what, int64_t value, int64_t min,
-                   int64_t max) {
+Status check_range(const char* what, int64_t value, int64_t min, int64_t max) {
   if (value >= min && value <= max) return Status();
   return make_status(StatusCode::kModelMismatch, "%s is %lld, expected %lld..%lld", what,
-                     static_cast<long long>(value),
-                     static_cast<long long>(min), static_cast<long long>(max));
+                     static_cast<long long>(value), static_cast<long long>(min),
+                     static_cast<long long>(max));
 }
 
 }  // namespace
@@ -36,16 +35,14 @@ Status check_config(const ModelConfig& c) {
   MIDGE_RETURN_IF_ERROR(check_range("KV head count", c.kv_head_count, 1, c.head_count));
   MIDGE_RETURN_IF_ERROR(check_range("head size", c.head_dim, 2, kHeadDimMax));
   MIDGE_RETURN_IF_ERROR(check_range("vocabulary size", c.vocab_size, 1, kVocabSizeMax));
-  MIDGE_RETURN_IF_ERROR(
-      check_range("context length", c.context_length, 1, kContextLengthMax));
+  MIDGE_RETURN_IF_ERROR(check_range("context length", c.context_length, 1, kContextLengthMax));
   MIDGE_RETURN_IF_ERROR(check_range("sliding window", c.sliding_window, 0, INT64_MAX));
   MIDGE_RETURN_IF_ERROR(check_range("MTP layer count", c.mtp_layer_count, 0, 1));
   MIDGE_RETURN_IF_ERROR(check_range("rotary width", c.rope.width, 2, c.head_dim));
   if (c.head_count % c.kv_head_count != 0) {
-    return make_status(StatusCode::kModelMismatch,
-                       "%lld heads, expected a multiple of the %lld KV heads",
-                       static_cast<long long>(c.head_count),
-                       static_cast<long long>(c.kv_head_count));
+    return make_status(
+        StatusCode::kModelMismatch, "%lld heads, expected a multiple of the %lld KV heads",
+        static_cast<long long>(c.head_count), static_cast<long long>(c.kv_head_count));
   }
   if (c.rope.width % 2 != 0) {
     return make_status(StatusCode::kModelMismatch, "rotary width is %lld, expected even",
@@ -68,14 +65,13 @@ Status check_config(const ModelConfig& c) {
   }
   for (const auto* factors : {&c.rope.short_factors, &c.rope.long_factors}) {
     if (!factors->empty() && static_cast<int64_t>(factors->size()) != c.rope.width / 2) {
-      return make_status(
-          StatusCode::kModelMismatch, "%zu rope factors, expected %lld (half the rotary width)",
-          factors->size(), static_cast<long long>(c.rope.width / 2));
+      return make_status(StatusCode::kModelMismatch,
+                         "%zu rope factors, expected %lld (half the rotary width)", factors->size(),
+                         static_cast<long long>(c.rope.width / 2));
     }
     for (const float factor : *factors) {
       if (!(factor > 0) || !std::isfinite(factor)) {
-        return make_status(StatusCode::kModelMismatch,
-                           "rope factor %g, expected positive numbers",
+        return make_status(StatusCode::kModelMismatch, "rope factor %g, expected positive numbers",
                            static_cast<double>(factor));
       }
     }

@@ -43,8 +43,8 @@ bool is_quantised(const PreparedMatrix& w) {
 
 }  // namespace
 
-ArenaPlan LinearScratch::lay_out(const KernelTables& kernels, int64_t rows_max,
-                                 int64_t columns_max, int thread_count) {
+ArenaPlan LinearScratch::lay_out(const KernelTables& kernels, int64_t rows_max, int64_t columns_max,
+                                 int thread_count) {
   const int64_t blocks = super_blocks(columns_max);
   kernels_ = &kernels;
   strip_rows_ = quantize_strip_rows(kernels);
@@ -75,8 +75,8 @@ Result<LinearScratch> LinearScratch::create(const KernelTables& kernels, int64_t
   return scratch;
 }
 
-int64_t LinearScratch::bytes_for(const KernelTables& kernels, int64_t rows_max,
-                                 int64_t columns_max, int thread_count) {
+int64_t LinearScratch::bytes_for(const KernelTables& kernels, int64_t rows_max, int64_t columns_max,
+                                 int thread_count) {
   LinearScratch scratch;
   return scratch.lay_out(kernels, rows_max, columns_max, thread_count).bytes();
 }

@@ -19,8 +19,8 @@ namespace {
 // What the image of the weights consists of: those of a token's way first, the MTP layer's behind.
 struct ImagePlan {
   PreparePlan plan;
-  size_t mtp_first = 0;     // index of the first matrix of the MTP layer
-  int64_t mtp_offset = 0;   // where its section begins
+  size_t mtp_first = 0;                         // index of the first matrix of the MTP layer
+  int64_t mtp_offset = 0;                       // where its section begins
   std::vector<std::vector<float>> importances;  // that the plan points into
 };
 
@@ -56,9 +56,8 @@ Result<ImagePlan> plan_image(const Model& model, const PackOptions& options) {
       image.mtp_offset = image.plan.bytes();
     }
     const bool tied = model.config().tied_head;
-    visit_matrices(model.weights(), tied, [&](const std::string& name, const PreparedMatrix& w) {
-      add(name, w, of_mtp);
-    });
+    visit_matrices(model.weights(), tied,
+                   [&](const std::string& name, const PreparedMatrix& w) { add(name, w, of_mtp); });
   }
   if (model.config().mtp_layer_count == 0) image.mtp_offset = image.plan.bytes();
   MIDGE_RETURN_IF_ERROR(status);
@@ -179,16 +178,17 @@ Result<PackedFileInfo> pack_model(const Model& model, const Tokenizer* tokenizer
   const auto image_bytes = static_cast<uint64_t>(image->plan.bytes());
   const auto mtp_offset = static_cast<uint64_t>(image->mtp_offset);
   constexpr uint32_t kOfWeights = kPackedIdentity | kPackedBulk;
-  const uint64_t weights_bytes =
-      image->mtp_first == 0 ? 0
-                            : static_cast<uint64_t>(matrices[image->mtp_first - 1].offset +
-                                                    matrices[image->mtp_first - 1].bytes);
+  const uint64_t weights_bytes = image->mtp_first == 0
+                                     ? 0
+                                     : static_cast<uint64_t>(matrices[image->mtp_first - 1].offset +
+                                                             matrices[image->mtp_first - 1].bytes);
   sections.push_back({"weights", kOfWeights | kPackedRequired, weights_bytes});
   if (mtp_offset < image_bytes) {
     sections.push_back({"mtp", kOfWeights, image_bytes - mtp_offset});
   }
 
-  MIDGE_ASSIGN_OR_RETURN(PackedWriter writer, PackedWriter::create(path, sections, options.readers));
+  MIDGE_ASSIGN_OR_RETURN(PackedWriter writer,
+                         PackedWriter::create(path, sections, options.readers));
   FileSink sink(writer, writer.offset(weights_section), *image, tensors);
   MIDGE_RETURN_IF_ERROR(
       prepare_weights(image->plan, model.storage(), team, kernels, sink, on_progress));

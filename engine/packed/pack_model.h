@@ -35,9 +35,9 @@ struct PackedFileInfo {
 /// is told bytes of weights.
 /// Errors: invalid_argument (recipe), invalid_file (weights that are not finite), model_mismatch
 /// (importance), unsupported (weights that are packed already), io_error.
-Result<PackedFileInfo> pack_model(const Model& model, const Tokenizer* tokenizer,
-                                  const PackOptions& options, const WorkerTeam& team,
-                                  const KernelTable& kernels, const std::string& path,
-                                  const std::function<void(int64_t, int64_t)>& on_progress = nullptr);
+Result<PackedFileInfo> pack_model(
+    const Model& model, const Tokenizer* tokenizer, const PackOptions& options,
+    const WorkerTeam& team, const KernelTable& kernels, const std::string& path,
+    const std::function<void(int64_t, int64_t)>& on_progress = nullptr);
 
 }  // namespace midge

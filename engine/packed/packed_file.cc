@@ -169,8 +169,8 @@ Status PackedFile::check_sections() const {
 }
 
 Status PackedFile::damaged(const PackedSection& section) const {
-  return invalid(path(), "section '" + printable(section.name_view()) +
-                             "' is damaged: its checksum differs");
+  return invalid(
+      path(), "section '" + printable(section.name_view()) + "' is damaged: its checksum differs");
 }
 
 Status PackedFile::check_section(const PackedSection& section,
@@ -218,9 +218,8 @@ Status PackedFile::verify(const std::function<void(int64_t, int64_t)>& on_progre
 }
 
 const PackedSection* PackedFile::find(std::string_view name) const {
-  const auto found = std::find_if(sections_.begin(), sections_.end(), [&](const auto& section) {
-    return section.name_view() == name;
-  });
+  const auto found = std::find_if(sections_.begin(), sections_.end(),
+                                  [&](const auto& section) { return section.name_view() == name; });
   return found == sections_.end() ? nullptr : &*found;
 }
 

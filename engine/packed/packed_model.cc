@@ -63,11 +63,10 @@ Result<const uint8_t*> TensorBinder::place(const PackedTensor& tensor, uint64_t 
       size <= section.size() - offset) {
     return section.data() + offset;
   }
-  return make_status(StatusCode::kInvalidFile,
-                     "tensor '%s' is %lld bytes at %llu of section '%s', which has %zu",
-                     printable(tensor.name).c_str(), static_cast<long long>(bytes),
-                     static_cast<unsigned long long>(offset), printable(tensor.section).c_str(),
-                     section.size());
+  return make_status(
+      StatusCode::kInvalidFile, "tensor '%s' is %lld bytes at %llu of section '%s', which has %zu",
+      printable(tensor.name).c_str(), static_cast<long long>(bytes),
+      static_cast<unsigned long long>(offset), printable(tensor.section).c_str(), section.size());
 }
 
 Result<WeightTiles> TensorBinder::tiles(const PackedTensor& tensor, const std::string& name,
@@ -98,8 +97,8 @@ Status TensorBinder::matrix(const std::string& name, int64_t n, int64_t k, Prepa
   if (tensor->tail_columns != tail || has_tail != (tail > 0)) return mismatch(*tensor, n, k);
   if (tensor->layout == kLayoutTiles) {
     out->form = PreparedMatrix::Form::kTiles;
-    MIDGE_ASSIGN_OR_RETURN(
-        out->tiles, tiles(*tensor, tensor->encoding, tensor->columns, tensor->offset));
+    MIDGE_ASSIGN_OR_RETURN(out->tiles,
+                           tiles(*tensor, tensor->encoding, tensor->columns, tensor->offset));
     if (!has_tail) return Status();
     // The main part ends with a whole block, and activations are quantised in these.
     if (tensor->columns % kPanelColumns != 0) return mismatch(*tensor, n, k);

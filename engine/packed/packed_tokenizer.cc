@@ -21,8 +21,7 @@ constexpr uint8_t kAddedFlags = 31;
 
 uint8_t flags_of(const AddedToken& token) {
   return static_cast<uint8_t>((token.single_word ? kSingleWord : 0) | (token.lstrip ? kLstrip : 0) |
-                              (token.rstrip ? kRstrip : 0) |
-                              (token.normalized ? kNormalized : 0) |
+                              (token.rstrip ? kRstrip : 0) | (token.normalized ? kNormalized : 0) |
                               (token.special ? kSpecial : 0));
 }
 
@@ -152,9 +151,9 @@ Result<Tokenizer> read_packed_tokenizer(const std::string& name, std::span<const
   tables.vocabulary.byte_tokens = in.array<int32_t>();
   tables.merges = in.array<MergeSlot>();
   if (!whole || !in.at_end()) {
-    return with_file_name(name, make_status(StatusCode::kInvalidFile,
-                                            "section 'tokenizer' ends or goes wrong at byte %zu",
-                                            in.position()));
+    return with_file_name(
+        name, make_status(StatusCode::kInvalidFile,
+                          "section 'tokenizer' ends or goes wrong at byte %zu", in.position()));
   }
   Result<Tokenizer> tokenizer = Tokenizer::from_tables(tables, std::move(storage));
   if (!tokenizer.ok()) {

@@ -16,8 +16,7 @@ namespace midge {
 namespace {
 
 uint64_t aligned(uint64_t offset) {
-  return (offset + kPackedSectionAlignment - 1) / kPackedSectionAlignment *
-         kPackedSectionAlignment;
+  return (offset + kPackedSectionAlignment - 1) / kPackedSectionAlignment * kPackedSectionAlignment;
 }
 
 Status io_error(const std::string& path, const char* what, int error) {

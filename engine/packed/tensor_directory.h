@@ -22,7 +22,7 @@ inline constexpr std::string_view kLayoutVector = "vector";  ///< f32
 /// A tensor of a packed file. Offsets are multiples of 64 in its section.
 struct PackedTensor {
   std::string name;
-  std::string section;   ///< "weights", "mtp" or "vectors"
+  std::string section;  ///< "weights", "mtp" or "vectors"
   std::string layout;
   std::string encoding;  ///< of the first `columns` columns
   int64_t n = 0;
@@ -31,7 +31,7 @@ struct PackedTensor {
   int64_t tail_columns = 0;
   uint64_t offset = 0;
   uint64_t tail_offset = 0;
-  uint64_t bytes = 0;  ///< of both
+  uint64_t bytes = 0;     ///< of both
   uint64_t checksum = 0;  ///< short_hash of its bytes
 };
 

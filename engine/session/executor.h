@@ -51,15 +51,15 @@ struct ExecutorOptions {
   int64_t context_max = 0;           ///< tokens of a sequence; 0: the model's, at most 4096
   /// Make the memory of a pass resident at creation. Without: page by page, as it is written.
   bool touch_memory = false;
-  int64_t logit_rows_max = 64;       ///< most rows of logits it has room for, see logits(); 1..4096
+  int64_t logit_rows_max = 64;  ///< most rows of logits it has room for, see logits(); 1..4096
 };
 
 /// Bytes of an executor, known before anything is read.
 struct ExecutorMemory {
   /// Of the model's files: mapped, the system may drop and reread it. Of a packed file all bytes.
   int64_t weights_in_place = 0;
-  int64_t weights_copied = 0;    ///< anonymous: packed or encoded anew
-  int64_t scratch = 0;           ///< anonymous: activations, logits, samplers
+  int64_t weights_copied = 0;  ///< anonymous: packed or encoded anew
+  int64_t scratch = 0;         ///< anonymous: activations, logits, samplers
 };
 
 /// What create() will take for these options, but for XNNPACK's copies. Errors: those of create()

@@ -24,12 +24,10 @@ Result<MemoryPlan> plan_memory(const Model& model, const MemoryRequest& request)
   ExecutorOptions executor = request.executor;
   executor.context_max = plan.context;
   MIDGE_ASSIGN_OR_RETURN(plan.executor, plan_executor(model, executor));
-  MIDGE_ASSIGN_OR_RETURN(
-      plan.kv_per_sequence,
-      KvCache::bytes_for(model.config(), request.sequence.kv_type, plan.context,
-                         request.sequence.kv_page_tokens, request.sequence.mtp));
-  plan.tokens_per_sequence =
-      plan.context * static_cast<int64_t>(sizeof(int32_t) + sizeof(RowRole));
+  MIDGE_ASSIGN_OR_RETURN(plan.kv_per_sequence,
+                         KvCache::bytes_for(model.config(), request.sequence.kv_type, plan.context,
+                                            request.sequence.kv_page_tokens, request.sequence.mtp));
+  plan.tokens_per_sequence = plan.context * static_cast<int64_t>(sizeof(int32_t) + sizeof(RowRole));
   return plan;
 }
 

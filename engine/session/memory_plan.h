@@ -19,7 +19,7 @@ struct MemoryRequest {
 
 /// Bytes. All of it is taken when executor and sequences are created; nothing grows later.
 struct MemoryPlan {
-  int64_t context = 0;    ///< tokens of a sequence
+  int64_t context = 0;  ///< tokens of a sequence
   int64_t sequences = 1;
   ExecutorMemory executor;
   int64_t kv_per_sequence = 0;

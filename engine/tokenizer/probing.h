@@ -1,5 +1,5 @@
-// What the two hash tables of a vocabulary share: linear probing in a power of two of slots, at most
-// half of them in use.
+// What the two hash tables of a vocabulary share: linear probing in a power of two of slots, at
+// most half of them in use.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,8 @@ Status check_probing(std::span<const Slot> slots, const IsFree& is_free) {
     run = is_free(slots[i & (slots.size() - 1)]) ? 0 : run + 1;
     if (run > kProbesMax || run >= slots.size()) {
       return make_status(StatusCode::kInvalidFile,
-                         "a hash table with more than %zu slots in use one after the other", run - 1);
+                         "a hash table with more than %zu slots in use one after the other",
+                         run - 1);
     }
   }
   return Status();

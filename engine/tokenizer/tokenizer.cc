@@ -215,9 +215,9 @@ Result<Tokenizer> Tokenizer::from_tables(const TokenizerTables& tables,
   Tokenizer tokenizer;
   tokenizer.storage_ = std::move(storage);
   MIDGE_ASSIGN_OR_RETURN(tokenizer.vocabulary_, Vocabulary::from_tables(tables.vocabulary));
-  MIDGE_ASSIGN_OR_RETURN(tokenizer.merges_,
-                         MergeTable::from_slots(tables.merges, tables.vocabulary.hash,
-                                                tokenizer.vocabulary_.size()));
+  MIDGE_ASSIGN_OR_RETURN(
+      tokenizer.merges_,
+      MergeTable::from_slots(tables.merges, tables.vocabulary.hash, tokenizer.vocabulary_.size()));
   tokenizer.added_.assign(tables.added.begin(), tables.added.end());
   tokenizer.family_ = tables.family;
   tokenizer.pretokenizer_ = tables.pretokenizer;

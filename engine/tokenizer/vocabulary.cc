@@ -115,8 +115,9 @@ int32_t Vocabulary::find(std::string_view key) const {
 }
 
 VocabularyTables Vocabulary::tables() const {
-  return {arena_.span(),  offsets_.span(), lengths_.span(), kinds_.span(),
-          slots_.span(), byte_tokens_,    hash_};
+  return {arena_.span(), offsets_.span(), lengths_.span(),
+          kinds_.span(), slots_.span(),   byte_tokens_,
+          hash_};
 }
 
 Result<Vocabulary> Vocabulary::from_tables(const VocabularyTables& tables) {

@@ -38,11 +38,11 @@ enum class ByteTokens : uint8_t {
 
 /// What a vocabulary consists of. Sizes are of ids, but for those of `bytes` and `slots`.
 struct VocabularyTables {
-  std::span<const char> bytes;         ///< of all tokens
-  std::span<const uint32_t> offsets;   ///< into `bytes`
-  std::span<const uint16_t> lengths;   ///< less one
+  std::span<const char> bytes;        ///< of all tokens
+  std::span<const uint32_t> offsets;  ///< into `bytes`
+  std::span<const uint16_t> lengths;  ///< less one
   std::span<const TokenKind> kinds;
-  std::span<const int32_t> slots;      ///< hash table of the normal tokens' ids, -1: free
+  std::span<const int32_t> slots;        ///< hash table of the normal tokens' ids, -1: free
   std::span<const int32_t> byte_tokens;  ///< [256], -1: none
   SeededHash hash;                       ///< that `slots` are in order by
 };

@@ -15,7 +15,8 @@ inline constexpr int kFitBlock = 32;
 /// 1 / scale; 0 for a scale of zero.
 inline float inverse_of(float scale) { return scale == 0.0f ? 0.0f : 1.0f / scale; }
 
-/// Adding it and taking it away again rounds a small number, with vectors of any machine: 1.5 * 2^23.
+/// Adding it and taking it away again rounds a small number, with vectors of any machine: 1.5 *
+/// 2^23.
 inline constexpr float kRoundsFloat = 12582912.0f;
 
 /// The whole number next to v within lowest..highest, which are small; halves go to the even one. A

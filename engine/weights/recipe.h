@@ -15,8 +15,8 @@ namespace midge {
 /// Encodings by the names of matrices (visit_linear_matrices). A table that is also the head goes
 /// by "head", one of its own by "embedding".
 struct WeightRecipe {
-  std::optional<Encoding> layers;  ///< nothing: as in the files
-  std::optional<Encoding> head;    ///< nothing: as in the files
+  std::optional<Encoding> layers;     ///< nothing: as in the files
+  std::optional<Encoding> head;       ///< nothing: as in the files
   std::optional<Encoding> embedding;  ///< nothing: as in the files
   /// Glob of matrix names and the encoding of those that match; the last match counts.
   std::vector<std::pair<std::string, Encoding>> overrides;

@@ -20,8 +20,8 @@ struct RunSetup {
   std::optional<Encoding> weights = std::nullopt;
   std::optional<WeightRecipe> recipe = std::nullopt;  ///< instead of `weights`
   const Importance* importance = nullptr;             ///< for these
-  std::optional<CpuFeatures> isa = std::nullopt;  ///< nothing: those of this machine
-  bool calibrate = false;                         ///< models of any size
+  std::optional<CpuFeatures> isa = std::nullopt;      ///< nothing: those of this machine
+  bool calibrate = false;                             ///< models of any size
   std::string cache_dir = {};
 };
 

@@ -48,8 +48,7 @@ void expect_plan(const std::string& path, int64_t context, const char* recipe) {
   const std::span<const uint8_t> copies = executor.packed();
   visit_matrices(*executor.engine().weights, tied, [&](const std::string&, const auto& w) {
     const bool is_tiled = w.form == PreparedMatrix::Form::kTiles;
-    const auto* data =
-        is_tiled ? w.tiles.data : static_cast<const uint8_t*>(w.rows.data);
+    const auto* data = is_tiled ? w.tiles.data : static_cast<const uint8_t*>(w.rows.data);
     const bool is_copy = data >= copies.data() && data < copies.data() + copies.size();
     if (!is_copy) in_place += w.bytes();
   });

@@ -122,8 +122,7 @@ TEST_P(PackedFileOf, ComputesWhatItsSourceDoes) {
     });
   }
   EXPECT_TRUE(vectors[0] == vectors[1]);
-  const std::vector<int32_t> tokens =
-      test::random_tokens(40, expected.model->config().vocab_size);
+  const std::vector<int32_t> tokens = test::random_tokens(40, expected.model->config().vocab_size);
   EXPECT_TRUE(test::step_logits(*expected.session, tokens) ==
               test::step_logits(*found.session, tokens));
   EXPECT_EQ(expected.model->parameter_count(), found.model->parameter_count());
@@ -133,17 +132,15 @@ TEST_P(PackedFileOf, ComputesWhatItsSourceDoes) {
 
 INSTANTIATE_TEST_SUITE_P(
     Files, PackedFileOf,
-    testing::Values(PackedCase{"tiny-phi", "fast"}, PackedCase{"tiny-phi", "balanced"},
-                    PackedCase{"tiny-phi", "half"}, PackedCase{"tiny-mimo", "fast"},
-                    PackedCase{"tiny-mimo", "int8"}, PackedCase{"gguf/phi4-mini-q4_0.gguf", nullptr},
-                    PackedCase{"gguf/phi4-mini-q8_0.gguf", nullptr},
-                    PackedCase{"gguf/phi4-f16.gguf", nullptr},
-                    PackedCase{"gguf/llama-f32.gguf", "fast"},
-                    PackedCase{"models/mistral", nullptr}),
+    testing::Values(
+        PackedCase{"tiny-phi", "fast"}, PackedCase{"tiny-phi", "balanced"},
+        PackedCase{"tiny-phi", "half"}, PackedCase{"tiny-mimo", "fast"},
+        PackedCase{"tiny-mimo", "int8"}, PackedCase{"gguf/phi4-mini-q4_0.gguf", nullptr},
+        PackedCase{"gguf/phi4-mini-q8_0.gguf", nullptr}, PackedCase{"gguf/phi4-f16.gguf", nullptr},
+        PackedCase{"gguf/llama-f32.gguf", "fast"}, PackedCase{"models/mistral", nullptr}),
     [](const auto& parameter) {
       std::string name = parameter.param.name;
-      std::replace_if(
-          name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
+      std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
       return name + "_" + (parameter.param.recipe == nullptr ? "as_it_is" : parameter.param.recipe);
     });
 
@@ -317,8 +314,8 @@ TEST(PackedFile, RefusesWhatContradictsItself) {
   const std::vector<SectionBytes> whole = test::split_packed(tiny_phi_bytes());
   const auto with_tensors = [&](const auto& change) {
     std::vector<SectionBytes> parts = whole;
-    auto tensors = *read_tensors({reinterpret_cast<const uint8_t*>(parts[1].bytes.data()),
-                                  parts[1].bytes.size()});
+    auto tensors = *read_tensors(
+        {reinterpret_cast<const uint8_t*>(parts[1].bytes.data()), parts[1].bytes.size()});
     change(tensors);
     parts[1].bytes = write_tensors(tensors);
     const Status status = open_all(dir.write("changed.midge", test::join_packed(parts)));

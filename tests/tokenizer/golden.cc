@@ -111,7 +111,8 @@ Tokenizer from_packed_tables(const Tokenizer& tokenizer) {
   const auto section = write_packed_tokenizer(tokenizer);
   EXPECT_TRUE(section.ok()) << section.status().message();
   // In memory that is aligned as a section is.
-  const auto bytes = std::make_shared<std::vector<MergeSlot>>(section->size() / sizeof(MergeSlot) + 1);
+  const auto bytes =
+      std::make_shared<std::vector<MergeSlot>>(section->size() / sizeof(MergeSlot) + 1);
   std::memcpy(bytes->data(), section->data(), section->size());
   auto packed = read_packed_tokenizer(
       "packed", {reinterpret_cast<const uint8_t*>(bytes->data()), section->size()}, bytes);

@@ -1,5 +1,5 @@
-// The constants of the prefill arithmetic, and its rounding; panel.h and unpack_s256.h say what they
-// are for.
+// The constants of the prefill arithmetic, and its rounding; panel.h and unpack_s256.h say what
+// they are for.
 #pragma once
 
 #include <cmath>
