@@ -17,18 +17,18 @@ struct MemoryRequest {
   int64_t sequences = 1;     ///< at least 1
 };
 
-/// Bytes. All of it is taken when executor and sequences are created; nothing grows later.
+/// Bytes. All of it is taken when executor and sequences are created; nothing grows later. The
+/// program itself and a tokenizer that is not in place come on top.
 struct MemoryPlan {
   int64_t context = 0;  ///< tokens of a sequence
   int64_t sequences = 1;
   ExecutorMemory executor;
   int64_t kv_per_sequence = 0;
   int64_t tokens_per_sequence = 0;  ///< ids and roles
-  int64_t tables = 0;               ///< the tokenizer's, where it is not in place
 
   /// Memory that nothing can be taken away from.
   int64_t anonymous() const {
-    return executor.weights_copied + executor.scratch + tables +
+    return executor.weights_copied + executor.scratch +
            sequences * (kv_per_sequence + tokens_per_sequence);
   }
   /// Pages of files: they may be dropped when memory is short, and are read again when needed.
