@@ -151,6 +151,10 @@ Result<std::string> cached_model(const std::string& source, const PackingOptions
     static_cast<void>(::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW));
     return path;
   }
+  if (cache.wants_pack) {
+    MIDGE_ASSIGN_OR_RETURN(const bool wanted, cache.wants_pack());
+    if (!wanted) return std::string();
+  }
   if (cache.on_pack) cache.on_pack(path, identity.bytes);
   PackingOptions packing = options;
   packing.readers = TemporaryFile::Readers::kOwner;

@@ -9,7 +9,6 @@
 #include "api/kernel_names.h"
 #include "api/model_cache.h"
 #include "engine/core/visible.h"
-#include "engine/packed/packed_file.h"
 
 namespace midge {
 namespace {
@@ -291,16 +290,18 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
     return std::string();
   }
   const std::string folder = cache_dir(options);
-  if (folder.empty() || is_packed_file(path)) return std::string();
-  // Weights that stay as they are need no second file.
-  LoadOptions without_text = load;
-  without_text.needs_tokenizer = false;
-  MIDGE_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(path, without_text));
-  if (plan.executor.weights_copied <= plan.executor.weights_in_place) return std::string();
+  if (folder.empty()) return std::string();
   ModelCacheOptions cache;
   cache.folder = join_path(folder, "models");
   MIDGE_ASSIGN_OR_RETURN(const int64_t size, parse_size(options.cache_size));
   cache.bytes_max = static_cast<uint64_t>(size);
+  // Weights that stay as they are need no second file.
+  cache.wants_pack = [&]() -> Result<bool> {
+    LoadOptions without_text = load;
+    without_text.needs_tokenizer = false;
+    MIDGE_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(path, without_text));
+    return plan.executor.weights_copied > plan.executor.weights_in_place;
+  };
   PackingOptions packing;
   packing.recipe = load.executor.weights;
   packing.importance = load.executor.importance;

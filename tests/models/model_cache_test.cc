@@ -83,6 +83,22 @@ TEST_F(ModelCache, LeavesSmallAndPackedModelsAlone) {
   EXPECT_EQ(find(), "");
 }
 
+TEST_F(ModelCache, AsksBeforeItPacks) {
+  int asked = 0;
+  bool wanted = false;
+  options_.wants_pack = [&]() -> Result<bool> {
+    ++asked;
+    return wanted;
+  };
+  EXPECT_EQ(find(), "");
+  EXPECT_EQ(packed_, 0);
+  wanted = true;
+  EXPECT_NE(find(), "");
+  EXPECT_EQ(asked, 2);
+  EXPECT_NE(find(), "");
+  EXPECT_EQ(asked, 2) << "what is there needs no question";
+}
+
 TEST_F(ModelCache, MakesDamagedFilesAnew) {
   const std::string path = find();
   const std::string whole = test::read_bytes(path);
