@@ -24,6 +24,34 @@ Status check_range(const char* what, int64_t value, int64_t min, int64_t max) {
                      static_cast<long long>(max));
 }
 
+// Elements of queries, and padding. Each number is in its own range.
+Status check_products(const ModelConfig& c) {
+  const int64_t q = c.head_count * c.head_dim;
+  const int64_t kv = c.kv_head_count * c.head_dim;
+  if (q > kQuerySizeMax) {
+    return make_status(StatusCode::kModelMismatch,
+                       "%lld heads of %lld are %lld elements, expected at most %lld",
+                       static_cast<long long>(c.head_count), static_cast<long long>(c.head_dim),
+                       static_cast<long long>(q), static_cast<long long>(kQuerySizeMax));
+  }
+  const int64_t h = c.hidden_size;
+  const int64_t i = c.intermediate_size;
+  // Within 2^37 each, and 1,025 layers: no sum reaches 2^63.
+  int64_t weights = c.vocab_size * h;
+  int64_t padded = round_up(c.vocab_size, kTile) * round_up(h, kTile);
+  const int64_t layers = c.layer_count + c.mtp_layer_count;
+  for (const Shape& w : {Shape{q, h}, {kv, h}, {kv, h}, {h, q}, {i, h}, {i, h}, {h, i}}) {
+    weights += layers * w.n * w.k;
+    padded += layers * round_up(w.n, kTile) * round_up(w.k, kTile);
+  }
+  if (padded <= kPaddedWeightsMin || padded / kPaddedFactorMax <= weights) return Status();
+  return make_status(StatusCode::kModelMismatch,
+                     "%lld weights in tiles of 32 rows and columns for %lld, expected at most %lld "
+                     "times as many",
+                     static_cast<long long>(padded), static_cast<long long>(weights),
+                     static_cast<long long>(kPaddedFactorMax));
+}
+
 }  // namespace
 
 Status check_config(const ModelConfig& c) {
@@ -84,33 +112,6 @@ Status check_config(const ModelConfig& c) {
     MIDGE_RETURN_IF_ERROR(check_range("end-of-sequence id", id, 0, c.vocab_size - 1));
   }
   return check_products(c);
-}
-
-Status check_products(const ModelConfig& c) {
-  const int64_t q = c.head_count * c.head_dim;
-  const int64_t kv = c.kv_head_count * c.head_dim;
-  if (q > kQuerySizeMax) {
-    return make_status(StatusCode::kModelMismatch,
-                       "%lld heads of %lld are %lld elements, expected at most %lld",
-                       static_cast<long long>(c.head_count), static_cast<long long>(c.head_dim),
-                       static_cast<long long>(q), static_cast<long long>(kQuerySizeMax));
-  }
-  const int64_t h = c.hidden_size;
-  const int64_t i = c.intermediate_size;
-  // Within 2^37 each, and 1,025 layers: no sum reaches 2^63.
-  int64_t weights = c.vocab_size * h;
-  int64_t padded = round_up(c.vocab_size, kTile) * round_up(h, kTile);
-  const int64_t layers = c.layer_count + c.mtp_layer_count;
-  for (const Shape& w : {Shape{q, h}, {kv, h}, {kv, h}, {h, q}, {i, h}, {i, h}, {h, i}}) {
-    weights += layers * w.n * w.k;
-    padded += layers * round_up(w.n, kTile) * round_up(w.k, kTile);
-  }
-  if (padded <= kPaddedWeightsMin || padded / kPaddedFactorMax <= weights) return Status();
-  return make_status(StatusCode::kModelMismatch,
-                     "%lld weights in tiles of 32 rows and columns for %lld, expected at most %lld "
-                     "times as many",
-                     static_cast<long long>(padded), static_cast<long long>(weights),
-                     static_cast<long long>(kPaddedFactorMax));
 }
 
 int64_t default_memory(uint64_t file_bytes) {

@@ -30,10 +30,6 @@ inline constexpr int64_t kPaddedWeightsMin = 1 << 24;
 /// Errors (model_mismatch, without the file's name): the first contradiction.
 Status check_config(const ModelConfig& config);
 
-/// Checks products; each hyperparameter is in its own range. Errors
-/// (model_mismatch, without the file's name): too many elements of queries, too much padding.
-Status check_products(const ModelConfig& config);
-
 /// Memory that a KV cache, and the activations of a batch, may each take where the caller leaves
 /// their size open: in proportion to the files, so that a small one cannot take a large machine.
 int64_t default_memory(uint64_t file_bytes);
