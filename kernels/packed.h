@@ -83,7 +83,7 @@ static_assert(sizeof(UnitQ5B32MS256) == 88 * 64);
 /// complement.
 struct UnitQ6B16S256 {
   uint16_t scales[32];        // f16, [rows]
-  int8_t sub_scales[16][32];  // [runs of 16 columns][rows]
+  int8_t sub_scales[16][32];  // [blocks of 16 columns][rows]
   struct Columns8 {
     uint8_t high_bits[64];
     uint8_t nibbles[2][64];

@@ -9,7 +9,7 @@
 
 namespace midge::generic {
 
-/// q (0..15) less 8 of a row, column 4 * (line) + i of a run of nibble lines.
+/// q (0..15) less 8 of a row, column 4 * (line) + i of a block of nibble lines.
 inline int packed_nibble(const uint8_t (*lines)[64], int row, int column) {
   const uint8_t byte = lines[column / 4][row % 16 * 4 + column % 4];
   return row < 16 ? (byte & 15) - 8 : ((byte >> 4) ^ 8) - 8;
@@ -92,21 +92,23 @@ int packed_sub_minimum(const Units& unit, int block, int row) {
          direct >> 6 << 4;
 }
 
-// Readers of units of 256 columns whose integer scales belong to runs of kRunColumns columns.
+// Readers of units of 256 columns whose integer scales belong to blocks of kBlockColumns columns.
 //   kWeightMin, kWeightMax      the range of weight()
-//   factor(unit, run, row)      the integer scale
-//   minimum(unit, run, row)     the integer minimum, with kHasMinimums
+//   factor(unit, block, row)      the integer scale
+//   minimum(unit, block, row)     the integer minimum, with kHasMinimums
 //   weight(unit, row, column)   the integer weight of column 0..255
 
 struct ReadQ4B32MS256 {
   using Unit = UnitQ4B32MS256;
-  static constexpr int kRunColumns = 32;
+  static constexpr int kBlockColumns = 32;
   static constexpr bool kHasMinimums = true;
   static constexpr int kWeightMin = 0;
   static constexpr int kWeightMax = 15;
-  static int factor(const Unit& unit, int run, int row) { return packed_sub_scale(unit, run, row); }
-  static int minimum(const Unit& unit, int run, int row) {
-    return packed_sub_minimum(unit, run, row);
+  static int factor(const Unit& unit, int block, int row) {
+    return packed_sub_scale(unit, block, row);
+  }
+  static int minimum(const Unit& unit, int block, int row) {
+    return packed_sub_minimum(unit, block, row);
   }
   static int weight(const Unit& unit, int row, int column) {
     return packed_nibble(unit.blocks[column / 32].nibbles, row, column % 32) + 8;
@@ -148,13 +150,15 @@ struct ReadQ5B32M {
 
 struct ReadQ5B32MS256 {
   using Unit = UnitQ5B32MS256;
-  static constexpr int kRunColumns = 32;
+  static constexpr int kBlockColumns = 32;
   static constexpr bool kHasMinimums = true;
   static constexpr int kWeightMin = 0;
   static constexpr int kWeightMax = 31;
-  static int factor(const Unit& unit, int run, int row) { return packed_sub_scale(unit, run, row); }
-  static int minimum(const Unit& unit, int run, int row) {
-    return packed_sub_minimum(unit, run, row);
+  static int factor(const Unit& unit, int block, int row) {
+    return packed_sub_scale(unit, block, row);
+  }
+  static int minimum(const Unit& unit, int block, int row) {
+    return packed_sub_minimum(unit, block, row);
   }
   static int weight(const Unit& unit, int row, int column) {
     return packed_fifth(unit.blocks[column / 32], row, column % 32);
@@ -163,11 +167,11 @@ struct ReadQ5B32MS256 {
 
 struct ReadQ6B16S256 {
   using Unit = UnitQ6B16S256;
-  static constexpr int kRunColumns = 16;
+  static constexpr int kBlockColumns = 16;
   static constexpr bool kHasMinimums = false;
   static constexpr int kWeightMin = -32;
   static constexpr int kWeightMax = 31;
-  static int factor(const Unit& unit, int run, int row) { return unit.sub_scales[run][row]; }
+  static int factor(const Unit& unit, int block, int row) { return unit.sub_scales[block][row]; }
   static int minimum(const Unit&, int, int) { return 0; }
   static int weight(const Unit& unit, int row, int column) {
     const Unit::Columns8& eight = unit.columns8[column / 32][column % 32 / 8];
@@ -179,13 +183,13 @@ struct ReadQ6B16S256 {
   }
 };
 
-/// Whether integer scales belong to runs of columns.
+/// Whether integer scales belong to blocks of columns.
 template <typename Reader>
-concept HasRuns = requires { Reader::kRunColumns; };
+concept HasSuperBlocks = requires { Reader::kBlockColumns; };
 
 /// Whether units of 32 columns have a range of weights, and minimums.
 template <typename Reader>
-concept HasRange = !HasRuns<Reader> && requires { Reader::kWeightMax; };
+concept HasRange = !HasSuperBlocks<Reader> && requires { Reader::kWeightMax; };
 template <typename Reader>
 concept HasMinimums = requires { requires Reader::kHasMinimums; };
 
@@ -202,7 +206,7 @@ constexpr int zero_of() {
 
 /// The weight of a row and column of a unit as f32, rounded like the row form's.
 template <typename Reader>
-  requires(!HasRuns<Reader>)
+  requires(!HasSuperBlocks<Reader>)
 float packed_value(const typename Reader::Unit& unit, int row, int column) {
   const int block = column / 32;
   const int weight = Reader::weight(unit, block, row, column % 32) + zero_of<Reader>();
@@ -215,15 +219,15 @@ float packed_value(const typename Reader::Unit& unit, int row, int column) {
 }
 
 template <typename Reader>
-  requires HasRuns<Reader>
+  requires HasSuperBlocks<Reader>
 float packed_value(const typename Reader::Unit& unit, int row, int column) {
-  const int run = column / Reader::kRunColumns;
+  const int block = column / Reader::kBlockColumns;
   const float scale =
-      f16_to_f32(unit.scales[row]) * static_cast<float>(Reader::factor(unit, run, row));
+      f16_to_f32(unit.scales[row]) * static_cast<float>(Reader::factor(unit, block, row));
   const float value = scale * static_cast<float>(Reader::weight(unit, row, column));
   if constexpr (Reader::kHasMinimums) {
     return value -
-           f16_to_f32(unit.minimums[row]) * static_cast<float>(Reader::minimum(unit, run, row));
+           f16_to_f32(unit.minimums[row]) * static_cast<float>(Reader::minimum(unit, block, row));
   } else {
     return value;
   }
@@ -232,7 +236,7 @@ float packed_value(const typename Reader::Unit& unit, int row, int column) {
 /// Columns of a reader's unit.
 template <typename Reader>
 constexpr int64_t unit_columns() {
-  if constexpr (HasRuns<Reader>) {
+  if constexpr (HasSuperBlocks<Reader>) {
     return 256;
   } else {
     return 32 * Reader::kBlocks;

@@ -18,6 +18,20 @@ uint64_t multiply(uint64_t a, uint64_t b) {
   return sum >= kPrime ? sum - kPrime : sum;
 }
 
+// 1 to 7 bytes, the first lowest. Loads overlap: a copy of 7 bytes or of a variable number goes
+// through memory, and with a stack protector its function checks the stack.
+uint64_t load_bytes(const char* at, size_t bytes) {
+  if (bytes >= 4) {
+    uint32_t low = 0;
+    uint32_t high = 0;
+    std::memcpy(&low, at, 4);
+    std::memcpy(&high, at + bytes - 4, 4);
+    return low | uint64_t{high} << 8 * (bytes - 4);
+  }
+  const auto byte = [at](size_t i) { return uint64_t{static_cast<uint8_t>(at[i])} << 8 * i; };
+  return byte(0) | byte(bytes / 2) | byte(bytes - 1);
+}
+
 SeededHash::Parameters draw_parameters() {
   uint64_t words[5] = {};
   if (::getrandom(words, sizeof(words), 0) != static_cast<ssize_t>(sizeof(words))) {
@@ -50,15 +64,11 @@ uint64_t SeededHash::polynomial(std::string_view bytes) const {
   const char* at = bytes.data();
   size_t left = bytes.size();
   for (; left >= 7; at += 7, left -= 7) {
-    uint64_t coefficient = 0;
-    std::memcpy(&coefficient, at, 7);
-    value = multiply(value, base) + coefficient;
+    value = multiply(value, base) + load_bytes(at, 7);
     if (value >= kPrime) value -= kPrime;
   }
   if (left > 0) {
-    uint64_t coefficient = 0;
-    std::memcpy(&coefficient, at, left);
-    value = multiply(value, base) + coefficient;
+    value = multiply(value, base) + load_bytes(at, left);
     if (value >= kPrime) value -= kPrime;
   }
   return value;

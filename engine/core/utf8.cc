@@ -5,8 +5,6 @@
 namespace midge {
 namespace {
 
-// Through a plain pointer: the callers have compared with the size, and every character of every
-// prompt comes here.
 uint8_t byte_at(std::string_view text, size_t i) {
   MIDGE_DCHECK(i < text.size(), "byte %zu of %zu", i, text.size());
   return static_cast<uint8_t>(text.data()[i]);
@@ -34,9 +32,8 @@ bool is_second_byte(uint8_t lead, uint8_t second) {
 
 }  // namespace
 
-CodePoint decode_utf8(std::string_view text, size_t position) {
+CodePoint decode_utf8_sequence(std::string_view text, size_t position) {
   const uint8_t lead = byte_at(text, position);
-  if (lead < 0x80) return {lead, 1};
   const uint32_t length = announced_length(lead);
   if (length == 0 || text.size() - position < length) return {};
   if (!is_second_byte(lead, byte_at(text, position + 1))) return {};

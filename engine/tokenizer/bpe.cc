@@ -93,7 +93,7 @@ Result<MergeTable> MergeTable::with_hash(const SeededHash& hash) const {
   return other;
 }
 
-const MergeTable::Slot* MergeTable::find(int32_t left, int32_t right) const {
+inline const MergeTable::Slot* MergeTable::find(int32_t left, int32_t right) const {
   // A plain pointer, without checked indices: the mask keeps slots inside.
   const Slot* slots = slots_.data();
   const size_t mask = slots_.size() - 1;

@@ -36,22 +36,6 @@ CharClass category_class(uint32_t code_point) {
   }
 }
 
-constexpr CharClass ascii_class(uint32_t c) {
-  if (c >= 'a' && c <= 'z') return kLower;
-  if (c >= 'A' && c <= 'Z') return kUpper;
-  if (c >= '0' && c <= '9') return kNumber;
-  if (c == ' ' || (c >= 0x09 && c <= 0x0D)) return kSpace;
-  return kOther;
-}
-
-constexpr std::array<CharClass, 128> make_ascii_classes() {
-  std::array<CharClass, 128> classes = {};
-  for (uint32_t c = 0; c < 128; ++c) classes[c] = ascii_class(c);
-  return classes;
-}
-
-constexpr std::array<CharClass, 128> kAsciiClasses = make_ascii_classes();
-
 int combining_class(int32_t code_point) {
   return utf8proc_get_property(code_point)->combining_class;
 }
@@ -117,8 +101,7 @@ size_t find_composing(std::string_view text, size_t from) {
 
 }  // namespace
 
-CharClass char_class(uint32_t code_point) {
-  if (code_point < 0x80) return kAsciiClasses[code_point];
+CharClass char_class_beyond_ascii(uint32_t code_point) {
   if (code_point == 0x85) return kSpace;
   if (code_point == kInvalidCodePoint) return kOther;
   return category_class(code_point);

@@ -7,6 +7,7 @@
 // it).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -29,8 +30,27 @@ enum CharClass : uint8_t {
 };
 inline constexpr uint8_t kLetter = kUpper | kLower | kOtherLetter;
 
-/// Class of a code point; kInvalidCodePoint is kOther.
-CharClass char_class(uint32_t code_point);
+constexpr CharClass ascii_class(uint32_t c) {
+  if (c >= 'a' && c <= 'z') return kLower;
+  if (c >= 'A' && c <= 'Z') return kUpper;
+  if (c >= '0' && c <= '9') return kNumber;
+  if (c == ' ' || (c >= 0x09 && c <= 0x0D)) return kSpace;
+  return kOther;
+}
+
+inline constexpr std::array<CharClass, 128> kAsciiClasses = [] {
+  std::array<CharClass, 128> classes = {};
+  for (uint32_t c = 0; c < 128; ++c) classes[c] = ascii_class(c);
+  return classes;
+}();
+
+CharClass char_class_beyond_ascii(uint32_t code_point);
+
+/// Class of a code point; kInvalidCodePoint is kOther. Inline as far as ASCII goes, as
+/// decode_utf8().
+inline CharClass char_class(uint32_t code_point) {
+  return code_point < 0x80 ? kAsciiClasses.data()[code_point] : char_class_beyond_ascii(code_point);
+}
 
 /// \w as Unicode's regular expressions define it: Alphabetic, marks, decimal digits, connector
 /// punctuation and the two join controls. Decides the `single_word` flag of added tokens.

@@ -52,7 +52,7 @@ static inline void load_weights(const UnitQ6B16S256::Columns8& eight, Weights li
   lines[1].high = _mm512_ternarylogic_epi32(second.high, _mm512_srli_epi16(bits, 2), places, 0xF8);
 }
 
-/// 16 integer scales of a run of columns, as int32.
+/// 16 integer scales of a block of columns, as int32.
 static inline __m512i load_u8(const uint8_t* values) {
   return _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(values)));
 }

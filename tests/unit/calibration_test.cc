@@ -98,8 +98,8 @@ TEST(Calibration, TheFastestIsChosenForItsRows) {
 TEST(Calibration, TheHighestLevelIsChosenWithinNoise) {
   for (const auto& [low_rate, low] : {std::pair(10.25, false), {10.4, true}, {9.9, false}}) {
     const Calibration calibration =
-        made_up(1, [low_rate = low_rate](const CalibrationCase&, const KernelInfo& kernel, int) {
-          return &kernel == low_gemv() ? low_rate : 10;
+        made_up(1, [rate = low_rate](const CalibrationCase&, const KernelInfo& kernel, int) {
+          return &kernel == low_gemv() ? rate : 10;
         });
     EXPECT_EQ(chosen_gemv(calibration, cores({2}), 8), low ? low_gemv()->name : default_gemv(8))
         << low_rate;

@@ -1,5 +1,5 @@
 // gemv_f32_q8b32_<encoding>_8x32_neon: the assembly file of each name does the work, a row of
-// activations at a time. Chunks are of 17 to 22 KB.
+// activations at a time. Pieces are of 17 to 22 KB.
 #include "kernels/arm64/gemv/gemv_rows.h"
 #include "kernels/kernels.h"
 

@@ -1,5 +1,5 @@
 // gemv_f32_q8b32_<encoding>_8x32_neon_dot: the assembly file of each name does the work, for 1, 2
-// and 4 rows of activations. Chunks are of 17 to 22 KB.
+// and 4 rows of activations. Pieces are of 17 to 22 KB.
 #include "kernels/arm64/gemv/gemv_q4b32_neon_dot.h"
 #include "kernels/kernels.h"
 

@@ -13,11 +13,11 @@
 //
 // Registers
 //   v0-v5    pairs of vectors of 4 rows: upper bits, nibbles of the first and of the second line; the
-//            first and the last change places from group to group
+//            first and the last change places from eight columns to the next
 //   v6-v9    unpacked weights of the second line; integer scales
 //   v10-v12  0x0f, 0x33, 0xee
 //   v13, v14 4 activations, four times: the first and the second line
-//   v15      32 * the sums of the runs' activations in lanes 0 and 1, their scale in lane 3
+//   v15      32 * the sums of the sixteens' activations in lanes 0 and 1, their scale in lane 3
 //   v16-v19  the block's sums of integer scale * dot product: rows 8h..8h+7, 16+8h..16+8h+7
 //   v20-v23  sums of the unit, which lie on the stack in the order of RowSums
 //   v24-v31  int16 products; then dot products of 4 rows in the even ones
@@ -43,9 +43,9 @@ to_first .req x11    // from the last activations of a block to its first
 to_next_block .req x12 // and to the first of the next block
 unit_sums_1 .req x13 // the second half of the unit's sums on the stack
 
-// A group of 8 columns. Its upper bits are in h, its second line in b; the next group, at lines +
-// \next if there is one, comes in the opposite way.
-.macro group h0, h1, b0, b1, how, step, next=0
+// Eight columns. Their upper bits are in h, their second line in b; the next eight, at lines +
+// \next if there are any, come in the opposite way.
+.macro eight h0, h1, b0, b1, how, step, next=0
         ld1r    {v13.4s}, [values], #4
         ld1r    {v14.4s}, [values], \step
         add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v12
@@ -66,15 +66,15 @@ unit_sums_1 .req x13 // the second half of the unit's sums on the stack
         products smlal, v30, v31, v9, v14
 .endm
 
-.macro finish_run run, how, half, bytes
-        dup     v6.4s, v15.s[\run]
+.macro finish_sixteen sixteen, how, half, bytes
+        dup     v6.4s, v15.s[\sixteen]
         join_wide v24, v25
         join_wide v26, v27
         join    v28, v29
         join    v30, v31
         add     v24.4s, v24.4s, v6.4s
         add     v26.4s, v26.4s, v6.4s
-        scale_run \run, \how, \half, \bytes, v16, v17, v18, v19, v24, v26, v28, v30
+        scale_sixteen \sixteen, \how, \half, \bytes, v16, v17, v18, v19, v24, v26, v28, v30
 .endm
 
 // Half of the output rows of a block, at lines + \at, whose sums are at \sums.
@@ -82,12 +82,12 @@ unit_sums_1 .req x13 // the second half of the unit's sums on the stack
         ldp     q0, q1, [lines, #\at]
         ldp     q2, q3, [lines, #\at + 64]
         ldp     q4, q5, [lines, #\at + 128]
-        group   0, 1, 4, 5, smull, #4, \at + 192
-        group   4, 5, 0, 1, smlal, #4, \at + 384
-        finish_run 0, mul, \half, \bytes
-        group   0, 1, 4, 5, smull, #4, \at + 576
-        group   4, 5, 0, 1, smlal, \step
-        finish_run 1, mla, \half, \bytes
+        eight   0, 1, 4, 5, smull, #4, \at + 192
+        eight   4, 5, 0, 1, smlal, #4, \at + 384
+        finish_sixteen 0, mul, \half, \bytes
+        eight   0, 1, 4, 5, smull, #4, \at + 576
+        eight   4, 5, 0, 1, smlal, \step
+        finish_sixteen 1, mla, \half, \bytes
         ld1     {v20.4s, v21.4s, v22.4s, v23.4s}, [\sums]
         add_integers v15.s[3], v16, v17, v18, v19, v20, v21, v22, v23
         st1     {v20.4s, v21.4s, v22.4s, v23.4s}, [\sums]

@@ -9,17 +9,17 @@
 //
 // A block goes by halves of the output rows, 8h..8h+7 and 16+8h..16+8h+7, so that everything stays
 // in registers. High nibbles are unpacked to q - 32, low ones to q - 64, see upper_bits.inc: the
-// dot products of low ones start from 32 * (sum of the run's activations).
+// dot products of low ones start from 32 * (sum of the sixteen's activations).
 //
 // Registers
 //   v0-v5    pairs of vectors of 4 rows: upper bits, nibbles of the first and of the second line; the
-//            first and the last change places from group to group
+//            first and the last change places from eight columns to the next
 //   v6-v9    unpacked weights of the second line; integer scales
 //   v10-v12  0x0f, 0x33, 0xee
-//   v13, v14 values of the activations: the first and the second run
+//   v13, v14 values of the activations: the first and the second sixteen
 //   v15      32 * their sums in lanes 0 and 1, their scale in lane 3
 //   v16-v23  sums of the unit: rows 0-7, 16-23, 8-15, 24-31
-//   v24-v27  int32 dot products of a run: rows 8h..8h+7, 16+8h..16+8h+7
+//   v24-v27  int32 dot products of a sixteen: rows 8h..8h+7, 16+8h..16+8h+7
 //   v28-v31  the block's sums of integer scale * dot product
 //
 // A block (32 columns): 832 bytes, 1024 multiply-adds, 318 instructions, of which 64 sdot. Bound by
@@ -42,10 +42,10 @@ sum7    .req v23
 
 #include "kernels/arm64/gemv/units_s256.inc"
 
-// A group of 8 columns and its products with activations \lane and \lane + 1. Its upper bits are in
-// h, its second line in b; the next group, at lines + \next if there is one, comes in the opposite
-// way.
-.macro group h0, h1, b0, b1, act, lane, next=0
+// Eight columns and their products with activations \lane and \lane + 1. Their upper bits are in
+// h, their second line in b; the next eight, at lines + \next if there are any, come in the
+// opposite way.
+.macro eight h0, h1, b0, b1, act, lane, next=0
         add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v12
 .if \next
         ldp     q\b0, q\b1, [lines, #\next]
@@ -64,9 +64,9 @@ sum7    .req v23
         sdot    v27.4s, v9.16b, \act\().4b[\lane + 1]
 .endm
 
-.macro start_run run
-        dup     v24.4s, v15.s[\run]
-        dup     v25.4s, v15.s[\run]
+.macro start_sixteen sixteen
+        dup     v24.4s, v15.s[\sixteen]
+        dup     v25.4s, v15.s[\sixteen]
         movi    v26.4s, #0
         movi    v27.4s, #0
 .endm
@@ -76,14 +76,14 @@ sum7    .req v23
         ldp     q0, q1, [lines, #\at]
         ldp     q2, q3, [lines, #\at + 64]
         ldp     q4, q5, [lines, #\at + 128]
-        start_run 0
-        group   0, 1, 4, 5, v13, 0, \at + 192
-        group   4, 5, 0, 1, v13, 2, \at + 384
-        scale_run 0, mul, \half, \bytes, v28, v29, v30, v31, v24, v25, v26, v27
-        start_run 1
-        group   0, 1, 4, 5, v14, 0, \at + 576
-        group   4, 5, 0, 1, v14, 2
-        scale_run 1, mla, \half, \bytes, v28, v29, v30, v31, v24, v25, v26, v27
+        start_sixteen 0
+        eight   0, 1, 4, 5, v13, 0, \at + 192
+        eight   4, 5, 0, 1, v13, 2, \at + 384
+        scale_sixteen 0, mul, \half, \bytes, v28, v29, v30, v31, v24, v25, v26, v27
+        start_sixteen 1
+        eight   0, 1, 4, 5, v14, 0, \at + 576
+        eight   4, 5, 0, 1, v14, 2
+        scale_sixteen 1, mla, \half, \bytes, v28, v29, v30, v31, v24, v25, v26, v27
         add_integers v15.s[3], v28, v29, v30, v31, \s0, \s1, \s4, \s5
 .endm
 
@@ -128,7 +128,7 @@ midge_gemv_q6b16s256_1x32_neon_dot_add:
 
 integers .req x14    // the block's sums of integer scale * dot product of the next row, on the stack
 
-// A run's dot products of a row. v6: scratch.
+// A sixteen's dot products of a row. v6: scratch.
 .macro start_row values, a, b, c, d
         saddlv  h6, \values\().16b
         movi    v\c\().4s, #0
@@ -138,8 +138,8 @@ integers .req x14    // the block's sums of integer scale * dot product of the n
         dup     v\b\().4s, v6.s[0]
 .endm
 
-// As `group`, for all rows.
-.macro rows_group rows, h0, h1, b0, b1, lane, next=0
+// As `eight`, for all rows.
+.macro rows_eight rows, h0, h1, b0, b1, lane, next=0
         movi    v8.16b, #0xee
         add_upper_bits v\h0, v\h1, v2, v3, v\b0, v\b1, v6, v7, v8, v9, v8
 .if \next
@@ -153,27 +153,27 @@ integers .req x14    // the block's sums of integer scale * dot product of the n
         rows_products \rows, v6, v7, v8, v9, \lane + 1
 .endm
 
-// The dot products of a run, whose weights are at lines + \at, and its integer scales in v0-v3.
-.macro rows_run rows, run, at
+// The dot products of a sixteen, whose weights are at lines + \at, and its integer scales in v0-v3.
+.macro rows_sixteen rows, sixteen, at
         ldp     q0, q1, [lines, #\at]
         ldp     q2, q3, [lines, #\at + 64]
         ldp     q4, q5, [lines, #\at + 128]
-        load_values \rows, 16 * \run + 8
+        load_values \rows, 16 * \sixteen + 8
         start_row v12, 16, 17, 18, 19
         start_row v13, 20, 21, 22, 23
 .if \rows == 4
         start_row v14, 24, 25, 26, 27
         start_row v15, 28, 29, 30, 31
 .endif
-        rows_group \rows, 0, 1, 4, 5, 0, \at + 192
-        rows_group \rows, 4, 5, 0, 1, 2
-        ldr     d0, [packed, #32 * \run]
-        ldr     d2, [packed, #32 * \run + 16]
+        rows_eight \rows, 0, 1, 4, 5, 0, \at + 192
+        rows_eight \rows, 4, 5, 0, 1, 2
+        ldr     d0, [packed, #32 * \sixteen]
+        ldr     d2, [packed, #32 * \sixteen + 16]
         widen_8 s
         mov     integers, sp
 .endm
 
-.macro end_first_run a, b, c, d
+.macro end_first_sixteen a, b, c, d
         mul     v\a\().4s, v\a\().4s, v0.4s
         mul     v\b\().4s, v\b\().4s, v1.4s
         mul     v\c\().4s, v\c\().4s, v2.4s
@@ -181,8 +181,8 @@ integers .req x14    // the block's sums of integer scale * dot product of the n
         st1     {v\a\().4s, v\b\().4s, v\c\().4s, v\d\().4s}, [integers], #64
 .endm
 
-// The first run's integers + this one's go to the unit's sums.
-.macro end_second_run row_lhs, a, b, c, d
+// The first sixteen's integers + this one's go to the unit's sums.
+.macro end_second_sixteen row_lhs, a, b, c, d
         load_4  4, 5, 6, 7, integers
         mla     v4.4s, v\a\().4s, v0.4s
         mla     v5.4s, v\b\().4s, v1.4s
@@ -213,20 +213,20 @@ integers .req x14    // the block's sums of integer scale * dot product of the n
         clear_unit_sums \rows, 64 * \rows
         .p2align 4
 3:
-        rows_run \rows, 0, 0
-        end_first_run 16, 17, 18, 19
-        end_first_run 20, 21, 22, 23
+        rows_sixteen \rows, 0, 0
+        end_first_sixteen 16, 17, 18, 19
+        end_first_sixteen 20, 21, 22, 23
 .if \rows == 4
-        end_first_run 24, 25, 26, 27
-        end_first_run 28, 29, 30, 31
+        end_first_sixteen 24, 25, 26, 27
+        end_first_sixteen 28, 29, 30, 31
 .endif
-        rows_run \rows, 1, 384
+        rows_sixteen \rows, 1, 384
         add     unit_sums, sp, #64 * \rows
-        end_second_run lhs, 16, 17, 18, 19
-        end_second_run lhs_1, 20, 21, 22, 23
+        end_second_sixteen lhs, 16, 17, 18, 19
+        end_second_sixteen lhs_1, 20, 21, 22, 23
 .if \rows == 4
-        end_second_run lhs_2, 24, 25, 26, 27
-        end_second_run lhs_3, 28, 29, 30, 31
+        end_second_sixteen lhs_2, 24, 25, 26, 27
+        end_second_sixteen lhs_3, 28, 29, 30, 31
 .endif
         add     packed, packed, #64
         add     lines, lines, #768

@@ -270,7 +270,7 @@ midge_gemv_q8b32_2x32_neon_dot_add:
         row_products \w0, \w1, \w2, \w3, \d, \lane, 28, 29, 30, 31
 .endm
 
-// Output rows 16h..16h+15 of the group's row \row.
+// Output rows 16h..16h+15 of row \row.
 .macro add_to_sums_4 half, row, dot0, dot1, dot2, dot3, act
         ldp     q12, q13, [sums, #64 * \row + 32 * \half]
         ldp     q14, q15, [sums, #256 + 64 * \row + 32 * \half]

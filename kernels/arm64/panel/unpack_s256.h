@@ -1,9 +1,9 @@
-// Packed units of 256 columns with integer scales of runs of columns, and of 32 columns as runs, as
-// int8 panels in any PanelOrder. kernels/generic/panel/unpack_s256.h is the specification of the
-// numbers.
+// Packed units of 256 columns with integer scales of blocks of columns, and of 32 columns as
+// blocks, as int8 panels in any PanelOrder. kernels/generic/panel/unpack_s256.h is the
+// specification of the numbers.
 //
 // A value is the high byte of a * q + c in 16 bits, c = 2^7 - b: per 16 weights two of ushll, mul
-// and addhn. Everything of the runs, a and c of all rows, is computed first.
+// and addhn. Everything of the blocks, a and c of all rows, is computed first.
 // Bound by the SIMD pipes.
 #pragma once
 
@@ -20,11 +20,11 @@
 
 namespace midge::arm64 {
 
-/// a and c of every run and row, for weights given as q.
-template <int kRuns>
-struct RunIntegers {
-  int16_t a[kRuns][kTileRows];
-  int16_t c[kRuns][kTileRows];
+/// a and c of every block and row, for weights given as q.
+template <int kBlocks>
+struct BlockIntegers {
+  int16_t a[kBlocks][kTileRows];
+  int16_t c[kBlocks][kTileRows];
 };
 
 static inline float32x4_t scale_4(const uint16_t* scales, const int8_t* factors) {
@@ -41,45 +41,46 @@ static inline float32x4_t max_magnitude(float32x4_t largest, float32x4_t scales,
   return vmaxq_f32(largest, vabsq_f32(vsubq_f32(vmulq_n_f32(scales, weight), minimums)));
 }
 
-/// The integers of rows row..row + 3 and their panel scales, from the scales and minimums of `runs`
-/// runs. Weights are q + kWeightMin up to kWeightMax.
-template <int kRuns, int kWeightMin, int kWeightMax>
-static inline void integers_of_rows(int64_t runs, const float32x4_t (&scales)[kRuns],
-                                    const float32x4_t (&minimums)[kRuns], int row,
-                                    RunIntegers<kRuns>* out, float* panel_scales) {
+/// The integers of rows row..row + 3 and their panel scales, from the scales and minimums of
+/// `blocks` blocks. Weights are q + kWeightMin up to kWeightMax.
+template <int kBlocks, int kWeightMin, int kWeightMax>
+static inline void integers_of_rows(int64_t blocks, const float32x4_t (&scales)[kBlocks],
+                                    const float32x4_t (&minimums)[kBlocks], int row,
+                                    BlockIntegers<kBlocks>* out, float* panel_scales) {
   float32x4_t largest = vdupq_n_f32(0.0f);
-  for (int64_t run = 0; run < runs; ++run) {
-    largest = max_magnitude(largest, scales[run], kWeightMin, minimums[run]);
-    largest = max_magnitude(largest, scales[run], kWeightMax, minimums[run]);
+  for (int64_t block = 0; block < blocks; ++block) {
+    largest = max_magnitude(largest, scales[block], kWeightMin, minimums[block]);
+    largest = max_magnitude(largest, scales[block], kWeightMax, minimums[block]);
   }
-  vst1q_f32(panel_scales + row, vmulq_n_f32(largest, generic::kRunUnit));
-  const float32x4_t quotient = vdivq_f32(vdupq_n_f32(generic::kRunMultiplierMax), largest);
+  vst1q_f32(panel_scales + row, vmulq_n_f32(largest, generic::kBlockUnit));
+  const float32x4_t quotient = vdivq_f32(vdupq_n_f32(generic::kBlockMultiplierMax), largest);
   const float32x4_t factor =
       vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(quotient), vcgtzq_f32(largest)));
-  for (int64_t run = 0; run < runs; ++run) {
-    const int16x4_t a = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(scales[run], factor)));
-    const int16x4_t b = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(minimums[run], factor)));
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int16x4_t a = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(scales[block], factor)));
+    const int16x4_t b = vmovn_s32(vcvtnq_s32_f32(vmulq_f32(minimums[block], factor)));
     const int16x4_t c = vsub_s16(vdup_n_s16(0x80), b);
-    vst1_s16(out->a[run] + row, a);
-    vst1_s16(out->c[run] + row, vmla_n_s16(c, a, kWeightMin));
+    vst1_s16(out->a[block] + row, a);
+    vst1_s16(out->c[block] + row, vmla_n_s16(c, a, kWeightMin));
   }
 }
 
 /// The same of all rows of a unit of 256 columns. minimums: null if there are none.
-template <int kRuns, int kWeightMin, int kWeightMax>
-static inline void run_integers(const uint16_t* scales, const int8_t (*factors)[kTileRows],
-                                const uint16_t* minimums, const int8_t (*sub_minimums)[kTileRows],
-                                RunIntegers<kRuns>* out, float* panel_scales) {
+template <int kBlocks, int kWeightMin, int kWeightMax>
+static inline void block_integers(const uint16_t* scales, const int8_t (*factors)[kTileRows],
+                                  const uint16_t* minimums, const int8_t (*sub_minimums)[kTileRows],
+                                  BlockIntegers<kBlocks>* out, float* panel_scales) {
   for (int row = 0; row < kTileRows; row += 4) {
-    float32x4_t run_scales[kRuns];
-    float32x4_t run_minimums[kRuns];
-    for (int run = 0; run < kRuns; ++run) {
-      run_scales[run] = scale_4(scales + row, factors[run] + row);
-      run_minimums[run] = minimums == nullptr ? vdupq_n_f32(0.0f)
-                                              : scale_4(minimums + row, sub_minimums[run] + row);
+    float32x4_t block_scales[kBlocks];
+    float32x4_t block_minimums[kBlocks];
+    for (int block = 0; block < kBlocks; ++block) {
+      block_scales[block] = scale_4(scales + row, factors[block] + row);
+      block_minimums[block] = minimums == nullptr
+                                  ? vdupq_n_f32(0.0f)
+                                  : scale_4(minimums + row, sub_minimums[block] + row);
     }
-    integers_of_rows<kRuns, kWeightMin, kWeightMax>(kRuns, run_scales, run_minimums, row, out,
-                                                    panel_scales);
+    integers_of_rows<kBlocks, kWeightMin, kWeightMax>(kBlocks, block_scales, block_minimums, row,
+                                                      out, panel_scales);
   }
 }
 
@@ -126,12 +127,12 @@ static inline void read_weights(const UnitQ5B32MS256::Block& block, int first, i
   }
 }
 
-/// Of run `run`.
-static inline void read_weights(const UnitQ6B16S256& unit, int run, int64_t quad, uint8x16_t low[4],
-                                uint8x16_t high[4]) {
+/// Of block `block`.
+static inline void read_weights(const UnitQ6B16S256& unit, int block, int64_t quad,
+                                uint8x16_t low[4], uint8x16_t high[4]) {
   const uint8x16_t places = vdupq_n_u8(0x30);
   for (int p = 0; p < 2; ++p) {
-    const UnitQ6B16S256::Columns8& eight = unit.columns8[run / 2][run % 2 * 2 + p];
+    const UnitQ6B16S256::Columns8& eight = unit.columns8[block / 2][block % 2 * 2 + p];
     // The upper of the two bits is stored inverted.
     const uint8x16_t bits = veorq_u8(vld1q_u8(eight.high_bits + 16 * quad), vdupq_n_u8(0xAA));
     const uint8x16_t first = vld1q_u8(eight.nibbles[0] + 16 * quad);
@@ -149,9 +150,9 @@ static inline void unpack_ms256(const UnpackArgs* args) {
   const auto& unit = *static_cast<const Unit*>(args->rhs);
   SubScales sub_scales;
   read_sub_scales(unit.sub_scales, &sub_scales);
-  RunIntegers<8> runs;
-  run_integers<8, 0, kWeightMax>(unit.scales, sub_scales.scales, unit.minimums, sub_scales.minimums,
-                                 &runs, args->scales);
+  BlockIntegers<8> integers;
+  block_integers<8, 0, kWeightMax>(unit.scales, sub_scales.scales, unit.minimums,
+                                   sub_scales.minimums, &integers, args->scales);
   for (int64_t quad = 0; quad < 4; ++quad) {
     int8_t* to_lower = Order::begin(args->panel, quad);
     int8_t* to_upper = Order::begin(args->panel, quad + 4);
@@ -160,15 +161,17 @@ static inline void unpack_ms256(const UnpackArgs* args) {
       uint8x16_t low[4];
       uint8x16_t high[4];
       read_weights(unit.blocks[b], half % 2 * 4, quad, low, high);
-      store_values<Order>(low, runs.a[b] + 4 * quad, runs.c[b] + 4 * quad, to_lower);
-      store_values<Order>(high, runs.a[b] + 16 + 4 * quad, runs.c[b] + 16 + 4 * quad, to_upper);
+      store_values<Order>(low, integers.a[b] + 4 * quad, integers.c[b] + 4 * quad, to_lower);
+      store_values<Order>(high, integers.a[b] + 16 + 4 * quad, integers.c[b] + 16 + 4 * quad,
+                          to_upper);
       to_lower += Order::kGroupBytes;
       to_upper += Order::kGroupBytes;
     }
   }
 }
 
-/// q4b32m, q5b32 and q5b32m, weights q + kWeightMin up to kWeightMax: units of 32 columns as runs.
+/// q4b32m, q5b32 and q5b32m, weights q + kWeightMin up to kWeightMax: units of 32 columns as
+/// blocks.
 template <typename Order, int kWeightMin, int kWeightMax, typename Unit>
 static inline void unpack_ranges(const UnpackArgs* args) {
   const auto* units = static_cast<const Unit*>(args->rhs);
@@ -176,7 +179,7 @@ static inline void unpack_ranges(const UnpackArgs* args) {
   const auto four = [](const uint16_t* halves) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves)));
   };
-  RunIntegers<8> runs;
+  BlockIntegers<8> integers;
   for (int row = 0; row < kTileRows; row += 4) {
     float32x4_t scales[8];
     float32x4_t minimums[8];
@@ -187,7 +190,8 @@ static inline void unpack_ranges(const UnpackArgs* args) {
         minimums[b] = vsubq_f32(minimums[b], four(units[b].minimums + row));
       }
     }
-    integers_of_rows<8, kWeightMin, kWeightMax>(blocks, scales, minimums, row, &runs, args->scales);
+    integers_of_rows<8, kWeightMin, kWeightMax>(blocks, scales, minimums, row, &integers,
+                                                args->scales);
   }
   for (int64_t quad = 0; quad < 4; ++quad) {
     int8_t* to_lower = Order::begin(args->panel, quad);
@@ -197,8 +201,9 @@ static inline void unpack_ranges(const UnpackArgs* args) {
       uint8x16_t low[4];
       uint8x16_t high[4];
       read_weights(units[b].block, static_cast<int>(half % 2 * 4), quad, low, high);
-      store_values<Order>(low, runs.a[b] + 4 * quad, runs.c[b] + 4 * quad, to_lower);
-      store_values<Order>(high, runs.a[b] + 16 + 4 * quad, runs.c[b] + 16 + 4 * quad, to_upper);
+      store_values<Order>(low, integers.a[b] + 4 * quad, integers.c[b] + 4 * quad, to_lower);
+      store_values<Order>(high, integers.a[b] + 16 + 4 * quad, integers.c[b] + 16 + 4 * quad,
+                          to_upper);
       to_lower += Order::kGroupBytes;
       to_upper += Order::kGroupBytes;
     }
@@ -219,17 +224,20 @@ static inline void unpack_q5b32ms256(const UnpackArgs* args) {
 template <typename Order>
 static inline void unpack_q6b16s256(const UnpackArgs* args) {
   const auto& unit = *static_cast<const UnitQ6B16S256*>(args->rhs);
-  RunIntegers<16> runs;
-  run_integers<16, -32, 31>(unit.scales, unit.sub_scales, nullptr, nullptr, &runs, args->scales);
+  BlockIntegers<16> integers;
+  block_integers<16, -32, 31>(unit.scales, unit.sub_scales, nullptr, nullptr, &integers,
+                              args->scales);
   for (int64_t quad = 0; quad < 4; ++quad) {
     int8_t* to_lower = Order::begin(args->panel, quad);
     int8_t* to_upper = Order::begin(args->panel, quad + 4);
-    for (int run = 0; run < 16; ++run) {
+    for (int block = 0; block < 16; ++block) {
       uint8x16_t low[4];
       uint8x16_t high[4];
-      read_weights(unit, run, quad, low, high);
-      store_values<Order>(low, runs.a[run] + 4 * quad, runs.c[run] + 4 * quad, to_lower);
-      store_values<Order>(high, runs.a[run] + 16 + 4 * quad, runs.c[run] + 16 + 4 * quad, to_upper);
+      read_weights(unit, block, quad, low, high);
+      store_values<Order>(low, integers.a[block] + 4 * quad, integers.c[block] + 4 * quad,
+                          to_lower);
+      store_values<Order>(high, integers.a[block] + 16 + 4 * quad,
+                          integers.c[block] + 16 + 4 * quad, to_upper);
       to_lower += Order::kGroupBytes;
       to_upper += Order::kGroupBytes;
     }

@@ -8,7 +8,7 @@
 namespace midge {
 namespace {
 
-constexpr int64_t kRunColumns = 128;
+constexpr int64_t kColumnsAtOnce = 128;  // four blocks
 
 /// The values of a block; returns 8 partial sums of them.
 inline int16x8_t quantize_block(const float* in, float32x4_t inverse, LhsBlock* out) {
@@ -19,8 +19,8 @@ inline int16x8_t quantize_block(const float* in, float32x4_t inverse, LhsBlock* 
   return vpadalq_s8(vpaddlq_s8(low), high);
 }
 
-/// in[kRunColumns] -> out[4]
-inline void quantize_run(const float* in, LhsBlock* out) {
+/// in[kColumnsAtOnce] -> out[4]
+inline void quantize_four(const float* in, LhsBlock* out) {
   const uint32x4_t max =
       vpmaxq_u32(vpmaxq_u32(arm64::max_magnitudes(in), arm64::max_magnitudes(in + 32)),
                  vpmaxq_u32(arm64::max_magnitudes(in + 64), arm64::max_magnitudes(in + 96)));
@@ -47,15 +47,15 @@ void quantize_q8b32_f32_neon(const QuantizeArgs* args) {
   const float* in = args->in;
   LhsBlock* out = args->out;
   int64_t left = args->k;
-  for (; left >= kRunColumns; left -= kRunColumns) {
-    quantize_run(in, out);
-    in += kRunColumns;
+  for (; left >= kColumnsAtOnce; left -= kColumnsAtOnce) {
+    quantize_four(in, out);
+    in += kColumnsAtOnce;
     out += 4;
   }
   for (const LhsBlock* end = args->out + lhs_blocks(args->k); out != end; out += 4) {
-    float padded[kRunColumns];
-    arm64::copy_padded(in, left, padded, kRunColumns);
-    quantize_run(padded, out);
+    float padded[kColumnsAtOnce];
+    arm64::copy_padded(in, left, padded, kColumnsAtOnce);
+    quantize_four(padded, out);
     left = 0;
   }
 }

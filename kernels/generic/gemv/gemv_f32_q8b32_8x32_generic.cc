@@ -8,7 +8,7 @@ namespace {
 
 template <typename Reader>
 void gemv(const GemvArgs* args) {
-  if constexpr (generic::HasRuns<Reader>) {
+  if constexpr (generic::HasSuperBlocks<Reader>) {
     generic::gemv_f32_q8b32_s256<Reader>(args);
   } else {
     generic::gemv_f32_q8b32<Reader>(args);

@@ -1,9 +1,9 @@
 // out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend) for packed units of 256 columns with integer
-// scales of runs of columns: the specification of their decode arithmetic. Readers are those of
+// scales of blocks of columns: the specification of their decode arithmetic. Readers are those of
 // kernels/packed_units.h.
 //
-// Per block of 32 columns: integer = sum over its runs of factor * (sum of weight * value), exact
-// in int32 and in f32 (|integer| < 2^24). Per unit, in this order:
+// Per block of 32 columns: integer = sum over its blocks of weights of factor * (sum of weight *
+// value), exact in int32 and in f32 (|integer| < 2^24). Per unit, in this order:
 //   minimums (if the encoding has them) = sum of minimum * (activation scale * correction)
 //   sum = fma(unit minimum / 8, minimums, sum)         since correction is -8 * (sum of values)
 //   products = sum of integer * activation scale
@@ -22,14 +22,14 @@ namespace midge::generic {
 /// Of block b of a unit and one row; lhs: the block's.
 template <typename Reader>
 int32_t block_integer(const typename Reader::Unit& unit, int b, int row, const LhsBlock& lhs) {
-  constexpr int kRuns = 32 / Reader::kRunColumns;
+  constexpr int kBlocks = 32 / Reader::kBlockColumns;
   int32_t integer = 0;
-  for (int run = kRuns * b; run < kRuns * (b + 1); ++run) {
+  for (int block = kBlocks * b; block < kBlocks * (b + 1); ++block) {
     int32_t dot = 0;
-    for (int c = run * Reader::kRunColumns; c < (run + 1) * Reader::kRunColumns; ++c) {
+    for (int c = block * Reader::kBlockColumns; c < (block + 1) * Reader::kBlockColumns; ++c) {
       dot += Reader::weight(unit, row, c) * lhs.values[c % 32];
     }
-    integer += Reader::factor(unit, run, row) * dot;
+    integer += Reader::factor(unit, block, row) * dot;
   }
   return integer;
 }

@@ -10,8 +10,8 @@ inline constexpr float kQ4MultiplierMax = 32496.0f;
 inline constexpr float kQ4Unit = 32768.0f / (16.0f * 32496.0f);
 inline constexpr float kQ8MultiplierMax = 32512.0f;
 inline constexpr float kQ8Unit = 32768.0f / 32512.0f;
-inline constexpr float kRunMultiplierMax = 32512.0f;  // 127 * 256
-inline constexpr float kRunUnit = 1.0f / 127.0f;
+inline constexpr float kBlockMultiplierMax = 32512.0f;  // 127 * 256
+inline constexpr float kBlockUnit = 1.0f / 127.0f;
 
 /// The whole number next to a multiplier; 0 for what is no number: scales of a packed file are not
 /// looked at before.

@@ -8,7 +8,7 @@ namespace {
 
 template <typename Reader>
 void unpack(const UnpackArgs* args) {
-  if constexpr (generic::HasRuns<Reader>) {
+  if constexpr (generic::HasSuperBlocks<Reader>) {
     generic::unpack_s256<Reader>(args);
   } else if constexpr (generic::HasRange<Reader>) {
     generic::unpack_ranges<Reader>(args);

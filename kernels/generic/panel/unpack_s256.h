@@ -1,11 +1,11 @@
-// The panel of packed units of 256 columns with integer scales of runs of columns, and of units of
-// 32 columns whose readers have a range of weights: each of these is a run; panel.h is about
+// The panel of packed units of 256 columns with integer scales of blocks of columns, and of units
+// of 32 columns whose readers have a range of weights: each of these is a block; panel.h is about
 // panels.
 //
 //   value = (a * weight + b + 2^7) >> 8    a = rint(scale * factor), b = -rint(minimum * factor)
-//   panel scale = largest / 127            factor = kRunMultiplierMax / largest
-// scale and minimum are the run's, exact in f32 (11 bits times 8); `largest` is the row's largest
-// magnitude that weights of this range can have in any run: |scale * kWeightMin - minimum| or
+//   panel scale = largest / 127            factor = kBlockMultiplierMax / largest
+// scale and minimum are the block's, exact in f32 (11 bits times 8); `largest` is the row's largest
+// magnitude that weights of this range can have in any block: |scale * kWeightMin - minimum| or
 // |scale * kWeightMax - minimum|, one rounding. Everything fits 16 bits, as 127 * 256 and the
 // roundings of a (at most half of 32) and b are below 2^15 - 2^7; the product alone may wrap.
 // 256 steps of a and b to one of the panel make their rounding cost 6 % of a step.
@@ -21,25 +21,25 @@
 
 namespace midge::generic {
 
-/// A row of a panel. Of each of its `runs`: scales, minimums (to be subtracted). Columns beyond the
-/// last run are zeros. weight(column): kWeightMin..kWeightMax.
-template <int kWeightMin, int kWeightMax, int kRunColumns, typename Weight>
-void unpack_row(int64_t runs, const float* scales, const float* minimums, const Weight& weight,
+/// A row of a panel. Of each of its `blocks`: scales, minimums (to be subtracted). Columns beyond
+/// the last block are zeros. weight(column): kWeightMin..kWeightMax.
+template <int kWeightMin, int kWeightMax, int kBlockColumns, typename Weight>
+void unpack_row(int64_t blocks, const float* scales, const float* minimums, const Weight& weight,
                 int8_t* panel, float* panel_scale) {
   float largest = 0.0f;
-  for (int64_t run = 0; run < runs; ++run) {
+  for (int64_t block = 0; block < blocks; ++block) {
     for (const int extreme : {kWeightMin, kWeightMax}) {
-      const float value = scales[run] * static_cast<float>(extreme) - minimums[run];
+      const float value = scales[block] * static_cast<float>(extreme) - minimums[block];
       largest = std::max(largest, std::fabs(value));
     }
   }
-  const float factor = largest == 0.0f ? 0.0f : kRunMultiplierMax / largest;
-  *panel_scale = largest * kRunUnit;
+  const float factor = largest == 0.0f ? 0.0f : kBlockMultiplierMax / largest;
+  *panel_scale = largest * kBlockUnit;
   std::fill_n(panel, kPanelColumns, int8_t{0});
-  for (int column = 0; column < runs * kRunColumns; ++column) {
-    const int run = column / kRunColumns;
-    const int a = rounded_multiplier(scales[run] * factor);
-    const int b = rounded_multiplier(minimums[run] * factor);
+  for (int column = 0; column < blocks * kBlockColumns; ++column) {
+    const int block = column / kBlockColumns;
+    const int a = rounded_multiplier(scales[block] * factor);
+    const int b = rounded_multiplier(minimums[block] * factor);
     panel[column] = static_cast<int8_t>((a * weight(column) - b + 0x80) >> 8);
   }
 }
@@ -48,21 +48,21 @@ void unpack_row(int64_t runs, const float* scales, const float* minimums, const 
 template <typename Reader>
 void unpack_s256(const UnpackArgs* args) {
   const auto& unit = *static_cast<const typename Reader::Unit*>(args->rhs);
-  constexpr int kRuns = 256 / Reader::kRunColumns;
+  constexpr int kBlocks = 256 / Reader::kBlockColumns;
   for (int row = 0; row < kTileRows; ++row) {
-    float scales[kRuns];
-    float minimums[kRuns] = {};
-    for (int run = 0; run < kRuns; ++run) {
-      scales[run] =
-          f16_to_f32(unit.scales[row]) * static_cast<float>(Reader::factor(unit, run, row));
+    float scales[kBlocks];
+    float minimums[kBlocks] = {};
+    for (int block = 0; block < kBlocks; ++block) {
+      scales[block] =
+          f16_to_f32(unit.scales[row]) * static_cast<float>(Reader::factor(unit, block, row));
       if constexpr (Reader::kHasMinimums) {
-        minimums[run] =
-            f16_to_f32(unit.minimums[row]) * static_cast<float>(Reader::minimum(unit, run, row));
+        minimums[block] =
+            f16_to_f32(unit.minimums[row]) * static_cast<float>(Reader::minimum(unit, block, row));
       }
     }
     const auto weight = [&](int column) { return Reader::weight(unit, row, column); };
-    unpack_row<Reader::kWeightMin, Reader::kWeightMax, Reader::kRunColumns>(
-        kRuns, scales, minimums, weight, args->panel + row * kPanelColumns, args->scales + row);
+    unpack_row<Reader::kWeightMin, Reader::kWeightMax, Reader::kBlockColumns>(
+        kBlocks, scales, minimums, weight, args->panel + row * kPanelColumns, args->scales + row);
   }
 }
 

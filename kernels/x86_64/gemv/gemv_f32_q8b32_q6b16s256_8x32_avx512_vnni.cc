@@ -2,9 +2,9 @@
 // lhs: LhsBlock per 32 columns. rhs: tiles of UnitQ6B16S256 (kernels/packed.h), 6720 B per 32 rows
 // x 256 columns.
 //
-// The dot products take q = 0..63; with s and t the scales of the two runs of 16 columns of a block
-// and A and B the sums of their activations, 32 * (s * A + t * B) is subtracted: one vpmaddwd of
-// the pairs (s, t) and (A, B). Registers: 2 m dots and 2 m integers (int32), 2 m f32 sums of the
+// The dot products take q = 0..63; with s and t the scales of the two sixteens of columns of a
+// block and A and B the sums of their activations, 32 * (s * A + t * B) is subtracted: one vpmaddwd
+// of the pairs (s, t) and (A, B). Registers: 2 m dots and 2 m integers (int32), 2 m f32 sums of the
 // unit, 4 weights, 1 broadcast; from m = 5 on the compiler keeps sums on the stack. Per block of 32
 // columns: 13 lines, 16 m vpdpbusd = 1024 m multiply-adds; bound by memory up to m = 4. Rounding:
 // that of kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
@@ -20,10 +20,10 @@ using avx512::TileSums;
 using avx512::Weights;
 
 // The sums of values 0..15 (lower 16 bits) and 16..31 of 8 blocks.
-void run_sums(const LhsBlock* blocks, int32_t sums[8]) {
+void sixteen_sums(const LhsBlock* blocks, int32_t sums[8]) {
   const __m256i ones = _mm256_set1_epi8(1);
   for (int b = 0; b < 8; b += 4) {
-    __m256i fours[4];  // sums of 4 values, those of the first run in the lower half
+    __m256i fours[4];  // sums of 4 values, those of the first sixteen in the lower half
     for (int i = 0; i < 4; ++i) {
       const auto* values = reinterpret_cast<const __m256i*>(blocks[b + i].values);
       fours[i] = _mm256_dpbusd_epi32(_mm256_setzero_si256(), ones, _mm256_loadu_si256(values));
@@ -43,9 +43,9 @@ __m512i pairs_of(__m512i first, __m512i second) {
 }
 
 template <int kRows>
-__attribute__((always_inline)) inline void add_run(const UnitQ6B16S256::Columns8* eights,
-                                                   const int8_t* const* values, __m512i* dots_low,
-                                                   __m512i* dots_high) {
+__attribute__((always_inline)) inline void add_sixteen(const UnitQ6B16S256::Columns8* eights,
+                                                       const int8_t* const* values,
+                                                       __m512i* dots_low, __m512i* dots_high) {
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) dots_low[i] = dots_high[i] = _mm512_setzero_si512();
 #pragma GCC unroll 2
@@ -74,7 +74,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
   __m512 high[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
-    run_sums(&lhs_block(sums.lhs[i], first), activations[i]);
+    sixteen_sums(&lhs_block(sums.lhs[i], first), activations[i]);
     low[i] = high[i] = _mm512_setzero_ps();
   }
   for (int b = 0; b < 8; ++b) {
@@ -92,7 +92,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
     __m512i integers_high[kRows];
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) values[i] = lhs_block(sums.lhs[i], first + b).values;
-    add_run<kRows>(unit.columns8[b], values, dots_low, dots_high);
+    add_sixteen<kRows>(unit.columns8[b], values, dots_low, dots_high);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       const __m512i sum = _mm512_set1_epi32(activations[i][b]);
@@ -102,7 +102,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
                                           _mm512_slli_epi32(_mm512_madd_epi16(pairs_high, sum), 5));
       values[i] += 16;
     }
-    add_run<kRows>(unit.columns8[b] + 2, values, dots_low, dots_high);
+    add_sixteen<kRows>(unit.columns8[b] + 2, values, dots_low, dots_high);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       const __m512 scale = _mm512_set1_ps(lhs_block(sums.lhs[i], first + b).scale);
