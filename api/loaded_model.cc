@@ -58,7 +58,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
   if (options.memory_budget.has_value()) {
     MIDGE_RETURN_IF_ERROR(
         check_budget(*loaded->model_, memory_request(options), *options.memory_budget));
-    executor.touch_memory = true;
+    if (executor.residency == Residency::kLazy) executor.residency = Residency::kResident;
   }
   MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
                          Executor::create(*loaded->model_, executor, options.on_weights));

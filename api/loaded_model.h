@@ -59,6 +59,10 @@ class LoadedModel {
     return Session::create(*executor_, options);
   }
 
+  /// See Executor::trim; sessions have their own (Session::trim). What Android's onTrimMemory asks
+  /// for. Errors: busy.
+  Status trim() { return executor_->trim(); }
+
   /// Ids of `text`, the start token first if the tokenizer asks for one. tokens_max and errors:
   /// those of Tokenizer::encode.
   Result<std::vector<int32_t>> encode_prompt(std::string_view text,

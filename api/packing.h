@@ -8,6 +8,7 @@
 #include "engine/core/mapped_file.h"
 #include "engine/core/status.h"
 #include "engine/packed/pack_model.h"
+#include "engine/platform/cpu_features.h"
 #include "engine/weights/importance.h"
 #include "engine/weights/recipe.h"
 #include "kernels/kernels.h"
@@ -17,9 +18,9 @@ namespace midge {
 struct PackingOptions {
   /// Nothing: quantised weights as in the files, float ones by the recipe "fast".
   std::optional<WeightRecipe> recipe;
-  const Importance* importance = nullptr;  ///< null: all channels count alike
-  int threads = 0;                         ///< 1..256; 0: one per core of this process
-  CpuFeatures isa;                         ///< features that kernels may use
+  const Importance* importance = nullptr;   ///< null: all channels count alike
+  int threads = 0;                          ///< 1..256; 0: one per core of this process
+  CpuFeatures isa = detect_cpu_features();  ///< features that kernels may use; this machine's
   FileAccess access = FileAccess::kMap;
   TemporaryFile::Readers readers = TemporaryFile::Readers::kByUmask;
   std::function<void(int64_t done, int64_t total)> on_weights;  ///< bytes written; may be empty

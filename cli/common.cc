@@ -31,11 +31,16 @@ Result<std::pair<int32_t, float>> parse_logit_bias(const std::string& text) {
                      printable(text).c_str());
 }
 
+Residency residency(const RunOptions& options) {
+  if (options.lock) return Residency::kLocked;
+  return options.budget.empty() ? Residency::kLazy : Residency::kResident;
+}
+
 SequenceOptions session_options(const RunOptions& options) {
   SequenceOptions session;
   session.context_length = options.context_length;
   session.batch_rows = options.batch_rows;
-  session.touch_memory = !options.budget.empty();
+  session.residency = residency(options);
   session.kv_type = options.kv_type == "f32" ? KvType::kF32 : KvType::kF16;
   session.rope = options.rope == "short"  ? RopeMode::kShort
                  : options.rope == "long" ? RopeMode::kLong
@@ -105,6 +110,8 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->capture_default_str();
   app.add_option("--budget", options.budget,
                  "Most memory to take, as '2GiB': refused if it does not fit, see midge plan");
+  app.add_flag("--lock", options.lock,
+               "Keep weights, cache and scratch in memory: the system takes none of it away");
   app.add_option("--rope", options.rope, "Factors of longrope models")
       ->check(CLI::IsMember({"auto", "short", "long"}))
       ->capture_default_str();
@@ -200,6 +207,7 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
   executor.isa = choice.features;
   executor.kernels = options.kernels;
   executor.huge_pages = !options.no_huge_pages;
+  executor.residency = residency(options);
   executor.calibrate = calibrates(options);
   executor.cache_dir = cache_dir(options);
   executor.rows_max = options.batch_rows;

@@ -38,6 +38,7 @@ struct RunOptions {
   int64_t batch_rows = SequenceOptions().batch_rows;
   int64_t logit_rows = 1;  ///< rows of logits that a step is asked for
   std::string budget;      ///< "2GiB"; empty: none
+  bool lock = false;       ///< keep weights, cache and scratch in memory
   bool cache = true;       ///< keep packed files of large models
   std::string cache_size = "32GiB";
 };

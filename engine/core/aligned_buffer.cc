@@ -57,13 +57,23 @@ Result<AlignedBuffer> AlignedBuffer::create(int64_t bytes, const char* what) {
   return buffer;
 }
 
-void AlignedBuffer::touch() const {
-  if constexpr (kPoisons) return;  // parts of it are forbidden
+Status AlignedBuffer::settle(Residency residency, const char* what) const {
+  if (residency == Residency::kLazy) return Status();
+  if (residency == Residency::kLocked) {
+    return lock_pages(data_, static_cast<uint64_t>(bytes_), what);
+  }
+  if constexpr (kPoisons) return Status();  // parts of it are forbidden
   const auto page = static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
   for (int64_t i = 0; i < bytes_; i += page) {
     volatile uint8_t* byte = data_ + i;
     *byte = *byte;
   }
+  return Status();
+}
+
+void AlignedBuffer::release(int64_t begin, int64_t end) const {
+  if constexpr (kPoisons) return;  // the heap's
+  release_pages(data_ + begin, static_cast<uint64_t>(end - begin));
 }
 
 void AlignedBuffer::prefer_huge_pages() const {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/core/checked_math.h"
+#include "engine/core/pages.h"
 #include "engine/core/status.h"
 
 namespace midge {
@@ -36,8 +37,13 @@ class AlignedBuffer {
   /// are none.
   void prefer_huge_pages() const;
 
-  /// Makes every page resident now, whatever is written there later. Not while others write to it.
-  void touch() const;
+  /// Makes it resident as asked for. `what` stands in the message. Not while others write to it.
+  /// Errors: those of lock_pages.
+  Status settle(Residency residency, const char* what) const;
+
+  /// Gives the whole pages of bytes begin .. end - 1 back to the system, unless they are locked.
+  /// What was there is lost; they are resident again when they are written.
+  void release(int64_t begin, int64_t end) const;
 
   uint8_t* data() const { return data_; }
   int64_t bytes() const { return bytes_; }

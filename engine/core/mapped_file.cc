@@ -185,12 +185,4 @@ std::string join_path(const std::string& directory, const std::string& name) {
   return directory + "/" + name;
 }
 
-void release_mapped_pages(const void* start, uint64_t bytes) {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto address = reinterpret_cast<uintptr_t>(start);
-  const uintptr_t first = (address + page - 1) / page * page;
-  const uintptr_t last = (address + bytes) / page * page;
-  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
-}
-
 }  // namespace midge

@@ -68,8 +68,4 @@ FileId file_id(const std::string& path);
 /// `directory`/`name` with one separator between them.
 std::string join_path(const std::string& directory, const std::string& name);
 
-/// Lets the system drop the whole pages of a range of a mapping (FileAccess::kMap) from this
-/// process; they are read again when touched.
-void release_mapped_pages(const void* start, uint64_t bytes);
-
 }  // namespace midge

@@ -71,10 +71,17 @@ int64_t DecoderScratch::bytes_for(const DecoderEngine& engine, int64_t rows_max,
          AttentionScratch::bytes_for(c.attention(), length_max, thread_count);
 }
 
-void DecoderScratch::touch() const {
-  buffer_.touch();
-  linear_.buffer().touch();
-  attention_.buffer().touch();
+Status DecoderScratch::settle(Residency residency) const {
+  for (const AlignedBuffer* buffer : {&buffer_, &linear_.buffer(), &attention_.buffer()}) {
+    MIDGE_RETURN_IF_ERROR(buffer->settle(residency, "the memory of a pass"));
+  }
+  return Status();
+}
+
+void DecoderScratch::release() const {
+  for (const AlignedBuffer* buffer : {&buffer_, &linear_.buffer(), &attention_.buffer()}) {
+    buffer->release(0, buffer->bytes());
+  }
 }
 
 /// One pass over a batch as seen by one worker: every worker makes the same calls, each operation

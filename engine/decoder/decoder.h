@@ -51,8 +51,10 @@ class DecoderScratch {
 
   int64_t rows_max() const { return rows_max_; }
   int64_t bytes() const { return buffer_.bytes() + linear_.bytes() + attention_.bytes(); }
-  /// Makes its pages resident.
-  void touch() const;
+  /// Errors: those of AlignedBuffer::settle.
+  Status settle(Residency residency) const;
+  /// Gives its memory back to the system until the next pass. Not during one.
+  void release() const;
 
  private:
   friend class DecoderPass;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/core/pages.h"
 #include "engine/core/seeded_hash.h"
 #include "engine/core/status.h"
 #include "engine/formats/gguf/gguf.h"
@@ -59,7 +60,7 @@ class WeightSource : public WeightStorage {
   const std::vector<SourceFile>& files() const { return files_; }
   uint64_t file_bytes() const override;
   void release_pages(const void* start, int64_t bytes) const override {
-    if (access_ == FileAccess::kMap) release_mapped_pages(start, static_cast<uint64_t>(bytes));
+    if (access_ == FileAccess::kMap) midge::release_pages(start, static_cast<uint64_t>(bytes));
   }
 
   /// Of a GGUF file the part with the metadata; null otherwise.

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "engine/core/pages.h"
 #include "engine/core/visible.h"
 #include "engine/packed/hashing.h"
 
@@ -229,7 +230,7 @@ std::span<const uint8_t> PackedFile::bytes(std::string_view name) const {
 }
 
 void PackedFile::release_pages(const void* start, int64_t bytes) const {
-  if (access_ == FileAccess::kMap) release_mapped_pages(start, static_cast<uint64_t>(bytes));
+  if (access_ == FileAccess::kMap) midge::release_pages(start, static_cast<uint64_t>(bytes));
 }
 
 bool is_packed_file(const std::string& path) {

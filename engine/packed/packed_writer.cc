@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/core/check.h"
+#include "engine/core/pages.h"
 #include "engine/core/visible.h"
 
 namespace midge {
@@ -81,7 +82,7 @@ void PackedWriter::written(uint64_t offset, uint64_t bytes) const {
   static_cast<void>(::sync_file_range(file_.fd(), static_cast<off_t>(offset),
                                       static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
 #endif
-  release_mapped_pages(data_ + offset, bytes);
+  release_pages(data_ + offset, bytes);
 }
 
 void PackedWriter::set_hash(size_t section, const ContentHash& hash) {

@@ -181,7 +181,7 @@ int64_t Executor::logits_bytes() const {
   return limits_.logit_rows_max * model_.config().vocab_size * static_cast<int64_t>(sizeof(float));
 }
 
-Status Executor::take_memory(bool touch) {
+Status Executor::take_memory(Residency residency) {
   MIDGE_ASSIGN_OR_RETURN(scratch_,
                          DecoderScratch::create(engine(), limits_.rows_max, limits_.context_max));
   const int64_t vocab_size = model_.config().vocab_size;
@@ -189,13 +189,42 @@ Status Executor::take_memory(bool touch) {
   for (int i = 0; i < thread_count(); ++i) {
     MIDGE_ASSIGN_OR_RETURN(SamplerWorkspace workspace,
                            SamplerWorkspace::create(vocab_size, kernels().exp_sum));
-    if (touch) workspace.touch();
+    MIDGE_RETURN_IF_ERROR(workspace.buffer().settle(residency, "the memory of sampling"));
     workspaces_.push_back(std::move(workspace));
   }
-  if (touch) {
-    scratch_.touch();
-    logits_.touch();
+  MIDGE_RETURN_IF_ERROR(scratch_.settle(residency));
+  MIDGE_RETURN_IF_ERROR(logits_.settle(residency, "logits"));
+  return residency == Residency::kLocked ? lock_weights() : Status();
+}
+
+Status Executor::lock_weights() const {
+  Status status;
+  visit_matrices(weights_, model_.config().tied_head,
+                 [&](const std::string& name, const PreparedMatrix& w) {
+                   w.visit_memory([&](const uint8_t* start, int64_t bytes) {
+                     if (!status.ok()) return;
+                     status = lock_pages(start, static_cast<uint64_t>(bytes), name.c_str());
+                   });
+                 });
+  return status;
+}
+
+Status Executor::trim() {
+  const ExecutorUse use(*this);
+  MIDGE_RETURN_IF_ERROR(use.status());
+  scratch_.release();
+  logits_.release(0, logits_.bytes());
+  for (const SamplerWorkspace& workspace : workspaces_) {
+    workspace.buffer().release(0, workspace.bytes());
   }
+  const uint8_t* copies = image_.data();
+  visit_matrices(weights_, model_.config().tied_head,
+                 [&](const std::string&, const PreparedMatrix& w) {
+                   w.visit_memory([&](const uint8_t* start, int64_t bytes) {
+                     const bool is_copy = start >= copies && start < copies + image_.bytes();
+                     if (!is_copy) model_.storage().release_pages(start, bytes);
+                   });
+                 });
   return Status();
 }
 
@@ -264,7 +293,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model,
   if (options.calibrate && options.arithmetic == Arithmetic::kPacked) {
     MIDGE_RETURN_IF_ERROR(executor->choose_kernels(options));
   }
-  MIDGE_RETURN_IF_ERROR(executor->take_memory(options.touch_memory));
+  MIDGE_RETURN_IF_ERROR(executor->take_memory(options.residency));
   return executor;
 }
 

@@ -16,6 +16,7 @@
 #include "engine/decoder/model.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/ops/ops.h"
+#include "engine/platform/cpu_features.h"
 #include "engine/session/sampler.h"
 #include "engine/weights/importance.h"
 #include "engine/weights/recipe.h"
@@ -37,7 +38,7 @@ struct ExecutorOptions {
   WeightRecipe weights;
   /// Of the channels of each matrix, for `weights`; null: all count alike. Outlives create().
   const Importance* importance = nullptr;
-  CpuFeatures isa;         ///< features of the cores that kernels may use
+  CpuFeatures isa = detect_cpu_features();  ///< features that kernels may use; this machine's
   std::string kernels;     ///< names of kernels to prefer, see KernelChoice; empty: none
   bool huge_pages = true;  ///< ask for large pages for the copies of the weights
   /// For kPacked: choose kernels by their speed on the weights, measured when they are first run on
@@ -49,8 +50,9 @@ struct ExecutorOptions {
       CalibrateOptions().bytes_min;  ///< encodings with less: not measured
   int64_t rows_max = 512;            ///< most rows of a pass through the layers, 1..4096
   int64_t context_max = 0;           ///< tokens of a sequence; 0: the model's, at most 4096
-  /// Make the memory of a pass resident at creation. Without: page by page, as it is written.
-  bool touch_memory = false;
+  /// Of the memory of a pass. Locked: of the weights too, where they are mapped as where they are
+  /// copied.
+  Residency residency = Residency::kLazy;
   int64_t logit_rows_max = 64;  ///< most rows of logits it has room for, see logits(); 1..4096
 };
 
@@ -135,6 +137,11 @@ class Executor {
   /// Of one worker of the team.
   SamplerWorkspace& sampler_workspace(int worker) { return workspaces_[size_t(worker)]; }
 
+  /// Gives memory back to the system that can be had again: that of a pass, logits included, and
+  /// the pages of mapped weights. The next pass takes it again, with the same results. Locked
+  /// memory stays. Errors: busy (a pass runs).
+  Status trim();
+
   // For steps, under an ExecutorUse.
   DecoderScratch& scratch() { return scratch_; }
   StepBuffers& step_buffers() { return step_buffers_; }
@@ -166,7 +173,8 @@ class Executor {
   Status copy_weights(const ExecutorOptions& options, const Progress& on_progress);
   Status choose_kernels(const ExecutorOptions& options);
   Status make_dense_operators(const Progress& on_progress);
-  Status take_memory(bool touch);
+  Status take_memory(Residency residency);
+  Status lock_weights() const;
   int64_t logits_bytes() const;
 
   const Model& model_;

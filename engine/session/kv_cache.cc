@@ -1,5 +1,7 @@
 #include "engine/session/kv_cache.h"
 
+#include <algorithm>
+
 namespace midge {
 
 namespace {
@@ -41,6 +43,28 @@ Result<KvCache> KvCache::create(const ModelConfig& config, KvType type, int64_t 
     cache.pages_.push_back(cache.buffer_.data() + i * layout.page_bytes());
   }
   return cache;
+}
+
+void KvCache::release_from(int64_t first) const {
+  for (size_t i = 0; i < pages_.size(); ++i) {
+    const int64_t page = pages_[i] - buffer_.data();
+    const int64_t used = std::clamp<int64_t>(first - static_cast<int64_t>(i) * layout_.page_tokens,
+                                             0, layout_.page_tokens);
+    if (used == 0) {
+      buffer_.release(page, page + layout_.page_bytes());
+      continue;
+    }
+    const int64_t keys = round_up(used, kKeyBlock) * layout_.row_bytes();
+    const int64_t values = used * layout_.row_bytes();
+    for (int64_t layer = 0; layer < layout_.layers; ++layer) {
+      for (int64_t head = 0; head < layout_.kv_heads; ++head) {
+        const int64_t key_half = page + layout_.keys_offset(layer, head);
+        const int64_t value_half = page + layout_.values_offset(layer, head);
+        buffer_.release(key_half + keys, key_half + layout_.half_bytes());
+        buffer_.release(value_half + values, value_half + layout_.half_bytes());
+      }
+    }
+  }
 }
 
 }  // namespace midge

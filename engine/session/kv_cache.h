@@ -22,8 +22,10 @@ class KvCache {
   /// What create() takes. Errors: invalid_argument (page_tokens).
   static Result<int64_t> bytes_for(const ModelConfig& config, KvType type, int64_t capacity,
                                    int64_t page_tokens, bool with_mtp);
-  /// Makes its pages resident.
-  void touch() const { buffer_.touch(); }
+  /// Errors: those of AlignedBuffer::settle.
+  Status settle(Residency residency) const { return buffer_.settle(residency, "the KV cache"); }
+  /// Gives the memory of tokens from `first` on back, see AlignedBuffer::release.
+  void release_from(int64_t first) const;
 
   /// Valid as long as the cache is not moved.
   KvTable table() const { return {&layout_, pages_.data(), static_cast<int64_t>(pages_.size())}; }

@@ -48,8 +48,7 @@ class SamplerWorkspace {
   /// What create() takes.
   static int64_t bytes_for(int64_t vocab_size);
   int64_t bytes() const { return buffer_.bytes(); }
-  /// Makes its pages resident.
-  void touch() const { buffer_.touch(); }
+  const AlignedBuffer& buffer() const { return buffer_; }
   int64_t vocab_size() const { return static_cast<int64_t>(processed_.size()); }
   /// The logits of the last sample() after every option, minus infinity for removed ones. Valid
   /// until the next use.

@@ -37,11 +37,13 @@ Result<std::unique_ptr<Sequence>> Sequence::create(const ModelConfig& config,
   MIDGE_ASSIGN_OR_RETURN(sequence->kv_,
                          KvCache::create(config, options.kv_type, options.context_length,
                                          options.kv_page_tokens, options.mtp));
-  if (options.touch_memory) sequence->kv_.touch();
+  MIDGE_RETURN_IF_ERROR(sequence->kv_.settle(options.residency));
   sequence->tokens_.reserve(static_cast<size_t>(options.context_length));
   sequence->roles_.reserve(static_cast<size_t>(options.context_length));
   return sequence;
 }
+
+void Sequence::trim() const { kv_.release_from(std::max(kv_length_, mtp_length_)); }
 
 RopeRegime Sequence::regime_for(int64_t length) const {
   const RopeConfig& rope = config_.rope;

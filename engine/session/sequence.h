@@ -24,9 +24,8 @@ struct SequenceOptions {
   KvType kv_type = KvType::kF16;  ///< of keys and values
   int64_t kv_page_tokens = 0;     ///< tokens of a page, a multiple of 64; 0: one page holds all
   RopeMode rope = RopeMode::kAuto;
-  bool mtp = false;  ///< reserve the MTP layer's cache
-  /// Make the cache resident at creation. Without: page by page, as it is written.
-  bool touch_memory = false;
+  bool mtp = false;                        ///< reserve the MTP layer's cache
+  Residency residency = Residency::kLazy;  ///< of the cache
 };
 
 /// `context_length` tokens, or for 0 what is used then. Errors: invalid_argument (not 1..model's).
@@ -60,6 +59,10 @@ class Sequence {
   /// Drops all tokens from `length` on, and with them the MTP positions that saw a dropped token
   /// (mtp_length() falls to length - 1 at most). Errors: out_of_range (length > length()).
   Status truncate(int64_t length);
+
+  /// Gives memory of the cache that holds no token back to the system; it is taken again when the
+  /// sequence grows. Locked memory stays.
+  void trim() const;
 
   // For steps.
 

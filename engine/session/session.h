@@ -28,6 +28,8 @@ class Session {
               RowRole role = RowRole::kPrompt);
   /// See Sequence::truncate.
   Status truncate(int64_t length) { return sequence_->truncate(length); }
+  /// See Sequence::trim.
+  void trim() { sequence_->trim(); }
   /// See run_mtp_step.
   Status mtp_step(std::span<const int32_t> next_tokens, const float* hidden, bool mask_first,
                   const RowOutputs& outputs);

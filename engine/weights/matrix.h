@@ -72,10 +72,18 @@ struct PreparedMatrix {
 
   int64_t n() const { return form == Form::kTiles ? tiles.n : rows.n; }
   int64_t k() const { return form == Form::kTiles ? tiles.k + tail.k : rows.k; }
-  /// As rows or as tiles; not those of XNNPACK's operator.
+  /// visit(start, bytes) of each piece of memory that holds weights, as rows or as tiles; not that
+  /// of XNNPACK's operator.
+  template <typename Visit>
+  void visit_memory(const Visit& visit) const {
+    if (form != Form::kTiles) return visit(static_cast<const uint8_t*>(rows.data), rows.bytes());
+    visit(tiles.data, tiles.bytes());
+    if (tail.k > 0) visit(tail.data, tail.bytes());
+  }
   int64_t bytes() const {
-    if (form != Form::kTiles) return rows.bytes();
-    return tiles.bytes() + (tail.k > 0 ? tail.bytes() : 0);
+    int64_t sum = 0;
+    visit_memory([&sum](const uint8_t*, int64_t bytes) { sum += bytes; });
+    return sum;
   }
 };
 

@@ -7,7 +7,6 @@
 #include "api/loaded_model.h"
 #include "engine/chat/chat.h"
 #include "engine/formats/json.h"
-#include "engine/platform/cpu_features.h"
 #include "engine/session/generator.h"
 #include "engine/session/perplexity.h"
 #include "engine/tokenizer_files/tokenizer_json.h"
@@ -31,7 +30,6 @@ void load(const std::string& name, const SequenceOptions& options, Loaded* out) 
   LoadOptions load;
   load.executor.threads = 2;
   load.executor.arithmetic = Arithmetic::kFloat;
-  load.executor.isa = detect_cpu_features();
   auto model = LoadedModel::open(bundled(name), load);
   MIDGE_ASSERT_OK(model);
   out->model = std::move(*model);

@@ -75,7 +75,6 @@ static void exercise_steps(const Model& model, Arithmetic arithmetic) {
   ExecutorOptions executor_options;
   executor_options.threads = 1;
   executor_options.arithmetic = arithmetic;
-  executor_options.isa = detect_cpu_features();
   executor_options.rows_max = 2;
   executor_options.context_max = std::min<int64_t>(config.context_length, 4);
   executor_options.logit_rows_max = 1;

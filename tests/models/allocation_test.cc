@@ -8,10 +8,13 @@
 
 #include <gtest/gtest.h>
 
+#include "api/loaded_model.h"
+#include "api/packing.h"
 #include "engine/session/generator.h"
 #include "engine/tokenizer_files/tokenizer_directory.h"
 #include "models/registry.h"
 #include "tests/harness/running.h"
+#include "tests/harness/temp_dir.h"
 
 extern "C" {
 void* __libc_malloc(size_t size);
@@ -123,21 +126,19 @@ TEST(Allocation, StepsOnPackedWeightsAllocateNothing) {
 }
 
 // A whole request but for its creation: prompt, sampling with penalties and alternatives, text that
-// is held back for a stop string, the end.
-TEST(Allocation, GenerationsAllocateNothing) {
-  const std::string path = std::string(MIDGE_SOURCE_DIR) + "/assets/models/tiny-mimo";
-  test::RunSetup setup = {path};
-  setup.arithmetic = Arithmetic::kPacked;
-  test::Running run;
-  test::open(setup, &run);
-  if (HasFatalFailure()) return;
-  const auto tokenizer = load_tokenizer_directory(path);
-  MIDGE_ASSERT_OK(tokenizer);
-  std::vector<int32_t> prompt;
-  MIDGE_ASSERT_OK(tokenizer->encode("Once upon a time", SpecialTokens::kAsText, &prompt));
-  const std::vector<uint8_t> allowed = allowed_tokens(*tokenizer, run.model->config().vocab_size);
+// is held back for a stop string, 256 tokens, the end.
+void expect_generation_allocates_nothing(const std::string& path) {
+  LoadOptions load;
+  load.executor.threads = 2;
+  const auto opened = LoadedModel::open(path, load);
+  MIDGE_ASSERT_OK(opened);
+  const LoadedModel& model = **opened;
+  const auto session = model.new_session({});
+  MIDGE_ASSERT_OK(session);
+  const auto prompt = model.encode_prompt("Once upon a time");
+  MIDGE_ASSERT_OK(prompt);
   GenerateOptions options;
-  options.tokens_max = 100;
+  options.tokens_max = 256;
   options.stop_strings = {"never to be written", "and then nobody"};
   options.sampler.temperature = 0.9f;
   options.sampler.top_k = 40;
@@ -147,30 +148,46 @@ TEST(Allocation, GenerationsAllocateNothing) {
   options.sampler.presence_penalty = 0.1f;
   options.sampler.logprobs = 5;
   size_t shown = 0;
-  auto created = Generation::create(run.session->sequence(), *tokenizer, allowed, prompt, options,
-                                    [&](std::string_view text) {
-                                      shown += text.size();
-                                      return true;
-                                    });
+  auto created =
+      Generation::create((*session)->sequence(), model.tokenizer(), model.allowed_tokens(), *prompt,
+                         options, [&](std::string_view text) {
+                           shown += text.size();
+                           return true;
+                         });
   MIDGE_ASSERT_OK(created);
   Generation& generation = **created;
+  Executor& executor = model.executor();
   Status status;
   g_allocations = 0;
   g_counting = true;
   while (!generation.done() && status.ok()) {
-    SequenceStep step = generation.next_step(run.executor->logits(0));
-    run_step(*run.executor, {&step, 1});
+    SequenceStep step = generation.next_step(executor.logits(0));
+    run_step(executor, {&step, 1});
     generation.stepped(step.status);
     if (generation.done()) break;
-    generation.sample(run.executor->logits(0), run.executor->sampler_workspace(0));
+    generation.sample(executor.logits(0), executor.sampler_workspace(0));
     status = generation.accept();
   }
   g_counting = false;
   MIDGE_ASSERT_OK(status);
   EXPECT_EQ(generation.result().reason, FinishReason::kTokensMax);
-  EXPECT_EQ(generation.result().tokens.size(), 100u);
-  EXPECT_GT(shown, 100u);
+  EXPECT_EQ(generation.result().tokens.size(), 256u);
+  EXPECT_GT(shown, 256u);
   EXPECT_EQ(g_allocations.load(), 0);
+}
+
+TEST(Allocation, GenerationsAllocateNothing) {
+  expect_generation_allocates_nothing(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo");
+}
+
+TEST(Allocation, GenerationsFromAPackedFileAllocateNothing) {
+  const test::TempDir dir;
+  PackingOptions packing;
+  packing.recipe = *recipe_from_name("fast");
+  Status tokenizer;
+  MIDGE_ASSERT_OK(pack_file(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo", dir.file("x.midge"),
+                            packing, &tokenizer));
+  expect_generation_allocates_nothing(dir.file("x.midge"));
 }
 
 // What one sequence more takes beside its pages, for a vocabulary of 200,064.

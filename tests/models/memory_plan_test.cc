@@ -3,7 +3,6 @@
 
 #include "api/loaded_model.h"
 #include "api/packing.h"
-#include "engine/platform/cpu_features.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/temp_dir.h"
 
@@ -17,7 +16,6 @@ std::string bundled(const char* name) {
 LoadOptions options_for(int64_t context, const char* recipe) {
   LoadOptions options;
   options.executor.threads = 2;
-  options.executor.isa = detect_cpu_features();
   options.executor.context_max = context;
   options.sequence.context_length = context;
   if (recipe != nullptr) options.executor.weights = *recipe_from_name(recipe);
@@ -47,10 +45,10 @@ void expect_plan(const std::string& path, int64_t context, const char* recipe) {
   const bool tied = (*loaded)->model().config().tied_head;
   const std::span<const uint8_t> copies = executor.packed();
   visit_matrices(*executor.engine().weights, tied, [&](const std::string&, const auto& w) {
-    const bool is_tiled = w.form == PreparedMatrix::Form::kTiles;
-    const auto* data = is_tiled ? w.tiles.data : static_cast<const uint8_t*>(w.rows.data);
-    const bool is_copy = data >= copies.data() && data < copies.data() + copies.size();
-    if (!is_copy) in_place += w.bytes();
+    w.visit_memory([&](const uint8_t* start, int64_t bytes) {
+      const bool is_copy = start >= copies.data() && start < copies.data() + copies.size();
+      if (!is_copy) in_place += bytes;
+    });
   });
   EXPECT_EQ(plan->executor.weights_in_place, in_place);
 }
@@ -58,7 +56,6 @@ void expect_plan(const std::string& path, int64_t context, const char* recipe) {
 TEST(MemoryPlan, IsWhatIsTaken) {
   const test::TempDir dir;
   PackingOptions packing;
-  packing.isa = detect_cpu_features();
   Status tokenizer;
   MIDGE_ASSERT_OK(pack_file(bundled("tiny-mimo"), dir.file("x.midge"), packing, &tokenizer));
   for (const int64_t context : {64, 1000}) {

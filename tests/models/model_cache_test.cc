@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "api/model_cache.h"
-#include "engine/platform/cpu_features.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/temp_dir.h"
 
@@ -19,7 +18,6 @@ class ModelCache : public testing::Test {
  protected:
   ModelCache() {
     fs::copy(MIDGE_SOURCE_DIR "/assets/models/tiny-phi", dir_.file("model"));
-    packing_.isa = detect_cpu_features();
     packing_.recipe = *recipe_from_name("fast");
     options_.folder = dir_.file("cache/models");
     options_.source_bytes_min = 1;

@@ -10,7 +10,6 @@
 #include "api/packing.h"
 #include "engine/packed/packed_model.h"
 #include "engine/packed/tensor_directory.h"
-#include "engine/platform/cpu_features.h"
 #include "engine/session/random.h"
 #include "tests/harness/packed_files.h"
 #include "tests/harness/running.h"
@@ -37,7 +36,6 @@ ContentHash pack(const std::string& source, const std::string& out, const char* 
   PackingOptions options;
   options.recipe = named(recipe);
   options.threads = threads;
-  options.isa = detect_cpu_features();
   Status tokenizer;
   const auto packed = pack_file(source, out, options, &tokenizer);
   EXPECT_TRUE(packed.ok()) << packed.status().message();
@@ -156,7 +154,6 @@ TEST(PackedFile, HasTheSameBytesOnEveryMachine) {
 TEST(PackedFile, FloatWeightsGetFourBitsByDefault) {
   const test::TempDir dir;
   PackingOptions options;
-  options.isa = detect_cpu_features();
   Status tokenizer;
   MIDGE_ASSERT_OK(pack_file(bundled("tiny-phi"), dir.file("phi.midge"), options, &tokenizer));
   EXPECT_TRUE(test::read_bytes(dir.file("phi.midge")) == tiny_phi_bytes());
