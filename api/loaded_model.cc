@@ -31,7 +31,8 @@ Result<Tokenizer> load_tokenizer(const WeightSource& source) {
 namespace {
 
 MemoryRequest memory_request(const LoadOptions& options) {
-  return {options.executor, options.sequence, options.sequences};
+  return {options.executor, options.sequence, options.sequences,
+          options.access == FileAccess::kCopy};
 }
 
 }  // namespace

@@ -86,8 +86,16 @@ Identity identity_of(const std::string& source, const PackingOptions& options) {
       add_encoding(identity.text, pattern.c_str(), encoding);
     }
   }
+  for (const auto& [pattern, encoding] : options.overrides) {
+    add_encoding(identity.text, pattern.c_str(), encoding);
+  }
   if (options.importance != nullptr) identity.text += options.importance->text();
   return identity;
+}
+
+// The user's, and nobody else may write to it.
+bool is_private(const struct stat& info) {
+  return info.st_uid == ::geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 Status check_folder(const std::string& folder) {
@@ -96,18 +104,19 @@ Status check_folder(const std::string& folder) {
     return make_status(StatusCode::kIoError, "%s: cannot make the folder: %s",
                        shown_path(folder).c_str(), std::strerror(errno));
   }
-  if (S_ISDIR(info.st_mode) && info.st_uid == ::geteuid()) return Status();
-  return make_status(StatusCode::kIoError, "%s: expected a folder of this user, not a link",
+  if (S_ISDIR(info.st_mode) && is_private(info)) return Status();
+  return make_status(StatusCode::kIoError,
+                     "%s: expected a folder of this user to which no other may write, not a link",
                      shown_path(folder).c_str());
 }
 
-bool is_plain_file(const std::string& path) {
+bool is_own_file(const std::string& path) {
   struct stat info = {};
-  return ::lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+  return ::lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && is_private(info);
 }
 
 // Removes what was used longest ago until the rest fits, but for `kept`.
-void shrink(const std::string& folder, uint64_t bytes_max, const std::string& kept) {
+void shrink(const ModelCacheOptions& cache, const std::string& kept) {
   struct File {
     std::string path;
     uint64_t bytes;
@@ -116,7 +125,7 @@ void shrink(const std::string& folder, uint64_t bytes_max, const std::string& ke
   std::vector<File> files;
   uint64_t bytes = 0;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
+  for (const auto& entry : fs::directory_iterator(cache.folder, error)) {
     struct stat info = {};
     const std::string path = entry.path().string();
     if (!path.ends_with(kSuffix) || ::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -128,9 +137,10 @@ void shrink(const std::string& folder, uint64_t bytes_max, const std::string& ke
   std::sort(files.begin(), files.end(),
             [](const File& a, const File& b) { return a.used < b.used; });
   for (const File& file : files) {
-    if (bytes <= bytes_max) return;
-    if (file.path == kept) continue;
-    if (::unlink(file.path.c_str()) == 0) bytes -= file.bytes;
+    if (bytes <= cache.bytes_max) return;
+    if (file.path == kept || ::unlink(file.path.c_str()) != 0) continue;
+    bytes -= file.bytes;
+    if (cache.on_remove) cache.on_remove(file.path);
   }
 }
 
@@ -146,7 +156,7 @@ Result<std::string> cached_model(const std::string& source, const PackingOptions
   const ContentHash key =
       hash_bytes({reinterpret_cast<const uint8_t*>(identity.text.data()), identity.text.size()});
   const std::string path = join_path(cache.folder, to_hex(key) + std::string(kSuffix));
-  if (is_plain_file(path) && PackedFile::open(path).ok()) {
+  if (is_own_file(path) && PackedFile::open(path).ok()) {
     // It is used now.
     static_cast<void>(::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW));
     return path;
@@ -160,7 +170,7 @@ Result<std::string> cached_model(const std::string& source, const PackingOptions
   packing.readers = TemporaryFile::Readers::kOwner;
   Status tokenizer;
   MIDGE_RETURN_IF_ERROR(pack_file(source, path, packing, &tokenizer).status());
-  shrink(cache.folder, cache.bytes_max, path);
+  shrink(cache, path);
   return path;
 }
 

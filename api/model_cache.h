@@ -18,6 +18,8 @@ struct ModelCacheOptions {
   uint64_t source_bytes_min = 500'000'000;  ///< smaller models are not kept
   /// Asked before a source that is not there yet is packed; false: it stays as it is. Empty: yes.
   std::function<Result<bool>()> wants_pack;
+  /// Told of each file that was removed to make room.
+  std::function<void(const std::string& path)> on_remove;
   /// Told before `source` is packed into `path`.
   std::function<void(const std::string& path, uint64_t source_bytes)> on_pack;
 };
@@ -25,8 +27,9 @@ struct ModelCacheOptions {
 /// Path of the packed file of `source`: found in the cache, or made now. Empty if there is none and
 /// none shall be made: a small source, a packed one, one that `wants_pack` declines. A file is
 /// found by names, sizes and times of the source's files, the recipe and the importance; one that
-/// is damaged is made anew. Links in the folder are not followed. Errors: those of pack_file and
-/// wants_pack; io_error (the folder is a link, or not the user's).
+/// is damaged, or that others may write to, is made anew. Links in the folder are not followed.
+/// Errors: those of pack_file and wants_pack; io_error (the folder is a link, not the user's, or
+/// others may write to it).
 Result<std::string> cached_model(const std::string& source, const PackingOptions& options,
                                  const ModelCacheOptions& cache);
 

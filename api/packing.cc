@@ -41,6 +41,8 @@ Result<PackedFileInfo> pack_file(const std::string& source, const std::string& o
   } else if (has_float_layers(*model)) {
     MIDGE_ASSIGN_OR_RETURN(pack.recipe, recipe_from_name("fast"));
   }
+  pack.recipe.overrides.insert(pack.recipe.overrides.end(), options.overrides.begin(),
+                               options.overrides.end());
   pack.importance = options.importance;
   pack.readers = options.readers;
   MIDGE_ASSIGN_OR_RETURN(const WorkerTeam team, WorkerTeam::create(options.threads));

@@ -4,6 +4,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/core/mapped_file.h"
 #include "engine/core/status.h"
@@ -18,6 +20,8 @@ namespace midge {
 struct PackingOptions {
   /// Nothing: quantised weights as in the files, float ones by the recipe "fast".
   std::optional<WeightRecipe> recipe;
+  /// Beside that, as WeightRecipe::overrides.
+  std::vector<std::pair<std::string, Encoding>> overrides;
   const Importance* importance = nullptr;   ///< null: all channels count alike
   int threads = 0;                          ///< 1..256; 0: one per core of this process
   CpuFeatures isa = detect_cpu_features();  ///< features that kernels may use; this machine's

@@ -274,7 +274,7 @@ Status bench_command(Options options) {
   RunOptions run_options = options.run;
   run_options.needs_tokenizer = false;
   // Instructions of single runs are counted and subtracted from each other.
-  if (once) run_options.calibrate = false;
+  if (once) run_options.no_calibration = true;
   if (run_options.context_length == 0) {
     run_options.context_length = options.prefill_only ? options.tokens
                                  : options.decode_only

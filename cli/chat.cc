@@ -1,4 +1,5 @@
 // midge chat: a conversation over several turns.
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/chat_options.h"
@@ -91,6 +92,12 @@ class Conversation {
   bool started_ = false;
 };
 
+// A line of the kind "/word" that is no command: more likely a mistake than a message.
+bool is_unknown_command(const std::string& line) {
+  return line.size() > 1 && line[0] == '/' &&
+         std::all_of(line.begin() + 1, line.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
 // "/tool TEXT" is the result of a tool; any other line is the user's.
 ChatMessage message_of(const std::string& line) {
   constexpr std::string_view kToolCommand = "/tool ";
@@ -110,14 +117,16 @@ Status chat_command(const Options& options) {
                          make_generate_options(options.sample, loaded));
   generate_options.special_text = true;
   const bool hide_think = setup.hide_think;
+  const char* const commands =
+      setup.chat.has_tools
+          ? "/clear starts anew; /tool TEXT gives a tool's result; /exit or Ctrl-D ends"
+          : "/clear starts anew; /exit or Ctrl-D ends";
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
   Conversation conversation(loaded, std::move(setup), std::move(generate_options), options.system);
   if (stdin_is_terminal()) {
-    print(stderr,
-          "%s. Ctrl-C stops an answer; /clear starts anew; /tool TEXT gives a tool's "
-          "result; /exit or Ctrl-D ends.\n",
-          shown_path(loaded.model->path()).c_str());
+    print(stderr, "%s. Ctrl-C stops an answer; %s.\n", shown_path(loaded.model->path()).c_str(),
+          commands);
   }
   const std::unique_ptr<LineEditor> editor = LineEditor::create("> ");
   std::string line;
@@ -127,6 +136,11 @@ Status chat_command(const Options& options) {
     if (status == LineStatus::kInterrupted || line.empty()) continue;
     if (line == "/clear") {
       conversation.clear();
+      continue;
+    }
+    if (is_unknown_command(line)) {
+      print(stderr, "%s is no command: %s.\n", visible_text(line, Layout::kOneLine).c_str(),
+            commands);
       continue;
     }
     AnswerPrinter printer(hide_think);
@@ -139,7 +153,11 @@ Status chat_command(const Options& options) {
     if (result.ok()) {
       report_speed(*result);
     } else if (result.status().code() == StatusCode::kContextFull) {
-      print(stderr, "midge: %s; /clear starts anew\n", result.status().message().c_str());
+      print(stderr, "midge: %s; /clear starts anew, --context makes it larger\n",
+            result.status().message().c_str());
+    } else if (result.status().code() == StatusCode::kUnsupported) {
+      // A tool's result, for a template without. Nothing was read.
+      print(stderr, "midge: %s\n", result.status().message().c_str());
     } else if (result.status().code() != StatusCode::kCancelled) {
       return result.status();
     }

@@ -60,11 +60,12 @@ void add_model_option(CLI::App& app, RunOptions& options) {
 void add_kernel_options(CLI::App& app, RunOptions& options) {
   app.add_option("--isa", options.isa, "Highest instruction set level to use (see midge cpu)");
   app.add_option("--kernel", options.kernels, "Prefer kernels whose names match this glob");
-  app.add_flag("!--no-calibration", options.calibrate,
+  app.add_flag("--no-calibration", options.no_calibration,
                "Choose kernels by level, not by measured rates (as with --isa and --kernel)");
-  app.add_option("--cache-dir", options.cache_dir,
-                 "Folder that keeps measured rates (default: $XDG_CACHE_HOME/midge or "
-                 "~/.cache/midge; empty: none)");
+  app.add_option(
+      "--cache-dir", options.cache_dir,
+      "Folder that keeps measured rates and packed files (default: $XDG_CACHE_HOME/midge or "
+      "~/.cache/midge; empty: none)");
 }
 
 void add_weight_options(CLI::App& app, RunOptions& options) {
@@ -74,11 +75,12 @@ void add_weight_options(CLI::App& app, RunOptions& options) {
                              "q5b32ms256", "q4b32s256"}));
   app.add_option("--recipe", options.recipe,
                  "Encode the matrices first: fast (4 bits), balanced (5 bits), int8, half")
-      ->check(CLI::IsMember({"fast", "balanced", "int8", "half"}));
+      ->check(CLI::IsMember({"fast", "balanced", "int8", "half"}))
+      ->excludes("--weights");
   app.add_option(
          "--tensor", options.tensors,
-         "Encoding of the matrices that match, as 'layers.*.down=q8b32'; beside --recipe or "
-         "--weights; can be repeated")
+         "Encoding of the matrices that match, as 'layers.*.down=q8b32': of q, k, v, o, gate, up, "
+         "down of layers, of head or embedding; beside --recipe or --weights; can be repeated")
       ->allow_extra_args(false);
   app.add_option("--importance", options.importance,
                  "File of 'midge importance': weighs errors by what their channels are worth");
@@ -103,9 +105,9 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();
-  app.add_flag("!--no-cache", options.cache,
-               "Pack anew each time: without, models of 500 MB and more are packed once, into the "
-               "cache folder");
+  app.add_flag("--no-cache", options.no_cache,
+               "Pack anew each time: without, models whose files take 500 MB and more are packed "
+               "once, into the cache folder");
   app.add_option("--cache-size", options.cache_size, "Most that packed files there may take")
       ->capture_default_str();
   app.add_option("--budget", options.budget,
@@ -152,7 +154,7 @@ size_t context_tokens(const OpenedModel& loaded) {
 }
 
 bool calibrates(const RunOptions& options) {
-  return options.calibrate && options.isa.empty() && options.kernels.empty();
+  return !options.no_calibration && options.isa.empty() && options.kernels.empty();
 }
 
 std::string cache_dir(const RunOptions& options) {
@@ -257,10 +259,8 @@ Result<int64_t> parse_size(const std::string& text) {
     std::string_view name;
     double bytes;
   };
-  static constexpr Unit kUnits[] = {{"", 1},          {"B", 1},         {"KB", 1e3},
-                                    {"MB", 1e6},      {"GB", 1e9},      {"KIB", 1024.0},
-                                    {"MIB", 1 << 20}, {"GIB", 1 << 30}, {"K", 1024.0},
-                                    {"M", 1 << 20},   {"G", 1 << 30}};
+  static constexpr Unit kUnits[] = {{"B", 1},        {"KB", 1e3},      {"MB", 1e6},     {"GB", 1e9},
+                                    {"KIB", 1024.0}, {"MIB", 1 << 20}, {"GIB", 1 << 30}};
   char* rest = nullptr;
   const double number = std::strtod(text.c_str(), &rest);
   std::string unit(rest);
@@ -272,7 +272,8 @@ Result<int64_t> parse_size(const std::string& text) {
       return static_cast<int64_t>(bytes);
     }
   }
-  return make_status(StatusCode::kInvalidArgument, "size '%s', expected one as 2GiB or 500MB",
+  return make_status(StatusCode::kInvalidArgument,
+                     "size '%s', expected a number and its unit: KB, MB, GB, KiB, MiB or GiB",
                      printable(text).c_str());
 }
 
@@ -294,7 +295,7 @@ namespace {
 // is no reason to fail.
 Result<std::string> cached_path(const RunOptions& options, const std::string& path,
                                 const LoadOptions& load) {
-  if (!options.cache || load.executor.arithmetic != Arithmetic::kPacked || options.no_mmap) {
+  if (options.no_cache || load.executor.arithmetic != Arithmetic::kPacked || options.no_mmap) {
     return std::string();
   }
   const std::string folder = cache_dir(options);
@@ -303,12 +304,13 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
   cache.folder = join_path(folder, "models");
   MIDGE_ASSIGN_OR_RETURN(const int64_t size, parse_size(options.cache_size));
   cache.bytes_max = static_cast<uint64_t>(size);
-  // Weights that stay as they are need no second file.
+  // Weights that stay as they are need no second file, and too large a one has no place.
   cache.wants_pack = [&]() -> Result<bool> {
     LoadOptions without_text = load;
     without_text.needs_tokenizer = false;
     MIDGE_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(path, without_text));
-    return plan.executor.weights_copied > plan.executor.weights_in_place;
+    return plan.executor.weights_copied > plan.executor.weights_in_place &&
+           plan.executor.weights_copied <= size;
   };
   PackingOptions packing;
   packing.recipe = load.executor.weights;
@@ -322,6 +324,10 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
     bar.emplace("packing", ProgressBar::Unit::kMegabytes);
   };
   packing.on_weights = [&](int64_t done, int64_t total) { bar->update(done, total); };
+  cache.on_remove = [&](const std::string& removed) {
+    bar.reset();
+    print(stderr, "removed from the cache (--cache-size): %s\n", shown_path(removed).c_str());
+  };
   Result<std::string> file = cached_model(path, packing, cache);
   bar.reset();
   if (file.ok() || file.status().code() != StatusCode::kIoError) return file;
@@ -341,6 +347,7 @@ Result<OpenedModel> load_model(const RunOptions& options) {
   if (!options.importance.empty()) {
     MIDGE_ASSIGN_OR_RETURN(importance, Importance::load(options.importance));
     load.executor.importance = &importance;
+    if (load.executor.weights.is_empty()) print(stderr, "%s", kImportanceUnused);
   }
   load.on_copy = copy_bar.callback();
   load.on_weights = [&](int64_t done, int64_t total) {

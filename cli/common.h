@@ -29,7 +29,7 @@ struct RunOptions {
   std::string importance;            ///< path; empty: none
   std::string isa;                   ///< level; empty: the highest
   std::string kernels;               ///< glob of kernel names to prefer
-  bool calibrate = true;
+  bool no_calibration = false;
   std::optional<std::string> cache_dir;  ///< empty: none
   std::string kv_type = "f16";
   std::string rope = "auto";
@@ -39,7 +39,7 @@ struct RunOptions {
   int64_t logit_rows = 1;  ///< rows of logits that a step is asked for
   std::string budget;      ///< "2GiB"; empty: none
   bool lock = false;       ///< keep weights, cache and scratch in memory
-  bool cache = true;       ///< keep packed files of large models
+  bool no_cache = false;   ///< keep no packed files of large models
   std::string cache_size = "32GiB";
 };
 
@@ -57,6 +57,10 @@ void add_weight_options(CLI::App& app, RunOptions& options);
 void add_kernel_options(CLI::App& app, RunOptions& options);
 void add_run_options(CLI::App& app, RunOptions& options);
 void add_sample_options(CLI::App& app, SampleOptions& options);
+
+/// For `--importance` where nothing is encoded.
+inline constexpr const char* kImportanceUnused =
+    "midge: warning: --importance has no effect: no matrix is encoded (see --recipe)\n";
 
 /// A model and the session that a command runs.
 struct OpenedModel {

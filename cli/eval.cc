@@ -4,6 +4,7 @@
 
 #include "cli/common.h"
 #include "cli/terminal.h"
+#include "engine/packed/packed_file.h"
 #include "engine/session/perplexity.h"
 
 namespace midge {
@@ -16,8 +17,8 @@ struct Options {
   std::string file;
   int64_t window = 512;
   std::string role = "prompt";
-  std::string reference;  ///< path; empty: none
-  std::string reference_arithmetic = "float";
+  std::string reference;             ///< path; empty: none
+  std::string reference_arithmetic;  ///< empty: float, or packed for a packed file
 };
 
 // A report of one or, with a reference, two models.
@@ -71,6 +72,9 @@ Status eval_command(Options options) {
   RunOptions& run = options.run;
   if (run.context_length == 0) run.context_length = options.window;
   MIDGE_ASSIGN_OR_RETURN(run.model, model_path(run));
+  if (options.reference_arithmetic.empty()) {
+    options.reference_arithmetic = is_packed_file(options.reference) ? "packed" : "float";
+  }
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run));
   OpenedModel reference;
   if (!options.reference.empty()) {
@@ -124,9 +128,9 @@ void add_eval_command(CLI::App& app, Command* run) {
       "Model whose predictions are compared with, for example the original weights");
   command
       ->add_option("--reference-arithmetic", options->reference_arithmetic,
-                   "How the reference's matrices are multiplied, see --arithmetic")
-      ->check(CLI::IsMember({"packed", "float", "xnnpack"}))
-      ->capture_default_str();
+                   "How the reference's matrices are multiplied, see --arithmetic (default: float; "
+                   "packed for a packed file)")
+      ->check(CLI::IsMember({"packed", "float", "xnnpack"}));
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return eval_command(*options); }; });
 }

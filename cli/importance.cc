@@ -1,5 +1,6 @@
 // midge importance: what errors in the channels of a model's matrices are worth.
 #include <cstdio>
+#include <filesystem>
 
 #include "cli/common.h"
 #include "cli/terminal.h"
@@ -19,9 +20,23 @@ struct Options {
   int64_t window = 512;
 };
 
+// Before anything is computed: whether the file can be written, and is no other kind of file.
+Status check_out(const std::string& path) {
+  if (is_regular_file(path) && !Importance::load(path).ok()) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "%s: exists and holds no importance, expected the name of a new file",
+                       shown_path(path).c_str());
+  }
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (folder.empty() || is_directory(folder.string())) return Status();
+  return make_status(StatusCode::kNotFound, "%s: there is no such folder",
+                     shown_path(folder.string()).c_str());
+}
+
 Status importance_command(Options options) {
   RunOptions& run = options.run;
   if (run.context_length == 0) run.context_length = options.window;
+  MIDGE_RETURN_IF_ERROR(check_out(options.out));
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
                          read_small_file(options.text, kTextBytesMaxOfImportance));
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run));
@@ -61,6 +76,8 @@ void add_importance_command(CLI::App& app, Command* run) {
   CLI::App* command =
       app.add_subcommand("importance", "Measure which channels matter, for encoding with few bits");
   add_run_options(*command, options->run);
+  command->get_option("MODEL")->description(
+      "Hugging Face directory or GGUF file (default: the bundled tiny-phi)");
   command->add_option("--text", options->text, "Text file like what the model will read")
       ->required();
   command->add_option("-o,--out", options->out, "File to write")->required();

@@ -25,8 +25,15 @@ Status pack_command(const Options& options) {
   packing.access = file_access(options.run);
   MIDGE_ASSIGN_OR_RETURN(const ExecutorOptions executor, executor_options(options.run));
   packing.isa = executor.isa;
-  if (!options.run.recipe.empty() || !options.run.weights.empty() || !options.run.tensors.empty()) {
+  if (options.run.recipe.empty() && options.run.weights.empty()) {
+    packing.overrides = executor.weights.overrides;
+  } else {
     packing.recipe = executor.weights;
+  }
+  if (is_regular_file(options.out) && !is_packed_file(options.out)) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "%s: exists and is no packed file, expected the name of a new one",
+                       shown_path(options.out).c_str());
   }
   Importance importance;
   if (!options.run.importance.empty()) {
@@ -43,6 +50,9 @@ Status pack_command(const Options& options) {
   }
   MIDGE_RETURN_IF_ERROR(packed.status());
   const double seconds = seconds_since(start);
+  if (packing.importance != nullptr && packed->matrices_encoded == 0) {
+    print(stderr, "%s", kImportanceUnused);
+  }
   if (!tokenizer.ok()) {
     print(stderr, "midge: warning: packed without a tokenizer: %s\n", tokenizer.message().c_str());
   }
@@ -105,8 +115,7 @@ void add_pack_command(CLI::App& app, Command* run) {
   command->get_option("--recipe")
       ->description(
           "Encode the matrices: fast (4 bits; the default for float weights), balanced (5 bits), "
-          "int8, "
-          "half. Without: quantised weights as in the files");
+          "int8, half. Without: quantised weights as in the files");
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return pack_command(*options); }; });
 }

@@ -20,7 +20,8 @@ void print_text(const std::string& path, const MemoryPlan& plan) {
   print(stdout, "%s, context %lld tokens, %lld session%s\n", shown_path(path).c_str(),
         static_cast<long long>(plan.context), static_cast<long long>(plan.sequences),
         plan.sequences == 1 ? "" : "s");
-  print_line("weights in the file", plan.executor.weights_in_place, "mapped");
+  print_line("weights in the file", plan.mapped(), "mapped");
+  if (plan.files_copied > 0) print_line("files", plan.files_copied, "anonymous");
   print_line("weights copied", plan.executor.weights_copied, "anonymous");
   print_line("KV cache", plan.sequences * plan.kv_per_sequence, "anonymous");
   print_line("tokens", plan.sequences * plan.tokens_per_sequence, "anonymous");
@@ -36,6 +37,7 @@ void print_report(const std::string& path, const MemoryPlan& plan,
   json.begin_object().member("schema", "midge.plan").member("version", int64_t{1});
   json.member("model", path).member("context", plan.context).member("sessions", plan.sequences);
   json.member("weights_in_place", plan.executor.weights_in_place);
+  json.member("files_copied", plan.files_copied);
   json.member("weights_copied", plan.executor.weights_copied);
   json.member("kv", plan.sequences * plan.kv_per_sequence);
   json.member("tokens", plan.sequences * plan.tokens_per_sequence);
@@ -69,9 +71,23 @@ Status plan_command(const Options& options) {
         shown_path(path).c_str(), static_cast<double>(*load.memory_budget) * 1e-6,
         static_cast<double>(plan.total() - plan.sequences * plan.kv_per_sequence) * 1e-6);
   }
+  const int64_t missing = plan.total() - *load.memory_budget;
   if (!options.run.json) {
-    print(stdout, "%-22s %12.1f MB  a context of %lld tokens fits\n", "budget",
-          static_cast<double>(*load.memory_budget) * 1e-6, static_cast<long long>(fits));
+    const std::string small =
+        missing > 0 ? format_string("too small by %.1f MB; ", static_cast<double>(missing) * 1e-6)
+                    : "";
+    const std::string each =
+        plan.sequences > 1
+            ? format_string(" for each of %lld sessions", static_cast<long long>(plan.sequences))
+            : "";
+    print(stdout, "%-22s %12.1f MB  %sa context of %lld tokens%s fits\n", "budget",
+          static_cast<double>(*load.memory_budget) * 1e-6, small.c_str(),
+          static_cast<long long>(fits), each.c_str());
+  }
+  if (missing > 0 && options.run.context_length > 0) {
+    return make_status(StatusCode::kOutOfMemory,
+                       "%s: a context of %lld tokens does not fit into the budget",
+                       shown_path(path).c_str(), static_cast<long long>(plan.context));
   }
   return Status();
 }
@@ -84,7 +100,8 @@ void add_plan_command(CLI::App& app, Command* run) {
   CLI::App* command =
       app.add_subcommand("plan", "Show how much memory a model takes, before it is loaded");
   add_run_options(*command, options->run);
-  command->add_option("--sessions", options->sessions, "Sequences at a time")
+  command
+      ->add_option("--sessions", options->sessions, "Conversations at a time, with a context each")
       ->check(CLI::Range(int64_t{1}, int64_t{4096}))
       ->capture_default_str();
   command->add_flag("--json", options->run.json, "Report as JSON");

@@ -266,9 +266,11 @@ Status WeightSource::open_gguf() {
   kind_ = SourceKind::kGguf;
   MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path_, access_, on_copy_));
   if (file.size() < 4 || std::memcmp(file.data(), "GGUF", 4) != 0) {
-    return make_status(StatusCode::kUnsupported,
-                       "%s: neither a GGUF file nor a directory with config.json and safetensors",
-                       shown_path(path_).c_str());
+    return make_status(
+        StatusCode::kUnsupported,
+        "%s: no packed file (.midge), no GGUF file and no directory with config.json and "
+        "safetensors",
+        shown_path(path_).c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(GgufFile first, GgufFile::parse(std::move(file)));
   MIDGE_ASSIGN_OR_RETURN(gguf_parts_, open_gguf_parts(std::move(first), access_, on_copy_));

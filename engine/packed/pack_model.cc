@@ -1,5 +1,6 @@
 #include "engine/packed/pack_model.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -61,6 +62,9 @@ Result<ImagePlan> plan_image(const Model& model, const PackOptions& options) {
   }
   if (model.config().mtp_layer_count == 0) image.mtp_offset = image.plan.bytes();
   MIDGE_RETURN_IF_ERROR(status);
+  std::vector<std::string> names;
+  for (const PlannedMatrix& matrix : image.plan.matrices()) names.push_back(matrix.name);
+  MIDGE_RETURN_IF_ERROR(options.recipe.check_names(names));
   return image;
 }
 
@@ -201,6 +205,9 @@ Result<PackedFileInfo> pack_model(const Model& model, const Tokenizer* tokenizer
   writer.set_hash(weights_section, sink.weights_hash());
   if (mtp_offset < image_bytes) writer.set_hash(weights_section + 1, sink.mtp_hash());
   PackedFileInfo info;
+  info.matrices_encoded = std::count_if(
+      matrices.begin(), matrices.end(),
+      [](const PlannedMatrix& matrix) { return matrix.to.encoding != matrix.from.encoding; });
   info.bytes = writer.file_bytes();
   MIDGE_ASSIGN_OR_RETURN(info.content_id, writer.publish());
   return info;

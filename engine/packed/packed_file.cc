@@ -234,6 +234,7 @@ void PackedFile::release_pages(const void* start, int64_t bytes) const {
 }
 
 bool is_packed_file(const std::string& path) {
+  if (path.ends_with(".midge") && is_regular_file(path)) return true;
   char magic[8] = {};
   std::FILE* file = std::fopen(path.c_str(), "rbe");
   if (file == nullptr) return false;

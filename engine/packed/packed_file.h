@@ -118,7 +118,7 @@ class PackedFile : public WeightStorage {
   std::vector<PackedSection> sections_;
 };
 
-/// True if `path` is a file that begins with kPackedMagic.
+/// True if `path` is a file that begins with kPackedMagic, or is called .midge: then it should.
 bool is_packed_file(const std::string& path);
 
 }  // namespace midge

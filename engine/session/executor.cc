@@ -45,7 +45,9 @@ Status check_packed(const Model& model, const ExecutorOptions& options) {
     if (options.weights.encoding_of(name).has_value()) asked = "another encoding";
     if (options.arithmetic != Arithmetic::kPacked) asked = "float arithmetic";
     if (asked == nullptr) return;
-    status = make_status(StatusCode::kUnsupported, "%s: %s for '%s', which is packed already",
+    status = make_status(StatusCode::kUnsupported,
+                         "%s: %s for '%s', which is packed already; expected the model that it was "
+                         "packed from",
                          shown_path(model.storage().path()).c_str(), asked, name.c_str());
   });
   return status;
@@ -99,11 +101,13 @@ struct Executor::WeightPlan {
 
 Result<Executor::WeightPlan> Executor::plan_weights(const ExecutorOptions& options) {
   WeightPlan weights;
+  std::vector<std::string> names;
   const auto form = options.arithmetic == Arithmetic::kPacked ? MatrixTarget::Form::kTiles
                                                               : MatrixTarget::Form::kFloats;
   Status status;
   const bool tied = model_.config().tied_head;
   visit_matrices(weights_, tied, [&](const std::string& name, PreparedMatrix& w) {
+    names.push_back(name);
     if (!status.ok() || w.form == PreparedMatrix::Form::kTiles) return;
     const std::optional<Encoding> target = copied_encoding(name, w.rows, options);
     if (!target.has_value()) return;
@@ -119,6 +123,7 @@ Result<Executor::WeightPlan> Executor::plan_weights(const ExecutorOptions& optio
     weights.places.push_back(&w);
   });
   MIDGE_RETURN_IF_ERROR(status);
+  MIDGE_RETURN_IF_ERROR(options.weights.check_names(names));
   if (options.arithmetic == Arithmetic::kPacked) {
     MIDGE_RETURN_IF_ERROR(check_image(weights.plan, model_.storage()));
   }

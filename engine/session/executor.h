@@ -92,9 +92,9 @@ struct StepBuffers {
 class Executor {
  public:
   /// on_progress(done, total), if given, is called while weights are copied.
-  /// Errors: invalid_argument, invalid_file (weights that are infinite or not numbers), unsupported
-  /// (no XNNPACK in this build; another encoding or float arithmetic for packed weights),
-  /// out_of_memory.
+  /// Errors: invalid_argument (options; an override that matches no matrix), invalid_file (weights
+  /// that are infinite or not numbers), unsupported (no XNNPACK in this build; another encoding or
+  /// float arithmetic for packed weights), out_of_memory.
   static Result<std::unique_ptr<Executor>> create(
       const Model& model, const ExecutorOptions& options,
       const std::function<void(int64_t, int64_t)>& on_progress = nullptr);

@@ -24,6 +24,9 @@ Result<MemoryPlan> plan_memory(const Model& model, const MemoryRequest& request)
   ExecutorOptions executor = request.executor;
   executor.context_max = plan.context;
   MIDGE_ASSIGN_OR_RETURN(plan.executor, plan_executor(model, executor));
+  if (request.copies_files) {
+    plan.files_copied = static_cast<int64_t>(model.storage().file_bytes());
+  }
   MIDGE_ASSIGN_OR_RETURN(plan.kv_per_sequence,
                          KvCache::bytes_for(model.config(), request.sequence.kv_type, plan.context,
                                             request.sequence.kv_page_tokens, request.sequence.mtp));
@@ -60,7 +63,7 @@ Status check_budget(const Model& model, const MemoryRequest& request, int64_t bu
   return make_status(StatusCode::kOutOfMemory,
                      "%s; without any context it is %.1f MB (weights %.1f, scratch %.1f)",
                      what.c_str(), megabytes(least),
-                     megabytes(plan.mapped() + plan.executor.weights_copied),
+                     megabytes(plan.mapped() + plan.files_copied + plan.executor.weights_copied),
                      megabytes(plan.executor.scratch));
 }
 

@@ -12,9 +12,10 @@ namespace midge {
 
 /// What is planned for.
 struct MemoryRequest {
-  ExecutorOptions executor;  ///< context_max is set by `sequence`
-  SequenceOptions sequence;  ///< of each sequence
-  int64_t sequences = 1;     ///< at least 1
+  ExecutorOptions executor;   ///< context_max is set by `sequence`
+  SequenceOptions sequence;   ///< of each sequence
+  int64_t sequences = 1;      ///< at least 1
+  bool copies_files = false;  ///< the model's files are read into memory (FileAccess::kCopy)
 };
 
 /// Bytes. All of it is taken when executor and sequences are created; nothing grows later. The
@@ -23,16 +24,18 @@ struct MemoryPlan {
   int64_t context = 0;  ///< tokens of a sequence
   int64_t sequences = 1;
   ExecutorMemory executor;
+  int64_t files_copied =
+      0;  ///< anonymous: all bytes of the files, with MemoryRequest::copies_files
   int64_t kv_per_sequence = 0;
   int64_t tokens_per_sequence = 0;  ///< ids and roles
 
   /// Memory that nothing can be taken away from.
   int64_t anonymous() const {
-    return executor.weights_copied + executor.scratch +
+    return files_copied + executor.weights_copied + executor.scratch +
            sequences * (kv_per_sequence + tokens_per_sequence);
   }
   /// Pages of files: they may be dropped when memory is short, and are read again when needed.
-  int64_t mapped() const { return executor.weights_in_place; }
+  int64_t mapped() const { return files_copied > 0 ? 0 : executor.weights_in_place; }
   int64_t total() const { return anonymous() + mapped(); }
 };
 

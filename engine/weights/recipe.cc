@@ -1,5 +1,7 @@
 #include "engine/weights/recipe.h"
 
+#include <algorithm>
+
 #include "engine/weights/encode.h"
 #include "kernels/kernels.h"
 
@@ -49,6 +51,20 @@ Status WeightRecipe::check() const {
   MIDGE_RETURN_IF_ERROR(check_encoding(embedding));
   for (const auto& [pattern, encoding] : overrides) {
     MIDGE_RETURN_IF_ERROR(check_encoding(encoding));
+  }
+  return Status();
+}
+
+Status WeightRecipe::check_names(std::span<const std::string> matrices) const {
+  for (const auto& [pattern, encoding] : overrides) {
+    const bool matches = std::any_of(
+        matrices.begin(), matrices.end(),
+        [&, &glob = pattern](const std::string& name) { return matches_glob(glob, name); });
+    if (matches) continue;
+    return make_status(StatusCode::kInvalidArgument,
+                       "no matrix is called '%s'; matrices are layers.N.q, k, v, o, gate, up and "
+                       "down, head and embedding",
+                       printable(pattern).c_str());
   }
   return Status();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,10 +27,14 @@ struct WeightRecipe {
   WeightRecipe(std::optional<Encoding> all) : layers(all), head(all) {}  // NOLINT
   WeightRecipe(Encoding all) : layers(all), head(all) {}                 // NOLINT
 
+  /// Every matrix stays as in the files.
+  bool is_empty() const { return !layers && !head && !embedding && overrides.empty(); }
   /// What a matrix becomes; nothing: as in the file.
   std::optional<Encoding> encoding_of(std::string_view matrix) const;
   /// Errors: invalid_argument (an encoding that encode_row does not write).
   Status check() const;
+  /// Errors: invalid_argument (an override that matches none of these matrices).
+  Status check_names(std::span<const std::string> matrices) const;
 };
 
 /// "fast", "balanced", "int8", "half": what they are for is in docs/quality.md.

@@ -86,8 +86,8 @@ TEST(Gguf, RefusesDamage) {
   };
   const uint64_t huge = uint64_t{1} << 63;
   const std::vector<Bad> bad = {
-      {"", StatusCode::kUnsupported, "neither a GGUF file nor"},
-      {"GGUX1234", StatusCode::kUnsupported, "neither a GGUF file nor"},
+      {"", StatusCode::kUnsupported, "no GGUF file and no directory"},
+      {"GGUX1234", StatusCode::kUnsupported, "no GGUF file and no directory"},
       {"GGUF", invalid, "needs 4 bytes"},
       {GgufWriter().header(1, 0, 0).bytes(), StatusCode::kUnsupported, "GGUF version 1"},
       {GgufWriter().header(0x03000000, 0, 0).bytes(), StatusCode::kUnsupported, "big-endian"},

@@ -42,8 +42,8 @@ TEST(ModelFiles, MissingFiles) {
   expect_error(dir.path(), StatusCode::kNotFound, "config.json: cannot open");
   dir.write("config.json", test::checkpoint_config({}));
   expect_error(dir.path(), StatusCode::kNotFound, "model.safetensors: cannot open");
-  expect_error(dir.write("text", "hello"), StatusCode::kUnsupported, "neither a GGUF file");
-  expect_error(dir.write("empty", ""), StatusCode::kUnsupported, "neither a GGUF file");
+  expect_error(dir.write("text", "hello"), StatusCode::kUnsupported, "no GGUF file");
+  expect_error(dir.write("empty", ""), StatusCode::kUnsupported, "no GGUF file");
 }
 
 TEST(ModelFiles, UnknownFamiliesAreNamed) {

@@ -45,8 +45,8 @@ void refuse(const std::string& bytes, Parts parts, StatusCode code = kInvalid) {
 }
 
 TEST(HostileGguf, Magic) {
-  refuse("", {"neither a GGUF file nor"}, kUnsupported);
-  refuse("GGUX" + std::string(100, '\0'), {"neither a GGUF file nor"}, kUnsupported);
+  refuse("", {"no GGUF file and no directory"}, kUnsupported);
+  refuse("GGUX" + std::string(100, '\0'), {"no GGUF file and no directory"}, kUnsupported);
 }
 TEST(HostileGguf, ByteOrder) {
   refuse(GgufWriter().header(0x03000000, 0, 0).bytes(), {"big-endian", "expected little-endian"},

@@ -106,14 +106,28 @@ TEST_F(ModelCache, MakesDamagedFilesAnew) {
   EXPECT_TRUE(test::read_bytes(path) == whole);
 }
 
+TEST_F(ModelCache, TrustsNothingThatOthersMayWrite) {
+  const std::string path = find();
+  fs::permissions(path, fs::perms::others_write, fs::perm_options::add);
+  EXPECT_EQ(find(), path);
+  EXPECT_EQ(packed_, 2);
+  EXPECT_EQ(mode_of(path), 0600);
+  fs::permissions(options_.folder, fs::perms::group_write, fs::perm_options::add);
+  EXPECT_EQ(cached_model(dir_.file("model"), packing_, options_).status().code(),
+            StatusCode::kIoError);
+}
+
 TEST_F(ModelCache, KeepsItsSize) {
   const std::string first = find();
+  std::vector<std::string> removed;
+  options_.on_remove = [&](const std::string& path) { removed.push_back(path); };
   options_.bytes_max = fs::file_size(first) + 1000;
   packing_.recipe = *recipe_from_name("balanced");
   const std::string second = find();
   EXPECT_FALSE(fs::exists(first)) << "used longest ago";
   EXPECT_TRUE(fs::exists(second)) << "in use";
   EXPECT_EQ(file_count(), 1u);
+  EXPECT_EQ(removed, std::vector<std::string>{first});
 }
 
 TEST_F(ModelCache, FollowsNoLinks) {
