@@ -36,9 +36,9 @@ Result<AlignedBuffer> expand(const WeightRows& w, const KernelTable& kernels) {
 
 class XnnpackOperator final : public DenseOperator {
  public:
-  XnnpackOperator(int64_t n, int64_t slice_rows) : n_(n), slice_rows_(slice_rows) {}
+  XnnpackOperator(int64_t n, int64_t piece_rows) : n_(n), piece_rows_(piece_rows) {}
 
-  Status add_slice(const float* weights, int64_t rows, int64_t k) {
+  Status add_piece(const float* weights, int64_t rows, int64_t k) {
     xnn_operator_t op = nullptr;
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     const xnn_status status = xnn_create_fully_connected_nc_f32(
@@ -49,25 +49,25 @@ class XnnpackOperator final : public DenseOperator {
           StatusCode::kOutOfMemory, "XNNPACK cannot pack a matrix of %lld x %lld (its status %d)",
           static_cast<long long>(rows), static_cast<long long>(k), static_cast<int>(status));
     }
-    slices_.push_back(Operator(op));
+    pieces_.push_back(Operator(op));
     return Status();
   }
 
   void run(const Worker& worker, const float* x, int64_t m, float* out) const override {
-    const auto slice = static_cast<size_t>(worker.index());
-    if (slice >= slices_.size()) return;
-    xnn_operator_t op = slices_[slice].get();
+    const auto piece = static_cast<size_t>(worker.index());
+    if (piece >= pieces_.size()) return;
+    xnn_operator_t op = pieces_[piece].get();
     // Both calls fail only for null pointers or before xnn_initialize. Without a pool the operator
     // runs on the calling worker.
     xnn_setup_fully_connected_nc_f32(op, static_cast<size_t>(m), x,
-                                     out + worker.index() * slice_rows_, nullptr);
+                                     out + worker.index() * piece_rows_, nullptr);
     xnn_run_operator(op, nullptr);
   }
 
  private:
   int64_t n_;
-  int64_t slice_rows_;
-  std::vector<Operator> slices_;
+  int64_t piece_rows_;
+  std::vector<Operator> pieces_;
 };
 
 }  // namespace
@@ -83,11 +83,11 @@ Result<std::unique_ptr<DenseOperator>> create_dense_operator(const WeightRows& w
   }
   MIDGE_ASSIGN_OR_RETURN(const AlignedBuffer dense, expand(w, kernels));
   const auto* weights = reinterpret_cast<const float*>(dense.data());
-  const int64_t slice_rows = round_up(ceil_div(w.n, int64_t{thread_count}), kPackedRows);
-  auto op = std::make_unique<XnnpackOperator>(w.n, slice_rows);
-  for (int64_t first = 0; first < w.n; first += slice_rows) {
+  const int64_t piece_rows = round_up(ceil_div(w.n, int64_t{thread_count}), kPackedRows);
+  auto op = std::make_unique<XnnpackOperator>(w.n, piece_rows);
+  for (int64_t first = 0; first < w.n; first += piece_rows) {
     MIDGE_RETURN_IF_ERROR(
-        op->add_slice(weights + first * w.k, std::min(slice_rows, w.n - first), w.k));
+        op->add_piece(weights + first * w.k, std::min(piece_rows, w.n - first), w.k));
   }
   *packed_bytes += round_up(w.n, kPackedRows) * (w.k + 1) * static_cast<int64_t>(sizeof(float));
   return std::unique_ptr<DenseOperator>(std::move(op));

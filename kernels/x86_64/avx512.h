@@ -46,32 +46,32 @@ static inline __m512 add_block(__m512 sum, __m512i integer, __m512 weight_scales
   return _mm512_fmadd_ps(_mm512_cvtepi32_ps(integer), _mm512_mul_ps(weight_scales, scale), sum);
 }
 
-/// The lanes of two registers that are columns below `n`, for a tile that starts at `column`.
-struct ColumnMasks {
-  __mmask16 low;   ///< columns 0..15 of the tile
-  __mmask16 high;  ///< columns 16..31
+/// The lanes of two registers that are features below `n`, for a tile that starts at `feature`.
+struct FeatureMasks {
+  __mmask16 low;   ///< features 0..15 of the tile
+  __mmask16 high;  ///< features 16..31
 };
-static inline ColumnMasks column_masks(int64_t n, int64_t column) {
-  const int64_t left = n - column;
+static inline FeatureMasks feature_masks(int64_t n, int64_t feature) {
+  const int64_t left = n - feature;
   const uint32_t mask = left >= kTileRows ? ~0u : (1u << left) - 1;
   return {static_cast<__mmask16>(mask & 0xFFFFu), static_cast<__mmask16>(mask >> 16)};
 }
 
-/// out[row, column..column + 31] = sums (+ addend), as far as there are columns.
-static inline void store_sums(const GemvArgs* args, int64_t row, int64_t column, __m512 low,
+/// out[row, feature..feature + 31] = sums (+ addend), as far as there are features.
+static inline void store_sums(const GemvArgs* args, int64_t row, int64_t feature, __m512 low,
                               __m512 high) {
-  const ColumnMasks masks = column_masks(args->n, column);
+  const FeatureMasks masks = feature_masks(args->n, feature);
   if (args->addend != nullptr) {
     const auto* addend =
         reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->addend) +
                                        row * args->addend_stride) +
-        column;
+        feature;
     low = _mm512_add_ps(low, _mm512_maskz_loadu_ps(masks.low, addend));
     high = _mm512_add_ps(high, _mm512_maskz_loadu_ps(masks.high, addend + 16));
   }
   float* out =
       reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) + row * args->out_stride) +
-      column;
+      feature;
   _mm512_mask_storeu_ps(out, masks.low, low);
   _mm512_mask_storeu_ps(out + 16, masks.high, high);
 }

@@ -26,8 +26,11 @@ std::string longest_op_of(const std::string& name) {
 
 TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   // docs/architecture.md, "Kernel names".
-  const std::string type =
-      "(f64|f32|f16|bf16|q4b32m?|q5b32m?|q8b32|q[45]b32ms256|q4b32s256|q6b16s256|q8s256)";
+  std::string type = "(f64|q8s256";
+  for (int i = 0; i < kEncodingCount; ++i) {
+    type.append("|").append(encoding_info(static_cast<Encoding>(i)).name);
+  }
+  type += ")";
   const std::string op =
       "(gemm|dequantize|quantize|gemv|lookup|quantize_panel|unpack|gemm_panel|take_outliers|add_"
       "outliers|attn|"
@@ -72,7 +75,9 @@ TEST(Registry, TuningVariantsStandBesideTheirKernel) {
     ASSERT_NE(base, kernels.end()) << "there is no " << untuned;
     EXPECT_EQ(base->op, kernel.op) << name;
     EXPECT_EQ(base->encoding, kernel.encoding) << name;
+    EXPECT_EQ(base->features, kernel.features) << name;
     EXPECT_EQ(base->rows_max, kernel.rows_max) << name;
+    EXPECT_LT(kernel.priority, base->priority) << name;
     EXPECT_EQ(base->layout, kernel.layout) << name;
     EXPECT_EQ(base->exactness, kernel.exactness) << name;
   }

@@ -60,7 +60,7 @@ void gemv_tile(const GemvArgs* args, const UnitF16* tile, int64_t row, float* ou
 
 void gemv_f32_f32_f16_8x32_neon(const GemvArgs* args) {
   const auto* tile = static_cast<const UnitF16*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows, tile += args->k) {
+  for (int64_t first = 0; first < args->n; first += kTileRows, tile += args->k) {
     for (int64_t row = 0; row < args->m; row += 2) {
       float sums[2 * kTileRows];
       const int64_t rows = args->m - row < 2 ? 1 : 2;
@@ -70,8 +70,8 @@ void gemv_f32_f32_f16_8x32_neon(const GemvArgs* args) {
         gemv_tile<1>(args, tile, row, sums);
       }
       for (int64_t m = 0; m < rows; ++m) {
-        for (int64_t j = 0; j < kTileRows && column + j < args->n; j += 8) {
-          arm64::write_8(args, row + m, column + j, args->n - column - j, sums + m * kTileRows + j);
+        for (int64_t j = 0; j < kTileRows && first + j < args->n; j += 8) {
+          arm64::write_8(args, row + m, first + j, args->n - first - j, sums + m * kTileRows + j);
         }
       }
     }

@@ -28,20 +28,20 @@ static inline void clear_sums(const GemvArgs* args, TileSums<kRows>& sums) {
   }
 }
 
-/// out[.., column..column + 31] = sums (+ addend), as far as there are columns.
+/// out[.., feature..feature + 31] = sums (+ addend), as far as there are features.
 template <int kRows>
-static inline void store_sums(const GemvArgs* args, int64_t column, const TileSums<kRows>& sums) {
+static inline void store_sums(const GemvArgs* args, int64_t feature, const TileSums<kRows>& sums) {
   const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  const int64_t left = args->n - column < kTileRows ? args->n - column : kTileRows;
+  const int64_t left = args->n - feature < kTileRows ? args->n - feature : kTileRows;
   for (int i = 0; i < kRows; ++i) {
     float* out =
         reinterpret_cast<float*>(reinterpret_cast<char*>(args->out) + i * args->out_stride) +
-        column;
+        feature;
     const float* addend = nullptr;
     if (args->addend != nullptr) {
       addend = reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->addend) +
                                               i * args->addend_stride) +
-               column;
+               feature;
     }
     for (int j = 0; 8 * j < left; ++j) {
       const __m256i valid =

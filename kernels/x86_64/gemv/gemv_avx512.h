@@ -26,9 +26,9 @@ static inline void clear_sums(const GemvArgs* args, TileSums<kRows>& sums) {
 }
 
 template <int kRows>
-static inline void store_sums(const GemvArgs* args, int64_t column, const TileSums<kRows>& sums) {
+static inline void store_sums(const GemvArgs* args, int64_t feature, const TileSums<kRows>& sums) {
 #pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) store_sums(args, i, column, sums.low[i], sums.high[i]);
+  for (int i = 0; i < kRows; ++i) store_sums(args, i, feature, sums.low[i], sums.high[i]);
 }
 
 /// Block b of every token with 32 columns of nibbles.

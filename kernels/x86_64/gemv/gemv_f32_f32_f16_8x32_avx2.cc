@@ -52,7 +52,7 @@ void add_columns(const UnitF16* tile, int64_t first, int64_t end, int from,
 template <int kRows>
 void gemv(const GemvArgs* args) {
   const auto* tile = static_cast<const UnitF16*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows, tile += args->k) {
+  for (int64_t first = 0; first < args->n; first += kTileRows, tile += args->k) {
     avx2::TileSums<kRows> sums;
     avx2::clear_sums(args, sums);
     if constexpr (kRows == 1) {
@@ -69,7 +69,7 @@ void gemv(const GemvArgs* args) {
         }
       }
     }
-    avx2::store_sums(args, column, sums);
+    avx2::store_sums(args, first, sums);
   }
 }
 

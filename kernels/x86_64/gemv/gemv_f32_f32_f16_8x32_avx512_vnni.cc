@@ -14,7 +14,7 @@ namespace {
 template <int kRows>
 void gemv(const GemvArgs* args) {
   const auto* unit = static_cast<const UnitF16*>(args->rhs);
-  for (int64_t column = 0; column < args->n; column += kTileRows) {
+  for (int64_t first = 0; first < args->n; first += kTileRows) {
     avx512::TileSums<kRows> sums;
     avx512::clear_sums(args, sums);
 #pragma GCC unroll 4
@@ -28,7 +28,7 @@ void gemv(const GemvArgs* args) {
         sums.high[i] = _mm512_fmadd_ps(weights.high, value, sums.high[i]);
       }
     }
-    avx512::store_sums(args, column, sums);
+    avx512::store_sums(args, first, sums);
   }
 }
 

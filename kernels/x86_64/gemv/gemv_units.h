@@ -37,11 +37,11 @@ __attribute__((always_inline)) static inline void gemv_by_units(const GemvArgs* 
   gemv_by_rows(args->m, [args, add_unit]<int kRows>() __attribute__((flatten)) {
     const int64_t units = (args->k + kColumns - 1) / kColumns;
     const auto* tile = static_cast<const Unit*>(args->rhs);
-    for (int64_t column = 0; column < args->n; column += kTileRows, tile += units) {
+    for (int64_t first = 0; first < args->n; first += kTileRows, tile += units) {
       TileSums<kRows> sums;
       clear_sums(args, sums);
       for (int64_t u = 0; u < units; ++u) add_unit(tile[u], u, sums);
-      store_sums(args, column, sums);
+      store_sums(args, first, sums);
     }
   });
 }
