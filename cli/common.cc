@@ -71,8 +71,8 @@ void add_kernel_options(CLI::App& app, RunOptions& options) {
 void add_weight_options(CLI::App& app, RunOptions& options) {
   app.add_option("--weights", options.weights,
                  "Encode the matrices first (default: as in the files)")
-      ->check(CLI::IsMember({"f16", "q4b32", "q4b32m", "q5b32", "q5b32m", "q8b32", "q4b32ms256",
-                             "q5b32ms256", "q4b32s256"}));
+      ->check(CLI::IsMember(
+          {"f16", "q4b32", "q4b32m", "q5b32", "q5b32m", "q8b32", "q4b32ms256", "q5b32ms256"}));
   app.add_option("--recipe", options.recipe,
                  "Encode the matrices first: fast (4 bits), balanced (5 bits), int8, half")
       ->check(CLI::IsMember({"fast", "balanced", "int8", "half"}))

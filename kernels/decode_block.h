@@ -156,19 +156,6 @@ inline void decode_q6b16s256(const BlockQ6B16S256& block, float* out) {
   }
 }
 
-inline void decode_q4b32s256(const BlockQ4B32S256& block, float* out) {
-  const float scale = f16_to_f32(block.scale);
-  for (int b = 0; b < 8; ++b) {
-    const int sub_scale = (block.sub_scales[b / 2] >> (4 * (b % 2))) & 15;
-    const float factor = scale * static_cast<float>(sub_scale);
-    const uint8_t* nibbles = block.nibbles + 16 * b;
-    for (int j = 0; j < 16; ++j) {
-      out[32 * b + j] = factor * static_cast<float>((nibbles[j] & 15) - 8);
-      out[32 * b + j + 16] = factor * static_cast<float>((nibbles[j] >> 4) - 8);
-    }
-  }
-}
-
 using DecodeQ4B32 = DecodeBlocks<BlockQ4B32, 32, decode_q4b32>;
 using DecodeQ4B32M = DecodeBlocks<BlockQ4B32M, 32, decode_q4b32m>;
 using DecodeQ5B32 = DecodeBlocks<BlockQ5B32, 32, decode_q5b32>;
@@ -177,6 +164,5 @@ using DecodeQ8B32 = DecodeBlocks<BlockQ8B32, 32, decode_q8b32>;
 using DecodeQ4B32MS256 = DecodeBlocks<BlockQ4B32MS256, 256, decode_q4b32ms256>;
 using DecodeQ5B32MS256 = DecodeBlocks<BlockQ5B32MS256, 256, decode_q5b32ms256>;
 using DecodeQ6B16S256 = DecodeBlocks<BlockQ6B16S256, 256, decode_q6b16s256>;
-using DecodeQ4B32S256 = DecodeBlocks<BlockQ4B32S256, 256, decode_q4b32s256>;
 
 }  // namespace midge::generic

@@ -86,15 +86,6 @@ struct BlockQ6B16S256 {
 };
 static_assert(sizeof(BlockQ6B16S256) == 210 && alignof(BlockQ6B16S256) == 2);
 
-/// Eight sub-blocks of 32. Nibble b of `sub_scales` (low nibble of byte b / 2 for even b) belongs
-/// to sub-block b, whose weights are in nibbles[16 * b .. 16 * b + 15] as in BlockQ4B32.
-struct BlockQ4B32S256 {
-  uint16_t scale;
-  uint8_t sub_scales[4];
-  uint8_t nibbles[128];
-};
-static_assert(sizeof(BlockQ4B32S256) == 134 && alignof(BlockQ4B32S256) == 2);
-
 struct EncodingInfo {
   const char* name;    ///< as in kernel names: "q4b32"
   int block_elements;  ///< weights per block

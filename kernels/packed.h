@@ -28,16 +28,6 @@ struct UnitQ4B32 {
 };
 static_assert(sizeof(UnitQ4B32) == 9 * 64);
 
-/// 256 columns of `q4b32s256`: scale[r] * s * (q - 8).
-/// Byte r of sub_scales[b] has s of row r in its low and of row r + 16 in its high nibble.
-/// nibbles[b] is as in UnitQ4B32.
-struct UnitQ4B32S256 {
-  uint16_t scales[32];  // f16, [rows]
-  uint8_t sub_scales[8][16];
-  uint8_t nibbles[8][8][64];
-};
-static_assert(sizeof(UnitQ4B32S256) == 67 * 64);
-
 /// 32 columns of `q8b32`: scale[r] * value.
 /// values[g][h]: columns 4g..4g+3 of rows 16h..16h+15, byte 4r + i is column 4g + i of row 16h + r.
 struct UnitQ8B32 {

@@ -15,11 +15,10 @@ inline int packed_nibble(const uint8_t (*lines)[64], int row, int column) {
   return row < 16 ? (byte & 15) - 8 : ((byte >> 4) ^ 8) - 8;
 }
 
-// Readers of units of 32 columns with one scale, or of 256 with one per block of 32.
-//   kBlocks                          blocks of 32 columns in a unit
-//   scale(unit, block, row)          of the block, f32
-//   weight(unit, block, row, column) the integer weight of column 0..31 of the block, signed
-// Those of 32 columns say how the prefill arithmetic scales them, either (generic/panel/panel.h) by
+// Readers of units of 32 columns with one scale.
+//   scale(unit, row)           f32
+//   weight(unit, row, column)  the integer weight of column 0..31, signed
+// They say how the prefill arithmetic scales them, either (generic/panel/panel.h) by
 //   kPanelFactor         weights times this use all of int8
 //   kPanelMultiplierMax  of the block with the largest scale
 // or (generic/panel/unpack_s256.h) by
@@ -27,54 +26,35 @@ inline int packed_nibble(const uint8_t (*lines)[64], int row, int column) {
 // The latter may have a minimum, which belongs to the weight kWeightMin:
 //   kHasMinimums            true
 //   minimum(unit, row)      of the block, f32
-// Those of 256 columns have
-//   sub_scale(unit, block, row)      the integer part of scale()
 
 struct ReadQ4B32 {
   using Unit = UnitQ4B32;
-  static constexpr int64_t kBlocks = 1;
   static constexpr int kPanelFactor = 16;
   static constexpr float kPanelMultiplierMax = kQ4MultiplierMax;
-  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
-  static int weight(const Unit& unit, int, int row, int column) {
+  static float scale(const Unit& unit, int row) { return f16_to_f32(unit.scales[row]); }
+  static int weight(const Unit& unit, int row, int column) {
     return packed_nibble(unit.nibbles, row, column);
   }
 };
 
 struct ReadQ4B32M {
   using Unit = UnitQ4B32M;
-  static constexpr int64_t kBlocks = 1;
   static constexpr int kWeightMin = -8;
   static constexpr int kWeightMax = 7;
   static constexpr bool kHasMinimums = true;
-  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static float scale(const Unit& unit, int row) { return f16_to_f32(unit.scales[row]); }
   static float minimum(const Unit& unit, int row) { return f16_to_f32(unit.minimums[row]); }
-  static int weight(const Unit& unit, int, int row, int column) {
+  static int weight(const Unit& unit, int row, int column) {
     return packed_nibble(unit.block.nibbles, row, column);
-  }
-};
-
-struct ReadQ4B32S256 {
-  using Unit = UnitQ4B32S256;
-  static constexpr int64_t kBlocks = 8;
-  static int sub_scale(const Unit& unit, int block, int row) {
-    return (unit.sub_scales[block][row % 16] >> (row < 16 ? 0 : 4)) & 15;
-  }
-  static float scale(const Unit& unit, int block, int row) {
-    return f16_to_f32(unit.scales[row]) * static_cast<float>(sub_scale(unit, block, row));
-  }
-  static int weight(const Unit& unit, int block, int row, int column) {
-    return packed_nibble(unit.nibbles[block], row, column);
   }
 };
 
 struct ReadQ8B32 {
   using Unit = UnitQ8B32;
-  static constexpr int64_t kBlocks = 1;
   static constexpr int kPanelFactor = 1;
   static constexpr float kPanelMultiplierMax = kQ8MultiplierMax;
-  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
-  static int weight(const Unit& unit, int, int row, int column) {
+  static float scale(const Unit& unit, int row) { return f16_to_f32(unit.scales[row]); }
+  static int weight(const Unit& unit, int row, int column) {
     return unit.values[column / 4][row / 16][row % 16 * 4 + column % 4];
   }
 };
@@ -126,24 +106,22 @@ inline int packed_fifth(const UnitQ5B32MS256::Block& block, int row, int column)
 
 struct ReadQ5B32 {
   using Unit = UnitQ5B32;
-  static constexpr int64_t kBlocks = 1;
   static constexpr int kWeightMin = -16;
   static constexpr int kWeightMax = 15;
-  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
-  static int weight(const Unit& unit, int, int row, int column) {
+  static float scale(const Unit& unit, int row) { return f16_to_f32(unit.scales[row]); }
+  static int weight(const Unit& unit, int row, int column) {
     return packed_fifth(unit.block, row, column) - 16;
   }
 };
 
 struct ReadQ5B32M {
   using Unit = UnitQ5B32M;
-  static constexpr int64_t kBlocks = 1;
   static constexpr int kWeightMin = -16;
   static constexpr int kWeightMax = 15;
   static constexpr bool kHasMinimums = true;
-  static float scale(const Unit& unit, int, int row) { return f16_to_f32(unit.scales[row]); }
+  static float scale(const Unit& unit, int row) { return f16_to_f32(unit.scales[row]); }
   static float minimum(const Unit& unit, int row) { return f16_to_f32(unit.minimums[row]); }
-  static int weight(const Unit& unit, int, int row, int column) {
+  static int weight(const Unit& unit, int row, int column) {
     return packed_fifth(unit.block, row, column) - 16;
   }
 };
@@ -208,9 +186,8 @@ constexpr int zero_of() {
 template <typename Reader>
   requires(!HasSuperBlocks<Reader>)
 float packed_value(const typename Reader::Unit& unit, int row, int column) {
-  const int block = column / 32;
-  const int weight = Reader::weight(unit, block, row, column % 32) + zero_of<Reader>();
-  const float value = Reader::scale(unit, block, row) * static_cast<float>(weight);
+  const int weight = Reader::weight(unit, row, column) + zero_of<Reader>();
+  const float value = Reader::scale(unit, row) * static_cast<float>(weight);
   if constexpr (HasMinimums<Reader>) {
     return value + Reader::minimum(unit, row);
   } else {
@@ -236,11 +213,7 @@ float packed_value(const typename Reader::Unit& unit, int row, int column) {
 /// Columns of a reader's unit.
 template <typename Reader>
 constexpr int64_t unit_columns() {
-  if constexpr (HasSuperBlocks<Reader>) {
-    return 256;
-  } else {
-    return 32 * Reader::kBlocks;
-  }
+  return HasSuperBlocks<Reader> ? 256 : 32;
 }
 
 /// The weight of a row and column of a tile, or of a part of it, whose units begin at `units`.

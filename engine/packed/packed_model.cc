@@ -75,9 +75,9 @@ Result<WeightTiles> TensorBinder::tiles(const PackedTensor& tensor, const std::s
   if (!find_encoding(name, &tiles.encoding) || packed_info(tiles.encoding).unit_elements == 0) {
     return unsupported(tensor, "encoding", name);
   }
-  // Super-blocks are whole, but for those that are filled up with zeros.
+  // Super-blocks are whole.
   const int64_t unit = packed_info(tiles.encoding).unit_elements;
-  if (unit == kPanelColumns && k % unit != 0 && tiles.encoding != Encoding::kQ4B32S256) {
+  if (unit == kPanelColumns && k % unit != 0) {
     return mismatch(tensor, tensor.n, tensor.columns + tensor.tail_columns);
   }
   tiles.n = tensor.n;

@@ -177,36 +177,6 @@ void encode_block(const FitInput& in, BlockQ5B32MS256* out) {
   });
 }
 
-// The scale that a sub-block of 32 wants: its extremes fit into -8 .. 7.
-float wanted_scale(const float* x) {
-  float scale = 0.0f;
-  for (int j = 0; j < 32 && !std::isnan(scale); ++j) {
-    const float needed = x[j] < 0.0f ? x[j] / -8.0f : x[j] / 7.0f;
-    if (!(needed <= scale)) scale = needed;
-  }
-  return scale;
-}
-
-void encode_block(const FitInput& in, BlockQ4B32S256* out) {
-  const float* x = in.x;
-  float wanted[8];
-  float largest = 0.0f;
-  for (int b = 0; b < 8; ++b) {
-    wanted[b] = wanted_scale(x + 32 * b);
-    if (!std::isnan(largest) && !(wanted[b] <= largest)) largest = wanted[b];
-  }
-  out->scale = f32_to_f16(largest / 15.0f);
-  const float scale = f16_to_f32(out->scale);
-  std::fill_n(out->sub_scales, 4, uint8_t{0});
-  for (int b = 0; b < 8; ++b) {
-    const float rounded = std::nearbyintf(wanted[b] * inverse_of(scale));
-    const int sub_scale = rounded >= 15.0f ? 15 : (rounded > 0.0f ? static_cast<int>(rounded) : 0);
-    out->sub_scales[b / 2] |= static_cast<uint8_t>(sub_scale << (4 * (b % 2)));
-    const float inverse = inverse_of(scale * static_cast<float>(sub_scale));
-    put_nibbles(x + 32 * b, inverse, out->nibbles + 16 * b);
-  }
-}
-
 template <typename Block, int kElements>
 void encode_blocks(const float* in, int64_t k, const float* importance, void* out) {
   auto* block = static_cast<Block*>(out);
@@ -237,8 +207,7 @@ bool can_encode(Encoding encoding) {
     case Encoding::kQ5B32M:
     case Encoding::kQ8B32:
     case Encoding::kQ4B32MS256:
-    case Encoding::kQ5B32MS256:
-    case Encoding::kQ4B32S256: return true;
+    case Encoding::kQ5B32MS256: return true;
     default: return false;
   }
 }
@@ -252,7 +221,6 @@ void encode_row(Encoding encoding, const float* in, int64_t k, const float* impo
     case Encoding::kQ8B32: return encode_blocks<BlockQ8B32, 32>(in, k, importance, out);
     case Encoding::kQ4B32MS256: return encode_blocks<BlockQ4B32MS256, 256>(in, k, importance, out);
     case Encoding::kQ5B32MS256: return encode_blocks<BlockQ5B32MS256, 256>(in, k, importance, out);
-    case Encoding::kQ4B32S256: return encode_blocks<BlockQ4B32S256, 256>(in, k, importance, out);
     default: break;
   }
   auto* halves = static_cast<uint16_t*>(out);

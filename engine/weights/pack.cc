@@ -42,16 +42,6 @@ void put_block(const BlockQ4B32M& block, int row, UnitQ4B32M* unit) {
   put_nibbles(block.nibbles, row, unit->block.nibbles);
 }
 
-void put_block(const BlockQ4B32S256& block, int row, UnitQ4B32S256* unit) {
-  unit->scales[row] = block.scale;
-  for (int b = 0; b < 8; ++b) {
-    const int sub_scale = (block.sub_scales[b / 2] >> (4 * (b % 2))) & 15;
-    uint8_t& byte = unit->sub_scales[b][row % 16];
-    byte = static_cast<uint8_t>(byte | (row < 16 ? sub_scale : sub_scale << 4));
-    put_nibbles(block.nibbles + 16 * b, row, unit->nibbles[b]);
-  }
-}
-
 void put_block(const BlockQ8B32& block, int row, UnitQ8B32* unit) {
   unit->scales[row] = block.scale;
   for (int i = 0; i < 32; ++i) {

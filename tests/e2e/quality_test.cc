@@ -74,8 +74,7 @@ class Quality : public ::testing::TestWithParam<const char*> {
   test::TempDir outliers_;
 };
 
-constexpr Encoding kWithoutMinimum[] = {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32,
-                                        Encoding::kQ5B32};
+constexpr Encoding kWithoutMinimum[] = {Encoding::kQ4B32, Encoding::kQ8B32, Encoding::kQ5B32};
 constexpr Encoding kWithMinimum[] = {Encoding::kQ4B32M, Encoding::kQ5B32M};
 
 // Bounds: measured at 2.2e-4 without outliers; with them at 1.1e-3 in prompts and 3.5e-3 generated.

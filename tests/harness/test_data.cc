@@ -65,13 +65,6 @@ void fill_unit(Encoding encoding, DataSort sort, int64_t columns, TestRandom& ra
   for (uint16_t& scale : unit->scales) scale = test_half(sort, random);
   // The bytes behind the scales in groups of 4 columns; a zero is q = 8 in both nibbles.
   uint8_t* bytes = reinterpret_cast<uint8_t*>(unit) + sizeof(unit->scales);
-  constexpr bool kSubScales = sizeof(Unit) == sizeof(UnitQ4B32S256);
-  if constexpr (kSubScales) {
-    for (auto& block : unit->sub_scales) {
-      for (uint8_t& byte : block) byte = test_weight_byte(encoding, sort, random);
-    }
-    bytes += sizeof(unit->sub_scales);
-  }
   constexpr int kGroupBytes = sizeof(Unit) == sizeof(UnitQ8B32) ? 128 : 64;
   const uint8_t zero = sizeof(Unit) == sizeof(UnitQ8B32) ? 0 : 0x08;
   const auto groups = (reinterpret_cast<uint8_t*>(unit + 1) - bytes) / kGroupBytes;
@@ -96,8 +89,7 @@ void fill_whole_unit(Encoding encoding, DataSort sort, TestRandom& random, Unit*
 }
 
 template <typename Unit>
-constexpr bool kIsWhole = !std::is_same_v<Unit, UnitQ4B32> &&
-                          !std::is_same_v<Unit, UnitQ4B32S256> && !std::is_same_v<Unit, UnitQ8B32>;
+constexpr bool kIsWhole = !std::is_same_v<Unit, UnitQ4B32> && !std::is_same_v<Unit, UnitQ8B32>;
 
 template <typename Unit>
 std::vector<uint8_t> packed(Encoding encoding, DataSort sort, int64_t n, int64_t k,
@@ -134,8 +126,7 @@ std::vector<int64_t> half_offsets(Encoding encoding) {
     case Encoding::kF16:
     case Encoding::kQ4B32:
     case Encoding::kQ5B32:
-    case Encoding::kQ8B32:
-    case Encoding::kQ4B32S256: return {0};
+    case Encoding::kQ8B32: return {0};
   }
   return {};
 }

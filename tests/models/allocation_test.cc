@@ -110,7 +110,7 @@ TEST(Allocation, StepsAllocateNothing) {
 
 TEST(Allocation, StepsOnPackedWeightsAllocateNothing) {
   for (const Encoding weights :
-       {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+       {Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32MS256, Encoding::kQ8B32}) {
     test::RunSetup setup = {test::data_path("golden/models/phi4-mini")};
     setup.arithmetic = Arithmetic::kPacked;
     setup.weights = weights;

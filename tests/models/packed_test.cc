@@ -420,8 +420,7 @@ TEST_P(Packed, FloatArithmeticHasTheSameWeights) {
 
 INSTANTIATE_TEST_SUITE_P(Encodings, Packed,
                          ::testing::Values(Encoding::kF16, Encoding::kQ4B32, Encoding::kQ4B32M,
-                                           Encoding::kQ5B32, Encoding::kQ5B32M,
-                                           Encoding::kQ4B32S256, Encoding::kQ8B32,
+                                           Encoding::kQ5B32, Encoding::kQ5B32M, Encoding::kQ8B32,
                                            // Their matrices have tails in other encodings.
                                            Encoding::kQ4B32MS256, Encoding::kQ5B32MS256),
                          [](const auto& c) { return encoding_info(c.param).name; });
@@ -531,7 +530,7 @@ TEST(PackedFiles, NumbersThatAreNoWeightsAreRefused) {
   };
   const Case cases[] = {
       {NAN, Encoding::kQ4B32, ": layers.1.o: row 3, column 32: the scale of the block is infinite"},
-      {INFINITY, Encoding::kQ4B32S256, ": layers.1.o: row 3, column 0: the scale of the block"},
+      {INFINITY, Encoding::kQ5B32, ": layers.1.o: row 3, column 32: the scale of the block"},
       {-1e9f, Encoding::kQ8B32, ": layers.1.o: row 3, column 32: the scale of the block"},
       {1e5f, Encoding::kF16, ": layers.1.o: row 3, column 37: the weight is infinite or not"},
   };

@@ -16,8 +16,8 @@ namespace midge {
 namespace {
 
 constexpr Encoding kBlockEncodings[] = {
-    Encoding::kQ4B32,     Encoding::kQ4B32M, Encoding::kQ5B32,      Encoding::kQ5B32M,
-    Encoding::kQ4B32S256, Encoding::kQ8B32,  Encoding::kQ4B32MS256, Encoding::kQ5B32MS256};
+    Encoding::kQ4B32, Encoding::kQ4B32M,     Encoding::kQ5B32,     Encoding::kQ5B32M,
+    Encoding::kQ8B32, Encoding::kQ4B32MS256, Encoding::kQ5B32MS256};
 
 bool has_minimum(Encoding encoding) {
   return encoding == Encoding::kQ4B32M || encoding == Encoding::kQ5B32M ||
@@ -50,8 +50,6 @@ float largest(std::span<const float> x) {
 
 // Half a step of the block, where the scale is the largest magnitude over 8 or 127; and beyond:
 // - f16 rounds the scale by 2^-11, which moves the ends of the range by 2^-11 of the magnitude;
-// - q4b32s256: its scales are multiples of 1/15 of the largest, so a block may reach 8 / 30 of the
-//   largest scale less far than it wants;
 // - where scales are those of the least error, a range may be cut to 0.7 of what takes in all
 //   weights: the farthest may move by 0.3 of it, and more where others are many.
 float error_bound(Encoding encoding, std::span<const float> x, size_t at) {
@@ -63,7 +61,6 @@ float error_bound(Encoding encoding, std::span<const float> x, size_t at) {
       x.subspan(at / 256 * 256, std::min<size_t>(256, x.size() - at / 256 * 256));
   switch (encoding) {
     case Encoding::kQ8B32: return magnitude / 127 / 2 + rounding;
-    case Encoding::kQ4B32S256: return magnitude / 7 / 2 + 8 * largest(super) / 7 / 30 + rounding;
     default: return 0.5f * magnitude + largest(super) / 63;
   }
 }
@@ -114,7 +111,6 @@ TEST(EncodeRow, WholeStepsAreExact) {
       const int step = encoding == Encoding::kQ8B32 ? static_cast<int>(i % 32) * 8 - 127
                        : fifth                      ? static_cast<int>(i % 32) - 16
                                                     : static_cast<int>(i % 16) - 8;
-      // For q4b32s256 the scale of 15 * 0.25 / 15 has every sub-scale at 15.
       in[i] = static_cast<float>(step) * 3.75f;
     }
     EXPECT_EQ(round_trip(encoding, in), in) << encoding_info(encoding).name;
@@ -195,9 +191,8 @@ TEST(EncodeRow, KnowsItsEncodings) {
     const auto encoding = static_cast<Encoding>(i);
     const bool expected = encoding == Encoding::kF16 || encoding == Encoding::kQ4B32 ||
                           encoding == Encoding::kQ4B32M || encoding == Encoding::kQ5B32 ||
-                          encoding == Encoding::kQ5B32M || encoding == Encoding::kQ4B32S256 ||
-                          encoding == Encoding::kQ4B32MS256 || encoding == Encoding::kQ5B32MS256 ||
-                          encoding == Encoding::kQ8B32;
+                          encoding == Encoding::kQ5B32M || encoding == Encoding::kQ4B32MS256 ||
+                          encoding == Encoding::kQ5B32MS256 || encoding == Encoding::kQ8B32;
     EXPECT_EQ(can_encode(encoding), expected) << encoding_info(encoding).name;
   }
 }

@@ -121,7 +121,7 @@ TEST(Pack, ColumnsBeyondTheLastAreZero) {
   const auto team = WorkerTeam::create(1);
   MIDGE_ASSERT_OK(team);
   const KernelTable kernels = make_kernel_table();
-  for (const Encoding target : {Encoding::kQ4B32, Encoding::kQ4B32S256, Encoding::kQ8B32}) {
+  for (const Encoding target : {Encoding::kQ4B32, Encoding::kQ8B32}) {
     const std::vector<uint8_t> rows =
         test::test_encoded_rows(Encoding::kF32, test::DataSort::kNormal, 32, 5, 3);
     const WeightRows w = matrix(Encoding::kF32, 32, 5, rows);

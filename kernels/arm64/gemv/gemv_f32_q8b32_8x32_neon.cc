@@ -10,7 +10,6 @@ arm64::AddBlocks<UnitQ4B32> midge_gemv_q4b32_1x32_neon_add;
 arm64::AddBlocks<UnitQ4B32M> midge_gemv_q4b32m_1x32_neon_add;
 arm64::AddBlocks<UnitQ5B32> midge_gemv_q5b32_1x32_neon_add;
 arm64::AddBlocks<UnitQ5B32M> midge_gemv_q5b32m_1x32_neon_add;
-arm64::AddBlocks<UnitQ4B32S256> midge_gemv_q4b32s256_1x32_neon_add;
 arm64::AddBlocks<UnitQ8B32> midge_gemv_q8b32_1x32_neon_add;
 arm64::AddBlocks<UnitQ4B32MS256> midge_gemv_q4b32ms256_1x32_neon_add;
 arm64::AddBlocks<UnitQ5B32MS256> midge_gemv_q5b32ms256_1x32_neon_add;
@@ -31,10 +30,6 @@ void gemv_f32_q8b32_q5b32_8x32_neon(const GemvArgs* args) {
 
 void gemv_f32_q8b32_q5b32m_8x32_neon(const GemvArgs* args) {
   arm64::gemv_single_rows<28, 1>(args, (args->k + 31) / 32, midge_gemv_q5b32m_1x32_neon_add);
-}
-
-void gemv_f32_q8b32_q4b32s256_8x32_neon(const GemvArgs* args) {
-  arm64::gemv_single_rows<4, 8>(args, (args->k + 255) / 256, midge_gemv_q4b32s256_1x32_neon_add);
 }
 
 void gemv_f32_q8b32_q8b32_8x32_neon(const GemvArgs* args) {

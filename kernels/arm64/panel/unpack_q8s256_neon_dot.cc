@@ -17,9 +17,6 @@ void unpack_q8s256_q5b32_neon_dot(const UnpackArgs* args) {
 void unpack_q8s256_q5b32m_neon_dot(const UnpackArgs* args) {
   arm64::unpack_ranges<Order, 0, 31, UnitQ5B32M>(args);
 }
-void unpack_q8s256_q4b32s256_neon_dot(const UnpackArgs* args) {
-  arm64::unpack_q4b32s256<Order>(args);
-}
 void unpack_q8s256_q8b32_neon_dot(const UnpackArgs* args) { arm64::unpack_q8b32<Order>(args); }
 void unpack_q8s256_q4b32ms256_neon_dot(const UnpackArgs* args) {
   arm64::unpack_q4b32ms256<Order>(args);

@@ -2,10 +2,10 @@
 // decode arithmetic.
 //
 // Template parameter: how a packed unit is read,
-//   Unit, kBlocks               the unit and its blocks of 32 columns
-//   scale(unit, block, row)     f32
-//   weight(unit, block, row, i) the integer weight of column i of the block, signed
-//   minimum(unit, row)          with kHasMinimums: of the weight kWeightMin
+//   Unit                 of 32 columns: a block
+//   scale(unit, row)     f32
+//   weight(unit, row, i) the integer weight of column i, signed
+//   minimum(unit, row)   with kHasMinimums: of the weight kWeightMin
 //
 // Per block: integer = sum of weight * value, exact; then sum = fma(integer, weight scale *
 // activation scale, sum). The blocks of a row follow each other in order of k.
@@ -31,14 +31,13 @@ template <typename Reader>
 float middle_of(const typename Reader::Unit& unit, int row) {
   static_assert(Reader::kWeightMin % 8 == 0);
   return std::fmaf(Reader::minimum(unit, row), -0.125f,
-                   Reader::scale(unit, 0, row) * (Reader::kWeightMin / 8));
+                   Reader::scale(unit, row) * (Reader::kWeightMin / 8));
 }
 
 template <typename Reader>
 void gemv_f32_q8b32(const GemvArgs* args) {
   using Unit = typename Reader::Unit;
-  constexpr int64_t kBlocks = Reader::kBlocks;
-  const int64_t units = (args->k + 32 * kBlocks - 1) / (32 * kBlocks);
+  const int64_t units = (args->k + 31) / 32;
   for (int64_t i = 0; i < args->m; ++i) {
     const auto* lhs = reinterpret_cast<const LhsBlock*>(static_cast<const char*>(args->lhs) +
                                                         i * args->lhs_stride);
@@ -49,14 +48,13 @@ void gemv_f32_q8b32(const GemvArgs* args) {
       const auto* tile = static_cast<const Unit*>(args->rhs) + j / kTileRows * units;
       const int row = static_cast<int>(j % kTileRows);
       float sum = 0.0f;
-      for (int64_t b = 0; b < units * kBlocks; ++b) {
-        const Unit& unit = tile[b / kBlocks];
-        const int block = static_cast<int>(b % kBlocks);
+      for (int64_t b = 0; b < units; ++b) {
+        const Unit& unit = tile[b];
         int32_t integer = 0;
         for (int c = 0; c < 32; ++c) {
-          integer += Reader::weight(unit, block, row, c) * lhs[b].values[c];
+          integer += Reader::weight(unit, row, c) * lhs[b].values[c];
         }
-        const float scale = Reader::scale(unit, block, row) * lhs[b].scale;
+        const float scale = Reader::scale(unit, row) * lhs[b].scale;
         sum = std::fmaf(static_cast<float>(integer), scale, sum);
         if constexpr (HasMinimums<Reader>) {
           sum = std::fmaf(middle_of<Reader>(unit, row),

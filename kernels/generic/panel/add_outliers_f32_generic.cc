@@ -38,8 +38,8 @@ class ColumnReader {
         out[row] = scales[row] * static_cast<float>(Reader::weight(unit, row, column));
         if constexpr (Reader::kHasMinimums) out[row] -= minimums[row];
       } else {
-        const int weight = Reader::weight(unit, block % kUnitBlocks, row, column % kColumns) +
-                           generic::zero_of<Reader>();
+        const int weight =
+            Reader::weight(unit, row, column % kColumns) + generic::zero_of<Reader>();
         out[row] = scales[row] * static_cast<float>(weight);
         if constexpr (generic::HasMinimums<Reader>) out[row] += minimums[row];
       }
@@ -69,7 +69,7 @@ class ColumnReader {
                                   static_cast<float>(Reader::minimum(unit, block, row));
         }
       } else {
-        scales_[block][row] = Reader::scale(unit, block % kUnitBlocks, row);
+        scales_[block][row] = Reader::scale(unit, row);
         if constexpr (generic::HasMinimums<Reader>) {
           minimums_[block][row] = Reader::minimum(unit, row);
         }

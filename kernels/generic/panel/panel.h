@@ -1,7 +1,6 @@
 // The prefill arithmetic, its specification: int8 panels with a scale per 256 columns.
 //
 // A row of a panel is the packed row with its block scales folded into the integers:
-//   q4b32s256  value = s * (q - 8), exact; scale as stored
 //   q4b32      value = (16 * (q - 8) * multiplier + 2^14) >> 15, multiplier = rint(scale / max *
 //              32496), max the largest |scale| of the 256 columns; scale = max * kQ4Unit. 32496 is
 //              127 / 128 of 2^15 rounded to a multiple of 16: the extremes -8 and 7 become -127
@@ -36,31 +35,22 @@ inline int panel_multiplier(float scale, float factor) {
 template <typename Reader>
 void unpack(const UnpackArgs* args) {
   const auto* units = static_cast<const typename Reader::Unit*>(args->rhs);
-  constexpr int64_t kBlocks = Reader::kBlocks;
   const int64_t blocks = (args->k + 31) / 32;
   for (int row = 0; row < kTileRows; ++row) {
     int8_t* panel = args->panel + row * kPanelColumns;
     std::fill_n(panel, kPanelColumns, int8_t{0});
-    if constexpr (kBlocks == 8) {
-      args->scales[row] = f16_to_f32(units->scales[row]);
-      for (int c = 0; c < kPanelColumns; ++c) {
-        panel[c] = static_cast<int8_t>(Reader::sub_scale(*units, c / 32, row) *
-                                       Reader::weight(*units, c / 32, row, c % 32));
-      }
-    } else {
-      constexpr float kUnit = 32768.0f / (Reader::kPanelFactor * Reader::kPanelMultiplierMax);
-      float max = 0.0f;
-      for (int64_t b = 0; b < blocks; ++b) {
-        max = std::max(max, std::fabs(Reader::scale(units[b], 0, row)));
-      }
-      const float factor = max == 0.0f ? 0.0f : Reader::kPanelMultiplierMax / max;
-      args->scales[row] = max * kUnit;
-      for (int64_t b = 0; b < blocks; ++b) {
-        const int multiplier = panel_multiplier(Reader::scale(units[b], 0, row), factor);
-        for (int c = 0; c < 32; ++c) {
-          const int weight = Reader::weight(units[b], 0, row, c) * Reader::kPanelFactor;
-          panel[32 * b + c] = static_cast<int8_t>(multiply_q15(weight, multiplier));
-        }
+    constexpr float kUnit = 32768.0f / (Reader::kPanelFactor * Reader::kPanelMultiplierMax);
+    float max = 0.0f;
+    for (int64_t b = 0; b < blocks; ++b) {
+      max = std::max(max, std::fabs(Reader::scale(units[b], row)));
+    }
+    const float factor = max == 0.0f ? 0.0f : Reader::kPanelMultiplierMax / max;
+    args->scales[row] = max * kUnit;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int multiplier = panel_multiplier(Reader::scale(units[b], row), factor);
+      for (int c = 0; c < 32; ++c) {
+        const int weight = Reader::weight(units[b], row, c) * Reader::kPanelFactor;
+        panel[32 * b + c] = static_cast<int8_t>(multiply_q15(weight, multiplier));
       }
     }
   }

@@ -77,11 +77,11 @@ void unpack_ranges(const UnpackArgs* args) {
     float scales[8] = {};
     float minimums[8] = {};
     for (int64_t b = 0; b < blocks; ++b) {
-      scales[b] = Reader::scale(units[b], 0, row);
+      scales[b] = Reader::scale(units[b], row);
       if constexpr (HasMinimums<Reader>) minimums[b] = -Reader::minimum(units[b], row);
     }
     const auto weight = [&](int column) {
-      return Reader::weight(units[column / 32], 0, row, column % 32) + kZero;
+      return Reader::weight(units[column / 32], row, column % 32) + kZero;
     };
     unpack_row<Reader::kWeightMin + kZero, Reader::kWeightMax + kZero, 32>(
         blocks, scales, minimums, weight, args->panel + row * kPanelColumns, args->scales + row);

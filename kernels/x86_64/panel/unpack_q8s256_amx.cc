@@ -17,9 +17,6 @@ void unpack_q8s256_q5b32_amx(const UnpackArgs* args) {
 void unpack_q8s256_q5b32m_amx(const UnpackArgs* args) {
   avx512::unpack_ranges<kOffset, 0, 31, UnitQ5B32M>(args);
 }
-void unpack_q8s256_q4b32s256_amx(const UnpackArgs* args) {
-  avx512::unpack_q4b32s256<kOffset>(args);
-}
 void unpack_q8s256_q8b32_amx(const UnpackArgs* args) { avx512::unpack_q8b32<kOffset>(args); }
 void unpack_q8s256_q4b32ms256_amx(const UnpackArgs* args) {
   avx512::unpack_ms256<kOffset, 15, UnitQ4B32MS256>(args);

@@ -19,9 +19,6 @@ void unpack_q8s256_q5b32_avx512_vnni(const UnpackArgs* args) {
 void unpack_q8s256_q5b32m_avx512_vnni(const UnpackArgs* args) {
   avx512::unpack_ranges<kOffset, 0, 31, UnitQ5B32M>(args);
 }
-void unpack_q8s256_q4b32s256_avx512_vnni(const UnpackArgs* args) {
-  avx512::unpack_q4b32s256<kOffset>(args);
-}
 void unpack_q8s256_q8b32_avx512_vnni(const UnpackArgs* args) {
   avx512::unpack_q8b32<kOffset>(args);
 }
