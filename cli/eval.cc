@@ -1,10 +1,12 @@
 // midge eval: how well a model predicts a text.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "cli/common.h"
 #include "cli/terminal.h"
-#include "engine/packed/packed_file.h"
+#include "engine/core/visible.h"
+#include "engine/packed/packed_quality.h"
 #include "engine/session/perplexity.h"
 
 namespace midge {
@@ -18,6 +20,7 @@ struct Options {
   int64_t window = 512;
   std::string role = "prompt";
   std::string reference;             ///< path; empty: none
+  bool keep = false;                 ///< in the packed file
   std::string reference_arithmetic;  ///< empty: float, or packed for a packed file
 };
 
@@ -53,6 +56,40 @@ void write_report(const Options& options, const DivergenceResult& result) {
   print(stdout, "same most likely token: %.2f %%\n", 100 * result.top1_agreement);
 }
 
+// What --keep needs, before anything is computed.
+Status check_keep(const Options& options) {
+  if (options.reference.empty() || !is_packed_file(options.run.model)) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "--keep with '%s', expected a packed file, and --reference",
+                       shown_path(options.run.model).c_str());
+  }
+  return Status();
+}
+
+// Names without folders: files say nothing about the machine that measured.
+std::string name_of(const std::string& path) {
+  const std::filesystem::path whole(path);
+  const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+  return name.substr(0, kQualityNameMax);
+}
+
+Status keep_result(const Options& options, const DivergenceResult& result) {
+  PackedQuality quality;
+  quality.text = name_of(options.file);
+  quality.reference = name_of(options.reference);
+  quality.scored = result.model.scored;
+  quality.window = options.window;
+  quality.generated = options.role == "generated";
+  quality.perplexity = result.model.perplexity;
+  quality.reference_perplexity = result.reference.perplexity;
+  quality.kl_mean = result.kl_mean;
+  quality.kl_p99 = result.kl_p99;
+  quality.top1_agreement = result.top1_agreement;
+  ProgressBar bar("writing", ProgressBar::Unit::kMegabytes);
+  return keep_packed_quality(options.run.model, quality,
+                             [&](int64_t done, int64_t total) { bar.update(done, total); });
+}
+
 // The reference runs the weights as its files have them.
 Result<OpenedModel> load_reference(const Options& options) {
   RunOptions run = options.run;
@@ -72,6 +109,7 @@ Status eval_command(Options options) {
   RunOptions& run = options.run;
   if (run.context_length == 0) run.context_length = options.window;
   MIDGE_ASSIGN_OR_RETURN(run.model, model_path(run));
+  if (options.keep) MIDGE_RETURN_IF_ERROR(check_keep(options));
   if (options.reference_arithmetic.empty()) {
     options.reference_arithmetic = is_packed_file(options.reference) ? "packed" : "float";
   }
@@ -104,7 +142,7 @@ Status eval_command(Options options) {
     }
   }
   write_report(options, result);
-  return Status();
+  return options.keep ? keep_result(options, result) : Status();
 }
 
 }  // namespace
@@ -131,6 +169,8 @@ void add_eval_command(CLI::App& app, Command* run) {
                    "How the reference's matrices are multiplied, see --arithmetic (default: float; "
                    "packed for a packed file)")
       ->check(CLI::IsMember({"packed", "float", "xnnpack"}));
+  command->add_flag("--keep", options->keep,
+                    "Keep the result in the packed file, where midge inspect shows it");
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return eval_command(*options); }; });
 }

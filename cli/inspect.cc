@@ -5,6 +5,7 @@
 #include "cli/common.h"
 #include "engine/core/visible.h"
 #include "engine/packed/packed_model.h"
+#include "engine/packed/packed_quality.h"
 #include "engine/packed/tensor_directory.h"
 #include "models/registry.h"
 
@@ -34,7 +35,9 @@ struct Listing {
   const char* format_name = "";
   std::vector<SourceFile> files;
   std::vector<Entry> tensors;
-  std::string content_id;  // of packed files
+  // Of packed files.
+  std::string content_id;
+  std::vector<PackedQuality> qualities;
 
   uint64_t file_bytes() const {
     uint64_t bytes = 0;
@@ -64,6 +67,7 @@ Result<Listing> listing_of(const PackedFile& file) {
   listing.format_name = "packed";
   listing.files = {{file.path(), file.file_bytes()}};
   listing.content_id = to_hex(file.content_id());
+  MIDGE_ASSIGN_OR_RETURN(listing.qualities, read_packed_quality(file));
   MIDGE_ASSIGN_OR_RETURN(const std::vector<PackedTensor> tensors,
                          read_tensors(file.bytes("tensors")));
   for (const PackedTensor& tensor : tensors) {
@@ -176,6 +180,15 @@ void print_text(const Listing& listing, const Model& model, const Result<Tokeniz
           ll(total.tensors), static_cast<double>(total.bytes) * 1e-6,
           bits_per_weight(total.bytes, total.weights));
   }
+  for (const PackedQuality& quality : listing.qualities) {
+    print(
+        stdout,
+        "quality      KL %.5f from %s, 99 %% below %.4f, same first token %.1f %%: %lld tokens of "
+        "%s, %s\n",
+        quality.kl_mean, printable(quality.reference).c_str(), quality.kl_p99,
+        100 * quality.top1_agreement, ll(quality.scored), printable(quality.text).c_str(),
+        quality.generated ? "generated" : "prompt");
+  }
   for (const std::string& warning : model.warnings()) {
     print(stdout, "warning      %s\n", warning.c_str());
   }
@@ -205,6 +218,20 @@ void write_config(JsonWriter& json, const ModelConfig& c) {
   json.end_array().end_object();
 }
 
+void write_qualities(JsonWriter& json, const std::vector<PackedQuality>& qualities) {
+  json.begin_array("quality");
+  for (const PackedQuality& quality : qualities) {
+    json.begin_object().member("text", quality.text).member("reference", quality.reference);
+    json.member("scored", quality.scored).member("window", quality.window);
+    json.member("role", quality.generated ? "generated" : "prompt");
+    json.member("perplexity", quality.perplexity);
+    json.member("reference_perplexity", quality.reference_perplexity);
+    json.member("kl_mean", quality.kl_mean).member("kl_p99", quality.kl_p99);
+    json.member("top1_agreement", quality.top1_agreement).end_object();
+  }
+  json.end_array();
+}
+
 void print_report(const Listing& listing, const Model& model, const Result<Tokenizer>& tokenizer) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.inspect").member("version", int64_t{1});
@@ -224,6 +251,7 @@ void print_report(const Listing& listing, const Model& model, const Result<Token
   json.member("weight_bytes_per_token", model.token_bytes());
   json.member("has_tokenizer", tokenizer.ok());
   if (tokenizer.ok()) json.member("token_count", int64_t{tokenizer->token_count()});
+  write_qualities(json, listing.qualities);
   json.begin_array("warnings");
   for (const std::string& warning : model.warnings()) json.element(warning);
   json.end_array().begin_array("tensors");

@@ -52,6 +52,7 @@ Result<PackedWriter> PackedWriter::create(const std::string& path,
                  planned.name.size());
     PackedSection section;
     std::copy(planned.name.begin(), planned.name.end(), section.name);
+    section.version = planned.version;
     section.flags = planned.flags;
     section.offset = aligned(end);
     section.bytes = planned.bytes;

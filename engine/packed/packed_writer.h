@@ -18,6 +18,7 @@ struct PlannedSection {
   std::string_view name;  ///< at most 16 bytes
   uint32_t flags = 0;
   uint64_t bytes = 0;
+  uint32_t version = 1;
 };
 
 /// A packed file on its way. It has its path only after publish(): whoever looks before finds the

@@ -1,6 +1,7 @@
 // A packed file: a whole one, or its sections alone (a length of 4 bytes before each, in the order
 // of kNames), which are put under right checksums either way. What is accepted is run.
 #include "engine/packed/packed_model.h"
+#include "engine/packed/packed_quality.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,7 +14,8 @@ namespace {
 
 using midge::test::SectionBytes;
 
-constexpr const char* kNames[] = {"config", "tensors", "vectors", "tokenizer", "weights", "mtp"};
+constexpr const char* kNames[] = {"config",  "tensors", "vectors", "tokenizer",
+                                  "weights", "mtp",     "quality"};
 
 std::vector<SectionBytes> sections_of(std::string_view input) {
   std::vector<SectionBytes> sections;
@@ -48,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (tokenizer.ok()) test::exercise_tokenizer(*tokenizer, "Hello, 123 wor\xC3\xA9ld's\n  \xFF ");
   const auto model = open_packed_model(*file);
   if (model.ok()) test::exercise_any_decode(**model, size);
+  static_cast<void>(read_packed_quality(**file));
   static_cast<void>(verify_packed_model(**file));
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "api/loaded_model.h"
 #include "api/packing.h"
 #include "engine/packed/packed_model.h"
+#include "engine/packed/packed_quality.h"
 #include "engine/packed/tensor_directory.h"
 #include "engine/session/random.h"
 #include "tests/harness/packed_files.h"
@@ -285,6 +286,78 @@ TEST(PackedFile, SkipsOptionalSectionsAndRefusesRequiredOnes) {
   const Status status = open_all(dir.write("required.midge", test::join_packed(parts)));
   EXPECT_EQ(status.code(), StatusCode::kUnsupported);
   EXPECT_NE(status.message().find("'draft-head'"), std::string::npos) << status.message();
+}
+
+TEST(PackedFile, KeepsWhatWasMeasured) {
+  const test::TempDir dir;
+  const std::string path = dir.write("phi.midge", tiny_phi_bytes());
+  const auto opened = PackedFile::open(path);
+  MIDGE_ASSERT_OK(opened);
+  PackedQuality prose = {"prose.txt", "tiny-phi", 1000, 512, false, 1.5, 1.4, 0.07, 0.4, 0.85};
+  PackedQuality code = prose;
+  code.text = "code.txt";
+  PackedQuality generated = prose;
+  generated.generated = true;
+  for (const PackedQuality& quality : {prose, code, generated}) {
+    MIDGE_ASSERT_OK(keep_packed_quality(path, quality));
+  }
+  prose.kl_mean = 0.06;  // measured again
+  MIDGE_ASSERT_OK(keep_packed_quality(path, prose));
+
+  const auto file = PackedFile::open(path);
+  MIDGE_ASSERT_OK(file);
+  const auto qualities = read_packed_quality(**file);
+  MIDGE_ASSERT_OK(qualities);
+  EXPECT_EQ(*qualities, (std::vector<PackedQuality>{code, generated, prose}));
+  EXPECT_EQ((*file)->content_id(), (*opened)->content_id());
+  MIDGE_ASSERT_OK((*file)->verify());
+  EXPECT_EQ(open_all(path).message(), "");
+  for (const PackedSection& section : (*opened)->sections()) {
+    const PackedSection* kept = (*file)->find(section.name_view());
+    ASSERT_NE(kept, nullptr);
+    EXPECT_EQ(kept->flags, section.flags);
+    EXPECT_TRUE(std::ranges::equal((*file)->bytes(*kept), (*opened)->bytes(section)));
+  }
+  // The oldest ones go, and nothing else is kept.
+  for (size_t i = 0; i < kQualitiesMax; ++i) {
+    code.text = std::to_string(i);
+    MIDGE_ASSERT_OK(keep_packed_quality(path, code));
+  }
+  const auto full = PackedFile::open(path);
+  MIDGE_ASSERT_OK(full);
+  const auto newest = read_packed_quality(**full);
+  MIDGE_ASSERT_OK(newest);
+  EXPECT_EQ(newest->size(), kQualitiesMax);
+  EXPECT_EQ(newest->front().text, "0");
+  code.text = std::string(kQualityNameMax + 1, 'x');
+  EXPECT_EQ(keep_packed_quality(path, code).code(), StatusCode::kInvalidArgument);
+}
+
+TEST(PackedFile, RefusesDamagedMeasurements) {
+  const test::TempDir dir;
+  const std::string path = dir.write("phi.midge", tiny_phi_bytes());
+  MIDGE_ASSERT_OK(keep_packed_quality(
+      path, {"prose.txt", "tiny-phi", 1000, 512, false, 1.5, 1.4, 0.07, 0.4, 0.85}));
+  std::vector<SectionBytes> parts = test::split_packed(test::read_bytes(path));
+  ASSERT_EQ(parts.back().name, "quality");
+  const std::string whole = parts.back().bytes;
+  const auto refused = [&](const std::string& bytes) {
+    parts.back().bytes = bytes;
+    const auto file = PackedFile::open(dir.write("damaged.midge", test::join_packed(parts)));
+    EXPECT_TRUE(file.ok()) << file.status().message();
+    const Status status = file.ok() ? read_packed_quality(**file).status() : file.status();
+    EXPECT_EQ(open_all(dir.file("damaged.midge")).message(), "") << "the model is whole";
+    return status.code() == StatusCode::kInvalidFile &&
+           status.message().find("section 'quality'") != std::string::npos;
+  };
+  EXPECT_FALSE(refused(whole));
+  for (size_t size = 1; size < whole.size(); ++size) EXPECT_TRUE(refused(whole.substr(0, size)));
+  EXPECT_TRUE(refused(whole + "x"));
+  for (const size_t high_byte : {size_t{3}, size_t{7}, whole.size() - 1}) {
+    std::string bytes = whole;  // many measurements, a long name, a share beyond 1
+    bytes[high_byte] = 0x7F;
+    EXPECT_TRUE(refused(bytes)) << high_byte;
+  }
 }
 
 TEST(PackedFile, RefusesUnknownFeaturesAndVersions) {

@@ -114,4 +114,36 @@ static inline void unpack_q4b32(const UnpackArgs* args) {
   clear_blocks<Order>(args->panel, blocks);
 }
 
+/// q8b32: (weight * multiplier + 2^14) >> 15. Per 32 weights: 10 instructions of arithmetic, 4 of
+/// memory.
+template <typename Order>
+static inline void unpack_q8b32(const UnpackArgs* args) {
+  const auto* units = static_cast<const UnitQ8B32*>(args->rhs);
+  const int64_t blocks = (args->k + 31) / 32;
+  int16_t multipliers[8][kTileRows];
+  panel_multipliers(units, blocks, generic::kQ8MultiplierMax, generic::kQ8Unit, multipliers,
+                    args->scales);
+  for (int64_t quad = 0; quad < 8; ++quad) {
+    int8_t* to = Order::begin(args->panel, quad);
+    for (int64_t b = 0; b < blocks; ++b) {
+      const typename Order::Factors factors(vld1_s16(multipliers[b] + 4 * quad));
+      for (int half = 0; half < 2; ++half) {
+        uint8x16_t bytes[4];
+        for (int i = 0; i < 4; ++i) {
+          bytes[i] = vreinterpretq_u8_s8(
+              vld1q_s8(units[b].values[4 * half + i][quad / 4] + 16 * (quad % 4)));
+        }
+        Order::arrange(bytes);
+        int8x16_t values[4];
+        for (int i = 0; i < 4; ++i) {
+          values[i] = factors.multiply(vreinterpretq_s8_u8(bytes[i]), i);
+        }
+        Order::store(to, values);
+        to += Order::kGroupBytes;
+      }
+    }
+  }
+  clear_blocks<Order>(args->panel, blocks);
+}
+
 }  // namespace midge::arm64
