@@ -122,6 +122,7 @@ TEST_F(ResidencyTest, TrimIsRefusedDuringAPass) {
 }
 
 TEST_F(ResidencyTest, LockedMemoryStays) {
+  if (MIDGE_SANITIZED) GTEST_SKIP() << "sanitizers lock nothing";
   const int64_t before = status_bytes("VmLck");
   open(Residency::kLocked);
   if (!status_.ok()) {  // the system's limit
@@ -145,6 +146,7 @@ TEST_F(ResidencyTest, LockedMemoryStays) {
 }
 
 TEST(Pages, WhatCannotBeLockedIsRefused) {
+  if (MIDGE_SANITIZED) GTEST_SKIP() << "sanitizers lock nothing";
   // No memory is mapped there.
   const Status status = lock_pages(reinterpret_cast<const void*>(4096), 4096, "a test");
   EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
