@@ -537,6 +537,28 @@ def calibration_seeds():
         "bad-hash": head + b"end 0000000000000000\n", "none": b""}
 
 
+def importance_seeds():
+    """Without the checksum, which the target adds."""
+    def file(inputs, version=1, count=None, tokens=100):
+        body = b"midgeimp" + struct.pack(
+            "<IIq", version, len(inputs) if count is None else count, tokens)
+        for name, rows, squares in inputs:
+            body += struct.pack("<I", len(name)) + name + struct.pack("<qQ", rows, len(squares))
+            body += struct.pack(f"<{len(squares)}d", *squares)
+        return body
+    qkv = (b"layers.0.qkv", 100, [float(i % 7) for i in range(40)])
+    down = (b"layers.0.down", 100, [2.0 ** (i % 50 - 25) for i in range(300)])
+    return {
+        "whole": file([down, qkv]), "head": file([(b"head", 1, [1.0] * 8)]), "empty": file([]),
+        "zeros": file([(b"head", 7, [0.0] * 33)]), "large": file([(b"head", 1, [1e308] * 8)]),
+        "small": file([(b"head", 2 ** 62, [5e-324] * 8)]),
+        "bad-count": file([qkv], count=2 ** 32 - 1), "bad-version": file([qkv], version=2),
+        "bad-rows": file([(b"head", 0, [1.0])]), "bad-twice": file([qkv, qkv]),
+        "bad-sign": file([(b"head", 1, [-1.0])]), "bad-nan": file([(b"head", 1, [float("nan")])]),
+        "bad-name": file([(b"x" * 65, 1, [1.0])]), "bad-end": file([qkv]) + b"x",
+        "bad-cut": file([qkv])[:-5], "bad-first": b"midgeimq", "none": b""}
+
+
 def chat_json_seeds():
     tools = json.dumps([{"type": "function", "function": {
         "name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {
@@ -572,7 +594,7 @@ def main():
                "config": config_seeds(), "tokenizer_json": tokenizer_json_seeds(),
                "chat": chat_seeds(), "run": run_seeds(),
                "tokenizer_model": tokenizer_model_seeds(), "calibration": calibration_seeds(),
-               "chat_json": chat_json_seeds()}
+               "chat_json": chat_json_seeds(), "importance": importance_seeds()}
     for target, seeds in targets.items():
         place = folder / target
         place.mkdir(parents=True, exist_ok=True)
