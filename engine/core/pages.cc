@@ -27,6 +27,18 @@ void release_pages(const void* start, uint64_t bytes) {
   if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
+void populate_pages(const void* start, uint64_t bytes) {
+#if defined(MADV_POPULATE_READ)
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<uintptr_t>(start);
+  const uintptr_t first = address / page * page;
+  ::madvise(reinterpret_cast<void*>(first), address + bytes - first, MADV_POPULATE_READ);
+#else
+  static_cast<void>(start);
+  static_cast<void>(bytes);
+#endif
+}
+
 Status lock_pages(const void* start, uint64_t bytes, const char* what) {
   if (bytes == 0 || ::mlock(start, bytes) == 0) return Status();
   return make_status(StatusCode::kOutOfMemory,

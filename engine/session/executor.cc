@@ -199,7 +199,21 @@ Status Executor::take_memory(Residency residency) {
   }
   MIDGE_RETURN_IF_ERROR(scratch_.settle(residency));
   MIDGE_RETURN_IF_ERROR(logits_.settle(residency, "logits"));
+  if (residency == Residency::kResident) populate_weights();
   return residency == Residency::kLocked ? lock_weights() : Status();
+}
+
+void Executor::populate_weights() const {
+  team_.run([&](const Worker& worker) {
+    visit_matrices(weights_, model_.config().tied_head,
+                   [&](const std::string&, const PreparedMatrix& w) {
+                     w.visit_memory([&](const uint8_t* start, int64_t bytes) {
+                       const int64_t begin = bytes * worker.index() / worker.count();
+                       const int64_t end = bytes * (worker.index() + 1) / worker.count();
+                       populate_pages(start + begin, static_cast<uint64_t>(end - begin));
+                     });
+                   });
+  });
 }
 
 Status Executor::lock_weights() const {

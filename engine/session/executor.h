@@ -50,8 +50,8 @@ struct ExecutorOptions {
       CalibrateOptions().bytes_min;  ///< encodings with less: not measured
   int64_t rows_max = 512;            ///< most rows of a pass through the layers, 1..4096
   int64_t context_max = 0;           ///< tokens of a sequence; 0: the model's, at most 4096
-  /// Of the memory of a pass. Locked: of the weights too, where they are mapped as where they are
-  /// copied.
+  /// Of the memory of a pass, and of the weights, where they are mapped as where they are copied:
+  /// resident, they are read now and not by the first pass.
   Residency residency = Residency::kLazy;
   int64_t logit_rows_max = 64;  ///< most rows of logits it has room for, see logits(); 1..4096
 };
@@ -175,6 +175,7 @@ class Executor {
   Status make_dense_operators(const Progress& on_progress);
   Status take_memory(Residency residency);
   Status lock_weights() const;
+  void populate_weights() const;
   int64_t logits_bytes() const;
 
   const Model& model_;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/mman.h>
+
 #include "api/loaded_model.h"
 #include "api/packing.h"
 #include "engine/core/poison.h"
@@ -90,6 +92,34 @@ TEST_F(ResidencyTest, TrimGivesMemoryBack) {
   // All of a pass, and what the cache holds of tokens that are not there; in whole pages.
   const int64_t free_kv = session_->kv_bytes() * (kContext - 100) / kContext;
   EXPECT_GT(given_back, (loaded_->executor().scratch_bytes() + free_kv) * 9 / 10);
+}
+
+TEST_F(ResidencyTest, ResidentWeightsAreReadAtOnce) {
+  // Not on arm64: the emulator accepts the advice and does nothing.
+#if defined(MADV_POPULATE_READ) && defined(__x86_64__)
+  if (kPoisons || MIDGE_SANITIZED) GTEST_SKIP() << "sanitizers have memory of their own";
+  std::vector<uint8_t> probe(3 * 4096);
+  const auto page = (reinterpret_cast<uintptr_t>(probe.data()) + 4095) / 4096 * 4096;
+  if (::madvise(reinterpret_cast<void*>(page), 4096, MADV_POPULATE_READ) != 0) {
+    GTEST_SKIP() << "this system maps pages when they are touched";
+  }
+  open(Residency::kLazy);
+  MIDGE_ASSERT_OK(status_);
+  const auto weights = static_cast<int64_t>(loaded_->model().storage().file_bytes()) * 8 / 10;
+  session_.reset();
+  loaded_.reset();
+  const int64_t before = status_bytes("RssFile");
+  open(Residency::kLazy);
+  MIDGE_ASSERT_OK(status_);
+  EXPECT_LT(status_bytes("RssFile") - before, weights);
+  session_.reset();
+  loaded_.reset();
+  open(Residency::kResident);
+  MIDGE_ASSERT_OK(status_);
+  EXPECT_GE(status_bytes("RssFile") - before, weights);
+#else
+  GTEST_SKIP() << "this system maps pages when they are touched";
+#endif
 }
 
 TEST_F(ResidencyTest, TrimChangesNoResult) {
