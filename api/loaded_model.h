@@ -25,8 +25,8 @@ struct LoadOptions {
   CopyProgress on_copy;  ///< told of each file that kCopy reads; may be empty
   std::function<void(int64_t done, int64_t total)> on_weights;  ///< of preparing; may be empty
   /// Most bytes that the model, its executor and the sequences below may take; nothing: no limit.
-  /// Then a model that needs more is refused before its weights are read, and the memory of a pass
-  /// is made resident at once.
+  /// Then a model that needs more is refused before its weights are read, and its weights and the
+  /// memory of a pass are resident at once (Residency::kResident).
   std::optional<int64_t> memory_budget;
   SequenceOptions sequence;  ///< for memory_budget: of each sequence
   int64_t sequences = 1;     ///< for memory_budget

@@ -138,7 +138,7 @@ Status chat_command(const Options& options) {
       conversation.clear();
       continue;
     }
-    if (is_unknown_command(line)) {
+    if (stdin_is_terminal() && is_unknown_command(line)) {
       print(stderr, "%s is no command: %s.\n", visible_text(line, Layout::kOneLine).c_str(),
             commands);
       continue;
@@ -155,8 +155,8 @@ Status chat_command(const Options& options) {
     } else if (result.status().code() == StatusCode::kContextFull) {
       print(stderr, "midge: %s; /clear starts anew, --context makes it larger\n",
             result.status().message().c_str());
-    } else if (result.status().code() == StatusCode::kUnsupported) {
-      // A tool's result, for a template without. Nothing was read.
+    } else if (result.status().code() == StatusCode::kUnsupported && stdin_is_terminal()) {
+      // A tool's result, for a template without. Nothing was read. A script gets the exit code.
       print(stderr, "midge: %s\n", result.status().message().c_str());
     } else if (result.status().code() != StatusCode::kCancelled) {
       return result.status();

@@ -3,7 +3,8 @@ and files that are damaged in one place each. Reproducers of fixed findings ("fo
 
     python3 tools/make_fuzz_corpus.py [FOLDER]    (default: tests/fuzz/corpus)
 
-Deterministic, standard library only. The shapes are those of tests/fuzz/*_fuzz.cc.
+Deterministic, standard library only. One file, since the targets share builders of GGUF, safetensors,
+tokenizers and JSON. The shapes are those of tests/fuzz/*_fuzz.cc.
 """
 
 import argparse

@@ -72,14 +72,14 @@ int64_t DecoderScratch::bytes_for(const DecoderEngine& engine, int64_t rows_max,
 }
 
 Status DecoderScratch::settle(Residency residency) const {
-  for (const AlignedBuffer* buffer : {&buffer_, &linear_.buffer(), &attention_.buffer()}) {
+  for (const AlignedBuffer* buffer : buffers()) {
     MIDGE_RETURN_IF_ERROR(buffer->settle(residency, "the memory of a pass"));
   }
   return Status();
 }
 
 void DecoderScratch::release() const {
-  for (const AlignedBuffer* buffer : {&buffer_, &linear_.buffer(), &attention_.buffer()}) {
+  for (const AlignedBuffer* buffer : buffers()) {
     buffer->release(0, buffer->bytes());
   }
 }

@@ -1,6 +1,7 @@
 // The forward pass of every family: a batch of rows through all layers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -60,6 +61,9 @@ class DecoderScratch {
   friend class DecoderPass;
 
   ArenaPlan lay_out(const ModelConfig& c, int64_t rows_max);
+  std::array<const AlignedBuffer*, 3> buffers() const {
+    return {&buffer_, &linear_.buffer(), &attention_.buffer()};
+  }
 
   AlignedBuffer buffer_;
   LinearScratch linear_;

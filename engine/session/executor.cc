@@ -203,28 +203,30 @@ Status Executor::take_memory(Residency residency) {
   return residency == Residency::kLocked ? lock_weights() : Status();
 }
 
+// visit(name, start, bytes) of each piece of memory that holds weights.
+template <typename Visit>
+void Executor::visit_weight_memory(const Visit& visit) const {
+  visit_matrices(
+      weights_, model_.config().tied_head, [&](const std::string& name, const PreparedMatrix& w) {
+        w.visit_memory([&](const uint8_t* start, int64_t bytes) { visit(name, start, bytes); });
+      });
+}
+
 void Executor::populate_weights() const {
   team_.run([&](const Worker& worker) {
-    visit_matrices(weights_, model_.config().tied_head,
-                   [&](const std::string&, const PreparedMatrix& w) {
-                     w.visit_memory([&](const uint8_t* start, int64_t bytes) {
-                       const int64_t begin = bytes * worker.index() / worker.count();
-                       const int64_t end = bytes * (worker.index() + 1) / worker.count();
-                       populate_pages(start + begin, static_cast<uint64_t>(end - begin));
-                     });
-                   });
+    visit_weight_memory([&](const std::string&, const uint8_t* start, int64_t bytes) {
+      const int64_t begin = bytes * worker.index() / worker.count();
+      const int64_t end = bytes * (worker.index() + 1) / worker.count();
+      populate_pages(start + begin, static_cast<uint64_t>(end - begin));
+    });
   });
 }
 
 Status Executor::lock_weights() const {
   Status status;
-  visit_matrices(weights_, model_.config().tied_head,
-                 [&](const std::string& name, const PreparedMatrix& w) {
-                   w.visit_memory([&](const uint8_t* start, int64_t bytes) {
-                     if (!status.ok()) return;
-                     status = lock_pages(start, static_cast<uint64_t>(bytes), name.c_str());
-                   });
-                 });
+  visit_weight_memory([&](const std::string& name, const uint8_t* start, int64_t bytes) {
+    if (status.ok()) status = lock_pages(start, static_cast<uint64_t>(bytes), name.c_str());
+  });
   return status;
 }
 
@@ -237,13 +239,10 @@ Status Executor::trim() {
     workspace.buffer().release(0, workspace.bytes());
   }
   const uint8_t* copies = image_.data();
-  visit_matrices(weights_, model_.config().tied_head,
-                 [&](const std::string&, const PreparedMatrix& w) {
-                   w.visit_memory([&](const uint8_t* start, int64_t bytes) {
-                     const bool is_copy = start >= copies && start < copies + image_.bytes();
-                     if (!is_copy) model_.storage().release_pages(start, bytes);
-                   });
-                 });
+  visit_weight_memory([&](const std::string&, const uint8_t* start, int64_t bytes) {
+    const bool is_copy = start >= copies && start < copies + image_.bytes();
+    if (!is_copy) model_.storage().release_pages(start, bytes);
+  });
   return Status();
 }
 

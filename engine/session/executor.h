@@ -174,6 +174,8 @@ class Executor {
   Status choose_kernels(const ExecutorOptions& options);
   Status make_dense_operators(const Progress& on_progress);
   Status take_memory(Residency residency);
+  template <typename Visit>
+  void visit_weight_memory(const Visit& visit) const;
   Status lock_weights() const;
   void populate_weights() const;
   int64_t logits_bytes() const;

@@ -24,8 +24,8 @@ struct MemoryPlan {
   int64_t context = 0;  ///< tokens of a sequence
   int64_t sequences = 1;
   ExecutorMemory executor;
-  int64_t files_copied =
-      0;  ///< anonymous: all bytes of the files, with MemoryRequest::copies_files
+  /// Anonymous: all bytes of the files, with MemoryRequest::copies_files.
+  int64_t files_copied = 0;
   int64_t kv_per_sequence = 0;
   int64_t tokens_per_sequence = 0;  ///< ids and roles
 
