@@ -1,18 +1,31 @@
 #include "api/packing.h"
 
+#include <algorithm>
+
 #include "api/loaded_model.h"
 #include "engine/core/visible.h"
+#include "engine/session/sensitivity.h"
 #include "models/registry.h"
 
 namespace midge {
 namespace {
+
+std::vector<std::string> matrix_names(const Model& model) {
+  std::vector<std::string> names;
+  const bool tied = model.config().tied_head;
+  visit_matrices(model.weights(), tied,
+                 [&](const std::string& name, const PreparedMatrix&) { names.push_back(name); });
+  return names;
+}
 
 // Whether the layers are of floats: four bits are what they are packed for.
 bool has_float_layers(const Model& model) {
   return encoding_info(model.weights().layers.front().q.rows.encoding).block_elements == 1;
 }
 
-Status check_paths(const std::string& source, const std::string& out) {
+}  // namespace
+
+Status check_pack_paths(const std::string& source, const std::string& out) {
   const char* what = nullptr;
   if (is_directory(out)) what = "is a folder";
   if (is_regular_file(out) && file_id(out) == file_id(source)) what = "is the source";
@@ -25,11 +38,9 @@ Status check_paths(const std::string& source, const std::string& out) {
                      shown_path(out).c_str(), what);
 }
 
-}  // namespace
-
 Result<PackedFileInfo> pack_file(const std::string& source, const std::string& out,
                                  const PackingOptions& options, Status* tokenizer_status) {
-  MIDGE_RETURN_IF_ERROR(check_paths(source, out));
+  MIDGE_RETURN_IF_ERROR(check_pack_paths(source, out));
   MIDGE_ASSIGN_OR_RETURN(std::shared_ptr<const WeightSource> files,
                          WeightSource::open(source, options.access));
   MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, open_model(files));
@@ -49,6 +60,51 @@ Result<PackedFileInfo> pack_file(const std::string& source, const std::string& o
   const KernelTable kernels = make_kernel_table({options.isa});
   return pack_model(*model, tokenizer.ok() ? &*tokenizer : nullptr, pack, team, kernels, out,
                     options.on_weights);
+}
+
+Result<EncodingChoice> choose_encodings(const std::string& source, const PackingOptions& options,
+                                        const BitBudget& budget) {
+  LoadOptions load;
+  load.access = options.access;
+  load.executor.arithmetic = budget.arithmetic;
+  load.executor.threads = options.threads;
+  load.executor.isa = options.isa;
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, LoadedModel::open(source, load));
+  SensitivityOptions sensitivity;
+  sensitivity.candidates = {Encoding::kQ4B32MS256, Encoding::kQ5B32MS256, Encoding::kQ8B32};
+  sensitivity.importance = options.importance;
+  sensitivity.fixed.overrides = options.overrides;
+  sensitivity.on_run = budget.on_run;
+  MIDGE_RETURN_IF_ERROR(sensitivity.fixed.check());
+  MIDGE_RETURN_IF_ERROR(sensitivity.fixed.check_names(matrix_names(model->model())));
+  SequenceOptions sequence;
+  sequence.context_length = sensitivity.window;
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, model->new_session(sequence));
+  EncodingChoice choice;
+  MIDGE_ASSIGN_OR_RETURN(choice.costs, candidate_costs(*session, sensitivity));
+  MIDGE_RETURN_IF_ERROR(allocate_bits(choice.costs, budget.bits_per_weight).status());
+
+  std::vector<int32_t> tokens;
+  MIDGE_RETURN_IF_ERROR(model->tokenizer().encode(budget.text, SpecialTokens::kAsText, &tokens));
+  tokens.resize(std::min(tokens.size(), static_cast<size_t>(budget.tokens_max)));
+  choice.tokens = static_cast<int64_t>(tokens.size());
+  MIDGE_ASSIGN_OR_RETURN(choice.costs, measure_sensitivity(*session, tokens, sensitivity));
+  MIDGE_ASSIGN_OR_RETURN(choice.chosen, allocate_bits(choice.costs, budget.bits_per_weight));
+  MIDGE_ASSIGN_OR_RETURN(choice.recipe, recipe_from_name("fast"));
+  int64_t bytes = 0;
+  int64_t weights = 0;
+  for (size_t i = 0; i < choice.costs.size(); ++i) {
+    const MatrixCosts& matrix = choice.costs[i];
+    const EncodingCost& cost = matrix.costs[choice.chosen[i]];
+    choice.recipe.overrides.emplace_back(matrix.name, cost.encoding);
+    choice.divergence += cost.divergence;
+    bytes += cost.bytes;
+    weights += matrix.weights;
+  }
+  if (weights > 0) {
+    choice.bits_per_weight = 8 * static_cast<double>(bytes) / static_cast<double>(weights);
+  }
+  return choice;
 }
 
 }  // namespace midge

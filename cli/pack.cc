@@ -1,22 +1,84 @@
 // midge pack, midge verify: packed files.
 #include <chrono>
 #include <cstdio>
+#include <optional>
 
 #include "api/packing.h"
 #include "cli/common.h"
 #include "engine/core/visible.h"
+#include "engine/ops/dense_backend.h"
 #include "engine/packed/packed_model.h"
 
 namespace midge {
 namespace {
 
+constexpr uint64_t kTextBytesMaxOfPack = uint64_t{256} << 20;
+
 struct Options {
   RunOptions run;
   std::string out;
+  double target_bpw = 0;  ///< 0: by the recipe
+  std::string text;
+  int64_t text_tokens = BitBudget().tokens_max;
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The layers' encodings by what each costs, within --target-bpw.
+Result<EncodingChoice> choose_by_divergence(const Options& options, const PackingOptions& packing) {
+  BitBudget budget;
+  MIDGE_ASSIGN_OR_RETURN(const std::string text,
+                         read_small_file(options.text, kTextBytesMaxOfPack));
+  budget.text = text;
+  budget.bits_per_weight = options.target_bpw;
+  budget.tokens_max = options.text_tokens;
+  MIDGE_ASSIGN_OR_RETURN(const ExecutorOptions executor, executor_options(options.run));
+  budget.arithmetic = executor.arithmetic;
+  watch_interrupts();
+  ProgressBar bar("measuring");
+  budget.on_run = [&](int64_t done, int64_t total) {
+    bar.update(done, total);
+    return !interrupted();
+  };
+  return choose_encodings(options.run.model, packing, budget);
+}
+
+void print_choice(const EncodingChoice& choice) {
+  if (choice.costs.empty()) return;
+  print(stdout, "%-18s", "mean KL, nats");
+  for (const EncodingCost& cost : choice.costs.front().costs) {
+    print(stdout, "%12s", encoding_info(cost.encoding).name);
+  }
+  print(stdout, "  chosen\n");
+  for (size_t i = 0; i < choice.costs.size(); ++i) {
+    const MatrixCosts& matrix = choice.costs[i];
+    print(stdout, "%-18s", matrix.name.c_str());
+    for (const EncodingCost& cost : matrix.costs) print(stdout, "%12.6f", cost.divergence);
+    print(stdout, "  %s\n", encoding_info(matrix.costs[choice.chosen[i]].encoding).name);
+  }
+  print(stdout,
+        "%.3f bits per weight of the layers, sum of mean KL %.5f, measured on %lld tokens\n",
+        choice.bits_per_weight, choice.divergence, static_cast<long long>(choice.tokens));
+}
+
+void write_choice(JsonWriter& json, const EncodingChoice& choice) {
+  json.begin_object("choice").member("bits_per_weight", choice.bits_per_weight);
+  json.member("kl_sum", choice.divergence).member("tokens", choice.tokens);
+  json.begin_array("matrices");
+  for (size_t i = 0; i < choice.costs.size(); ++i) {
+    const MatrixCosts& matrix = choice.costs[i];
+    json.begin_object().member("name", matrix.name);
+    json.member("encoding", encoding_info(matrix.costs[choice.chosen[i]].encoding).name);
+    json.begin_array("candidates");
+    for (const EncodingCost& cost : matrix.costs) {
+      json.begin_object().member("encoding", encoding_info(cost.encoding).name);
+      json.member("bytes", cost.bytes).member("kl_mean", cost.divergence).end_object();
+    }
+    json.end_array().end_object();
+  }
+  json.end_array().end_object();
 }
 
 Status pack_command(const Options& options) {
@@ -35,10 +97,17 @@ Status pack_command(const Options& options) {
                        "%s: exists and is no packed file, expected the name of a new one",
                        shown_path(options.out).c_str());
   }
+  MIDGE_RETURN_IF_ERROR(check_pack_paths(options.run.model, options.out));
   Importance importance;
   if (!options.run.importance.empty()) {
     MIDGE_ASSIGN_OR_RETURN(importance, Importance::load(options.run.importance));
     packing.importance = &importance;
+  }
+  std::optional<EncodingChoice> choice;
+  if (options.target_bpw > 0) {
+    MIDGE_ASSIGN_OR_RETURN(choice, choose_by_divergence(options, packing));
+    packing.recipe = choice->recipe;
+    if (!options.run.json) print_choice(*choice);
   }
   const auto start = std::chrono::steady_clock::now();
   Status tokenizer;
@@ -62,7 +131,9 @@ Status pack_command(const Options& options) {
     json.member("model", options.run.model).member("file", options.out);
     json.member("content_id", to_hex(packed->content_id));
     json.member("bytes", static_cast<int64_t>(packed->bytes));
-    json.member("has_tokenizer", tokenizer.ok()).member("seconds", seconds).end_object();
+    json.member("has_tokenizer", tokenizer.ok()).member("seconds", seconds);
+    if (choice.has_value()) write_choice(json, *choice);
+    json.end_object();
     print_json(json);
   } else {
     print(stdout, "%s: %.1f MB in %.1f s, content id %s\n", shown_path(options.out).c_str(),
@@ -116,6 +187,32 @@ void add_pack_command(CLI::App& app, Command* run) {
       ->description(
           "Encode the matrices: fast (4 bits; the default for float weights), balanced (5 bits), "
           "int8, half. Without: quantised weights as in the files");
+  options->run.arithmetic = dense_backend_available() ? "xnnpack" : "float";
+  CLI::Option* target =
+      command
+          ->add_option("--target-bpw", options->target_bpw,
+                       "Bits per weight of the layers: choose 4, 5 or 8 bits for each matrix by "
+                       "what it costs on --text")
+          ->check(CLI::Range(1.0, 32.0))
+          ->excludes("--recipe")
+          ->excludes("--weights");
+  CLI::Option* text =
+      command->add_option("--text", options->text, "Text file like what the model will read");
+  target->needs(text);
+  text->needs(target);
+  command
+      ->add_option("--text-tokens", options->text_tokens,
+                   "Tokens of the text to measure with; more take as much longer")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20))
+      ->capture_default_str()
+      ->needs(target);
+  command
+      ->add_option("--arithmetic", options->run.arithmetic,
+                   "To measure with: float, or xnnpack, which is faster and takes f32 copies of "
+                   "the weights")
+      ->check(CLI::IsMember({"float", "xnnpack"}))
+      ->capture_default_str()
+      ->needs(target);
   command->add_flag("--json", options->run.json, "Report as JSON");
   command->callback([=] { *run = [=] { return pack_command(*options); }; });
 }

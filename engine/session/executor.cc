@@ -246,6 +246,20 @@ Status Executor::trim() {
   return Status();
 }
 
+Status Executor::swap_matrix(std::string_view name, PreparedMatrix* w) {
+  PreparedMatrix* place = nullptr;
+  visit_linear_matrices(weights_, [&](const std::string& other, PreparedMatrix& matrix) {
+    if (name == other && name != "head") place = &matrix;
+  });
+  if (place == nullptr) {
+    return make_status(StatusCode::kNotFound, "no matrix '%s' in the layers",
+                       printable(name).c_str());
+  }
+  MIDGE_DCHECK(place->n() == w->n() && place->k() == w->k(), "matrix of another shape");
+  std::swap(*place, *w);
+  return Status();
+}
+
 int64_t Executor::scratch_bytes() const {
   int64_t bytes = scratch_.bytes() + logits_.bytes();
   for (const SamplerWorkspace& workspace : workspaces_) bytes += workspace.bytes();

@@ -122,6 +122,10 @@ class Executor {
   /// worker 0; null: no more. For kFloat and kXnnpack: packed matrices read no floats. Not during a
   /// step.
   void set_observer(InputObserver* observer) { observer_ = observer; }
+  /// Multiplies with *w in place of the matrix of the layers that goes by this name, from now on,
+  /// and puts into *w what was used until now. Of the same shape; its memory outlives its use. Not
+  /// during a step. Errors: not_found.
+  Status swap_matrix(std::string_view name, PreparedMatrix* w);
   /// Anonymous memory of the copies, XNNPACK's included.
   int64_t packed_bytes() const { return packed_bytes_; }
 
