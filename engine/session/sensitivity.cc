@@ -116,8 +116,8 @@ Result<double> measure(Session& session, Comparison& comparison, const std::stri
   PreparePlan plan;
   plan.add(name, rows, target);
   MemorySink sink(false);
-  MIDGE_RETURN_IF_ERROR(prepare_weights(plan, session.model().storage(), executor.team(),
-                                        executor.kernels(), sink));
+  MIDGE_RETURN_IF_ERROR(
+      prepare_weights(plan, session.model().storage(), executor.team(), executor.kernels(), sink));
   const AlignedBuffer image = sink.take();
   const Exchange exchange(executor, name, prepared_matrix(plan.matrices().front(), image.data()));
   MIDGE_RETURN_IF_ERROR(exchange.status());
@@ -156,18 +156,16 @@ Result<std::vector<MatrixCosts>> measure_sensitivity(Session& session,
   }
   MIDGE_ASSIGN_OR_RETURN(std::vector<MatrixCosts> matrices, candidate_costs(session, options));
   std::vector<WeightRows> rows;  // of the matrices, while each is exchanged for another
-  visit_measured(session, options, [&](const std::string&, const PreparedMatrix& w) {
-    rows.push_back(w.rows);
-  });
+  visit_measured(session, options,
+                 [&](const std::string&, const PreparedMatrix& w) { rows.push_back(w.rows); });
   MIDGE_ASSIGN_OR_RETURN(Comparison comparison,
                          Comparison::create(session, tokens, options.window));
   const auto runs = static_cast<int64_t>(matrices.size() * options.candidates.size());
   int64_t done = 0;
   for (size_t i = 0; i < matrices.size(); ++i) {
     for (EncodingCost& cost : matrices[i].costs) {
-      MIDGE_ASSIGN_OR_RETURN(cost.divergence,
-                             measure(session, comparison, matrices[i].name, rows[i], cost.encoding,
-                                     options.importance));
+      MIDGE_ASSIGN_OR_RETURN(cost.divergence, measure(session, comparison, matrices[i].name,
+                                                      rows[i], cost.encoding, options.importance));
       if (options.on_run != nullptr && !options.on_run(++done, runs)) {
         return make_status(StatusCode::kCancelled, "cancelled");
       }

@@ -27,13 +27,12 @@ struct SensitivityOptions {
 Result<std::vector<MatrixCosts>> candidate_costs(Session& session,
                                                  const SensitivityOptions& options);
 
-/// The same with divergences. For each matrix and each candidate: the mean Kullback-Leibler divergence from the
-/// session's predictions on `tokens`, in nats, when that matrix alone is encoded so. In float
-/// arithmetic: the rounding of int8 activations would hide what one matrix does.
-/// Takes a forward pass over the text for every matrix and candidate. The session is emptied; its
-/// executor computes as before.
-/// Errors: invalid_argument (window, fewer than 2 tokens, packed arithmetic), those of
-/// prepare_weights and step.
+/// The same with divergences. For each matrix and each candidate: the mean Kullback-Leibler
+/// divergence from the session's predictions on `tokens`, in nats, when that matrix alone is
+/// encoded so. In float arithmetic: the rounding of int8 activations would hide what one matrix
+/// does. Takes a forward pass over the text for every matrix and candidate. The session is emptied;
+/// its executor computes as before. Errors: invalid_argument (window, fewer than 2 tokens, packed
+/// arithmetic), those of prepare_weights and step.
 Result<std::vector<MatrixCosts>> measure_sensitivity(Session& session,
                                                      std::span<const int32_t> tokens,
                                                      const SensitivityOptions& options);

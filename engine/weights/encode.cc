@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/core/checked_math.h"
 #include "engine/weights/least_squares.h"
 #include "kernels/half.h"
 
@@ -29,10 +30,7 @@ void encode_block(const FitInput& in, BlockQ4B32* out) {
 // Eight bits need no search: the extreme becomes 127.
 void encode_block(const FitInput& in, BlockQ8B32* out) {
   out->scale = f32_to_f16(std::fabs(extreme(in.x)) / 127.0f);
-  const float inverse = inverse_of(f16_to_f32(out->scale));
-  for (int j = 0; j < 32; ++j) {
-    out->values[j] = static_cast<int8_t>(round_within(in.x[j] * inverse, -127.0f, 127.0f));
-  }
+  nearest_multiples(in.x, inverse_of(f16_to_f32(out->scale)), -127, 127, out->values);
 }
 
 // q (0..31) of x[32] into the nibbles and fifth bits of a block.
@@ -60,88 +58,60 @@ void encode_block(const FitInput& in, BlockQ5B32* out) {
   put_fifths(q, out);
 }
 
+// q of a block that has a minimum of its own.
 template <typename Block>
-void encode_range(const FitInput& in, int max, int (&q)[32], Block* out) {
-  const ScaleAndMinimum fit = fit_range(in, max, INFINITY);
+void encode_range(const float* x, ScaleAndMinimum fit, int max, int (&q)[32], Block* out) {
   out->minimum = f32_to_f16(fit.minimum);
   out->scale = f32_to_f16(fit.scale);
   const float minimum = f16_to_f32(out->minimum);
   const float inverse = inverse_of(f16_to_f32(out->scale));
-  for (int j = 0; j < 32; ++j) q[j] = step_of(in.x[j], minimum, inverse, max);
+  for (int j = 0; j < 32; ++j) q[j] = step_of(x[j], minimum, inverse, max);
 }
 
-void encode_block(const FitInput& in, BlockQ4B32M* out) {
+void encode_line(const float* x, ScaleAndMinimum fit, BlockQ4B32M* out) {
   int q[32];
-  encode_range(in, 15, q, out);
+  encode_range(x, fit, 15, q, out);
   for (int j = 0; j < 16; ++j) out->nibbles[j] = static_cast<uint8_t>(q[j] | q[j + 16] << 4);
 }
 
-void encode_block(const FitInput& in, BlockQ5B32M* out) {
+void encode_line(const float* x, ScaleAndMinimum fit, BlockQ5B32M* out) {
   int q[32];
-  encode_range(in, 31, q, out);
+  encode_range(x, fit, 31, q, out);
   put_fifths(q, out);
 }
-
-FitInput block_of(const FitInput& in, int b) { return {in.x + 32 * b, in.weight + 32 * b}; }
 
 // Integer scales and minimums of the eight blocks of a super-block, in units of two f16.
 struct SuperFit {
   uint16_t scale;    // f16
   uint16_t minimum;  // f16, of what is taken away
-  int scales[8];     // 0..63
-  int minimums[8];   // 0..63
+  WholeLines lines;
 };
 
-// value in units of `unit`, 0..63.
-int sixty_fourths(float value, float unit) { return step_of(value, 0.0f, inverse_of(unit), 63); }
-
-// Each block is fitted by itself; then its scale and minimum are rounded together: of the integers
-// next to them, the pair with the least error is taken.
+// Each block is fitted by itself, then rounded.
 SuperFit fit_super_block(const FitInput& in, int highest) {
-  ScaleAndMinimum fits[8];
+  const FitBlocks blocks(in, kFitLanes);
+  FitLines fits;
+  fit_ranges(blocks, highest, 0.0f, &fits);
   float scale_max = 0.0f;
   float minimum_max = 0.0f;
-  for (int b = 0; b < 8; ++b) {
-    fits[b] = fit_range(block_of(in, b), highest, 0.0f);
+  for (int b = 0; b < kFitLanes; ++b) {
     // What is not a number stays, so that whoever checks the block sees it.
-    if (!(fits[b].scale <= scale_max) && !std::isnan(scale_max)) scale_max = fits[b].scale;
-    if (!(-fits[b].minimum <= minimum_max)) minimum_max = -fits[b].minimum;
+    if (!(fits.scale[b] <= scale_max) && !std::isnan(scale_max)) scale_max = fits.scale[b];
+    if (!(-fits.minimum[b] <= minimum_max)) minimum_max = -fits.minimum[b];
   }
-  SuperFit super = {f32_to_f16(scale_max / 63.0f), f32_to_f16(minimum_max / 63.0f), {}, {}};
-  const float scale_unit = f16_to_f32(super.scale);
-  const float minimum_unit = f16_to_f32(super.minimum);
-  for (int b = 0; b < 8; ++b) {
-    const int scale = sixty_fourths(fits[b].scale, scale_unit);
-    const int minimum = sixty_fourths(-fits[b].minimum, minimum_unit);
-    float least = INFINITY;
-    for (int s = std::max(scale - 1, 0); s <= std::min(scale + 1, 63); ++s) {
-      ScaleAndMinimum rounded[kErrorsAtOnce];
-      int minimums[kErrorsAtOnce];
-      for (int i = 0; i < kErrorsAtOnce; ++i) {
-        minimums[i] = std::clamp(minimum - 1 + i, 0, 63);
-        rounded[i] = {scale_unit * static_cast<float>(s),
-                      -minimum_unit * static_cast<float>(minimums[i])};
-      }
-      float errors[kErrorsAtOnce];
-      range_errors(block_of(in, b), rounded, highest, errors);
-      for (int i = 0; i < kErrorsAtOnce; ++i) {
-        if (!(errors[i] < least)) continue;
-        least = errors[i];
-        super.scales[b] = s;
-        super.minimums[b] = minimums[i];
-      }
-    }
-  }
+  SuperFit super = {f32_to_f16(scale_max / 63.0f), f32_to_f16(minimum_max / 63.0f), {}};
+  round_lines(blocks, fits, f16_to_f32(super.scale), f16_to_f32(super.minimum), highest,
+              &super.lines);
   return super;
 }
 
 // The twelve bytes that generic::sub_scale_and_minimum takes apart.
-void put_sub_scales(const SuperFit& fit, uint8_t* packed) {
+void put_sub_scales(const WholeLines& lines, uint8_t* packed) {
+  const auto& [scales, minimums] = lines;
   for (int b = 0; b < 4; ++b) {
-    packed[b] = static_cast<uint8_t>(fit.scales[b] | fit.scales[b + 4] >> 4 << 6);
-    packed[b + 4] = static_cast<uint8_t>(fit.minimums[b] | fit.minimums[b + 4] >> 4 << 6);
-    packed[b + 8] =
-        static_cast<uint8_t>((fit.scales[b + 4] & 15) | (fit.minimums[b + 4] & 15) << 4);
+    packed[b] = static_cast<uint8_t>(scales[b] | scales[b + 4] >> 4 << 6);
+    packed[b + 4] = static_cast<uint8_t>(minimums[b] | minimums[b + 4] >> 4 << 6);
+    packed[b + 8] = static_cast<uint8_t>((scales[b + 4] & 15) | (minimums[b + 4] & 15) << 4);
   }
 }
 
@@ -151,10 +121,11 @@ void encode_super_block(const FitInput& in, int highest, Block* out, const Put& 
   const SuperFit fit = fit_super_block(in, highest);
   out->scale = fit.scale;
   out->minimum = fit.minimum;
-  put_sub_scales(fit, out->packed_scales);
+  put_sub_scales(fit.lines, out->packed_scales);
   for (int b = 0; b < 8; ++b) {
-    const ScaleAndMinimum line = {f16_to_f32(fit.scale) * static_cast<float>(fit.scales[b]),
-                                  -f16_to_f32(fit.minimum) * static_cast<float>(fit.minimums[b])};
+    const ScaleAndMinimum line = {
+        f16_to_f32(fit.scale) * static_cast<float>(fit.lines.scale[b]),
+        -f16_to_f32(fit.minimum) * static_cast<float>(fit.lines.minimum[b])};
     uint8_t q[32];
     nearest_steps(in.x + 32 * b, line, highest, q);
     uint8_t* nibbles = out->nibbles + b / 2 * 32;
@@ -177,21 +148,57 @@ void encode_block(const FitInput& in, BlockQ5B32MS256* out) {
   });
 }
 
+// Columns that are encoded at a time.
+constexpr int kColumns = 256;
+static_assert(kColumns == kFitBlock * kFitLanes);
+
+// Blocks of 32 one by one.
+template <typename Block>
+void encode_each(const FitInput& in, int count, Block* out) {
+  for (int b = 0; b < count; ++b) {
+    encode_block({in.x + kFitBlock * b, in.weight + kFitBlock * b}, out + b);
+  }
+}
+
+// Blocks of 32 with a minimum each, side by side.
+template <typename Block>
+void encode_lines(const FitInput& in, int count, int highest, Block* out) {
+  FitLines fits;
+  fit_ranges(FitBlocks(in, count), highest, INFINITY, &fits);
+  for (int b = 0; b < count; ++b) encode_line(in.x + kFitBlock * b, fits.of(b), out + b);
+}
+
+// in[kColumns] into `count` blocks of 32, at most 8, or into a super-block.
+void encode_columns(const FitInput& in, int count, BlockQ4B32* out) { encode_each(in, count, out); }
+void encode_columns(const FitInput& in, int count, BlockQ5B32* out) { encode_each(in, count, out); }
+void encode_columns(const FitInput& in, int count, BlockQ8B32* out) { encode_each(in, count, out); }
+void encode_columns(const FitInput& in, int count, BlockQ4B32M* out) {
+  encode_lines(in, count, 15, out);
+}
+void encode_columns(const FitInput& in, int count, BlockQ5B32M* out) {
+  encode_lines(in, count, 31, out);
+}
+void encode_columns(const FitInput& in, int, BlockQ4B32MS256* out) { encode_block(in, out); }
+void encode_columns(const FitInput& in, int, BlockQ5B32MS256* out) { encode_block(in, out); }
+
 template <typename Block, int kElements>
 void encode_blocks(const float* in, int64_t k, const float* importance, void* out) {
   auto* block = static_cast<Block*>(out);
-  float weights[kElements];
-  std::fill_n(weights, kElements, 1.0f);
-  for (int64_t i = 0; i < k; i += kElements, ++block) {
-    if (k - i >= kElements) {
-      encode_block({in + i, importance != nullptr ? importance + i : weights}, block);
+  float weights[kColumns];
+  std::fill_n(weights, kColumns, 1.0f);
+  for (int64_t i = 0; i < k; i += kColumns, block += kColumns / kElements) {
+    if (k - i >= kColumns) {
+      const float* weight = importance != nullptr ? importance + i : weights;
+      encode_columns({in + i, weight}, kFitLanes, block);
     } else {
-      // What fills the block up does not count.
-      float padded[kElements] = {};
-      std::copy_n(in + i, k - i, padded);
-      std::fill(weights + (k - i), weights + kElements, 0.0f);
-      if (importance != nullptr) std::copy_n(importance + i, k - i, weights);
-      encode_block({padded, weights}, block);
+      // What fills the last block up does not count.
+      const int64_t columns = k - i;
+      float padded[kColumns] = {};
+      std::copy_n(in + i, columns, padded);
+      std::fill(weights + columns, weights + kColumns, 0.0f);
+      if (importance != nullptr) std::copy_n(importance + i, columns, weights);
+      const int64_t count = ceil_div(columns, int64_t{kFitBlock});
+      encode_columns({padded, weights}, static_cast<int>(count), block);
     }
   }
 }

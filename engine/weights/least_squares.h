@@ -1,7 +1,7 @@
 // Scales and minimums of blocks by least squared error.
 //
 // An error counts with the weight of its column: what the column's activations are worth (the mean
-// of their squares), or one. Sums are taken in eight lanes in a fixed order, so that every machine
+// of their squares), or one. Sums are taken in eight lanes, in a fixed order, so that every machine
 // finds the same scales.
 #pragma once
 
@@ -45,17 +45,44 @@ struct ScaleAndMinimum {
   float minimum = 0;  ///< of scale * q + minimum
 };
 
-/// scale * q + minimum, q = 0..highest. minimum_max: the minimum is at most that, 0 or infinity.
-ScaleAndMinimum fit_range(const FitInput& block, int highest, float minimum_max);
-
 /// The best q = 0..highest of x[32] for scale * q + minimum.
 void nearest_steps(const float* x, ScaleAndMinimum fit, int highest, uint8_t* q);
 
-/// The sum of weight * (x - (scale * q + minimum))^2 with the best q = 0..highest of each.
-float range_error(const FitInput& block, ScaleAndMinimum fit, int highest);
-/// The same of several, which takes hardly longer than of one.
-inline constexpr int kErrorsAtOnce = 3;
-void range_errors(const FitInput& block, const ScaleAndMinimum (&fits)[kErrorsAtOnce], int highest,
-                  float (&errors)[kErrorsAtOnce]);
+/// The best q = lowest..highest, within int8, of x[32] in steps of 1 / inverse.
+void nearest_multiples(const float* x, float inverse, int lowest, int highest, int8_t* q);
+
+/// Blocks that are fitted side by side, as each alone waits for its own sums.
+inline constexpr int kFitLanes = 8;
+
+/// Eight blocks to fit, as in FitInput; those that are not there are zeros.
+struct FitBlocks {
+  alignas(64) float x[kFitBlock][kFitLanes];
+  float weight[kFitBlock][kFitLanes];
+
+  /// Takes `count` blocks of x and weight [32 * count].
+  FitBlocks(const FitInput& from, int count);
+};
+
+/// A line for each of eight blocks: scale * q + minimum, q = 0..highest.
+struct FitLines {
+  float scale[kFitLanes];
+  float minimum[kFitLanes];
+
+  ScaleAndMinimum of(int block) const { return {scale[block], minimum[block]}; }
+};
+
+/// minimum_max: minimums are at most that, 0 or infinity.
+void fit_ranges(const FitBlocks& blocks, int highest, float minimum_max, FitLines* out);
+
+/// Whole numbers 0..63 for each of eight blocks.
+struct WholeLines {
+  int scale[kFitLanes];
+  int minimum[kFitLanes];
+};
+
+/// The lines in units: scale_unit * scale * q - minimum_unit * minimum. Both of a line are rounded
+/// together: of the whole numbers next to them, the pair with the least error is taken.
+void round_lines(const FitBlocks& blocks, const FitLines& lines, float scale_unit,
+                 float minimum_unit, int highest, WholeLines* out);
 
 }  // namespace midge

@@ -44,8 +44,8 @@ void put_block(const BlockQ4B32M& block, int row, UnitQ4B32M* unit) {
 
 void put_block(const BlockQ8B32& block, int row, UnitQ8B32* unit) {
   unit->scales[row] = block.scale;
-  for (int i = 0; i < 32; ++i) {
-    unit->values[i / 4][row / 16][row % 16 * 4 + i % 4] = block.values[i];
+  for (int i = 0; i < 32; i += 4) {
+    std::memcpy(&unit->values[i / 4][row / 16][row % 16 * 4], block.values + i, 4);
   }
 }
 

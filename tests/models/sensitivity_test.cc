@@ -34,8 +34,8 @@ TEST(Sensitivity, IsTheDivergenceOfTheEncodedModel) {
   test::open({model_path("llama")}, &running);
   if (HasFatalFailure()) return;
   const std::vector<int32_t> text = text_of(running);
-  const auto found = measure_sensitivity(*running.session, text,
-                                         options_of({Encoding::kQ4B32, Encoding::kQ8B32}));
+  const auto found =
+      measure_sensitivity(*running.session, text, options_of({Encoding::kQ4B32, Encoding::kQ8B32}));
   MIDGE_ASSERT_OK(found);
   ASSERT_EQ(found->size(), 7u * static_cast<size_t>(running.model->config().layer_count));
   EXPECT_EQ(found->front().name, "layers.0.q");
@@ -85,18 +85,16 @@ TEST(Sensitivity, MatricesThatAreChosenAlreadyAreLeftOut) {
 
 TEST(Sensitivity, PackedArithmeticIsRefused) {
   Running running;
-  test::open({.path = model_path("llama"),
-              .arithmetic = Arithmetic::kPacked,
-              .weights = Encoding::kQ8B32},
-             &running);
+  test::open(
+      {.path = model_path("llama"), .arithmetic = Arithmetic::kPacked, .weights = Encoding::kQ8B32},
+      &running);
   if (HasFatalFailure()) return;
-  const auto found = measure_sensitivity(*running.session, text_of(running),
-                                         options_of({Encoding::kQ4B32}));
+  const auto found =
+      measure_sensitivity(*running.session, text_of(running), options_of({Encoding::kQ4B32}));
   EXPECT_EQ(found.status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(measure_sensitivity(*running.session, {}, options_of({Encoding::kQ4B32}))
-                .status()
-                .code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      measure_sensitivity(*running.session, {}, options_of({Encoding::kQ4B32})).status().code(),
+      StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -100,8 +100,8 @@ TEST(BitAllocation, MissesTheBestByOneUpgrade) {
     for (size_t i = 0; i < kMatrices; ++i) {
       const double at_4 = 0.01 + std::abs(static_cast<double>(values[i]));
       largest = std::max(largest, at_4);
-      matrices.push_back(matrix_of("m", 1024 * static_cast<int64_t>(1 + i % 3),
-                                   {at_4, at_4 / 3.5, at_4 / 200}));
+      matrices.push_back(
+          matrix_of("m", 1024 * static_cast<int64_t>(1 + i % 3), {at_4, at_4 / 3.5, at_4 / 200}));
     }
     for (const double bits : {4.6, 5.0, 5.5, 6.5, 8.0}) {
       const auto chosen = allocate_bits(matrices, bits);
