@@ -128,10 +128,20 @@ struct Lines {
   Lanes minimum;
 };
 
-using Doubles [[gnu::vector_size(8 * kLanes)]] = double;
+// Four numbers in f64: as many as a vector holds, where all eight would be taken apart.
+using Doubles [[gnu::vector_size(8 * kLanes / 2)]] = double;
 
-MIDGE_BODY Doubles doubles(const Lanes& lanes) { return __builtin_convertvector(lanes, Doubles); }
-MIDGE_BODY Lanes floats(const Doubles& lanes) { return __builtin_convertvector(lanes, Lanes); }
+// Lanes 4 * half .. 4 * half + 3.
+MIDGE_BODY Doubles doubles(const Lanes& lanes, int half) {
+  HalfLanes four;
+  std::memcpy(&four, reinterpret_cast<const char*>(&lanes) + half * sizeof(four), sizeof(four));
+  return __builtin_convertvector(four, Doubles);
+}
+
+MIDGE_BODY void put_half(const Doubles& values, int half, Lanes& lanes) {
+  const HalfLanes four = __builtin_convertvector(values, HalfLanes);
+  std::memcpy(reinterpret_cast<char*>(&lanes) + half * sizeof(four), &four, sizeof(four));
+}
 
 // inverse_of for each.
 MIDGE_BODY Lanes inverses_of(const Lanes& scale) {
@@ -140,8 +150,8 @@ MIDGE_BODY Lanes inverses_of(const Lanes& scale) {
 
 // What does not depend on the steps q.
 struct BlockSums {
-  Doubles w;
-  Doubles wx;
+  Lanes w = {};
+  Lanes wx = {};
 };
 
 // Lines through (q, x), and by how much their errors are less than with nothing; -infinity: no
@@ -152,14 +162,13 @@ struct ScoredLines {
 };
 
 MIDGE_BODY BlockSums sums_of(const FitBlocks& blocks) {
-  Lanes w = {};
-  Lanes wx = {};
+  BlockSums sums;
   for (int i = 0; i < kFitBlock; ++i) {
     const Lanes weight = load(blocks.weight[i]);
-    w += weight;
-    wx += weight * load(blocks.x[i]);
+    sums.w += weight;
+    sums.wx += weight * load(blocks.x[i]);
   }
-  return {doubles(w), doubles(wx)};
+  return sums;
 }
 
 struct Ranges {
@@ -205,22 +214,30 @@ MIDGE_BODY void add_steps(const FitBlocks& blocks, const Lines (&from)[count], f
 
 // The lines of the least error for these steps, in f64: the differences are small.
 MIDGE_BODY ScoredLines lines_of(const BlockSums& sums, const StepSums& steps, float minimum_max) {
-  const Doubles sq = doubles(steps.wq);
-  const Doubles sqq = doubles(steps.wqq);
-  const Doubles sqx = doubles(steps.wqx);
   const Doubles limit = Doubles{} + static_cast<double>(minimum_max);
-  const Doubles determinant = sums.w * sqq - sq * sq;
-  const Doubles inverse_determinant = 1 / determinant;
-  Doubles scale = (sums.w * sqx - sq * sums.wx) * inverse_determinant;
-  Doubles minimum = (sqq * sums.wx - sq * sqx) * inverse_determinant;
-  const auto too_high = minimum > limit;
-  minimum = too_high ? limit : minimum;
-  scale = too_high ? (sqx - minimum * sq) / sqq : scale;
-  const Doubles score = 2 * (scale * sqx + minimum * sums.wx) - scale * scale * sqq -
-                        minimum * minimum * sums.w - 2 * scale * minimum * sq;
-  const auto is_line = (determinant > 0) & (scale > 0) & (score - score == 0);
   const Doubles none = Doubles{} - INFINITY;
-  return {{floats(scale), floats(minimum)}, floats(is_line ? score : none)};
+  ScoredLines lines;
+  for (int half = 0; half < 2; ++half) {
+    const Doubles sw = doubles(sums.w, half);
+    const Doubles swx = doubles(sums.wx, half);
+    const Doubles sq = doubles(steps.wq, half);
+    const Doubles sqq = doubles(steps.wqq, half);
+    const Doubles sqx = doubles(steps.wqx, half);
+    const Doubles determinant = sw * sqq - sq * sq;
+    const Doubles inverse_determinant = 1 / determinant;
+    Doubles scale = (sw * sqx - sq * swx) * inverse_determinant;
+    Doubles minimum = (sqq * swx - sq * sqx) * inverse_determinant;
+    const auto too_high = minimum > limit;
+    minimum = too_high ? limit : minimum;
+    scale = too_high ? (sqx - minimum * sq) / sqq : scale;
+    const Doubles score = 2 * (scale * sqx + minimum * swx) - scale * scale * sqq -
+                          minimum * minimum * sw - 2 * scale * minimum * sq;
+    const auto is_line = (determinant > 0) & (scale > 0) & (score - score == 0);
+    put_half(scale, half, lines.lines.scale);
+    put_half(minimum, half, lines.lines.minimum);
+    put_half(is_line ? score : none, half, lines.score);
+  }
+  return lines;
 }
 
 MIDGE_BODY void keep_better(const ScoredLines& lines, ScoredLines& best) {
@@ -237,10 +254,9 @@ MIDGE_BODY void fit_ranges_body(const FitBlocks& blocks, int highest, float mini
   const BlockSums sums = sums_of(blocks);
   auto [least, most] = ranges_of(blocks);
   // A product with what is not finite is no number, and so is a sum with it.
-  const Lanes wx = floats(sums.wx);
-  const auto is_finite = wx - wx == Lanes{};
-  least = is_finite ? least : wx;
-  most = is_finite ? most : wx;
+  const auto is_finite = sums.wx - sums.wx == Lanes{};
+  least = is_finite ? least : sums.wx;
+  most = is_finite ? most : sums.wx;
   least = least > limit ? limit : least;
   most = most < least ? least : most;
   ScoredLines best = {{}, Lanes{} - INFINITY};
