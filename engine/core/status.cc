@@ -24,6 +24,7 @@ const char* status_code_name(StatusCode code) {
     case StatusCode::kContextFull: return "context_full";
     case StatusCode::kCancelled: return "cancelled";
     case StatusCode::kBusy: return "busy";
+    case StatusCode::kNoPages: return "no_pages";
   }
   return "unknown";
 }

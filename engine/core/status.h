@@ -27,6 +27,7 @@ enum class StatusCode : int {
   kContextFull = 10,     ///< the sequence has no room for the tokens; nothing changed
   kCancelled = 11,       ///< stopped on request
   kBusy = 12,            ///< something else runs there now; nothing changed
+  kNoPages = 13,         ///< the sequences' KV pages are all in use; nothing changed
 };
 
 /// Short stable name of a code, for example "invalid_file". Static storage.

@@ -27,9 +27,8 @@ Result<MemoryPlan> plan_memory(const Model& model, const MemoryRequest& request)
   if (request.copies_files) {
     plan.files_copied = static_cast<int64_t>(model.storage().file_bytes());
   }
-  MIDGE_ASSIGN_OR_RETURN(plan.kv_per_sequence,
-                         KvCache::bytes_for(model.config(), request.sequence.kv_type, plan.context,
-                                            request.sequence.kv_page_tokens, request.sequence.mtp));
+  MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pages, own_pages(model.config(), request.sequence));
+  MIDGE_ASSIGN_OR_RETURN(plan.kv_per_sequence, KvPool::bytes_for(model.config(), pages));
   plan.tokens_per_sequence = plan.context * static_cast<int64_t>(sizeof(int32_t) + sizeof(RowRole));
   return plan;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/core/check.h"
+
 namespace midge {
 namespace {
 
@@ -20,8 +22,33 @@ Result<int64_t> resolve_context_length(const ModelConfig& config, int64_t contex
   return context_length;
 }
 
+Result<KvPoolOptions> own_pages(const ModelConfig& config, const SequenceOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(const int64_t context,
+                         resolve_context_length(config, options.context_length));
+  KvPoolOptions pool;
+  pool.type = options.kv_type;
+  pool.page_tokens =
+      options.kv_page_tokens == 0 ? round_up(context, kAttnStep) : options.kv_page_tokens;
+  pool.pages = pool.page_tokens > 0 ? ceil_div(context, pool.page_tokens) : 1;
+  pool.with_mtp = options.mtp;
+  return pool;
+}
+
 Result<std::unique_ptr<Sequence>> Sequence::create(const ModelConfig& config,
-                                                   const SequenceOptions& requested) {
+                                                   const SequenceOptions& options) {
+  if (options.mtp && config.mtp_layer_count == 0) {
+    return make_status(StatusCode::kUnsupported, "the model has no MTP layer");
+  }
+  MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pages, own_pages(config, options));
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<KvPool> pool, KvPool::create(config, pages));
+  MIDGE_RETURN_IF_ERROR(pool->settle(options.residency));
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Sequence> sequence, create(config, options, *pool));
+  sequence->own_pool_ = std::move(pool);
+  return sequence;
+}
+
+Result<std::unique_ptr<Sequence>> Sequence::create(const ModelConfig& config,
+                                                   const SequenceOptions& requested, KvPool& pool) {
   SequenceOptions options = requested;
   MIDGE_ASSIGN_OR_RETURN(options.context_length,
                          resolve_context_length(config, requested.context_length));
@@ -30,26 +57,119 @@ Result<std::unique_ptr<Sequence>> Sequence::create(const ModelConfig& config,
                        static_cast<long long>(options.batch_rows),
                        static_cast<long long>(kBatchRowsMax));
   }
-  if (options.mtp && config.mtp_layer_count == 0) {
-    return make_status(StatusCode::kUnsupported, "the model has no MTP layer");
-  }
   std::unique_ptr<Sequence> sequence(new Sequence(config, options));
-  MIDGE_ASSIGN_OR_RETURN(sequence->kv_,
-                         KvCache::create(config, options.kv_type, options.context_length,
-                                         options.kv_page_tokens, options.mtp));
-  MIDGE_RETURN_IF_ERROR(sequence->kv_.settle(options.residency));
+  sequence->pool_ = &pool;
   sequence->tokens_.reserve(static_cast<size_t>(options.context_length));
   sequence->roles_.reserve(static_cast<size_t>(options.context_length));
+  const int64_t pages = ceil_div(options.context_length, pool.layout().page_tokens);
+  sequence->page_ids_.reserve(static_cast<size_t>(pages));
+  sequence->pages_.reserve(static_cast<size_t>(pages));
   return sequence;
 }
 
-void Sequence::trim() const { kv_.release_from(std::max(kv_length_, mtp_length_)); }
+Sequence::~Sequence() { drop_pages(0); }
+
+Result<std::unique_ptr<Sequence>> Sequence::fork() const {
+  if (own_pool_ != nullptr) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "a copy of a sequence with pages of its own, expected one of a pool");
+  }
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Sequence> copy, create(config_, options_, *pool_));
+  for (const int32_t id : page_ids_) {
+    pool_->share(id);
+    copy->put_page(id);
+  }
+  copy->tokens_.insert(copy->tokens_.end(), tokens_.begin(), tokens_.end());
+  copy->roles_.insert(copy->roles_.end(), roles_.begin(), roles_.end());
+  copy->kv_length_ = kv_length_;
+  copy->regime_ = regime_;
+  copy->mtp_length_ = mtp_length_;
+  copy->expected_ = expected_;
+  return copy;
+}
+
+int64_t Sequence::kv_bytes() const {
+  if (own_pool_ != nullptr) return own_pool_->bytes();
+  return static_cast<int64_t>(page_ids_.size()) * pool_->layout().page_bytes();
+}
+
+void Sequence::put_page(int32_t id) {
+  page_ids_.push_back(id);
+  pages_.push_back(pool_->page(id));
+}
+
+// Gives the pages back that tokens from `length` on would be in.
+void Sequence::drop_pages(int64_t length) {
+  const auto keep = static_cast<size_t>(ceil_div(length, pool_->layout().page_tokens));
+  while (page_ids_.size() > keep) {
+    pool_->give_back(page_ids_.back());
+    page_ids_.pop_back();
+    pages_.pop_back();
+  }
+}
+
+Status Sequence::hold_alone(int64_t begin, int64_t end, int64_t used) {
+  const int64_t page_tokens = pool_->layout().page_tokens;
+  const auto first = static_cast<size_t>(begin / page_tokens);
+  const auto count = static_cast<size_t>(ceil_div(end, page_tokens));
+  int64_t missing = 0;
+  for (size_t i = first; i < count; ++i) {
+    if (i >= page_ids_.size() || pool_->holders(page_ids_[i]) > 1) ++missing;
+  }
+  if (missing > pool_->free_count()) {
+    return make_status(StatusCode::kNoPages, "%lld more KV pages, %lld of %lld are free",
+                       static_cast<long long>(missing), static_cast<long long>(pool_->free_count()),
+                       static_cast<long long>(pool_->page_count()));
+  }
+  for (size_t i = first; i < count; ++i) {
+    if (i >= page_ids_.size()) {
+      put_page(pool_->take());
+    } else if (pool_->holders(page_ids_[i]) > 1) {
+      const int32_t id = pool_->take();
+      const int64_t kept = used - static_cast<int64_t>(i) * page_tokens;
+      pool_->copy(page_ids_[i], id, std::clamp<int64_t>(kept, 0, page_tokens));
+      pool_->give_back(page_ids_[i]);
+      page_ids_[i] = id;
+      pages_[i] = pool_->page(id);
+    }
+  }
+  return Status();
+}
+
+void Sequence::trim() const {
+  const int64_t used = std::max(kv_length_, mtp_length_);
+  const int64_t page_tokens = pool_->layout().page_tokens;
+  for (size_t i = 0; i < page_ids_.size(); ++i) {
+    if (pool_->holders(page_ids_[i]) > 1) continue;
+    pool_->release_from(
+        page_ids_[i],
+        std::clamp<int64_t>(used - static_cast<int64_t>(i) * page_tokens, 0, page_tokens));
+  }
+  if (own_pool_ != nullptr) own_pool_->release_free();
+}
 
 RopeRegime Sequence::regime_for(int64_t length) const {
   const RopeConfig& rope = config_.rope;
   if (!rope.has_regimes() || options_.rope == RopeMode::kShort) return RopeRegime::kShort;
   if (options_.rope == RopeMode::kLong) return RopeRegime::kLong;
-  return length > rope.original_context ? RopeRegime::kLong : RopeRegime::kShort;
+  return std::max(length, expected_) > rope.original_context ? RopeRegime::kLong
+                                                             : RopeRegime::kShort;
+}
+
+void Sequence::expect_length(int64_t length) {
+  MIDGE_DCHECK(tokens_.empty(), "a sequence of %zu tokens", tokens_.size());
+  expected_ = length;
+  regime_ = regime_for(0);
+}
+
+void Sequence::take_over(int32_t page, std::span<const int32_t> tokens,
+                         std::span<const RowRole> roles) {
+  MIDGE_DCHECK(kv_length_ == length() && length() % pool_->layout().page_tokens == 0,
+               "a page after %lld tokens", static_cast<long long>(length()));
+  put_page(page);
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  roles_.insert(roles_.end(), roles.begin(), roles.end());
+  kv_length_ = length();
 }
 
 Status Sequence::append(std::span<const int32_t> tokens, RowRole role) {
@@ -61,7 +181,11 @@ Status Sequence::append(std::span<const int32_t> tokens, RowRole role) {
                        static_cast<long long>(context_length()));
   }
   const RopeRegime regime = regime_for(length() + count);
-  if (regime != regime_) {
+  // With the other factors all of it is read again.
+  const bool again = regime != regime_;
+  const int64_t first = again ? 0 : kv_length_;
+  MIDGE_RETURN_IF_ERROR(hold_alone(first, length() + count, first));
+  if (again) {
     regime_ = regime;
     kv_length_ = 0;
     mtp_length_ = 0;
@@ -76,6 +200,7 @@ void Sequence::take_back(int64_t first) {
   roles_.resize(tokens_.size());
   // The cache stays valid for what was computed before.
   kv_length_ = std::min(kv_length_, first);
+  drop_pages(first);
 }
 
 Sequence::Run Sequence::next_run(int64_t border) const {
@@ -92,7 +217,7 @@ Segment Sequence::segment(int64_t first_row, int64_t begin, int64_t rows, RowRol
   return {.first_row = first_row,
           .rows = rows,
           .position = begin,
-          .kv = kv_.table(),
+          .kv = {&pool_->layout(), pages_.data(), static_cast<int64_t>(pages_.size())},
           .role = role,
           .regime = regime_};
 }
@@ -103,6 +228,7 @@ Status Sequence::truncate(int64_t new_length) {
                        static_cast<long long>(new_length), static_cast<long long>(length()));
   }
   if (new_length < length()) {
+    expected_ = 0;
     // The MTP layer's row of the last token that stays was made with the token after it.
     mtp_length_ = std::min(mtp_length_, std::max<int64_t>(new_length - 1, 0));
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/decoder/decoder.h"
-#include "engine/session/kv_cache.h"
+#include "engine/session/kv_pool.h"
 
 namespace midge {
 
@@ -19,20 +19,29 @@ enum class RopeMode {
 };
 
 struct SequenceOptions {
-  int64_t context_length = 0;     ///< tokens, 1..model's; 0: the model's, at most 4096
-  int64_t batch_rows = 512;       ///< rows of it in one pass through the layers, 1..4096
-  KvType kv_type = KvType::kF16;  ///< of keys and values
-  int64_t kv_page_tokens = 0;     ///< tokens of a page, a multiple of 64; 0: one page holds all
+  int64_t context_length = 0;  ///< tokens, 1..model's; 0: the model's, at most 4096
+  int64_t batch_rows = 512;    ///< rows of it in one pass through the layers, 1..4096
   RopeMode rope = RopeMode::kAuto;
-  bool mtp = false;                        ///< reserve the MTP layer's cache
-  Residency residency = Residency::kLazy;  ///< of the cache
+
+  // Of the pages of a sequence that has its own.
+  KvType kv_type = KvType::kF16;           ///< of keys and values
+  int64_t kv_page_tokens = 0;              ///< a multiple of 64; 0: one page holds all
+  bool mtp = false;                        ///< room for the MTP layer
+  Residency residency = Residency::kLazy;  ///< of the pages
 };
+
+/// What a pool holds for one sequence with pages of its own. Errors: invalid_argument.
+Result<KvPoolOptions> own_pages(const ModelConfig& config, const SequenceOptions& options);
 
 /// `context_length` tokens, or for 0 what is used then. Errors: invalid_argument (not 1..model's).
 Result<int64_t> resolve_context_length(const ModelConfig& config, int64_t context_length);
 
-/// One sequence: tokens, roles, pages. Beside its pages it takes 5 bytes per token of its context;
-/// all memory is taken at creation. Steps (step.h) read its tokens; nothing else here computes.
+/// One sequence: tokens, roles, pages. Beside its pages it takes 5 bytes per token of its context,
+/// and 12 per page; all memory is taken at creation. Steps (step.h) read its tokens; nothing else
+/// here computes.
+///
+/// Sequences of one pool take pages from it as they grow, and give them back as they are truncated
+/// or end. A copy shares them; whoever writes first copies the page that is written to.
 ///
 /// With RopeMode::kAuto what is in the cache counts for nothing once the sequence grows past the
 /// model's original context length (and when it is truncated to below it and continued): the next
@@ -45,20 +54,50 @@ class Sequence {
   /// out_of_memory.
   static Result<std::unique_ptr<Sequence>> create(const ModelConfig& config,
                                                   const SequenceOptions& options);
+  /// Takes its pages from `pool`, which outlives it; options of pages do not count. The pool's
+  /// config. Errors: invalid_argument.
+  static Result<std::unique_ptr<Sequence>> create(const ModelConfig& config,
+                                                  const SequenceOptions& options, KvPool& pool);
+  ~Sequence();
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
+  /// A sequence with the same tokens, which goes on by itself; of the same pool, which outlives
+  /// both. Takes no page. Errors: invalid_argument (a sequence with pages of its own).
+  Result<std::unique_ptr<Sequence>> fork() const;
 
   /// The tokens so far. Valid until the next step or truncation.
   std::span<const int32_t> tokens() const { return tokens_; }
+  std::span<const RowRole> roles() const { return roles_; }
   int64_t length() const { return static_cast<int64_t>(tokens_.size()); }
+  /// Leading tokens whose keys and values are in its pages.
+  int64_t read_length() const { return kv_length_; }
+  /// Of what is in its pages.
+  RopeRegime regime() const { return regime_; }
+  /// In the pool.
+  std::span<const int32_t> page_ids() const { return page_ids_; }
   int64_t context_length() const { return options_.context_length; }
   const SequenceOptions& options() const { return options_; }
   const ModelConfig& config() const { return config_; }
   /// Positions that the MTP layer has seen.
   int64_t mtp_length() const { return mtp_length_; }
-  int64_t kv_bytes() const { return kv_.bytes(); }
+  bool has_mtp() const { return pool_->layout().layers > config_.layer_count; }
+  const KvPool& pool() const { return *pool_; }
+  /// Of the pages it has; of all that it can have, where they are its own.
+  int64_t kv_bytes() const;
 
   /// Drops all tokens from `length` on, and with them the MTP positions that saw a dropped token
   /// (mtp_length() falls to length - 1 at most). Errors: out_of_range (length > length()).
   Status truncate(int64_t length);
+
+  /// Says that the empty sequence will have `length` tokens at least: with RopeMode::kAuto its
+  /// factors are those of that length from the first token on, so that nothing is read again.
+  void expect_length(int64_t length);
+
+  /// Appends tokens whose keys and values are in `page`, of which the caller is a holder and the
+  /// sequence is one in its place from now on. They begin a page; what was read before ends there.
+  /// With the sequence's factors.
+  void take_over(int32_t page, std::span<const int32_t> tokens, std::span<const RowRole> roles);
 
   /// Gives memory of the cache that holds no token back to the system; it is taken again when the
   /// sequence grows. Locked memory stays.
@@ -75,7 +114,7 @@ class Sequence {
     bool empty() const { return begin == end; }
   };
 
-  /// Adds tokens to be read. Errors, nothing changed: context_full.
+  /// Adds tokens to be read. Errors, nothing changed: context_full, no_pages.
   Status append(std::span<const int32_t> tokens, RowRole role);
   /// Takes the tokens from `first` on back, as if they had never been given.
   void take_back(int64_t first);
@@ -86,21 +125,31 @@ class Sequence {
   /// The cache has everything before `end`.
   void set_read(int64_t end) { kv_length_ = end; }
   void set_mtp_length(int64_t length) { mtp_length_ = length; }
+  /// Takes pages up to token end - 1, and makes those from token `begin` on its own, which may be
+  /// written then: of the tokens before `used` they keep what is there. Errors, nothing changed:
+  /// no_pages.
+  Status hold_alone(int64_t begin, int64_t end, int64_t used);
 
  private:
   Sequence(const ModelConfig& config, const SequenceOptions& options)
       : config_(config), options_(options) {}
 
   RopeRegime regime_for(int64_t length) const;
+  void put_page(int32_t id);
+  void drop_pages(int64_t length);
 
   const ModelConfig& config_;
   SequenceOptions options_;
-  KvCache kv_;
-  std::vector<int32_t> tokens_;  // capacity: context_length
-  std::vector<RowRole> roles_;   // of the tokens
-  int64_t kv_length_ = 0;        // leading tokens whose keys and values are in the cache ...
+  std::unique_ptr<KvPool> own_pool_;  // null: the pool is someone else's
+  KvPool* pool_ = nullptr;
+  std::vector<int32_t> page_ids_;  // capacity: those of context_length
+  std::vector<uint8_t*> pages_;    // of these
+  std::vector<int32_t> tokens_;    // capacity: context_length
+  std::vector<RowRole> roles_;     // of the tokens
+  int64_t kv_length_ = 0;          // leading tokens whose keys and values are in the cache ...
   RopeRegime regime_ = RopeRegime::kShort;  // ... rotated with these factors
   int64_t mtp_length_ = 0;
+  int64_t expected_ = 0;  // tokens that there will be at least
 };
 
 }  // namespace midge

@@ -165,7 +165,7 @@ void run_step(Executor& executor, std::span<SequenceStep> steps) {
 Status run_mtp_step(Executor& executor, Sequence& sequence, std::span<const int32_t> next_tokens,
                     const float* hidden, bool mask_first, const RowOutputs& outputs,
                     const std::atomic<bool>* cancel) {
-  if (!sequence.options().mtp) {
+  if (!sequence.has_mtp()) {
     return make_status(StatusCode::kUnsupported, "the session was created without MTP");
   }
   const ModelConfig& config = sequence.config();
@@ -182,6 +182,7 @@ Status run_mtp_step(Executor& executor, Sequence& sequence, std::span<const int3
   }
   const ExecutorUse use(executor);
   MIDGE_RETURN_IF_ERROR(use.status());
+  MIDGE_RETURN_IF_ERROR(sequence.hold_alone(first, last, sequence.length()));
   const int64_t piece = std::min(sequence.options().batch_rows, executor.rows_max());
   for (int64_t start = first; start < last; start += piece) {
     const int64_t rows = std::min(piece, last - start);

@@ -10,61 +10,21 @@
 #include "engine/tokenizer_files/tokenizer_directory.h"
 #include "tests/harness/amx_emulation.h"
 #include "tests/harness/checkpoint.h"
-#include "tests/harness/running.h"
 #include "tests/harness/temp_dir.h"
+#include "tests/models/readers.h"
 
 namespace midge {
 namespace {
 
+using test::expect_same;
+using test::golden_model;
+using test::packed_setup;
+using test::Reader;
 using test::Running;
 using test::RunSetup;
 
-// A sequence on its way: what it reads next, and all logits that it got.
-struct Reader {
-  std::unique_ptr<Sequence> sequence;
-  std::vector<int32_t> tokens;
-  std::vector<float> logits;  // [tokens, vocab_size]
-};
-
-void expect_same(const std::vector<float>& found, const std::vector<float>& expected) {
-  ASSERT_EQ(found.size(), expected.size());
-  EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0);
-}
-
-class MixedBatch : public ::testing::Test {
+class MixedBatch : public test::ReadersTest {
  protected:
-  void open(const RunSetup& setup) {
-    test::open(setup, &run_);
-    if (HasFatalFailure()) return;
-    vocab_size_ = run_.model->config().vocab_size;
-  }
-
-  Reader reader(uint64_t seed, int64_t count, const SequenceOptions& options = {}) {
-    Reader reader;
-    auto sequence = Sequence::create(run_.model->config(), options);
-    EXPECT_TRUE(sequence.ok()) << sequence.status().message();
-    if (sequence.ok()) reader.sequence = std::move(*sequence);
-    reader.tokens = test::random_tokens(static_cast<size_t>(count), vocab_size_, seed);
-    reader.logits.resize(static_cast<size_t>(count * vocab_size_));
-    return reader;
-  }
-
-  // The step that reads `count` tokens of a reader from `first` on, with the logits of all.
-  SequenceStep step_of(Reader& reader, int64_t first, int64_t count, RowRole role) {
-    SequenceStep step;
-    step.sequence = reader.sequence.get();
-    step.tokens = std::span(reader.tokens).subspan(size_t(first), size_t(count));
-    step.role = role;
-    step.outputs.logits_rows = std::span(rows_).first(size_t(count));
-    step.outputs.logits = reader.logits.data() + first * vocab_size_;
-    return step;
-  }
-
-  void run_steps(std::vector<SequenceStep> steps) {
-    run_step(*run_.executor, steps);
-    for (const SequenceStep& step : steps) MIDGE_ASSERT_OK(step.status);
-  }
-
   // Three sequences that have read a prompt and go on, and a fourth that reads one; in passes of
   // their own, or together. Returns the logits of all.
   std::vector<float> read_four(bool together) {
@@ -93,22 +53,7 @@ class MixedBatch : public ::testing::Test {
     }
     return all;
   }
-
-  Running run_;
-  int64_t vocab_size_ = 0;
-  std::vector<int32_t> rows_ = test::all_rows(512);
 };
-
-RunSetup packed_setup(const std::string& path, Encoding weights) {
-  RunSetup setup = {path};
-  setup.arithmetic = Arithmetic::kPacked;
-  setup.weights = weights;
-  return setup;
-}
-
-std::string golden_model(const char* name) {
-  return test::data_path(std::string("golden/models/") + name);
-}
 
 TEST_F(MixedBatch, GivesWhatSeparatePassesGive) {
   const CpuFeatures available = test::features_with_emulation();
