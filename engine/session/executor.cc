@@ -6,7 +6,7 @@
 #include "engine/core/check.h"
 #include "engine/core/visible.h"
 #include "engine/decoder/limits.h"
-#include "engine/session/sequence.h"
+#include "engine/session/step.h"
 #include "engine/weights/encode.h"
 #include "engine/weights/pack.h"
 #include "engine/weights/prepare.h"
@@ -75,11 +75,14 @@ Status check_options(const ExecutorOptions& options) {
 StepBuffers::StepBuffers(int64_t rows_max) {
   const auto rows = static_cast<size_t>(rows_max);
   active.reserve(rows);
+  parts.reserve(rows);
+  active_of_part.reserve(rows);
   tokens.reserve(rows);
   segments.reserve(rows);
   outputs.reserve(rows);
-  active_of_segment.reserve(rows);
 }
+
+StepBuffers::~StepBuffers() = default;
 
 void StepBuffers::clear() {
   active.clear();
@@ -87,10 +90,14 @@ void StepBuffers::clear() {
 }
 
 void StepBuffers::clear_pass() {
+  parts.clear();
+  active_of_part.clear();
+}
+
+void StepBuffers::clear_batch() {
   tokens.clear();
   segments.clear();
   outputs.clear();
-  active_of_segment.clear();
 }
 
 struct Executor::WeightPlan {

@@ -77,14 +77,18 @@ struct StepBuffers {
   };
 
   explicit StepBuffers(int64_t rows_max);
+  ~StepBuffers();
   void clear();
   void clear_pass();
+  void clear_batch();
 
   std::vector<Active> active;
+  std::vector<struct PassPart> parts;
+  std::vector<const Active*> active_of_part;
+  // Of the pass that runs.
   std::vector<int32_t> tokens;
   std::vector<Segment> segments;
-  std::vector<RowOutputs> outputs;        // of the segments
-  std::vector<size_t> active_of_segment;  // index
+  std::vector<RowOutputs> outputs;  // of the segments
 };
 
 /// Shared by the sequences of one model. Owns the memory of a pass, sized once; a pass that begins

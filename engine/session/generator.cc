@@ -197,8 +197,9 @@ Status sample_together(Executor& executor, std::span<Generation* const> generati
   MIDGE_RETURN_IF_ERROR(use.status());
   executor.team().run([&](const Worker& worker) {
     worker.for_each(count, [&](int64_t i) {
-      generations[static_cast<size_t>(i)]->sample(executor.logits(i),
-                                                  executor.sampler_workspace(worker.index()));
+      Generation* generation = generations[static_cast<size_t>(i)];
+      if (generation == nullptr) return;
+      generation->sample(executor.logits(i), executor.sampler_workspace(worker.index()));
     });
   });
   return Status();

@@ -136,8 +136,8 @@ class Generation {
 };
 
 /// Draws the next token of every generation, generation i from executor.logits(i), spread over the
-/// workers of the team: each has a workspace. Allocates nothing. Errors: busy, out_of_range (more
-/// generations than logit_rows_max).
+/// workers of the team: each has a workspace; null: none. Allocates nothing. Errors: busy,
+/// out_of_range (more generations than logit_rows_max).
 Status sample_together(Executor& executor, std::span<Generation* const> generations);
 
 /// Runs one generation to its end. See Generation.

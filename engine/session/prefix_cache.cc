@@ -127,6 +127,13 @@ int64_t PrefixCache::adopt(Sequence& sequence, std::span<const int32_t> tokens,
   }
 }
 
+// Who holds a page holds those before it too: what no sequence holds has only such pages behind it.
+int64_t PrefixCache::evictable_count() const {
+  return std::count_if(nodes_.begin(), nodes_.end(), [this](const Node& node) {
+    return node.page != kNone && pool_.holders(node.page) == 1;
+  });
+}
+
 void PrefixCache::evict(int64_t pages) {
   while (pool_.free_count() < pages) {
     int32_t oldest = kNone;

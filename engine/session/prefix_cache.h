@@ -40,6 +40,8 @@ class PrefixCache {
   void evict(int64_t pages);
 
   int64_t page_count() const { return page_count_; }
+  /// Pages that evict() can make free.
+  int64_t evictable_count() const;
 
  private:
   static constexpr int32_t kNone = -1;

@@ -108,6 +108,12 @@ void Sequence::drop_pages(int64_t length) {
   }
 }
 
+Status Sequence::no_pages(int64_t missing) const {
+  return make_status(StatusCode::kNoPages, "%lld more KV pages, %lld of %lld are free",
+                     static_cast<long long>(missing), static_cast<long long>(pool_->free_count()),
+                     static_cast<long long>(pool_->page_count()));
+}
+
 Status Sequence::hold_alone(int64_t begin, int64_t end, int64_t used) {
   const int64_t page_tokens = pool_->layout().page_tokens;
   const auto first = static_cast<size_t>(begin / page_tokens);
@@ -116,11 +122,7 @@ Status Sequence::hold_alone(int64_t begin, int64_t end, int64_t used) {
   for (size_t i = first; i < count; ++i) {
     if (i >= page_ids_.size() || pool_->holders(page_ids_[i]) > 1) ++missing;
   }
-  if (missing > pool_->free_count()) {
-    return make_status(StatusCode::kNoPages, "%lld more KV pages, %lld of %lld are free",
-                       static_cast<long long>(missing), static_cast<long long>(pool_->free_count()),
-                       static_cast<long long>(pool_->page_count()));
-  }
+  if (missing > pool_->free_count()) return no_pages(missing);
   for (size_t i = first; i < count; ++i) {
     if (i >= page_ids_.size()) {
       put_page(pool_->take());
@@ -172,7 +174,13 @@ void Sequence::take_over(int32_t page, std::span<const int32_t> tokens,
   kv_length_ = length();
 }
 
-Status Sequence::append(std::span<const int32_t> tokens, RowRole role) {
+void Sequence::forget() {
+  drop_pages(0);
+  kv_length_ = 0;
+  mtp_length_ = 0;
+}
+
+Status Sequence::check_room(std::span<const int32_t> tokens) const {
   const auto count = static_cast<int64_t>(tokens.size());
   if (count > context_length() - length()) {
     return make_status(StatusCode::kContextFull,
@@ -180,15 +188,31 @@ Status Sequence::append(std::span<const int32_t> tokens, RowRole role) {
                        static_cast<long long>(count), static_cast<long long>(length()),
                        static_cast<long long>(context_length()));
   }
-  const RopeRegime regime = regime_for(length() + count);
-  // With the other factors all of it is read again.
-  const bool again = regime != regime_;
-  const int64_t first = again ? 0 : kv_length_;
-  MIDGE_RETURN_IF_ERROR(hold_alone(first, length() + count, first));
-  if (again) {
+  return Status();
+}
+
+Status Sequence::append(std::span<const int32_t> tokens, RowRole role) {
+  MIDGE_RETURN_IF_ERROR(check_room(tokens));
+  const int64_t end = length() + static_cast<int64_t>(tokens.size());
+  if (regime_for(end) == regime_) {
+    MIDGE_RETURN_IF_ERROR(hold_alone(kv_length_, end, kv_length_));
+    return give(tokens, role);
+  }
+  // Its pages go, those that nobody shares to the free ones.
+  const int64_t missing = ceil_div(end, pool_->layout().page_tokens) -
+                          std::count_if(page_ids_.begin(), page_ids_.end(),
+                                        [this](int32_t id) { return pool_->holders(id) == 1; });
+  if (missing > pool_->free_count()) return no_pages(missing);
+  MIDGE_RETURN_IF_ERROR(give(tokens, role));
+  return hold_alone(0, end, 0);
+}
+
+Status Sequence::give(std::span<const int32_t> tokens, RowRole role) {
+  MIDGE_RETURN_IF_ERROR(check_room(tokens));
+  const RopeRegime regime = regime_for(length() + static_cast<int64_t>(tokens.size()));
+  if (regime != regime_) {  // with the other factors all of it is read again
     regime_ = regime;
-    kv_length_ = 0;
-    mtp_length_ = 0;
+    forget();
   }
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   roles_.resize(tokens_.size(), role);

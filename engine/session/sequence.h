@@ -112,10 +112,19 @@ class Sequence {
     RowRole role = RowRole::kPrompt;
 
     bool empty() const { return begin == end; }
+    int64_t rows() const { return end - begin; }
   };
 
-  /// Adds tokens to be read. Errors, nothing changed: context_full, no_pages.
+  /// Adds tokens to be read, and holds their pages. Errors, nothing changed: context_full,
+  /// no_pages.
   Status append(std::span<const int32_t> tokens, RowRole role);
+  /// Adds tokens to be read; who reads them holds their pages before, see hold. Errors, nothing
+  /// changed: context_full.
+  Status give(std::span<const int32_t> tokens, RowRole role);
+  /// Holds the pages of a run, which is to be read next. Errors, nothing changed: no_pages.
+  Status hold(const Run& run) { return hold_alone(run.begin, run.end, run.begin); }
+  /// Gives all pages back; its tokens are to be read again.
+  void forget();
   /// Takes the tokens from `first` on back, as if they had never been given.
   void take_back(int64_t first);
   /// The next run; it does not cross `border`, a position.
@@ -135,6 +144,8 @@ class Sequence {
       : config_(config), options_(options) {}
 
   RopeRegime regime_for(int64_t length) const;
+  Status check_room(std::span<const int32_t> tokens) const;
+  Status no_pages(int64_t missing) const;
   void put_page(int32_t id);
   void drop_pages(int64_t length);
 

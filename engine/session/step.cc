@@ -37,8 +37,8 @@ bool is_set(const std::atomic<bool>* flag) {
 }
 
 // The part of a step's outputs that rows begin .. begin + count - 1 of the step make.
-RowOutputs part_of(const RowOutputs& outputs, int64_t begin, int64_t count,
-                   const ModelConfig& config) {
+RowOutputs outputs_of(const RowOutputs& outputs, int64_t begin, int64_t count,
+                      const ModelConfig& config) {
   const auto first =
       std::lower_bound(outputs.logits_rows.begin(), outputs.logits_rows.end(), begin);
   const auto last = std::lower_bound(first, outputs.logits_rows.end(), begin + count);
@@ -56,6 +56,30 @@ RowOutputs part_of(const RowOutputs& outputs, int64_t begin, int64_t count,
   return part;
 }
 
+// A pass of an executor that is ours.
+void pass(Executor& executor, std::span<PassPart> parts) {
+  StepBuffers& b = executor.step_buffers();
+  b.clear_batch();
+  for (const PassPart& part : parts) {
+    const auto first_row = static_cast<int64_t>(b.tokens.size());
+    MIDGE_DCHECK(part.run.begin == part.sequence->read_length(), "not what is read next");
+    Segment segment =
+        part.sequence->segment(first_row, part.run.begin, part.run.rows(), part.run.role);
+    segment.cancel = part.cancel;
+    b.segments.push_back(segment);
+    const auto tokens = part.sequence->tokens().subspan(static_cast<size_t>(part.run.begin),
+                                                        static_cast<size_t>(part.run.rows()));
+    b.tokens.insert(b.tokens.end(), tokens.begin(), tokens.end());
+    b.outputs.push_back(part.outputs);
+  }
+  const Batch batch = {b.tokens, b.segments, b.outputs};
+  const bool done = decoder_forward(executor.engine(), batch, executor.scratch());
+  for (PassPart& part : parts) {
+    part.done = done && !is_set(part.cancel);
+    if (part.done) part.sequence->set_read(part.run.end);
+  }
+}
+
 /// The passes of one call of run_step().
 class StepRun {
  public:
@@ -70,7 +94,7 @@ class StepRun {
         b_.active.push_back({&step, step.sequence->length() - int64_t(step.tokens.size())});
       }
     }
-    while (collect_pass()) run_pass();
+    while (collect_pass()) run_parts();
   }
 
  private:
@@ -89,52 +113,45 @@ class StepRun {
     return step.sequence->append(step.tokens, step.role);
   }
 
-  // Fills the batch with what the sequences have not read; false if that is nothing.
+  // Fills the pass with what the sequences have not read; false if that is nothing.
   bool collect_pass() {
     b_.clear_pass();
+    int64_t rows = 0;
     for (const RowRole role : {RowRole::kGenerated, RowRole::kPrompt}) {
-      for (size_t i = 0; i < b_.active.size(); ++i) {
-        const Active& active = b_.active[i];
+      for (const Active& active : b_.active) {
         if (!active.step->status.ok()) continue;
-        const Sequence::Run run = active.step->sequence->next_run(active.first);
+        Sequence::Run run = active.step->sequence->next_run(active.first);
         if (run.empty() || run.role != role) continue;
-        add_segment(i, run);
+        run.end = std::min(run.end, run.begin + executor_.rows_max() - rows);
+        if (run.empty()) continue;
+        rows += run.rows();
+        b_.active_of_part.push_back(&active);
+        b_.parts.push_back(part_of(active, run));
       }
     }
-    return !b_.segments.empty();
+    return !b_.parts.empty();
   }
 
-  void add_segment(size_t index, const Sequence::Run& run) {
-    const Active& active = b_.active[index];
-    const Sequence& sequence = *active.step->sequence;
-    const auto first_row = static_cast<int64_t>(b_.tokens.size());
-    const int64_t rows = std::min(run.end - run.begin, executor_.rows_max() - first_row);
-    if (rows == 0) return;
-    Segment segment = sequence.segment(first_row, run.begin, rows, run.role);
-    segment.cancel = active.step->cancel;
-    b_.segments.push_back(segment);
-    b_.active_of_segment.push_back(index);
-    const auto tokens =
-        sequence.tokens().subspan(static_cast<size_t>(run.begin), static_cast<size_t>(rows));
-    b_.tokens.insert(b_.tokens.end(), tokens.begin(), tokens.end());
-    const bool is_new = run.begin >= active.first;
-    b_.outputs.push_back(
-        is_new ? part_of(active.step->outputs, run.begin - active.first, rows, sequence.config())
-               : RowOutputs());
+  static PassPart part_of(const Active& active, const Sequence::Run& run) {
+    const SequenceStep& step = *active.step;
+    PassPart part;
+    part.sequence = step.sequence;
+    part.run = run;
+    part.cancel = step.cancel;
+    if (run.begin >= active.first) {
+      part.outputs =
+          outputs_of(step.outputs, run.begin - active.first, run.rows(), step.sequence->config());
+    }
+    return part;
   }
 
-  void run_pass() {
-    const Batch batch = {b_.tokens, b_.segments, b_.outputs};
-    const bool done = decoder_forward(executor_.engine(), batch, executor_.scratch());
-    for (size_t s = 0; s < b_.segments.size(); ++s) {
-      const Active& active = b_.active[b_.active_of_segment[s]];
-      const Segment& segment = b_.segments[s];
-      if (done && !is_set(segment.cancel)) {
-        active.step->sequence->set_read(segment.position + segment.rows);
-      } else {
-        active.step->status = cancelled_status();
-        active.step->sequence->take_back(active.first);
-      }
+  void run_parts() {
+    pass(executor_, b_.parts);
+    for (size_t i = 0; i < b_.parts.size(); ++i) {
+      if (b_.parts[i].done) continue;
+      const Active& active = *b_.active_of_part[i];
+      active.step->status = cancelled_status();
+      active.step->sequence->take_back(active.first);
     }
   }
 
@@ -144,6 +161,25 @@ class StepRun {
 };
 
 }  // namespace
+
+Status run_pass(Executor& executor, std::span<PassPart> parts) {
+  const ExecutorUse use(executor);
+  MIDGE_RETURN_IF_ERROR(use.status());
+  int64_t rows = 0;
+  bool in_order = true;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    rows += parts[i].run.rows();
+    in_order = in_order && (i == 0 || parts[i - 1].run.role == RowRole::kGenerated ||
+                            parts[i].run.role == RowRole::kPrompt);
+  }
+  if (rows < 1 || rows > executor.rows_max() || !in_order) {
+    return make_status(StatusCode::kOutOfRange,
+                       "a pass of %lld rows, expected 1..%lld, those of generated tokens first",
+                       static_cast<long long>(rows), static_cast<long long>(executor.rows_max()));
+  }
+  pass(executor, parts);
+  return Status();
+}
 
 void run_step(Executor& executor, std::span<SequenceStep> steps) {
   const ExecutorUse use(executor);
@@ -188,7 +224,7 @@ Status run_mtp_step(Executor& executor, Sequence& sequence, std::span<const int3
     const int64_t rows = std::min(piece, last - start);
     Segment segment = sequence.segment(0, start, rows, RowRole::kGenerated);
     segment.cancel = cancel;
-    const RowOutputs part = part_of(outputs, start - first, rows, config);
+    const RowOutputs part = outputs_of(outputs, start - first, rows, config);
     const Batch batch = {
         next_tokens.subspan(static_cast<size_t>(start - first), static_cast<size_t>(rows)),
         {&segment, 1},

@@ -30,6 +30,20 @@ struct SequenceStep {
 /// them fail with `busy` while the executor runs something else. Allocates nothing.
 void run_step(Executor& executor, std::span<SequenceStep> steps);
 
+/// Tokens that a sequence was given and has not read, in one pass.
+struct PassPart {
+  Sequence* sequence = nullptr;
+  Sequence::Run run;                          ///< of next_run, or its beginning; its pages are held
+  RowOutputs outputs;                         ///< rows count from run.begin
+  const std::atomic<bool>* cancel = nullptr;  ///< ends this part early while set; may be null
+  bool done = false;  ///< set: the rows are read; otherwise they were cancelled
+};
+
+/// One pass through the layers, for whoever decides by himself what is in it. At most
+/// executor.rows_max() rows, generated ones first; each sequence once. What comes out for a part
+/// does not depend on the others. Allocates nothing. Errors, nothing changed: busy, out_of_range.
+Status run_pass(Executor& executor, std::span<PassPart> parts);
+
 /// Runs the MTP layer for n positions of `sequence` that follow those of the previous run_mtp_step
 /// (or 0): hidden [n, hidden_size] are the model's hidden states there, next_tokens [n] the tokens
 /// after them. mask_first: see mtp_forward. Rows of `outputs` count the positions of this call.

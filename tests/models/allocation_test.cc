@@ -10,6 +10,7 @@
 
 #include "api/loaded_model.h"
 #include "api/packing.h"
+#include "engine/scheduler/scheduler.h"
 #include "engine/session/generator.h"
 #include "engine/tokenizer_files/tokenizer_directory.h"
 #include "models/registry.h"
@@ -222,6 +223,46 @@ TEST(Allocation, SequencesAreCheap) {
   std::printf("[ sequence ] %lld bytes beside its pages, allowed %lld\n",
               static_cast<long long>(g_bytes.load()), static_cast<long long>(allowed_bytes));
   EXPECT_LT(g_bytes.load(), allowed_bytes);
+}
+
+// Four answers that are written side by side, over borders of pages.
+TEST(Allocation, StepsOfTheSchedulerTakeNone) {
+  LoadOptions options;
+  options.executor.threads = 2;
+  options.executor.weights = *recipe_from_name("fast");
+  const auto loaded = LoadedModel::open(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo", options);
+  MIDGE_ASSERT_OK(loaded);
+  SchedulerOptions scheduling;
+  scheduling.context_length = 256;
+  scheduling.pages = 16;
+  const auto scheduler = Scheduler::create((*loaded)->executor(), (*loaded)->tokenizer(),
+                                           (*loaded)->allowed_tokens(), scheduling);
+  MIDGE_ASSERT_OK(scheduler);
+  int64_t characters = 0;
+  for (uint64_t i = 0; i < 4; ++i) {
+    Request request;
+    request.prompt = test::random_tokens(20 + 10 * i, 500, i);
+    request.generate.tokens_max = 150;
+    request.generate.sampler.temperature = 0.8f;
+    request.generate.sampler.repetition_penalty = 1.1f;
+    request.generate.sampler.seed = i;
+    request.on_text = [&](std::string_view text) {
+      characters += static_cast<int64_t>(text.size());
+      return true;
+    };
+    MIDGE_ASSERT_OK((*scheduler)->submit(std::move(request)));
+  }
+  for (int i = 0; i < 3; ++i) MIDGE_ASSERT_OK((*scheduler)->step());
+  ASSERT_EQ((*scheduler)->running_count(), 4);
+  g_allocations = 0;
+  g_counting = true;
+  bool ok = true;
+  for (int i = 0; i < 100; ++i) ok = (*scheduler)->step().ok() && ok;
+  g_counting = false;
+  EXPECT_TRUE(ok);
+  EXPECT_EQ(g_allocations.load(), 0);
+  EXPECT_EQ((*scheduler)->running_count(), 4);
+  EXPECT_GT(characters, 0);
 }
 
 }  // namespace

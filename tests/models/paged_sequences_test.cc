@@ -255,9 +255,9 @@ TEST_F(PagedSequences, BeginningsOfTwoRegimesAreKeptApart) {
   const std::vector<RowRole> roles(count, RowRole::kPrompt);
   for (const int64_t length : {border, border + 8}) {
     Reader reader = this->reader(1, length, {}, pool.get());
-    EXPECT_EQ(cache.adopt(*reader.sequence, reader.tokens,
-                          std::span(roles).first(reader.tokens.size())),
-              0)
+    EXPECT_EQ(
+        cache.adopt(*reader.sequence, reader.tokens, std::span(roles).first(reader.tokens.size())),
+        0)
         << "of the other factors";
     read(reader, 0, length);
     cache.keep(*reader.sequence);
@@ -265,8 +265,8 @@ TEST_F(PagedSequences, BeginningsOfTwoRegimesAreKeptApart) {
   for (const int64_t length : {border, border + 8}) {
     SCOPED_TRACE(length);
     Reader reader = this->reader(1, length, {}, pool.get());
-    const int64_t adopted = cache.adopt(*reader.sequence, reader.tokens,
-                                        std::span(roles).first(reader.tokens.size()));
+    const int64_t adopted =
+        cache.adopt(*reader.sequence, reader.tokens, std::span(roles).first(reader.tokens.size()));
     EXPECT_EQ(adopted, length - 1);
     read(reader, adopted, length);
     expect_tail(reader, adopted, alone(reader.tokens, length));
@@ -317,7 +317,8 @@ TEST_F(PagedSequences, AnyOrderOfEventsGivesTheSameBits) {
     PrefixCache cache(*pool);
     std::vector<std::vector<int32_t>> known = {test::random_tokens(40, vocab_size_, 3)};
     for (int round = 0; round < 40; ++round) {
-      const std::vector<int32_t>& beginning = known[static_cast<size_t>(below(int64_t(known.size())))];
+      const std::vector<int32_t>& beginning =
+          known[static_cast<size_t>(below(int64_t(known.size())))];
       const int64_t alike = below(static_cast<int64_t>(beginning.size()) + 1);
       const int64_t count = std::min<int64_t>(alike + 2 + below(90), 250);
       const int64_t prompt = 1 + below(count);

@@ -85,8 +85,7 @@ TEST(KvPool, WhatTokensHaveIsCopied) {
         const uint8_t* values = pool->page(to) + layout.values_offset(layer, head);
         EXPECT_EQ(std::count(keys, keys + layout.half_bytes(), 1), key_tokens * layout.row_bytes());
         EXPECT_EQ(std::count(keys, keys + key_tokens * layout.row_bytes(), 2), 0);
-        EXPECT_EQ(std::count(values, values + layout.half_bytes(), 1),
-                  tokens * layout.row_bytes());
+        EXPECT_EQ(std::count(values, values + layout.half_bytes(), 1), tokens * layout.row_bytes());
         EXPECT_EQ(std::count(values, values + tokens * layout.row_bytes(), 2), 0);
       }
     }

@@ -1,0 +1,404 @@
+#include "engine/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/core/check.h"
+
+namespace midge {
+
+const char* request_end_name(RequestEnd end) {
+  switch (end) {
+    case RequestEnd::kDone: return "done";
+    case RequestEnd::kCancelled: return "cancelled";
+    case RequestEnd::kDeadline: return "deadline";
+    case RequestEnd::kFailed: return "failed";
+  }
+  return "unknown";
+}
+
+/// A request, its sequence and its generation.
+struct Scheduler::Job {
+  Request request;
+  RequestResult result;
+  std::unique_ptr<Sequence> sequence;
+  std::unique_ptr<Generation> generation;
+  Clock::time_point submitted;
+  std::atomic<bool> cancel = false;
+  bool started = false;
+  int32_t last_row = 0;  // of its part, whose logits are wanted
+
+  uint64_t id() const { return result.id; }
+  int32_t priority() const { return request.priority; }
+  // What it has not read; empty if it waits for a token of its own.
+  Sequence::Run unread() const { return sequence->next_run(sequence->length()); }
+  // One token, which the answer goes on with.
+  static bool is_fresh(const Sequence::Run& run, int64_t length) {
+    return run.role == RowRole::kGenerated && run.rows() == 1 && run.end == length;
+  }
+};
+
+namespace {
+
+Result<KvPoolOptions> pool_options(const ModelConfig& config, const SchedulerOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(const int64_t context,
+                         resolve_context_length(config, options.context_length));
+  KvPoolOptions pool;
+  pool.type = options.kv_type;
+  pool.page_tokens = options.page_tokens;
+  pool.pages = options.pages;
+  if (pool.pages == 0 && pool.page_tokens > 0) pool.pages = ceil_div(context, pool.page_tokens);
+  return pool;
+}
+
+Status check_range(const char* what, int64_t value, int64_t most) {
+  if (value >= 1 && value <= most) return Status();
+  return make_status(StatusCode::kInvalidArgument, "%lld %s, expected 1..%lld",
+                     static_cast<long long>(value), what, static_cast<long long>(most));
+}
+
+}  // namespace
+
+Result<int64_t> Scheduler::kv_bytes_for(const ModelConfig& config,
+                                        const SchedulerOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pool, pool_options(config, options));
+  return KvPool::bytes_for(config, pool);
+}
+
+Scheduler::Scheduler(Executor& executor, const Tokenizer& tokenizer,
+                     std::span<const uint8_t> allowed, const SchedulerOptions& options)
+    : executor_(executor), tokenizer_(tokenizer), allowed_(allowed), options_(options) {
+  const auto running = static_cast<size_t>(options.running_max);
+  running_.reserve(running);
+  parts_.reserve(running);
+  job_of_part_.reserve(running);
+  generations_.reserve(running);
+}
+
+Scheduler::~Scheduler() = default;
+
+Result<std::unique_ptr<Scheduler>> Scheduler::create(Executor& executor, const Tokenizer& tokenizer,
+                                                     std::span<const uint8_t> allowed,
+                                                     const SchedulerOptions& options) {
+  constexpr int64_t kMost = int64_t{1} << 20;
+  const int64_t rows = std::min(executor.logit_rows_max(), executor.rows_max());
+  MIDGE_RETURN_IF_ERROR(check_range("running requests", options.running_max, rows));
+  MIDGE_RETURN_IF_ERROR(check_range("waiting requests", options.waiting_max, kMost));
+  MIDGE_RETURN_IF_ERROR(check_range("prompt rows", options.prompt_rows, kMost));
+  const ModelConfig& config = executor.model().config();
+  MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pages, pool_options(config, options));
+  MIDGE_RETURN_IF_ERROR(check_range("KV pages", pages.pages, kMost));
+  std::unique_ptr<Scheduler> scheduler(new Scheduler(executor, tokenizer, allowed, options));
+  MIDGE_ASSIGN_OR_RETURN(const int64_t context,
+                         resolve_context_length(config, options.context_length));
+  if (context > executor.context_max()) {
+    return make_status(StatusCode::kInvalidArgument, "a context of %lld tokens, the executor's %lld",
+                       static_cast<long long>(context),
+                       static_cast<long long>(executor.context_max()));
+  }
+  scheduler->options_.context_length = context;
+  MIDGE_ASSIGN_OR_RETURN(scheduler->pool_, KvPool::create(config, pages));
+  MIDGE_RETURN_IF_ERROR(scheduler->pool_->settle(options.residency));
+  scheduler->cache_ = std::make_unique<PrefixCache>(*scheduler->pool_);
+  return scheduler;
+}
+
+Result<uint64_t> Scheduler::submit(Request request) {
+  if (waiting_count() >= options_.waiting_max) {
+    return make_status(StatusCode::kBusy, "%lld requests wait already",
+                       static_cast<long long>(waiting_count()));
+  }
+  const ModelConfig& config = executor_.model().config();
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  if (prompt >= options_.context_length) {
+    return make_status(StatusCode::kContextFull,
+                       "a prompt of %lld tokens, the context holds %lld with the answer",
+                       static_cast<long long>(prompt),
+                       static_cast<long long>(options_.context_length));
+  }
+  const int64_t pages = ceil_div(prompt + 1, options_.page_tokens);
+  if (pages > pool_->page_count()) {
+    return make_status(StatusCode::kNoPages, "a prompt of %lld KV pages, there are %lld",
+                       static_cast<long long>(pages), static_cast<long long>(pool_->page_count()));
+  }
+  for (const int32_t token : request.prompt) {
+    if (token >= 0 && token < config.vocab_size) continue;
+    return make_status(StatusCode::kOutOfRange, "token id %d, expected 0..%lld", token,
+                       static_cast<long long>(config.vocab_size - 1));
+  }
+  auto job = std::make_unique<Job>();
+  SequenceOptions sequence;
+  sequence.context_length = options_.context_length;
+  sequence.batch_rows = executor_.rows_max();
+  MIDGE_ASSIGN_OR_RETURN(job->sequence, Sequence::create(config, sequence, *pool_));
+  MIDGE_ASSIGN_OR_RETURN(job->generation,
+                         Generation::create(*job->sequence, tokenizer_, allowed_, request.prompt,
+                                            request.generate, std::move(request.on_text)));
+  job->request = std::move(request);
+  job->submitted = Clock::now();
+  job->result.id = ++last_id_;
+  wait(std::move(job));
+  return last_id_;
+}
+
+void Scheduler::wait(std::unique_ptr<Job> job) {
+  const auto comes_later = [](const std::unique_ptr<Job>& a, const std::unique_ptr<Job>& b) {
+    return std::pair(-int64_t{a->priority()}, a->id()) < std::pair(-int64_t{b->priority()}, b->id());
+  };
+  const auto place = std::upper_bound(waiting_.begin(), waiting_.end(), job, comes_later);
+  waiting_.insert(place, std::move(job));
+}
+
+bool Scheduler::cancel(uint64_t id) {
+  for (const Jobs* jobs : {&waiting_, &running_}) {
+    for (const std::unique_ptr<Job>& job : *jobs) {
+      if (job->id() != id) continue;
+      job->cancel = true;
+      return true;
+    }
+  }
+  return false;
+}
+
+// Takes a job out of the scheduler; what it has read may serve others.
+void Scheduler::end(std::unique_ptr<Job> job, RequestEnd how) {
+  if (options_.keeps_prefixes) cache_->keep(*job->sequence);
+  if (!job->generation->done()) job->generation->cancel();
+  job->sequence->forget();
+  job->result.end = how;
+  job->result.generated = job->generation->take_result();
+  ended_.push_back(std::move(job));
+}
+
+void Scheduler::end_overdue(Jobs& jobs, Clock::time_point now) {
+  for (size_t i = 0; i < jobs.size();) {
+    Job& job = *jobs[i];
+    const bool is_late = job.request.deadline.has_value() && *job.request.deadline <= now;
+    if (!job.cancel && !is_late) {
+      ++i;
+      continue;
+    }
+    std::unique_ptr<Job> ending = std::move(jobs[i]);
+    jobs.erase(jobs.begin() + static_cast<std::ptrdiff_t>(i));
+    const RequestEnd how = ending->cancel ? RequestEnd::kCancelled : RequestEnd::kDeadline;
+    end(std::move(ending), how);
+  }
+}
+
+void Scheduler::end_overdue() {
+  const Clock::time_point now = Clock::now();
+  end_overdue(waiting_, now);
+  end_overdue(running_, now);
+}
+
+void Scheduler::tell_ended() {
+  // A callback may end others by what it submits.
+  while (!ended_.empty()) {
+    const Jobs ended = std::exchange(ended_, {});
+    for (const std::unique_ptr<Job>& job : ended) {
+      if (job->request.on_end != nullptr) job->request.on_end(job->result);
+    }
+  }
+}
+
+// Of all its tokens and the next one.
+int64_t Scheduler::pages_of(const Job& job) const {
+  const int64_t tokens = std::max<int64_t>(job.sequence->length(),
+                                           static_cast<int64_t>(job.request.prompt.size()));
+  return ceil_div(tokens + 1, options_.page_tokens);
+}
+
+// Alone a job always runs: as long as all pages together allow.
+bool Scheduler::has_room_for(const Job& job) const {
+  if (running_.empty()) return true;
+  return running_count() < options_.running_max &&
+         pool_->free_count() + cache_->evictable_count() >= pages_of(job);
+}
+
+// The running request that gives way first: of the lowest priority, the one that came last.
+Scheduler::Job* Scheduler::weakest() {
+  Job* found = nullptr;
+  for (const std::unique_ptr<Job>& job : running_) {
+    if (found == nullptr || std::pair(job->priority(), found->id()) <
+                                std::pair(found->priority(), job->id())) {
+      found = job.get();
+    }
+  }
+  return found;
+}
+
+void Scheduler::preempt(const Job* job) {
+  const auto place = std::find_if(running_.begin(), running_.end(),
+                                  [&](const std::unique_ptr<Job>& j) { return j.get() == job; });
+  std::unique_ptr<Job> waiting = std::move(*place);
+  running_.erase(place);
+  waiting->sequence->forget();
+  ++waiting->result.preemptions;
+  wait(std::move(waiting));
+}
+
+void Scheduler::admit() {
+  while (!waiting_.empty()) {
+    const Job& next = *waiting_.front();
+    while (!has_room_for(next)) {
+      const Job* job = weakest();
+      if (job == nullptr || job->priority() >= next.priority()) return;
+      preempt(job);  // goes behind the one that it makes room for
+    }
+    std::unique_ptr<Job> job = std::move(waiting_.front());
+    waiting_.erase(waiting_.begin());
+    start(std::move(job));
+  }
+}
+
+void Scheduler::start(std::unique_ptr<Job> job) {
+  if (!job->started) {
+    job->started = true;
+    job->result.queue_seconds =
+        std::chrono::duration<double>(Clock::now() - job->submitted).count();
+    const std::vector<int32_t>& prompt = job->request.prompt;
+    int64_t known = 0;
+    if (options_.keeps_prefixes) {
+      cache_->evict(1);  // for a page that is known in part
+      const std::vector<RowRole> roles(prompt.size(), RowRole::kPrompt);
+      known = cache_->adopt(*job->sequence, prompt, roles);
+    } else {
+      job->sequence->expect_length(static_cast<int64_t>(prompt.size()));
+    }
+    job->result.cached_tokens = known;
+    const Status given = job->sequence->give(
+        std::span(prompt).subspan(static_cast<size_t>(known)), RowRole::kPrompt);
+    MIDGE_DCHECK(given.ok(), "a prompt that was checked");
+  }
+  running_.push_back(std::move(job));
+}
+
+// Holds the pages that running jobs need for what they read next; some give theirs back for it.
+void Scheduler::make_room() {
+  for (size_t i = 0; i < running_.size();) {
+    Job& job = *running_[i];
+    const Status held = job.sequence->hold(job.unread());
+    if (held.ok()) {
+      ++i;
+      continue;
+    }
+    const int64_t free = pool_->free_count();
+    cache_->evict(free + 1);
+    if (pool_->free_count() > free) continue;
+    if (running_.size() == 1) {  // as long as all pages together allow
+      job.generation->stepped(make_status(StatusCode::kContextFull, held.message().c_str()));
+      return;
+    }
+    preempt(weakest());
+    i = 0;
+  }
+}
+
+void Scheduler::add_part(Job& job, const Sequence::Run& run) {
+  PassPart part;
+  part.sequence = job.sequence.get();
+  part.run = run;
+  part.cancel = &job.cancel;
+  if (run.end == job.sequence->length()) {
+    job.last_row = static_cast<int32_t>(run.rows() - 1);
+    part.outputs.logits_rows = {&job.last_row, 1};
+    part.outputs.logits = executor_.logits(logit_rows_++);
+  }
+  parts_.push_back(part);
+  job_of_part_.push_back(&job);
+}
+
+// Adds the rows of one role: those of answers that go on (fresh), or what is left to read.
+void Scheduler::collect(RowRole role, bool fresh, int64_t* rows_left) {
+  for (const std::unique_ptr<Job>& job : running_) {
+    Sequence::Run run = job->unread();
+    if (run.empty() || run.role != role || *rows_left == 0) continue;
+    if (Job::is_fresh(run, job->sequence->length()) != fresh) continue;
+    run.end = std::min(run.end, run.begin + *rows_left);
+    *rows_left -= run.rows();
+    add_part(*job, run);
+  }
+}
+
+void Scheduler::collect_pass() {
+  parts_.clear();
+  job_of_part_.clear();
+  logit_rows_ = 0;
+  int64_t rows = executor_.rows_max();
+  collect(RowRole::kGenerated, true, &rows);
+  int64_t others = parts_.empty() ? rows : std::min(rows, options_.prompt_rows);
+  collect(RowRole::kGenerated, false, &others);
+  collect(RowRole::kPrompt, false, &others);
+}
+
+// Draws the tokens that the pass was for, and gives them to their sequences.
+Status Scheduler::write_tokens() {
+  generations_.clear();
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (parts_[i].outputs.logits == nullptr) continue;
+    // A part that was cancelled has no logits; its job ends with the next step.
+    Generation* generation = parts_[i].done ? job_of_part_[i]->generation.get() : nullptr;
+    if (generation != nullptr) generation->stepped(Status());
+    generations_.push_back(generation);
+  }
+  MIDGE_RETURN_IF_ERROR(sample_together(executor_, generations_));
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (parts_[i].outputs.logits != nullptr && parts_[i].done) go_on(*job_of_part_[i]);
+  }
+  return Status();
+}
+
+void Scheduler::go_on(Job& job) {
+  Generation& generation = *job.generation;
+  job.result.status = generation.accept();
+  if (!job.result.status.ok() || generation.done()) return;
+  const SequenceStep next = generation.next_step(nullptr);
+  const Status given = job.sequence->give(next.tokens, next.role);
+  if (!given.ok()) generation.stepped(given);
+}
+
+void Scheduler::remove_ended() {
+  for (size_t i = 0; i < running_.size();) {
+    Job& job = *running_[i];
+    const bool failed = !job.result.status.ok() || !job.generation->status().ok();
+    if (!failed && !job.generation->done()) {
+      ++i;
+      continue;
+    }
+    if (failed && job.result.status.ok()) job.result.status = job.generation->status();
+    const bool cancelled = job.generation->result().reason == FinishReason::kCancelled;
+    std::unique_ptr<Job> ending = std::move(running_[i]);
+    running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
+    end(std::move(ending), failed      ? RequestEnd::kFailed
+                           : cancelled ? RequestEnd::kCancelled
+                                       : RequestEnd::kDone);
+  }
+}
+
+Result<bool> Scheduler::step() {
+  end_overdue();
+  admit();
+  if (running_.empty()) {
+    tell_ended();
+    return !waiting_.empty();  // what callbacks have submitted
+  }
+  make_room();
+  remove_ended();
+  collect_pass();
+  if (!parts_.empty()) {
+    MIDGE_RETURN_IF_ERROR(run_pass(executor_, parts_));
+    MIDGE_RETURN_IF_ERROR(write_tokens());
+    remove_ended();
+  }
+  tell_ended();
+  return true;
+}
+
+Status Scheduler::run() {
+  for (;;) {
+    MIDGE_ASSIGN_OR_RETURN(const bool more, step());
+    if (!more) return Status();
+  }
+}
+
+}  // namespace midge

@@ -1,0 +1,154 @@
+// Requests that share the passes of one executor: continuous batching.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/session/executor.h"
+#include "engine/session/generator.h"
+#include "engine/session/prefix_cache.h"
+#include "engine/session/step.h"
+
+namespace midge {
+
+struct SchedulerOptions {
+  int64_t context_length = 0;  ///< of each request, prompt and answer; 0: as in SequenceOptions
+  KvType kv_type = KvType::kF16;
+  int64_t page_tokens = 64;  ///< a multiple of 64
+  int64_t pages = 0;         ///< of all requests; 0: those of one context
+  Residency residency = Residency::kLazy;
+  int64_t running_max = 16;    ///< requests that share passes, 1..executor.logit_rows_max()
+  int64_t waiting_max = 1024;  ///< requests that wait; at least 1
+  /// Most rows that a pass reads of prompts, and of what is read again, while answers wait for the
+  /// same pass: how much a prompt may delay their next token.
+  int64_t prompt_rows = 128;
+  bool keeps_prefixes = true;  ///< find beginnings again that earlier requests had
+};
+
+enum class RequestEnd {
+  kDone,       ///< by its own options: see the generation's reason
+  kCancelled,  ///< cancel(), or its on_text
+  kDeadline,
+  kFailed,  ///< see its status
+};
+
+/// "done", "cancelled", "deadline", "failed".
+const char* request_end_name(RequestEnd end);
+
+/// What became of a request.
+struct RequestResult {
+  uint64_t id = 0;
+  RequestEnd end = RequestEnd::kDone;
+  Status status;             ///< of kFailed
+  GenerateResult generated;  ///< what there was until then
+  double queue_seconds = 0;  ///< until it was first run
+  int64_t cached_tokens = 0;  ///< of its prompt, that were found and not read
+  int64_t preemptions = 0;    ///< times that it gave its pages back and was read again
+};
+
+struct Request {
+  std::vector<int32_t> prompt;  ///< at least 1 token
+  GenerateOptions generate;
+  int32_t priority = 0;  ///< higher ones are run first
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  OnText on_text;                                      ///< may be empty
+  std::function<void(const RequestResult&)> on_end;    ///< told once; may be empty
+};
+
+/// A state machine that step() advances by one pass. Each pass takes the next token of every answer
+/// that is being written, and rows of the prompts that are being read. The tokens of a request do
+/// not depend on the others, on when it came or on whether it was read again.
+///
+/// Requests of one priority are run in the order they came. When pages run out, the one of the
+/// lowest priority that came last gives its own back, waits, and is read again later. So does one
+/// that holds up a request of higher priority.
+///
+/// Callbacks run inside of step(), submit and cancel others as they like, and must not block, or
+/// call step(). One caller at a time, except for cancel() of requests that run. While answers are
+/// written and nobody comes or goes, step() allocates nothing.
+class Scheduler {
+ public:
+  /// executor, tokenizer and allowed (see Sampler::create) outlive it. Errors: invalid_argument,
+  /// out_of_memory.
+  static Result<std::unique_ptr<Scheduler>> create(Executor& executor, const Tokenizer& tokenizer,
+                                                   std::span<const uint8_t> allowed,
+                                                   const SchedulerOptions& options);
+  /// What create() takes for pages. Errors: invalid_argument.
+  static Result<int64_t> kv_bytes_for(const ModelConfig& config, const SchedulerOptions& options);
+
+  /// Requests that are left are dropped; their on_end is not called.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// Lets a request wait for its turn. Returns its id, never 0. Errors: busy (waiting_max requests
+  /// wait), context_full (the prompt leaves no room for an answer), no_pages (all pages together
+  /// do not hold it), out_of_range (ids), those of Generation::create.
+  Result<uint64_t> submit(Request request);
+
+  /// Ends a request: one that waits at the next step, one that runs before the next layer. False if
+  /// there is none of this id.
+  bool cancel(uint64_t id);
+
+  /// One pass. False if there is nothing to do. Errors: those of run_pass.
+  Result<bool> step();
+
+  /// Steps until there is nothing to do. Errors: those of step.
+  Status run();
+
+  int64_t waiting_count() const { return static_cast<int64_t>(waiting_.size()); }
+  int64_t running_count() const { return static_cast<int64_t>(running_.size()); }
+  const KvPool& pool() const { return *pool_; }
+  /// Pages that hold beginnings for later requests.
+  int64_t cached_pages() const { return cache_->page_count(); }
+
+ private:
+  struct Job;
+  using Jobs = std::vector<std::unique_ptr<Job>>;
+  using Clock = std::chrono::steady_clock;
+
+  Scheduler(Executor& executor, const Tokenizer& tokenizer, std::span<const uint8_t> allowed,
+            const SchedulerOptions& options);
+
+  void wait(std::unique_ptr<Job> job);
+  void end(std::unique_ptr<Job> job, RequestEnd how);
+  void end_overdue();
+  void end_overdue(Jobs& jobs, Clock::time_point now);
+  void tell_ended();
+  void admit();
+  bool has_room_for(const Job& job) const;
+  void start(std::unique_ptr<Job> job);
+  int64_t pages_of(const Job& job) const;
+  Job* weakest();
+  void preempt(const Job* job);
+  void make_room();
+  void collect_pass();
+  void collect(RowRole role, bool fresh, int64_t* rows_left);
+  void add_part(Job& job, const Sequence::Run& run);
+  Status write_tokens();
+  void go_on(Job& job);
+  void remove_ended();
+
+  Executor& executor_;
+  const Tokenizer& tokenizer_;
+  std::span<const uint8_t> allowed_;
+  SchedulerOptions options_;
+  std::unique_ptr<KvPool> pool_;
+  std::unique_ptr<PrefixCache> cache_;
+  uint64_t last_id_ = 0;
+  Jobs waiting_;  // by priority, then by id
+  Jobs running_;  // in the order they were admitted
+  Jobs ended_;    // to be told
+  std::vector<PassPart> parts_;
+  std::vector<Job*> job_of_part_;
+  std::vector<Generation*> generations_;  // by row of logits
+  int64_t logit_rows_ = 0;                // of the pass
+};
+
+}  // namespace midge

@@ -1,0 +1,377 @@
+// Requests that share passes get the tokens they would get alone, whatever comes between.
+#include "engine/scheduler/scheduler.h"
+
+#include <map>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "api/loaded_model.h"
+#include "tests/harness/golden.h"
+#include "tests/harness/running.h"
+
+namespace midge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The tokens of an answer.
+std::vector<int32_t> tokens_of(const GenerateResult& result) {
+  std::vector<int32_t> tokens;
+  for (const GeneratedToken& token : result.tokens) tokens.push_back(token.token);
+  return tokens;
+}
+
+class SchedulerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    LoadOptions options;
+    options.executor.threads = 2;
+    options.executor.context_max = 512;
+    options.executor.weights = *recipe_from_name("fast");
+    auto loaded = LoadedModel::open(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo", options);
+    MIDGE_ASSERT_OK(loaded);
+    loaded_ = std::move(*loaded);
+  }
+
+  void create(SchedulerOptions options) {
+    options.context_length = 512;
+    auto scheduler = Scheduler::create(loaded_->executor(), loaded_->tokenizer(),
+                                       loaded_->allowed_tokens(), options);
+    MIDGE_ASSERT_OK(scheduler);
+    scheduler_ = std::move(*scheduler);
+  }
+
+  // A request with a prompt of random tokens that draws its answer.
+  Request request(uint64_t seed, int64_t prompt, int64_t tokens) {
+    Request request;
+    request.prompt = test::random_tokens(static_cast<size_t>(prompt), 500, seed);
+    request.generate.tokens_max = tokens;
+    request.generate.sampler.temperature = 0.8f;
+    request.generate.sampler.seed = seed;
+    request.generate.sampler.repetition_penalty = seed % 2 == 0 ? 1.1f : 1.0f;
+    return request;
+  }
+
+  uint64_t submit(Request request) {
+    request.on_end = [this](const RequestResult& result) {
+      EXPECT_TRUE(results_.emplace(result.id, result).second) << "told twice";
+      order_.push_back(result.id);
+    };
+    auto id = scheduler_->submit(std::move(request));
+    EXPECT_TRUE(id.ok()) << id.status().message();
+    return id.ok() ? *id : 0;
+  }
+
+  void expect_all_pages_free_or_cached() {
+    EXPECT_EQ(scheduler_->pool().free_count() + scheduler_->cached_pages(),
+              scheduler_->pool().page_count());
+  }
+
+  std::vector<int32_t> alone(const Request& request) {
+    SequenceOptions options;
+    options.context_length = 512;
+    const auto session = loaded_->new_session(options);
+    EXPECT_TRUE(session.ok());
+    const auto result = generate(**session, loaded_->tokenizer(), loaded_->allowed_tokens(),
+                                 request.prompt, request.generate, nullptr);
+    EXPECT_TRUE(result.ok()) << result.status().message();
+    return tokens_of(*result);
+  }
+
+  std::unique_ptr<LoadedModel> loaded_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::map<uint64_t, RequestResult> results_;
+  std::vector<uint64_t> order_;  // in which they ended
+};
+
+TEST_F(SchedulerTest, TokensAreThoseOfARequestAlone) {
+  SchedulerOptions options;
+  options.pages = 32;
+  options.prompt_rows = 16;
+  create(options);
+  std::map<uint64_t, Request> requests;
+  for (uint64_t i = 0; i < 6; ++i) {
+    const Request made = request(i, 5 + 30 * static_cast<int64_t>(i), 20);
+    requests.emplace(submit(made), made);
+  }
+  MIDGE_ASSERT_OK(scheduler_->run());
+  ASSERT_EQ(results_.size(), 6u);
+  for (const auto& [id, made] : requests) {
+    SCOPED_TRACE(id);
+    EXPECT_EQ(results_[id].end, RequestEnd::kDone);
+    EXPECT_EQ(tokens_of(results_[id].generated), alone(made));
+  }
+  expect_all_pages_free_or_cached();
+}
+
+// Half the pages that all need: some give theirs back and are read again.
+TEST_F(SchedulerTest, PreemptionChangesNoToken) {
+  SchedulerOptions options;
+  options.pages = 9;
+  options.prompt_rows = 32;
+  create(options);
+  std::map<uint64_t, Request> requests;
+  for (uint64_t i = 0; i < 5; ++i) {
+    const Request made = request(i, 60, 150);
+    requests.emplace(submit(made), made);
+  }
+  MIDGE_ASSERT_OK(scheduler_->run());
+  int64_t preemptions = 0;
+  for (const auto& [id, made] : requests) {
+    SCOPED_TRACE(id);
+    EXPECT_EQ(results_[id].end, RequestEnd::kDone);
+    EXPECT_EQ(tokens_of(results_[id].generated), alone(made));
+    preemptions += results_[id].preemptions;
+  }
+  EXPECT_GT(preemptions, 0);
+  EXPECT_EQ(results_[1].preemptions, 0) << "the first one gives way to nobody";
+  expect_all_pages_free_or_cached();
+}
+
+TEST_F(SchedulerTest, ARequestLongerThanAllPagesEnds) {
+  SchedulerOptions options;
+  options.pages = 2;
+  create(options);
+  Request long_one = request(1, 100, 200);
+  long_one.generate.stop_ids.clear();
+  const uint64_t id = submit(long_one);
+  const uint64_t next = submit(request(2, 20, 10));
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_[id].end, RequestEnd::kDone);
+  EXPECT_EQ(results_[id].generated.reason, FinishReason::kContextFull);
+  EXPECT_EQ(results_[id].generated.tokens.size(), 29u);  // the last one is not read
+  EXPECT_EQ(results_[next].end, RequestEnd::kDone);
+}
+
+// An answer gets a token in every pass while a long prompt is read.
+TEST_F(SchedulerTest, ALongPromptDelaysNoToken) {
+  SchedulerOptions options;
+  options.pages = 16;
+  options.prompt_rows = 32;
+  create(options);
+  int64_t seen = 0;
+  Request answer = request(1, 10, 60);
+  answer.on_text = [&](std::string_view) {
+    ++seen;
+    return true;
+  };
+  submit(answer);
+  MIDGE_ASSERT_OK(scheduler_->step());
+  EXPECT_EQ(seen, 1);
+  const uint64_t id = submit(request(2, 320, 5));
+  for (int64_t step = 0; step < 10; ++step) {
+    MIDGE_ASSERT_OK(scheduler_->step());
+    EXPECT_EQ(seen, 2 + step);
+    EXPECT_FALSE(results_.contains(id));
+  }
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_[id].generated.tokens.size(), 5u);
+}
+
+TEST_F(SchedulerTest, HigherPrioritiesGoFirst) {
+  SchedulerOptions options;
+  options.pages = 8;
+  options.running_max = 1;
+  create(options);
+  std::vector<uint64_t> ids;
+  for (const int32_t priority : {0, 0, 5, 1, 5}) {
+    Request made = request(static_cast<uint64_t>(ids.size()), 20, 8);
+    made.priority = priority;
+    ids.push_back(submit(made));
+    if (ids.size() == 1) MIDGE_ASSERT_OK(scheduler_->step());  // it runs
+  }
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(order_, (std::vector<uint64_t>{ids[2], ids[4], ids[3], ids[0], ids[1]}));
+  EXPECT_EQ(results_[ids[0]].preemptions, 1);
+  EXPECT_EQ(tokens_of(results_[ids[0]].generated), alone(request(0, 20, 8)));
+}
+
+TEST_F(SchedulerTest, CancelledAtAnyPoint) {
+  SchedulerOptions options;
+  options.pages = 16;
+  options.prompt_rows = 16;
+  create(options);
+  const uint64_t stays = submit(request(1, 30, 20));
+  MIDGE_ASSERT_OK(scheduler_->step());  // now prompts are read in parts
+  const uint64_t in_prompt = submit(request(2, 200, 20));
+  Request by_text = request(3, 20, 20);
+  int shown = 0;
+  by_text.on_text = [&](std::string_view) { return ++shown < 3; };
+  const uint64_t in_text = submit(by_text);
+  MIDGE_ASSERT_OK(scheduler_->step());
+  MIDGE_ASSERT_OK(scheduler_->step());
+  const uint64_t waits = submit(request(4, 20, 20));
+  EXPECT_TRUE(scheduler_->cancel(waits));
+  EXPECT_TRUE(scheduler_->cancel(in_prompt));
+  EXPECT_FALSE(scheduler_->cancel(999));
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_[stays].end, RequestEnd::kDone);
+  EXPECT_EQ(tokens_of(results_[stays].generated), alone(request(1, 30, 20)));
+  EXPECT_EQ(results_[in_prompt].end, RequestEnd::kCancelled);
+  EXPECT_TRUE(results_[in_prompt].generated.tokens.empty());
+  EXPECT_EQ(results_[in_text].end, RequestEnd::kCancelled);
+  EXPECT_EQ(shown, 3);
+  EXPECT_EQ(results_[waits].end, RequestEnd::kCancelled);
+  EXPECT_FALSE(scheduler_->cancel(stays));
+  expect_all_pages_free_or_cached();
+}
+
+TEST_F(SchedulerTest, DeadlinesEndWaitingAndRunningRequests) {
+  SchedulerOptions options;
+  options.pages = 8;
+  options.running_max = 1;
+  create(options);
+  Request late = request(1, 20, 400);
+  late.deadline = Clock::now() + std::chrono::milliseconds(50);
+  const uint64_t running = submit(late);
+  late = request(2, 20, 5);
+  late.deadline = Clock::now() - std::chrono::seconds(1);
+  const uint64_t waiting = submit(late);
+  const uint64_t next = submit(request(3, 20, 5));
+  MIDGE_ASSERT_OK(scheduler_->run());
+  // A machine that writes 400 tokens within 50 ms is done; the others tell.
+  EXPECT_TRUE(results_[running].end == RequestEnd::kDeadline ||
+              results_[running].generated.tokens.size() > 100);
+  EXPECT_EQ(results_[waiting].end, RequestEnd::kDeadline);
+  EXPECT_TRUE(results_[waiting].generated.tokens.empty());
+  EXPECT_EQ(results_[next].end, RequestEnd::kDone);
+}
+
+TEST_F(SchedulerTest, Refusals) {
+  SchedulerOptions options;
+  options.pages = 2;
+  options.waiting_max = 2;
+  create(options);
+  const auto code = [&](Request made) { return scheduler_->submit(std::move(made)).status().code(); };
+  EXPECT_EQ(code(request(1, 512, 1)), StatusCode::kContextFull);
+  EXPECT_EQ(code(request(1, 128, 1)), StatusCode::kNoPages);
+  EXPECT_EQ(code(request(1, 0, 1)), StatusCode::kOutOfRange);
+  EXPECT_EQ(code(request(1, 5, 0)), StatusCode::kOutOfRange);
+  Request wrong = request(1, 5, 1);
+  wrong.prompt[2] = -1;
+  EXPECT_EQ(code(wrong), StatusCode::kOutOfRange);
+  wrong = request(1, 5, 1);
+  wrong.generate.sampler.top_p = 7;
+  EXPECT_EQ(code(wrong), StatusCode::kInvalidArgument);
+  submit(request(1, 5, 1));
+  submit(request(2, 5, 1));
+  EXPECT_EQ(code(request(3, 5, 1)), StatusCode::kBusy);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_.size(), 2u);
+  submit(request(3, 5, 1));
+
+  const auto create_code = [&](SchedulerOptions wrong_options) {
+    return Scheduler::create(loaded_->executor(), loaded_->tokenizer(), loaded_->allowed_tokens(),
+                             wrong_options)
+        .status()
+        .code();
+  };
+  SchedulerOptions bad;
+  bad.running_max = 1000;
+  EXPECT_EQ(create_code(bad), StatusCode::kInvalidArgument);
+  bad = {};
+  bad.page_tokens = 63;
+  EXPECT_EQ(create_code(bad), StatusCode::kInvalidArgument);
+  bad = {};
+  bad.context_length = 1024;
+  EXPECT_EQ(create_code(bad), StatusCode::kInvalidArgument);
+  bad = {};
+  bad.prompt_rows = 0;
+  EXPECT_EQ(create_code(bad), StatusCode::kInvalidArgument);
+}
+
+TEST_F(SchedulerTest, ASharedBeginningIsReadOnce) {
+  SchedulerOptions options;
+  options.pages = 24;
+  create(options);
+  Request first = request(1, 300, 4);
+  submit(first);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  Request second = first;
+  second.prompt.resize(280);
+  second.prompt.push_back(77);
+  const uint64_t id = submit(second);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_[id].cached_tokens, 280);
+  EXPECT_EQ(tokens_of(results_[id].generated), alone(second));
+}
+
+// Callbacks may submit and cancel.
+TEST_F(SchedulerTest, CallbacksSubmitAndCancel) {
+  create({});
+  uint64_t second = 0;
+  const uint64_t victim = submit(request(5, 30, 200));
+  Request first = request(1, 10, 5);
+  first.on_end = [&](const RequestResult&) {
+    second = submit(request(2, 10, 5));
+    EXPECT_TRUE(scheduler_->cancel(victim));
+  };
+  ASSERT_TRUE(scheduler_->submit(first).ok());
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(tokens_of(results_[second].generated), alone(request(2, 10, 5)));
+  EXPECT_EQ(results_[victim].end, RequestEnd::kCancelled);
+}
+
+// Random arrivals, lengths, priorities, cancels and shared beginnings, with half the pages needed.
+TEST_F(SchedulerTest, RandomRequests) {
+#ifdef MIDGE_EMULATED
+  constexpr int kRequests = 12;
+#else
+  constexpr int kRequests = 80;
+#endif
+  SchedulerOptions options;
+  options.pages = 12;
+  options.running_max = 6;
+  options.prompt_rows = 40;
+  create(options);
+  std::mt19937 random(11);
+  const auto below = [&](int64_t n) {
+    return static_cast<int64_t>(random() % static_cast<uint64_t>(n));
+  };
+  std::map<uint64_t, Request> requests;
+  std::vector<uint64_t> cancelled;
+  for (int i = 0; i < kRequests; ++i) {
+    Request made = request(static_cast<uint64_t>(100 + i), 1 + below(150), 1 + below(60));
+    if (!requests.empty() && below(2) == 0) {
+      const auto& other = std::next(requests.begin(), below(int64_t(requests.size())))->second;
+      const auto alike = std::min(other.prompt.size(), made.prompt.size());
+      std::copy_n(other.prompt.begin(), alike, made.prompt.begin());
+    }
+    made.priority = static_cast<int32_t>(below(3));
+    const uint64_t id = submit(made);
+    requests.emplace(id, made);
+    if (below(6) == 0) {
+      cancelled.push_back(id);
+    }
+    for (int64_t steps = below(12); steps > 0; --steps) MIDGE_ASSERT_OK(scheduler_->step());
+    if (!cancelled.empty() && below(3) == 0) {
+      scheduler_->cancel(cancelled.back());
+    }
+  }
+  MIDGE_ASSERT_OK(scheduler_->run());
+  ASSERT_EQ(results_.size(), requests.size());
+  int64_t preemptions = 0;
+  int64_t found = 0;
+  for (const auto& [id, made] : requests) {
+    SCOPED_TRACE(id);
+    const RequestResult& result = results_[id];
+    const std::vector<int32_t> expected = alone(made);
+    std::vector<int32_t> tokens = tokens_of(result.generated);
+    if (result.end == RequestEnd::kDone) {
+      EXPECT_EQ(tokens, expected);
+    } else {
+      EXPECT_EQ(result.end, RequestEnd::kCancelled);
+      ASSERT_LE(tokens.size(), expected.size());
+      EXPECT_TRUE(std::equal(tokens.begin(), tokens.end(), expected.begin()));
+    }
+    preemptions += result.preemptions;
+    found += result.cached_tokens;
+  }
+  EXPECT_GT(preemptions, 0);
+  EXPECT_GT(found, 0);
+  expect_all_pages_free_or_cached();
+}
+
+}  // namespace
+}  // namespace midge
