@@ -75,7 +75,12 @@ class Quality : public ::testing::TestWithParam<const char*> {
 };
 
 constexpr Encoding kWithoutMinimum[] = {Encoding::kQ4B32, Encoding::kQ8B32, Encoding::kQ5B32};
+#ifdef MIDGE_EMULATED
 constexpr Encoding kWithMinimum[] = {Encoding::kQ4B32M, Encoding::kQ5B32M};
+#else
+constexpr Encoding kWithMinimum[] = {Encoding::kQ4B32M, Encoding::kQ5B32M, Encoding::kQ4B32MS256,
+                                     Encoding::kQ5B32MS256};
+#endif
 
 // Bounds: measured at 2.2e-4 without outliers; with them at 1.1e-3 in prompts and 3.5e-3 generated.
 TEST_P(Quality, PackedLikeFloat) {
