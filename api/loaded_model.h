@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/formats/weight_source.h"
+#include "engine/scheduler/scheduler.h"
 #include "engine/session/generator.h"
 #include "engine/session/memory_plan.h"
 #include "engine/session/session.h"
@@ -57,6 +58,12 @@ class LoadedModel {
   /// A new sequence of this model, which outlives it. Errors: those of Session::create.
   Result<std::unique_ptr<Session>> new_session(const SequenceOptions& options) const {
     return Session::create(*executor_, options);
+  }
+
+  /// Runs requests side by side; outlived by the model, which has a tokenizer. Errors: those of
+  /// Scheduler::create.
+  Result<std::unique_ptr<Scheduler>> new_scheduler(const SchedulerOptions& options) const {
+    return Scheduler::create(*executor_, *tokenizer_, allowed_, options);
   }
 
   /// See Executor::trim; sessions have their own (Session::trim). What Android's onTrimMemory asks

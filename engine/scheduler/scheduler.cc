@@ -92,9 +92,9 @@ Result<std::unique_ptr<Scheduler>> Scheduler::create(Executor& executor, const T
   MIDGE_ASSIGN_OR_RETURN(const int64_t context,
                          resolve_context_length(config, options.context_length));
   if (context > executor.context_max()) {
-    return make_status(StatusCode::kInvalidArgument, "a context of %lld tokens, the executor's %lld",
-                       static_cast<long long>(context),
-                       static_cast<long long>(executor.context_max()));
+    return make_status(
+        StatusCode::kInvalidArgument, "a context of %lld tokens, the executor's %lld",
+        static_cast<long long>(context), static_cast<long long>(executor.context_max()));
   }
   scheduler->options_.context_length = context;
   MIDGE_ASSIGN_OR_RETURN(scheduler->pool_, KvPool::create(config, pages));
@@ -111,10 +111,13 @@ Result<uint64_t> Scheduler::submit(Request request) {
   const ModelConfig& config = executor_.model().config();
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   if (prompt >= options_.context_length) {
-    return make_status(StatusCode::kContextFull,
-                       "a prompt of %lld tokens, the context holds %lld with the answer",
-                       static_cast<long long>(prompt),
-                       static_cast<long long>(options_.context_length));
+    return make_status(
+        StatusCode::kContextFull, "a prompt of %lld tokens, the context holds %lld with the answer",
+        static_cast<long long>(prompt), static_cast<long long>(options_.context_length));
+  }
+  if (!request.roles.empty() && request.roles.size() != request.prompt.size()) {
+    return make_status(StatusCode::kInvalidArgument, "%zu roles for a prompt of %zu tokens",
+                       request.roles.size(), request.prompt.size());
   }
   const int64_t pages = ceil_div(prompt + 1, options_.page_tokens);
   if (pages > pool_->page_count()) {
@@ -143,7 +146,8 @@ Result<uint64_t> Scheduler::submit(Request request) {
 
 void Scheduler::wait(std::unique_ptr<Job> job) {
   const auto comes_later = [](const std::unique_ptr<Job>& a, const std::unique_ptr<Job>& b) {
-    return std::pair(-int64_t{a->priority()}, a->id()) < std::pair(-int64_t{b->priority()}, b->id());
+    return std::pair(-int64_t{a->priority()}, a->id()) <
+           std::pair(-int64_t{b->priority()}, b->id());
   };
   const auto place = std::upper_bound(waiting_.begin(), waiting_.end(), job, comes_later);
   waiting_.insert(place, std::move(job));
@@ -203,24 +207,29 @@ void Scheduler::tell_ended() {
 
 // Of all its tokens and the next one.
 int64_t Scheduler::pages_of(const Job& job) const {
-  const int64_t tokens = std::max<int64_t>(job.sequence->length(),
-                                           static_cast<int64_t>(job.request.prompt.size()));
+  const int64_t tokens =
+      std::max<int64_t>(job.sequence->length(), static_cast<int64_t>(job.request.prompt.size()));
   return ceil_div(tokens + 1, options_.page_tokens);
 }
 
 // Alone a job always runs: as long as all pages together allow.
 bool Scheduler::has_room_for(const Job& job) const {
   if (running_.empty()) return true;
-  return running_count() < options_.running_max &&
-         pool_->free_count() + cache_->evictable_count() >= pages_of(job);
+  int64_t pages = pool_->free_count() + cache_->evictable_count();
+  // Those that run take theirs as they read.
+  for (const std::unique_ptr<Job>& other : running_) {
+    const auto held = static_cast<int64_t>(other->sequence->page_ids().size());
+    pages -= std::max<int64_t>(0, pages_of(*other) - held);
+  }
+  return running_count() < options_.running_max && pages >= pages_of(job);
 }
 
 // The running request that gives way first: of the lowest priority, the one that came last.
 Scheduler::Job* Scheduler::weakest() {
   Job* found = nullptr;
   for (const std::unique_ptr<Job>& job : running_) {
-    if (found == nullptr || std::pair(job->priority(), found->id()) <
-                                std::pair(found->priority(), job->id())) {
+    if (found == nullptr ||
+        std::pair(job->priority(), found->id()) < std::pair(found->priority(), job->id())) {
       found = job.get();
     }
   }
@@ -251,24 +260,35 @@ void Scheduler::admit() {
   }
 }
 
+// Gives the sequence its prompt, but for what is known of it.
+void Scheduler::read_prompt(Job& job) {
+  const std::span<const int32_t> prompt = job.request.prompt;
+  std::vector<RowRole> roles = job.request.roles;
+  roles.resize(prompt.size(), RowRole::kPrompt);
+  size_t first = 0;
+  if (options_.keeps_prefixes) {
+    cache_->evict(1);  // for a page that is known in part
+    first = static_cast<size_t>(cache_->adopt(*job.sequence, prompt, roles));
+  } else {
+    job.sequence->expect_length(static_cast<int64_t>(prompt.size()));
+  }
+  job.result.cached_tokens = static_cast<int64_t>(first);
+  while (first < prompt.size()) {
+    const auto begin = roles.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto end = std::find_if(begin, roles.end(), [&](RowRole role) { return role != *begin; });
+    const auto count = static_cast<size_t>(end - begin);
+    const Status given = job.sequence->give(prompt.subspan(first, count), *begin);
+    MIDGE_DCHECK(given.ok(), "a prompt that was checked");
+    first += count;
+  }
+}
+
 void Scheduler::start(std::unique_ptr<Job> job) {
   if (!job->started) {
     job->started = true;
     job->result.queue_seconds =
         std::chrono::duration<double>(Clock::now() - job->submitted).count();
-    const std::vector<int32_t>& prompt = job->request.prompt;
-    int64_t known = 0;
-    if (options_.keeps_prefixes) {
-      cache_->evict(1);  // for a page that is known in part
-      const std::vector<RowRole> roles(prompt.size(), RowRole::kPrompt);
-      known = cache_->adopt(*job->sequence, prompt, roles);
-    } else {
-      job->sequence->expect_length(static_cast<int64_t>(prompt.size()));
-    }
-    job->result.cached_tokens = known;
-    const Status given = job->sequence->give(
-        std::span(prompt).subspan(static_cast<size_t>(known)), RowRole::kPrompt);
-    MIDGE_DCHECK(given.ok(), "a prompt that was checked");
+    read_prompt(*job);
   }
   running_.push_back(std::move(job));
 }

@@ -45,20 +45,23 @@ const char* request_end_name(RequestEnd end);
 struct RequestResult {
   uint64_t id = 0;
   RequestEnd end = RequestEnd::kDone;
-  Status status;             ///< of kFailed
-  GenerateResult generated;  ///< what there was until then
-  double queue_seconds = 0;  ///< until it was first run
+  Status status;              ///< of kFailed
+  GenerateResult generated;   ///< what there was until then
+  double queue_seconds = 0;   ///< until it was first run
   int64_t cached_tokens = 0;  ///< of its prompt, that were found and not read
   int64_t preemptions = 0;    ///< times that it gave its pages back and was read again
 };
 
 struct Request {
   std::vector<int32_t> prompt;  ///< at least 1 token
+  /// Of the prompt's tokens: kGenerated for those that the model wrote in earlier answers, so that
+  /// a conversation goes on as if it had never stopped. Empty: all are read.
+  std::vector<RowRole> roles;
   GenerateOptions generate;
   int32_t priority = 0;  ///< higher ones are run first
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  OnText on_text;                                      ///< may be empty
-  std::function<void(const RequestResult&)> on_end;    ///< told once; may be empty
+  OnText on_text;                                    ///< may be empty
+  std::function<void(const RequestResult&)> on_end;  ///< told once; may be empty
 };
 
 /// A state machine that step() advances by one pass. Each pass takes the next token of every answer
@@ -70,8 +73,8 @@ struct Request {
 /// that holds up a request of higher priority.
 ///
 /// Callbacks run inside of step(), submit and cancel others as they like, and must not block, or
-/// call step(). One caller at a time, except for cancel() of requests that run. While answers are
-/// written and nobody comes or goes, step() allocates nothing.
+/// call step(). One caller at a time. While answers are written and nobody comes or goes, step()
+/// allocates nothing.
 class Scheduler {
  public:
   /// executor, tokenizer and allowed (see Sampler::create) outlive it. Errors: invalid_argument,
@@ -89,7 +92,7 @@ class Scheduler {
 
   /// Lets a request wait for its turn. Returns its id, never 0. Errors: busy (waiting_max requests
   /// wait), context_full (the prompt leaves no room for an answer), no_pages (all pages together
-  /// do not hold it), out_of_range (ids), those of Generation::create.
+  /// do not hold it), out_of_range (ids), invalid_argument (roles), those of Generation::create.
   Result<uint64_t> submit(Request request);
 
   /// Ends a request: one that waits at the next step, one that runs before the next layer. False if
@@ -124,6 +127,7 @@ class Scheduler {
   void admit();
   bool has_room_for(const Job& job) const;
   void start(std::unique_ptr<Job> job);
+  void read_prompt(Job& job);
   int64_t pages_of(const Job& job) const;
   Job* weakest();
   void preempt(const Job* job);

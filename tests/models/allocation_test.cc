@@ -235,8 +235,7 @@ TEST(Allocation, StepsOfTheSchedulerTakeNone) {
   SchedulerOptions scheduling;
   scheduling.context_length = 256;
   scheduling.pages = 16;
-  const auto scheduler = Scheduler::create((*loaded)->executor(), (*loaded)->tokenizer(),
-                                           (*loaded)->allowed_tokens(), scheduling);
+  const auto scheduler = (*loaded)->new_scheduler(scheduling);
   MIDGE_ASSERT_OK(scheduler);
   int64_t characters = 0;
   for (uint64_t i = 0; i < 4; ++i) {

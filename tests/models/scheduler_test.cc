@@ -1,6 +1,7 @@
 // Requests that share passes get the tokens they would get alone, whatever comes between.
 #include "engine/scheduler/scheduler.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -36,8 +37,7 @@ class SchedulerTest : public ::testing::Test {
 
   void create(SchedulerOptions options) {
     options.context_length = 512;
-    auto scheduler = Scheduler::create(loaded_->executor(), loaded_->tokenizer(),
-                                       loaded_->allowed_tokens(), options);
+    auto scheduler = loaded_->new_scheduler(options);
     MIDGE_ASSERT_OK(scheduler);
     scheduler_ = std::move(*scheduler);
   }
@@ -127,6 +127,19 @@ TEST_F(SchedulerTest, PreemptionChangesNoToken) {
   EXPECT_GT(preemptions, 0);
   EXPECT_EQ(results_[1].preemptions, 0) << "the first one gives way to nobody";
   expect_all_pages_free_or_cached();
+}
+
+// Who would have to give way at once waits instead.
+TEST_F(SchedulerTest, NobodyIsAdmittedWithoutPages) {
+  SchedulerOptions options;
+  options.pages = 9;
+  create(options);
+  for (uint64_t i = 0; i < 6; ++i) submit(request(i, 200, 10));
+  MIDGE_ASSERT_OK(scheduler_->step());
+  EXPECT_EQ(scheduler_->running_count(), 2);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_.size(), 6u);
+  for (const auto& [id, result] : results_) EXPECT_EQ(result.preemptions, 0) << id;
 }
 
 TEST_F(SchedulerTest, ARequestLongerThanAllPagesEnds) {
@@ -243,7 +256,9 @@ TEST_F(SchedulerTest, Refusals) {
   options.pages = 2;
   options.waiting_max = 2;
   create(options);
-  const auto code = [&](Request made) { return scheduler_->submit(std::move(made)).status().code(); };
+  const auto code = [&](Request made) {
+    return scheduler_->submit(std::move(made)).status().code();
+  };
   EXPECT_EQ(code(request(1, 512, 1)), StatusCode::kContextFull);
   EXPECT_EQ(code(request(1, 128, 1)), StatusCode::kNoPages);
   EXPECT_EQ(code(request(1, 0, 1)), StatusCode::kOutOfRange);
@@ -262,10 +277,7 @@ TEST_F(SchedulerTest, Refusals) {
   submit(request(3, 5, 1));
 
   const auto create_code = [&](SchedulerOptions wrong_options) {
-    return Scheduler::create(loaded_->executor(), loaded_->tokenizer(), loaded_->allowed_tokens(),
-                             wrong_options)
-        .status()
-        .code();
+    return loaded_->new_scheduler(wrong_options).status().code();
   };
   SchedulerOptions bad;
   bad.running_max = 1000;
@@ -295,6 +307,51 @@ TEST_F(SchedulerTest, ASharedBeginningIsReadOnce) {
   MIDGE_ASSERT_OK(scheduler_->run());
   EXPECT_EQ(results_[id].cached_tokens, 280);
   EXPECT_EQ(tokens_of(results_[id].generated), alone(second));
+}
+
+// A second request that brings the first one's answer along, as a session that goes on.
+TEST_F(SchedulerTest, ConversationsGoOn) {
+  SequenceOptions alone;
+  alone.context_length = 512;
+  const auto session = loaded_->new_session(alone);
+  MIDGE_ASSERT_OK(session);
+  const Request first = request(1, 100, 40);
+  const auto answer = generate(**session, loaded_->tokenizer(), loaded_->allowed_tokens(),
+                               first.prompt, first.generate, nullptr);
+  MIDGE_ASSERT_OK(answer);
+  std::vector<int32_t> next = {answer->tokens.back().token, 40, 41, 42};
+  Request second = request(2, 1, 30);
+  const auto expected = generate(**session, loaded_->tokenizer(), loaded_->allowed_tokens(), next,
+                                 second.generate, nullptr);
+  MIDGE_ASSERT_OK(expected);
+
+  SchedulerOptions options;
+  options.pages = 16;
+  create(options);
+  const uint64_t first_id = submit(first);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  const std::vector<int32_t> written = tokens_of(results_[first_id].generated);
+  EXPECT_EQ(written, tokens_of(*answer));
+  second.prompt = first.prompt;
+  second.prompt.insert(second.prompt.end(), written.begin(), written.end());
+  second.roles.assign(first.prompt.size(), RowRole::kPrompt);
+  second.roles.resize(second.prompt.size() - 1, RowRole::kGenerated);
+  second.prompt.insert(second.prompt.end(), next.begin() + 1, next.end());
+  second.roles.resize(second.prompt.size(), RowRole::kPrompt);
+  for (const bool found : {true, false}) {
+    if (!found) {
+      options.keeps_prefixes = false;
+      create(options);
+    }
+    const uint64_t id = submit(second);
+    MIDGE_ASSERT_OK(scheduler_->run());
+    EXPECT_EQ(tokens_of(results_[id].generated), tokens_of(*expected));
+    EXPECT_EQ(results_[id].cached_tokens,
+              found ? static_cast<int64_t>(first.prompt.size() + written.size() - 1) : 0);
+    results_.clear();
+  }
+  second.roles.pop_back();
+  EXPECT_EQ(scheduler_->submit(second).status().code(), StatusCode::kInvalidArgument);
 }
 
 // Callbacks may submit and cancel.
