@@ -1,6 +1,7 @@
 #include "api/packing.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "api/loaded_model.h"
 #include "engine/core/visible.h"
@@ -32,6 +33,11 @@ Status check_pack_paths(const std::string& source, const std::string& out) {
   if (is_packed_file(source)) {
     return make_status(StatusCode::kInvalidArgument, "%s: packed already",
                        shown_path(source).c_str());
+  }
+  const std::filesystem::path folder = std::filesystem::path(out).parent_path();
+  if (what == nullptr && !folder.empty() && !is_directory(folder.string())) {
+    return make_status(StatusCode::kNotFound, "%s: there is no such folder",
+                       shown_path(folder.string()).c_str());
   }
   if (what == nullptr) return Status();
   return make_status(StatusCode::kInvalidArgument, "%s: %s, expected the name of a new file",
@@ -82,12 +88,22 @@ Result<EncodingChoice> choose_encodings(const std::string& source, const Packing
   MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, model->new_session(sequence));
   EncodingChoice choice;
   MIDGE_ASSIGN_OR_RETURN(choice.costs, candidate_costs(*session, sensitivity));
+  if (choice.costs.empty()) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "every matrix of the layers has its encoding already: there is nothing to "
+                       "choose");
+  }
   MIDGE_RETURN_IF_ERROR(allocate_bits(choice.costs, budget.bits_per_weight).status());
 
   std::vector<int32_t> tokens;
   MIDGE_RETURN_IF_ERROR(model->tokenizer().encode(budget.text, SpecialTokens::kAsText, &tokens));
   tokens.resize(std::min(tokens.size(), static_cast<size_t>(budget.tokens_max)));
   choice.tokens = static_cast<int64_t>(tokens.size());
+  if (choice.tokens < 2) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "a text of %lld tokens to measure with, expected at least 2",
+                       static_cast<long long>(choice.tokens));
+  }
   MIDGE_ASSIGN_OR_RETURN(choice.costs, measure_sensitivity(*session, tokens, sensitivity));
   MIDGE_ASSIGN_OR_RETURN(choice.chosen, allocate_bits(choice.costs, budget.bits_per_weight));
   MIDGE_ASSIGN_OR_RETURN(choice.recipe, recipe_from_name("fast"));
@@ -101,9 +117,7 @@ Result<EncodingChoice> choose_encodings(const std::string& source, const Packing
     bytes += cost.bytes;
     weights += matrix.weights;
   }
-  if (weights > 0) {
-    choice.bits_per_weight = 8 * static_cast<double>(bytes) / static_cast<double>(weights);
-  }
+  choice.bits_per_weight = 8 * static_cast<double>(bytes) / static_cast<double>(weights);
   return choice;
 }
 

@@ -34,7 +34,8 @@ struct PackingOptions {
 };
 
 /// Whether `source` can be packed into a file at `out`, as far as paths tell. Errors:
-/// invalid_argument (`out` is the source, or a folder; the source is packed).
+/// invalid_argument (`out` is the source, or a folder; the source is packed), not_found (`out` is
+/// in a folder that is not there).
 Status check_pack_paths(const std::string& source, const std::string& out);
 
 /// Packs the model at `source`, a Hugging Face directory or a GGUF file, into `out`. Without a
@@ -66,7 +67,8 @@ struct EncodingChoice {
 /// options: overrides, importance, threads, isa and access count. Time: three passes over the text
 /// for every matrix.
 /// Errors: those of LoadedModel::open, measure_sensitivity and allocate_bits; invalid_argument (an
-/// override that matches no matrix). What the text does not decide is checked before it is read.
+/// override that matches no matrix, overrides for all). What the text does not decide is checked
+/// before it is read.
 Result<EncodingChoice> choose_encodings(const std::string& source, const PackingOptions& options,
                                         const BitBudget& budget);
 

@@ -80,7 +80,9 @@ void add_weight_options(CLI::App& app, RunOptions& options) {
   app.add_option(
          "--tensor", options.tensors,
          "Encoding of the matrices that match, as 'layers.*.down=q8b32': of q, k, v, o, gate, up, "
-         "down of layers, of head or embedding; beside --recipe or --weights; can be repeated")
+         "down of layers, of head, embedding or mtp.NAME; beside what the other options say; can "
+         "be "
+         "repeated")
       ->allow_extra_args(false);
   app.add_option("--importance", options.importance,
                  "File of 'midge importance': weighs errors by what their channels are worth");

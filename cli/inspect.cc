@@ -114,11 +114,11 @@ std::map<std::string, TypeTotal> totals_by_type(const Listing& listing) {
   return totals;
 }
 
-// Of the matrices alone.
-double bits_per_matrix_weight(const Listing& listing) {
+// Of the matrices alone, or of those of a packed file's layers.
+double bits_per_matrix_weight(const Listing& listing, bool of_layers = false) {
   TypeTotal total;
   for (const Entry& entry : listing.tensors) {
-    if (!entry.is_matrix) continue;
+    if (!entry.is_matrix || (of_layers && !entry.name.starts_with("layers."))) continue;
     total.bytes += static_cast<int64_t>(entry.bytes);
     total.weights += weight_count(entry);
   }
@@ -174,7 +174,11 @@ void print_text(const Listing& listing, const Model& model, const Result<Tokeniz
   print(stdout, "per token    %.3f MB of weights, %lld bytes of f16 KV\n",
         static_cast<double>(model.token_bytes()) * 1e-6,
         ll(c.layer_count * c.kv_head_count * c.head_dim * 4));
-  print(stdout, "matrices     %.3f bits per weight\n", bits_per_matrix_weight(listing));
+  print(stdout, "matrices     %.3f bits per weight", bits_per_matrix_weight(listing));
+  if (!listing.content_id.empty()) {
+    print(stdout, ", those of the layers %.3f", bits_per_matrix_weight(listing, true));
+  }
+  print(stdout, "\n");
   for (const auto& [type, total] : totals_by_type(listing)) {
     print(stdout, "%-12s %lld tensors, %.3f MB, %.3f bits per weight\n", type.c_str(),
           ll(total.tensors), static_cast<double>(total.bytes) * 1e-6,

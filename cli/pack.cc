@@ -1,6 +1,7 @@
 // midge pack, midge verify: packed files.
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "api/packing.h"
@@ -26,6 +27,14 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Says what is wrong, or nothing.
+std::string is_bits_per_weight(const std::string& text) {
+  char* end = nullptr;
+  const double bits = std::strtod(text.c_str(), &end);
+  if (!text.empty() && *end == 0 && bits >= 1 && bits <= 32) return {};
+  return "'" + printable(text) + "' is not a number of bits, 1 to 32";
+}
+
 // The layers' encodings by what each costs, within --target-bpw.
 Result<EncodingChoice> choose_by_divergence(const Options& options, const PackingOptions& packing) {
   BitBudget budget;
@@ -46,7 +55,6 @@ Result<EncodingChoice> choose_by_divergence(const Options& options, const Packin
 }
 
 void print_choice(const EncodingChoice& choice) {
-  if (choice.costs.empty()) return;
   print(stdout, "%-18s", "mean KL, nats");
   for (const EncodingCost& cost : choice.costs.front().costs) {
     print(stdout, "%12s", encoding_info(cost.encoding).name);
@@ -55,16 +63,20 @@ void print_choice(const EncodingChoice& choice) {
   for (size_t i = 0; i < choice.costs.size(); ++i) {
     const MatrixCosts& matrix = choice.costs[i];
     print(stdout, "%-18s", matrix.name.c_str());
-    for (const EncodingCost& cost : matrix.costs) print(stdout, "%12.6f", cost.divergence);
+    for (const EncodingCost& cost : matrix.costs) print(stdout, "%12.2e", cost.divergence);
     print(stdout, "  %s\n", encoding_info(matrix.costs[choice.chosen[i]].encoding).name);
   }
-  print(stdout,
-        "%.3f bits per weight of the layers, sum of mean KL %.5f, measured on %lld tokens\n",
-        choice.bits_per_weight, choice.divergence, static_cast<long long>(choice.tokens));
+  print(
+      stdout,
+      "%.3f bits per weight of these %zu matrices, sum of mean KL %.5f, measured on %lld tokens\n",
+      choice.bits_per_weight, choice.costs.size(), choice.divergence,
+      static_cast<long long>(choice.tokens));
 }
 
-void write_choice(JsonWriter& json, const EncodingChoice& choice) {
-  json.begin_object("choice").member("bits_per_weight", choice.bits_per_weight);
+void write_choice(JsonWriter& json, const Options& options, const EncodingChoice& choice) {
+  json.begin_object("choice").member("target", options.target_bpw).member("text", options.text);
+  json.member("importance", options.run.importance).member("arithmetic", options.run.arithmetic);
+  json.member("bits_per_weight", choice.bits_per_weight);
   json.member("kl_sum", choice.divergence).member("tokens", choice.tokens);
   json.begin_array("matrices");
   for (size_t i = 0; i < choice.costs.size(); ++i) {
@@ -107,6 +119,11 @@ Status pack_command(const Options& options) {
   if (options.target_bpw > 0) {
     MIDGE_ASSIGN_OR_RETURN(choice, choose_by_divergence(options, packing));
     packing.recipe = choice->recipe;
+    if (choice->tokens < options.text_tokens) {
+      print(stderr, "midge: warning: %s has %lld tokens, fewer than --text-tokens %lld\n",
+            shown_path(options.text).c_str(), static_cast<long long>(choice->tokens),
+            static_cast<long long>(options.text_tokens));
+    }
     if (!options.run.json) print_choice(*choice);
   }
   const auto start = std::chrono::steady_clock::now();
@@ -132,7 +149,7 @@ Status pack_command(const Options& options) {
     json.member("content_id", to_hex(packed->content_id));
     json.member("bytes", static_cast<int64_t>(packed->bytes));
     json.member("has_tokenizer", tokenizer.ok()).member("seconds", seconds);
-    if (choice.has_value()) write_choice(json, *choice);
+    if (choice.has_value()) write_choice(json, options, *choice);
     json.end_object();
     print_json(json);
   } else {
@@ -191,9 +208,9 @@ void add_pack_command(CLI::App& app, Command* run) {
   CLI::Option* target =
       command
           ->add_option("--target-bpw", options->target_bpw,
-                       "Bits per weight of the layers: choose 4, 5 or 8 bits for each matrix by "
-                       "what it costs on --text")
-          ->check(CLI::Range(1.0, 32.0))
+                       "Bits per weight, 4.5 to 8.5: choose 4, 5 or 8 bits for each matrix of the "
+                       "layers by what it costs on --text; those of --tensor do not count")
+          ->check(is_bits_per_weight)
           ->excludes("--recipe")
           ->excludes("--weights");
   CLI::Option* text =

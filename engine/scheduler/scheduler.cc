@@ -25,6 +25,7 @@ struct Scheduler::Job {
   std::unique_ptr<Generation> generation;
   Clock::time_point submitted;
   std::atomic<bool> cancel = false;
+  Jobs others;  // further answers, until the prompt is read
   bool started = false;
   int32_t last_row = 0;  // of its part, whose logits are wanted
 
@@ -72,7 +73,8 @@ Scheduler::Scheduler(Executor& executor, const Tokenizer& tokenizer,
   running_.reserve(running);
   parts_.reserve(running);
   job_of_part_.reserve(running);
-  generations_.reserve(running);
+  draws_.reserve(running);
+  job_of_draw_.reserve(running);
 }
 
 Scheduler::~Scheduler() = default;
@@ -129,19 +131,44 @@ Result<uint64_t> Scheduler::submit(Request request) {
     return make_status(StatusCode::kOutOfRange, "token id %d, expected 0..%lld", token,
                        static_cast<long long>(config.vocab_size - 1));
   }
+  if (request.samples < 1 || request.samples > options_.running_max) {
+    return make_status(StatusCode::kOutOfRange, "%d answers, expected 1..%lld", request.samples,
+                       static_cast<long long>(options_.running_max));
+  }
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Job> job, make_job(request, 0));
+  for (int32_t sample = 1; sample < request.samples; ++sample) {
+    MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Job> other, make_job(request, sample));
+    job->others.push_back(std::move(other));
+  }
+  ++last_id_;
+  job->result.id = last_id_;
+  for (const std::unique_ptr<Job>& other : job->others) other->result.id = last_id_;
+  wait(std::move(job));
+  return last_id_;
+}
+
+Result<std::unique_ptr<Scheduler::Job>> Scheduler::make_job(const Request& request,
+                                                            int32_t sample) {
   auto job = std::make_unique<Job>();
+  job->request = request;
+  job->request.generate.sampler.sample += static_cast<uint32_t>(sample);
+  job->submitted = Clock::now();
+  job->result.sample = sample;
   SequenceOptions sequence;
   sequence.context_length = options_.context_length;
   sequence.batch_rows = executor_.rows_max();
-  MIDGE_ASSIGN_OR_RETURN(job->sequence, Sequence::create(config, sequence, *pool_));
+  MIDGE_ASSIGN_OR_RETURN(job->sequence,
+                         Sequence::create(executor_.model().config(), sequence, *pool_));
+  OnText on_text;
+  if (request.on_text != nullptr) {
+    on_text = [on_text = request.on_text, sample](std::string_view text) {
+      return on_text(text, sample);
+    };
+  }
   MIDGE_ASSIGN_OR_RETURN(job->generation,
                          Generation::create(*job->sequence, tokenizer_, allowed_, request.prompt,
-                                            request.generate, std::move(request.on_text)));
-  job->request = std::move(request);
-  job->submitted = Clock::now();
-  job->result.id = ++last_id_;
-  wait(std::move(job));
-  return last_id_;
+                                            job->request.generate, std::move(on_text)));
+  return job;
 }
 
 void Scheduler::wait(std::unique_ptr<Job> job) {
@@ -154,14 +181,15 @@ void Scheduler::wait(std::unique_ptr<Job> job) {
 }
 
 bool Scheduler::cancel(uint64_t id) {
+  bool found = false;
   for (const Jobs* jobs : {&waiting_, &running_}) {
     for (const std::unique_ptr<Job>& job : *jobs) {
       if (job->id() != id) continue;
       job->cancel = true;
-      return true;
+      found = true;
     }
   }
-  return false;
+  return found;
 }
 
 // Takes a job out of the scheduler; what it has read may serve others.
@@ -171,7 +199,13 @@ void Scheduler::end(std::unique_ptr<Job> job, RequestEnd how) {
   job->sequence->forget();
   job->result.end = how;
   job->result.generated = job->generation->take_result();
+  Jobs others = std::exchange(job->others, {});
+  const Status status = job->result.status;
   ended_.push_back(std::move(job));
+  for (std::unique_ptr<Job>& other : others) {  // that wait for the same prompt
+    other->result.status = status;
+    end(std::move(other), how);
+  }
 }
 
 void Scheduler::end_overdue(Jobs& jobs, Clock::time_point now) {
@@ -306,7 +340,7 @@ void Scheduler::make_room() {
     cache_->evict(free + 1);
     if (pool_->free_count() > free) continue;
     if (running_.size() == 1) {  // as long as all pages together allow
-      job.generation->stepped(make_status(StatusCode::kContextFull, held.message().c_str()));
+      job.generation->stepped(Status(StatusCode::kContextFull, held.message()));
       return;
     }
     preempt(weakest());
@@ -351,20 +385,52 @@ void Scheduler::collect_pass() {
   collect(RowRole::kPrompt, false, &others);
 }
 
+// The further answers of a job whose prompt has been read: they draw from the same logits.
+void Scheduler::start_others(Job& job, const float* logits) {
+  for (std::unique_ptr<Job>& other : job.others) {
+    const Status copied = other->sequence->copy_from(*job.sequence);
+    MIDGE_DCHECK(copied.ok(), "a copy of a prompt");
+    other->started = true;
+    other->result.queue_seconds = job.result.queue_seconds;
+    other->result.cached_tokens = job.result.cached_tokens;
+    other->generation->stepped(Status());
+    draws_.push_back({other->generation.get(), logits});
+    job_of_draw_.push_back(other.get());
+    split_.push_back(std::move(other));
+  }
+  job.others.clear();
+}
+
+// Those that find no place among the running ones wait, and read the prompt again.
+void Scheduler::split_off() {
+  for (std::unique_ptr<Job>& job : split_) {
+    if (running_count() < options_.running_max) {
+      running_.push_back(std::move(job));
+    } else {
+      job->sequence->forget();
+      wait(std::move(job));
+    }
+  }
+  split_.clear();
+}
+
 // Draws the tokens that the pass was for, and gives them to their sequences.
 Status Scheduler::write_tokens() {
-  generations_.clear();
+  draws_.clear();
+  job_of_draw_.clear();
   for (size_t i = 0; i < parts_.size(); ++i) {
-    if (parts_[i].outputs.logits == nullptr) continue;
+    const float* logits = parts_[i].outputs.logits;
     // A part that was cancelled has no logits; its job ends with the next step.
-    Generation* generation = parts_[i].done ? job_of_part_[i]->generation.get() : nullptr;
-    if (generation != nullptr) generation->stepped(Status());
-    generations_.push_back(generation);
+    if (logits == nullptr || !parts_[i].done) continue;
+    Job& job = *job_of_part_[i];
+    job.generation->stepped(Status());
+    draws_.push_back({job.generation.get(), logits});
+    job_of_draw_.push_back(&job);
+    if (!job.others.empty()) start_others(job, logits);
   }
-  MIDGE_RETURN_IF_ERROR(sample_together(executor_, generations_));
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    if (parts_[i].outputs.logits != nullptr && parts_[i].done) go_on(*job_of_part_[i]);
-  }
+  MIDGE_RETURN_IF_ERROR(sample_together(executor_, draws_));
+  for (Job* job : job_of_draw_) go_on(*job);
+  split_off();
   return Status();
 }
 

@@ -44,6 +44,7 @@ const char* request_end_name(RequestEnd end);
 /// What became of a request.
 struct RequestResult {
   uint64_t id = 0;
+  int32_t sample = 0;  ///< which of its answers
   RequestEnd end = RequestEnd::kDone;
   Status status;              ///< of kFailed
   GenerateResult generated;   ///< what there was until then
@@ -60,8 +61,10 @@ struct Request {
   GenerateOptions generate;
   int32_t priority = 0;  ///< higher ones are run first
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  OnText on_text;                                    ///< may be empty
-  std::function<void(const RequestResult&)> on_end;  ///< told once; may be empty
+  int32_t samples = 1;  ///< answers, which share the prompt; each draws other numbers
+  /// Text of an answer, see OnText; may be empty.
+  std::function<bool(std::string_view text, int32_t sample)> on_text;
+  std::function<void(const RequestResult&)> on_end;  ///< told once for each answer; may be empty
 };
 
 /// A state machine that step() advances by one pass. Each pass takes the next token of every answer
@@ -95,8 +98,8 @@ class Scheduler {
   /// do not hold it), out_of_range (ids), invalid_argument (roles), those of Generation::create.
   Result<uint64_t> submit(Request request);
 
-  /// Ends a request: one that waits at the next step, one that runs before the next layer. False if
-  /// there is none of this id.
+  /// Ends all answers of a request: at the next step if it waits, before the next layer if it runs.
+  /// False if there is none of this id.
   bool cancel(uint64_t id);
 
   /// One pass. False if there is nothing to do. Errors: those of run_pass.
@@ -137,6 +140,9 @@ class Scheduler {
   void add_part(Job& job, const Sequence::Run& run);
   Status write_tokens();
   void go_on(Job& job);
+  Result<std::unique_ptr<Job>> make_job(const Request& request, int32_t sample);
+  void start_others(Job& job, const float* logits);
+  void split_off();
   void remove_ended();
 
   Executor& executor_;
@@ -151,8 +157,10 @@ class Scheduler {
   Jobs ended_;    // to be told
   std::vector<PassPart> parts_;
   std::vector<Job*> job_of_part_;
-  std::vector<Generation*> generations_;  // by row of logits
-  int64_t logit_rows_ = 0;                // of the pass
+  std::vector<Draw> draws_;
+  std::vector<Job*> job_of_draw_;
+  Jobs split_;              // answers whose prompt the pass has read
+  int64_t logit_rows_ = 0;  // of the pass
 };
 
 }  // namespace midge

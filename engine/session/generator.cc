@@ -186,20 +186,13 @@ void Generation::end(FinishReason reason) {
   done_ = true;
 }
 
-Status sample_together(Executor& executor, std::span<Generation* const> generations) {
-  const auto count = static_cast<int64_t>(generations.size());
-  if (count > executor.logit_rows_max()) {
-    return make_status(StatusCode::kOutOfRange, "%lld generations, there are %lld rows of logits",
-                       static_cast<long long>(count),
-                       static_cast<long long>(executor.logit_rows_max()));
-  }
+Status sample_together(Executor& executor, std::span<const Draw> draws) {
   const ExecutorUse use(executor);
   MIDGE_RETURN_IF_ERROR(use.status());
   executor.team().run([&](const Worker& worker) {
-    worker.for_each(count, [&](int64_t i) {
-      Generation* generation = generations[static_cast<size_t>(i)];
-      if (generation == nullptr) return;
-      generation->sample(executor.logits(i), executor.sampler_workspace(worker.index()));
+    worker.for_each(static_cast<int64_t>(draws.size()), [&](int64_t i) {
+      const Draw& draw = draws[static_cast<size_t>(i)];
+      draw.generation->sample(draw.logits, executor.sampler_workspace(worker.index()));
     });
   });
   return Status();

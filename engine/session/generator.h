@@ -135,10 +135,15 @@ class Generation {
   Clock::time_point first_token_;
 };
 
-/// Draws the next token of every generation, generation i from executor.logits(i), spread over the
-/// workers of the team: each has a workspace; null: none. Allocates nothing. Errors: busy,
-/// out_of_range (more generations than logit_rows_max).
-Status sample_together(Executor& executor, std::span<Generation* const> generations);
+/// A generation and the logits [vocab_size] that its next token is drawn from.
+struct Draw {
+  Generation* generation = nullptr;
+  const float* logits = nullptr;
+};
+
+/// Draws the next token of every generation, spread over the workers of the team: each has a
+/// workspace. Several may draw from the same logits. Allocates nothing. Errors: busy.
+Status sample_together(Executor& executor, std::span<const Draw> draws);
 
 /// Runs one generation to its end. See Generation.
 /// Errors: those of Generation::create, run_step and accept.

@@ -21,10 +21,10 @@ std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<u
   return counter;
 }
 
-double uniform_at(uint64_t seed, uint64_t position) {
-  const auto words =
-      philox4x32({static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, 0},
-                 {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+double uniform_at(uint64_t seed, uint64_t position, uint32_t sample) {
+  const auto words = philox4x32(
+      {static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), sample, 0},
+      {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
   return words[0] * 0x1p-32;
 }
 

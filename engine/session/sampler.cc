@@ -197,7 +197,7 @@ int32_t SamplerRun::sample(const float* logits, uint64_t position) {
   if (o_.top_k > 0) keep_top_k();
   if (o_.top_p < 1.0f) keep_top_p();
   if (o_.min_p > 0.0f) keep_min_p();
-  return draw(uniform_at(o_.seed, position));
+  return draw(uniform_at(o_.seed, position, o_.sample));
 }
 
 void SamplerRun::apply_allowed(const float* logits) {

@@ -26,6 +26,7 @@ struct SamplerOptions {
   float frequency_penalty = 0.0f;   ///< subtracted per occurrence in the output
   std::vector<std::pair<int32_t, float>> logit_bias;  ///< added; -infinity bans
   uint64_t seed = 0;
+  uint32_t sample = 0;   ///< which of several answers to one prompt: each draws other numbers
   int32_t logprobs = 0;  ///< alternatives reported per token, 0..kLogprobsMax
 };
 

@@ -69,23 +69,25 @@ Result<std::unique_ptr<Sequence>> Sequence::create(const ModelConfig& config,
 
 Sequence::~Sequence() { drop_pages(0); }
 
-Result<std::unique_ptr<Sequence>> Sequence::fork() const {
-  if (own_pool_ != nullptr) {
+Status Sequence::copy_from(const Sequence& other) {
+  if (length() > 0 || pool_ != other.pool_ || options_.rope != other.options_.rope) {
     return make_status(StatusCode::kInvalidArgument,
-                       "a copy of a sequence with pages of its own, expected one of a pool");
+                       "a copy into a sequence of %lld tokens, expected an empty one of the same "
+                       "pool and rope mode",
+                       static_cast<long long>(length()));
   }
-  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Sequence> copy, create(config_, options_, *pool_));
-  for (const int32_t id : page_ids_) {
+  MIDGE_RETURN_IF_ERROR(check_room(other.tokens_));
+  for (const int32_t id : other.page_ids_) {
     pool_->share(id);
-    copy->put_page(id);
+    put_page(id);
   }
-  copy->tokens_.insert(copy->tokens_.end(), tokens_.begin(), tokens_.end());
-  copy->roles_.insert(copy->roles_.end(), roles_.begin(), roles_.end());
-  copy->kv_length_ = kv_length_;
-  copy->regime_ = regime_;
-  copy->mtp_length_ = mtp_length_;
-  copy->expected_ = expected_;
-  return copy;
+  tokens_.insert(tokens_.end(), other.tokens_.begin(), other.tokens_.end());
+  roles_.insert(roles_.end(), other.roles_.begin(), other.roles_.end());
+  kv_length_ = other.kv_length_;
+  regime_ = other.regime_;
+  mtp_length_ = other.mtp_length_;
+  expected_ = other.expected_;
+  return Status();
 }
 
 int64_t Sequence::kv_bytes() const {

@@ -62,9 +62,10 @@ class Sequence {
   Sequence(const Sequence&) = delete;
   Sequence& operator=(const Sequence&) = delete;
 
-  /// A sequence with the same tokens, which goes on by itself; of the same pool, which outlives
-  /// both. Takes no page. Errors: invalid_argument (a sequence with pages of its own).
-  Result<std::unique_ptr<Sequence>> fork() const;
+  /// Lets this empty sequence begin with the tokens of another one of its pool and go on by itself.
+  /// Shares pages, takes none, and no other memory. Errors, nothing changed: invalid_argument (not
+  /// empty, of another pool), context_full.
+  Status copy_from(const Sequence& other);
 
   /// The tokens so far. Valid until the next step or truncation.
   std::span<const int32_t> tokens() const { return tokens_; }

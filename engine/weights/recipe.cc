@@ -63,7 +63,7 @@ Status WeightRecipe::check_names(std::span<const std::string> matrices) const {
     if (matches) continue;
     return make_status(StatusCode::kInvalidArgument,
                        "no matrix is called '%s'; matrices are layers.N.q, k, v, o, gate, up and "
-                       "down, head and embedding",
+                       "down, head, embedding, and those of an MTP layer as mtp.q",
                        printable(pattern).c_str());
   }
   return Status();

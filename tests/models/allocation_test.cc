@@ -245,7 +245,7 @@ TEST(Allocation, StepsOfTheSchedulerTakeNone) {
     request.generate.sampler.temperature = 0.8f;
     request.generate.sampler.repetition_penalty = 1.1f;
     request.generate.sampler.seed = i;
-    request.on_text = [&](std::string_view text) {
+    request.on_text = [&](std::string_view text, int32_t) {
       characters += static_cast<int64_t>(text.size());
       return true;
     };

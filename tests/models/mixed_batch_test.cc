@@ -301,8 +301,12 @@ TEST(MixedGenerations, TheSameTokensInCompany) {
           steps.push_back(running[i]->next_step(run.executor->logits(static_cast<int64_t>(i))));
         }
         run_step(*run.executor, steps);
-        for (size_t i = 0; i < running.size(); ++i) running[i]->stepped(steps[i].status);
-        MIDGE_ASSERT_OK(sample_together(*run.executor, running));
+        std::vector<Draw> draws;
+        for (size_t i = 0; i < running.size(); ++i) {
+          running[i]->stepped(steps[i].status);
+          draws.push_back({running[i], steps[i].outputs.logits});
+        }
+        MIDGE_ASSERT_OK(sample_together(*run.executor, draws));
         for (Generation* generation : running) MIDGE_ASSERT_OK(generation->accept());
         std::erase_if(running, [](const Generation* generation) { return generation->done(); });
       }

@@ -96,9 +96,7 @@ TEST_F(PagedSequences, CopiesGoOnByThemselves) {
     std::vector<Reader> copies;
     for (uint64_t i = 0; i < 3; ++i) {
       copies.push_back(reader(2 + i, 140, {}, pool.get()));
-      auto copy = first.sequence->fork();
-      MIDGE_ASSERT_OK(copy);
-      copies.back().sequence = std::move(*copy);
+      MIDGE_ASSERT_OK(copies.back().sequence->copy_from(*first.sequence));
       std::copy_n(first.tokens.begin(), kPrompt, copies.back().tokens.begin());
     }
     EXPECT_EQ(pool->free_count(), 8);  // nothing is copied before it is written to
@@ -116,8 +114,16 @@ TEST_F(PagedSequences, CopiesGoOnByThemselves) {
     }
   }
   EXPECT_EQ(pool->free_count(), 10);
+  Reader a = reader(1, 10, {}, pool.get());
   Reader own = reader(1, 10);
-  EXPECT_EQ(own.sequence->fork().status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(own.sequence->copy_from(*a.sequence).code(), StatusCode::kInvalidArgument);
+  run_steps({step_of(a, 0, 10, RowRole::kPrompt)});
+  EXPECT_EQ(a.sequence->copy_from(*a.sequence).code(), StatusCode::kInvalidArgument);
+  SequenceOptions small;
+  small.context_length = 9;
+  Reader b = reader(1, 9, small, pool.get());
+  EXPECT_EQ(b.sequence->copy_from(*a.sequence).code(), StatusCode::kContextFull);
+  EXPECT_EQ(b.sequence->length(), 0);
 }
 
 TEST_F(PagedSequences, WithoutPagesNothingChanges) {
@@ -135,12 +141,12 @@ TEST_F(PagedSequences, WithoutPagesNothingChanges) {
   MIDGE_ASSERT_OK(steps[1].status);
   EXPECT_EQ(b.sequence->length(), 60);
   // A copy shares what it cannot write to.
-  auto copy = b.sequence->fork();
-  MIDGE_ASSERT_OK(copy);
+  Reader copy = reader(3, 1, {}, pool.get());
+  MIDGE_ASSERT_OK(copy.sequence->copy_from(*b.sequence));
   steps = {step_of(b, 60, 1, RowRole::kPrompt)};
   run_step(*run_.executor, steps);
   EXPECT_EQ(steps[0].status.code(), StatusCode::kNoPages);
-  copy->reset();
+  copy.sequence.reset();
   run_steps({step_of(b, 60, 4, RowRole::kPrompt)});
   MIDGE_ASSERT_OK(a.sequence->truncate(0));
   run_steps({step_of(b, 64, 36, RowRole::kPrompt)});
@@ -157,9 +163,7 @@ TEST_F(PagedSequences, CopiesOfTwoRegimes) {
   Reader shorter = reader(1, border, {}, pool.get());
   run_steps({step_of(shorter, 0, border - 2, RowRole::kPrompt)});
   Reader longer = reader(2, border + 3, {}, pool.get());
-  auto copy = shorter.sequence->fork();
-  MIDGE_ASSERT_OK(copy);
-  longer.sequence = std::move(*copy);
+  MIDGE_ASSERT_OK(longer.sequence->copy_from(*shorter.sequence));
   std::copy_n(shorter.tokens.begin(), border - 2, longer.tokens.begin());
   for (int64_t i = border - 2; i < border + 3; ++i) {
     run_steps({step_of(longer, i, 1, RowRole::kGenerated)});
@@ -180,11 +184,11 @@ TEST_F(PagedSequences, TheMtpLayerOfACopy) {
   std::vector<SequenceStep> steps = {step_of(first, 0, kCount, RowRole::kPrompt)};
   steps[0].outputs.hidden = hidden.data();
   run_steps(steps);
-  auto copy = first.sequence->fork();
-  MIDGE_ASSERT_OK(copy);
+  Reader copy = reader(2, 1, {}, pool.get());
+  MIDGE_ASSERT_OK(copy.sequence->copy_from(*first.sequence));
   std::vector<float> found[2];
   int i = 0;
-  for (Sequence* sequence : {copy->get(), first.sequence.get()}) {
+  for (Sequence* sequence : {copy.sequence.get(), first.sequence.get()}) {
     found[i].resize(static_cast<size_t>(2 * vocab_size_));
     const std::vector<int32_t> rows = {3, 28};
     RowOutputs outputs;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -40,6 +41,7 @@ class SchedulerTest : public ::testing::Test {
     auto scheduler = loaded_->new_scheduler(options);
     MIDGE_ASSERT_OK(scheduler);
     scheduler_ = std::move(*scheduler);
+    told_.clear();  // its ids begin anew
   }
 
   // A request with a prompt of random tokens that draws its answer.
@@ -55,7 +57,8 @@ class SchedulerTest : public ::testing::Test {
 
   uint64_t submit(Request request) {
     request.on_end = [this](const RequestResult& result) {
-      EXPECT_TRUE(results_.emplace(result.id, result).second) << "told twice";
+      EXPECT_TRUE(told_.emplace(result.id, result.sample).second) << "told twice";
+      results_[result.id + 1000000 * static_cast<uint64_t>(result.sample)] = result;
       order_.push_back(result.id);
     };
     auto id = scheduler_->submit(std::move(request));
@@ -81,7 +84,8 @@ class SchedulerTest : public ::testing::Test {
 
   std::unique_ptr<LoadedModel> loaded_;
   std::unique_ptr<Scheduler> scheduler_;
-  std::map<uint64_t, RequestResult> results_;
+  std::map<uint64_t, RequestResult> results_;  // sample i: by id + 1000000 i
+  std::set<std::pair<uint64_t, int32_t>> told_;
   std::vector<uint64_t> order_;  // in which they ended
 };
 
@@ -165,7 +169,7 @@ TEST_F(SchedulerTest, ALongPromptDelaysNoToken) {
   create(options);
   int64_t seen = 0;
   Request answer = request(1, 10, 60);
-  answer.on_text = [&](std::string_view) {
+  answer.on_text = [&](std::string_view, int32_t) {
     ++seen;
     return true;
   };
@@ -210,7 +214,7 @@ TEST_F(SchedulerTest, CancelledAtAnyPoint) {
   const uint64_t in_prompt = submit(request(2, 200, 20));
   Request by_text = request(3, 20, 20);
   int shown = 0;
-  by_text.on_text = [&](std::string_view) { return ++shown < 3; };
+  by_text.on_text = [&](std::string_view, int32_t) { return ++shown < 3; };
   const uint64_t in_text = submit(by_text);
   MIDGE_ASSERT_OK(scheduler_->step());
   MIDGE_ASSERT_OK(scheduler_->step());
@@ -352,6 +356,43 @@ TEST_F(SchedulerTest, ConversationsGoOn) {
   }
   second.roles.pop_back();
   EXPECT_EQ(scheduler_->submit(second).status().code(), StatusCode::kInvalidArgument);
+}
+
+// Answers to one prompt share its pages, and are those of requests with that sample number.
+TEST_F(SchedulerTest, SeveralAnswersToOnePrompt) {
+  SchedulerOptions options;
+  options.pages = 20;
+  options.running_max = 3;
+  create(options);
+  Request made = request(3, 130, 20);
+  made.samples = 3;
+  const uint64_t id = submit(made);
+  MIDGE_ASSERT_OK(scheduler_->step());
+  EXPECT_EQ(scheduler_->running_count(), 3);
+  EXPECT_EQ(scheduler_->pool().free_count(), 20 - 3);  // as for one
+  const uint64_t beside = submit(request(4, 20, 5));
+  MIDGE_ASSERT_OK(scheduler_->run());
+  std::set<std::vector<int32_t>> answers;
+  for (uint32_t sample = 0; sample < 3; ++sample) {
+    SCOPED_TRACE(sample);
+    Request one = request(3, 130, 20);
+    one.generate.sampler.sample = sample;
+    const std::vector<int32_t> found = tokens_of(results_[id + 1000000 * sample].generated);
+    EXPECT_EQ(found, alone(one));
+    answers.insert(found);
+  }
+  EXPECT_EQ(answers.size(), 3u);
+  EXPECT_EQ(tokens_of(results_[beside].generated), alone(request(4, 20, 5)));
+  expect_all_pages_free_or_cached();
+
+  results_.clear();
+  const uint64_t cancelled = submit(made);
+  EXPECT_TRUE(scheduler_->cancel(cancelled));
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_.size(), 3u);
+  for (const auto& [which, result] : results_) EXPECT_EQ(result.end, RequestEnd::kCancelled);
+  made.samples = 4;
+  EXPECT_EQ(scheduler_->submit(made).status().code(), StatusCode::kOutOfRange);
 }
 
 // Callbacks may submit and cancel.
