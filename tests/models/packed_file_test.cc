@@ -185,6 +185,8 @@ TEST(PackedFile, IsNotWrittenOverItsSourceOrAFolder) {
   EXPECT_EQ(pack_file(gguf, gguf, options, &tokenizer).status().code(),
             StatusCode::kInvalidArgument);
   EXPECT_EQ(pack_file(bundled("tiny-phi"), "/nowhere/x.midge", options, &tokenizer).status().code(),
+            StatusCode::kNotFound);
+  EXPECT_EQ(pack_file(bundled("tiny-phi"), "/proc/x.midge", options, &tokenizer).status().code(),
             StatusCode::kIoError);
 }
 
