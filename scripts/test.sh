@@ -76,10 +76,12 @@ level_tests='(Levels|CpuFeatures|HarnessSelfTest|Selection)\.'
 # Models of trained weights: long texts, and no code that small models do not run.
 trained_models='^(RealModel|Models/Quality)'
 
-# Those of text and of damaged files, which execute no kernel: under the emulator they run once.
-text_tests='(Hostile(Gguf|Safetensors|Tokenizer|Config|Index|Chat|Sentencepiece)|PretokenizerFuzz'
-text_tests+='|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*|Tokenizer[A-Za-z]*'
-text_tests+='|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf|Safetensors)\.'
+# Those of text and of damaged files, which execute no kernel, and those of who shares what: under
+# the emulator they run once.
+run_once='(Hostile(Gguf|Safetensors|Tokenizer|Config|Index|Chat|Sentencepiece)|PretokenizerFuzz'
+run_once+='|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*|Tokenizer[A-Za-z]*'
+run_once+='|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf|Safetensors'
+run_once+='|SchedulerTest|PagedSequences|Sensitivity)\.'
 
 # run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown, kept and counted.
 run_ctest() {
@@ -170,7 +172,7 @@ if [ "$native_only" = no ] && build_phases arm64-emu; then
   QEMU_CPU=max,sve=off test_phase "test neon_i8mm arm64-emu max,sve=off" arm64-emu \
     --tests-regex "^(Kernels\..*_neon_i8mm|$level_tests)"
   QEMU_CPU=max test_phase "test arm64-emu max" arm64-emu "${without_timing[@]}" \
-    --exclude-regex "^(Kernels\.|$text_tests)"
+    --exclude-regex "^(Kernels\.|$run_once)"
 fi
 
 if [ "$long" = yes ]; then
