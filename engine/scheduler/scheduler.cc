@@ -7,16 +7,6 @@
 
 namespace midge {
 
-const char* request_end_name(RequestEnd end) {
-  switch (end) {
-    case RequestEnd::kDone: return "done";
-    case RequestEnd::kCancelled: return "cancelled";
-    case RequestEnd::kDeadline: return "deadline";
-    case RequestEnd::kFailed: return "failed";
-  }
-  return "unknown";
-}
-
 /// A request, its sequence and its generation.
 struct Scheduler::Job {
   Request request;
@@ -59,12 +49,6 @@ Status check_range(const char* what, int64_t value, int64_t most) {
 }
 
 }  // namespace
-
-Result<int64_t> Scheduler::kv_bytes_for(const ModelConfig& config,
-                                        const SchedulerOptions& options) {
-  MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pool, pool_options(config, options));
-  return KvPool::bytes_for(config, pool);
-}
 
 Scheduler::Scheduler(Executor& executor, const Tokenizer& tokenizer,
                      std::span<const uint8_t> allowed, const SchedulerOptions& options)

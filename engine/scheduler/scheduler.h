@@ -38,9 +38,6 @@ enum class RequestEnd {
   kFailed,  ///< see its status
 };
 
-/// "done", "cancelled", "deadline", "failed".
-const char* request_end_name(RequestEnd end);
-
 /// What became of a request.
 struct RequestResult {
   uint64_t id = 0;
@@ -85,8 +82,6 @@ class Scheduler {
   static Result<std::unique_ptr<Scheduler>> create(Executor& executor, const Tokenizer& tokenizer,
                                                    std::span<const uint8_t> allowed,
                                                    const SchedulerOptions& options);
-  /// What create() takes for pages. Errors: invalid_argument.
-  static Result<int64_t> kv_bytes_for(const ModelConfig& config, const SchedulerOptions& options);
 
   /// Requests that are left are dropped; their on_end is not called.
   ~Scheduler();

@@ -4,18 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "engine/session/perplexity.h"
-#include "tests/harness/running.h"
+#include "tests/models/readers.h"
 
 namespace midge {
 namespace {
 
+using test::golden_model;
 using test::Running;
 
 constexpr int64_t kWindow = 16;
-
-std::string model_path(const char* name) {
-  return test::data_path(std::string("golden/models/") + name);
-}
 
 SensitivityOptions options_of(std::vector<Encoding> candidates) {
   SensitivityOptions options;
@@ -31,7 +28,7 @@ std::vector<int32_t> text_of(const Running& running) {
 
 TEST(Sensitivity, IsTheDivergenceOfTheEncodedModel) {
   Running running;
-  test::open({model_path("llama")}, &running);
+  test::open({golden_model("llama")}, &running);
   if (HasFatalFailure()) return;
   const std::vector<int32_t> text = text_of(running);
   const auto found =
@@ -46,7 +43,7 @@ TEST(Sensitivity, IsTheDivergenceOfTheEncodedModel) {
     WeightRecipe recipe;
     recipe.overrides = {{matrix.name, Encoding::kQ4B32}};
     Running encoded;
-    test::open({.path = model_path("llama"), .recipe = recipe}, &encoded);
+    test::open({.path = golden_model("llama"), .recipe = recipe}, &encoded);
     if (HasFatalFailure()) return;
     const auto expected = measure_divergence(*running.session, *encoded.session, text, kWindow,
                                              RowRole::kPrompt, nullptr);
@@ -57,7 +54,7 @@ TEST(Sensitivity, IsTheDivergenceOfTheEncodedModel) {
 
 TEST(Sensitivity, LeavesTheModelAsItWas) {
   Running running;
-  test::open({model_path("llama")}, &running);
+  test::open({golden_model("llama")}, &running);
   if (HasFatalFailure()) return;
   const std::vector<int32_t> text = text_of(running);
   const std::vector<float> before = test::step_logits(*running.session, text);
@@ -74,7 +71,7 @@ TEST(Sensitivity, LeavesTheModelAsItWas) {
 
 TEST(Sensitivity, MatricesThatAreChosenAlreadyAreLeftOut) {
   Running running;
-  test::open({model_path("llama")}, &running);
+  test::open({golden_model("llama")}, &running);
   if (HasFatalFailure()) return;
   SensitivityOptions options = options_of({Encoding::kQ4B32});
   options.fixed.overrides = {{"layers.*.down", Encoding::kQ8B32}};
@@ -85,9 +82,10 @@ TEST(Sensitivity, MatricesThatAreChosenAlreadyAreLeftOut) {
 
 TEST(Sensitivity, PackedArithmeticIsRefused) {
   Running running;
-  test::open(
-      {.path = model_path("llama"), .arithmetic = Arithmetic::kPacked, .weights = Encoding::kQ8B32},
-      &running);
+  test::open({.path = golden_model("llama"),
+              .arithmetic = Arithmetic::kPacked,
+              .weights = Encoding::kQ8B32},
+             &running);
   if (HasFatalFailure()) return;
   const auto found =
       measure_sensitivity(*running.session, text_of(running), options_of({Encoding::kQ4B32}));
