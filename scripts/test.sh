@@ -76,12 +76,17 @@ level_tests='(Levels|CpuFeatures|HarnessSelfTest|Selection)\.'
 # Models of trained weights: long texts, and no code that small models do not run.
 trained_models='^(RealModel|Models/Quality)'
 
-# Those of text and of damaged files, which execute no kernel, and those of who shares what: under
-# the emulator they run once.
-run_once='(Hostile(Gguf|Safetensors|Tokenizer|Config|Index|Chat|Sentencepiece)|PretokenizerFuzz'
-run_once+='|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*|Tokenizer[A-Za-z]*'
-run_once+='|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf|Safetensors'
-run_once+='|SchedulerTest|PagedSequences|Sensitivity)\.'
+# Those of text, of files and memory, and of the program, which see no difference between CPUs:
+# under the emulator they run once.
+run_once='(Hostile(Gguf|Safetensors|Tokenizer|Config|Index|Chat|Sentencepiece|Memory)'
+run_once+='|PretokenizerFuzz|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*'
+run_once+='|Tokenizer[A-Za-z]*|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf'
+run_once+='|Safetensors|PackedFile|Files/Packed[A-Za-z]*|ModelCache|MemoryPlan|ResidencyTest'
+run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
+
+# Those of requests side by side: no code of a machine's own, and many passes. Under the emulator
+# they run with --long.
+run_natively='(SchedulerTest|Api[A-Za-z]*)\.'
 
 # run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown, kept and counted.
 run_ctest() {
@@ -166,13 +171,14 @@ fi
 if [ "$native_only" = no ] && build_phases arm64-emu; then
   # A kernel runs as a CPU that has its level and no higher one: there an instruction too many ends
   # it. As every CPU that has the level: --long.
-  QEMU_CPU=cortex-a53 test_phase "test arm64-emu cortex-a53" arm64-emu "${without_timing[@]}"
+  QEMU_CPU=cortex-a53 test_phase "test arm64-emu cortex-a53" arm64-emu "${without_timing[@]}" \
+    --exclude-regex "^$run_natively"
   QEMU_CPU=cortex-a76 test_phase "test neon_dot arm64-emu cortex-a76" arm64-emu \
     --tests-regex "^(Kernels\..*_neon_dot|$level_tests)"
   QEMU_CPU=max,sve=off test_phase "test neon_i8mm arm64-emu max,sve=off" arm64-emu \
     --tests-regex "^(Kernels\..*_neon_i8mm|$level_tests)"
   QEMU_CPU=max test_phase "test arm64-emu max" arm64-emu "${without_timing[@]}" \
-    --exclude-regex "^(Kernels\.|$run_once)"
+    --exclude-regex "^(Kernels\.|$run_once|$run_natively)"
 fi
 
 if [ "$long" = yes ]; then
@@ -182,6 +188,8 @@ if [ "$long" = yes ]; then
       QEMU_CPU=$cpu test_phase "test kernels arm64-emu-all $cpu" arm64-emu-all \
         --tests-regex "^((Kernels|Attention|Exp)\.|$level_tests)"
     done
+    QEMU_CPU=cortex-a53 test_phase "test requests arm64-emu-all cortex-a53" arm64-emu-all \
+      --tests-regex "^$run_natively"
   fi
   if build_phases asan; then
     test_phase "test asan" asan "${without_timing[@]}"
