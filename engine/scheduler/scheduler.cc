@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/core/check.h"
+#include "engine/core/seconds.h"
 
 namespace midge {
 
@@ -17,10 +18,25 @@ struct Scheduler::Job {
   std::atomic<bool> cancel = false;
   Jobs others;  // further answers, until the prompt is read
   bool started = false;
-  int32_t last_row = 0;  // of its part, whose logits are wanted
+  Clock::time_point last_token;
+  // Of its part of the pass: rows whose logits are wanted, the first ones for scores.
+  std::vector<int32_t> rows;
+  size_t scored_rows = 0;
+  bool at_end = false;  // the last row is for a draw
 
   uint64_t id() const { return result.id; }
   int32_t priority() const { return request.priority; }
+  const std::atomic<bool>* cancel_flag() const {
+    return request.cancel != nullptr ? request.cancel : &cancel;
+  }
+  bool is_cancelled() const { return cancel || *cancel_flag(); }
+  // Rows of the prompt in front of score_from's have none, the last one has no token after it.
+  int64_t next_score() const {
+    return request.score_from - 1 + static_cast<int64_t>(result.prompt_scores.size());
+  }
+  int64_t end_of_scores() const {
+    return request.score_from > 0 ? static_cast<int64_t>(request.prompt.size()) - 1 : 0;
+  }
   // What it has not read; empty if it waits for a token of its own.
   Sequence::Run unread() const { return sequence->next_run(sequence->length()); }
   // One token, which the answer goes on with.
@@ -63,6 +79,8 @@ Scheduler::Scheduler(Executor& executor, const Tokenizer& tokenizer,
 
 Scheduler::~Scheduler() = default;
 
+void Scheduler::DropJob::operator()(Job* job) const { delete job; }
+
 Result<std::unique_ptr<Scheduler>> Scheduler::create(Executor& executor, const Tokenizer& tokenizer,
                                                      std::span<const uint8_t> allowed,
                                                      const SchedulerOptions& options) {
@@ -89,11 +107,7 @@ Result<std::unique_ptr<Scheduler>> Scheduler::create(Executor& executor, const T
   return scheduler;
 }
 
-Result<uint64_t> Scheduler::submit(Request request) {
-  if (waiting_count() >= options_.waiting_max) {
-    return make_status(StatusCode::kBusy, "%lld requests wait already",
-                       static_cast<long long>(waiting_count()));
-  }
+Status Scheduler::check(const Request& request) const {
   const ModelConfig& config = executor_.model().config();
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   if (prompt >= options_.context_length) {
@@ -119,44 +133,98 @@ Result<uint64_t> Scheduler::submit(Request request) {
     return make_status(StatusCode::kOutOfRange, "%d answers, expected 1..%lld", request.samples,
                        static_cast<long long>(options_.running_max));
   }
-  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Job> job, make_job(request, 0));
+  if (request.score_from < 0 || request.score_from > prompt) {
+    return make_status(StatusCode::kOutOfRange,
+                       "logprobs of the prompt from token %lld on, it has %lld",
+                       static_cast<long long>(request.score_from), static_cast<long long>(prompt));
+  }
+  return Status();
+}
+
+Result<Scheduler::PreparedRequest> Scheduler::prepare(const Request& request) const {
+  MIDGE_RETURN_IF_ERROR(check(request));
+  MIDGE_ASSIGN_OR_RETURN(PreparedRequest job, make_job(request, 0));
+  if (request.score_from > 0) {
+    const auto scores = static_cast<size_t>(job->end_of_scores() - job->next_score());
+    job->rows.reserve(static_cast<size_t>(executor_.logit_rows_max()));
+    job->result.prompt_scores.reserve(scores);
+    job->result.prompt_alternatives.reserve(scores *
+                                            static_cast<size_t>(request.generate.sampler.logprobs));
+  }
   for (int32_t sample = 1; sample < request.samples; ++sample) {
-    MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Job> other, make_job(request, sample));
+    MIDGE_ASSIGN_OR_RETURN(PreparedRequest other, make_job(request, sample));
     job->others.push_back(std::move(other));
   }
-  ++last_id_;
+  return job;
+}
+
+uint64_t Scheduler::submit(PreparedRequest job) {
+  last_id_ = job->request.id != 0 ? job->request.id : last_id_ + 1;
   job->result.id = last_id_;
-  for (const std::unique_ptr<Job>& other : job->others) other->result.id = last_id_;
+  for (const PreparedRequest& other : job->others) other->result.id = last_id_;
   wait(std::move(job));
   return last_id_;
 }
 
-Result<std::unique_ptr<Scheduler::Job>> Scheduler::make_job(const Request& request,
-                                                            int32_t sample) {
-  auto job = std::make_unique<Job>();
+Result<uint64_t> Scheduler::submit(const Request& request) {
+  if (waiting_count() >= options_.waiting_max) {
+    return make_status(StatusCode::kBusy, "%lld requests wait already",
+                       static_cast<long long>(waiting_count()));
+  }
+  MIDGE_ASSIGN_OR_RETURN(PreparedRequest job, prepare(request));
+  return submit(std::move(job));
+}
+
+Result<Scheduler::PreparedRequest> Scheduler::make_job(const Request& request,
+                                                       int32_t sample) const {
+  PreparedRequest job(new Job());
   job->request = request;
   job->request.generate.sampler.sample += static_cast<uint32_t>(sample);
   job->submitted = Clock::now();
   job->result.sample = sample;
+  job->rows.reserve(1);
   SequenceOptions sequence;
   sequence.context_length = options_.context_length;
   sequence.batch_rows = executor_.rows_max();
   MIDGE_ASSIGN_OR_RETURN(job->sequence,
                          Sequence::create(executor_.model().config(), sequence, *pool_));
-  OnText on_text;
-  if (request.on_text != nullptr) {
-    on_text = [on_text = request.on_text, sample](std::string_view text) {
-      return on_text(text, sample);
-    };
-  }
+  std::unique_ptr<TokenMask> mask;
+  if (request.make_mask != nullptr) mask = request.make_mask(sample);
   MIDGE_ASSIGN_OR_RETURN(job->generation,
                          Generation::create(*job->sequence, tokenizer_, allowed_, request.prompt,
-                                            job->request.generate, std::move(on_text)));
+                                            job->request.generate, nullptr, std::move(mask)));
   return job;
 }
 
-void Scheduler::wait(std::unique_ptr<Job> job) {
-  const auto comes_later = [](const std::unique_ptr<Job>& a, const std::unique_ptr<Job>& b) {
+void Scheduler::count_end(RequestEnd how) {
+  switch (how) {
+    case RequestEnd::kDone: ++statistics_.done; break;
+    case RequestEnd::kCancelled: ++statistics_.cancelled; break;
+    case RequestEnd::kDeadline: ++statistics_.deadline; break;
+    case RequestEnd::kFailed: ++statistics_.failed; break;
+  }
+}
+
+void Scheduler::count_pass() {
+  ++statistics_.passes;
+  for (const PassPart& part : parts_) statistics_.rows += part.run.rows();
+  ++statistics_.passes_by_sequences[std::min(parts_.size(), SchedulerStatistics::kAnswersMax)];
+  const int64_t used = pool_->page_count() - pool_->free_count();
+  statistics_.pages_used_max = std::max(statistics_.pages_used_max, used);
+}
+
+SchedulerStatistics Scheduler::statistics() const {
+  SchedulerStatistics now = statistics_;
+  now.pages = pool_->page_count();
+  now.pages_free = pool_->free_count();
+  now.pages_cached = cache_->page_count();
+  now.pages_evicted = cache_->evicted_count();
+  for (int32_t id = 0; id < now.pages; ++id) now.pages_shared += pool_->holders(id) > 1 ? 1 : 0;
+  return now;
+}
+
+void Scheduler::wait(PreparedRequest job) {
+  const auto comes_later = [](const PreparedRequest& a, const PreparedRequest& b) {
     return std::pair(-int64_t{a->priority()}, a->id()) <
            std::pair(-int64_t{b->priority()}, b->id());
   };
@@ -167,7 +235,7 @@ void Scheduler::wait(std::unique_ptr<Job> job) {
 bool Scheduler::cancel(uint64_t id) {
   bool found = false;
   for (const Jobs* jobs : {&waiting_, &running_}) {
-    for (const std::unique_ptr<Job>& job : *jobs) {
+    for (const PreparedRequest& job : *jobs) {
       if (job->id() != id) continue;
       job->cancel = true;
       found = true;
@@ -177,16 +245,20 @@ bool Scheduler::cancel(uint64_t id) {
 }
 
 // Takes a job out of the scheduler; what it has read may serve others.
-void Scheduler::end(std::unique_ptr<Job> job, RequestEnd how) {
+void Scheduler::end(PreparedRequest job, RequestEnd how) {
   if (options_.keeps_prefixes) cache_->keep(*job->sequence);
-  if (!job->generation->done()) job->generation->cancel();
+  if (!job->generation->done()) {
+    job->generation->cancel();
+    job->result.last_text = job->generation->shown();
+  }
   job->sequence->forget();
   job->result.end = how;
+  count_end(how);
   job->result.generated = job->generation->take_result();
   Jobs others = std::exchange(job->others, {});
   const Status status = job->result.status;
   ended_.push_back(std::move(job));
-  for (std::unique_ptr<Job>& other : others) {  // that wait for the same prompt
+  for (PreparedRequest& other : others) {  // that wait for the same prompt
     other->result.status = status;
     end(std::move(other), how);
   }
@@ -196,14 +268,14 @@ void Scheduler::end_overdue(Jobs& jobs, Clock::time_point now) {
   for (size_t i = 0; i < jobs.size();) {
     Job& job = *jobs[i];
     const bool is_late = job.request.deadline.has_value() && *job.request.deadline <= now;
-    if (!job.cancel && !is_late) {
+    const bool is_cancelled = job.is_cancelled();
+    if (!is_cancelled && !is_late) {
       ++i;
       continue;
     }
-    std::unique_ptr<Job> ending = std::move(jobs[i]);
+    PreparedRequest ending = std::move(jobs[i]);
     jobs.erase(jobs.begin() + static_cast<std::ptrdiff_t>(i));
-    const RequestEnd how = ending->cancel ? RequestEnd::kCancelled : RequestEnd::kDeadline;
-    end(std::move(ending), how);
+    end(std::move(ending), is_cancelled ? RequestEnd::kCancelled : RequestEnd::kDeadline);
   }
 }
 
@@ -217,7 +289,7 @@ void Scheduler::tell_ended() {
   // A callback may end others by what it submits.
   while (!ended_.empty()) {
     const Jobs ended = std::exchange(ended_, {});
-    for (const std::unique_ptr<Job>& job : ended) {
+    for (const PreparedRequest& job : ended) {
       if (job->request.on_end != nullptr) job->request.on_end(job->result);
     }
   }
@@ -235,7 +307,7 @@ bool Scheduler::has_room_for(const Job& job) const {
   if (running_.empty()) return true;
   int64_t pages = pool_->free_count() + cache_->evictable_count();
   // Those that run take theirs as they read.
-  for (const std::unique_ptr<Job>& other : running_) {
+  for (const PreparedRequest& other : running_) {
     const auto held = static_cast<int64_t>(other->sequence->page_ids().size());
     pages -= std::max<int64_t>(0, pages_of(*other) - held);
   }
@@ -245,7 +317,7 @@ bool Scheduler::has_room_for(const Job& job) const {
 // The running request that gives way first: of the lowest priority, the one that came last.
 Scheduler::Job* Scheduler::weakest() {
   Job* found = nullptr;
-  for (const std::unique_ptr<Job>& job : running_) {
+  for (const PreparedRequest& job : running_) {
     if (found == nullptr ||
         std::pair(job->priority(), found->id()) < std::pair(found->priority(), job->id())) {
       found = job.get();
@@ -256,11 +328,12 @@ Scheduler::Job* Scheduler::weakest() {
 
 void Scheduler::preempt(const Job* job) {
   const auto place = std::find_if(running_.begin(), running_.end(),
-                                  [&](const std::unique_ptr<Job>& j) { return j.get() == job; });
-  std::unique_ptr<Job> waiting = std::move(*place);
+                                  [&](const PreparedRequest& j) { return j.get() == job; });
+  PreparedRequest waiting = std::move(*place);
   running_.erase(place);
   waiting->sequence->forget();
   ++waiting->result.preemptions;
+  ++statistics_.preemptions;
   wait(std::move(waiting));
 }
 
@@ -272,7 +345,7 @@ void Scheduler::admit() {
       if (job == nullptr || job->priority() >= next.priority()) return;
       preempt(job);  // goes behind the one that it makes room for
     }
-    std::unique_ptr<Job> job = std::move(waiting_.front());
+    PreparedRequest job = std::move(waiting_.front());
     waiting_.erase(waiting_.begin());
     start(std::move(job));
   }
@@ -286,11 +359,14 @@ void Scheduler::read_prompt(Job& job) {
   size_t first = 0;
   if (options_.keeps_prefixes) {
     cache_->evict(1);  // for a page that is known in part
-    first = static_cast<size_t>(cache_->adopt(*job.sequence, prompt, roles));
+    const int64_t most = job.request.score_from > 0 ? job.next_score() : INT64_MAX;
+    first = static_cast<size_t>(cache_->adopt(*job.sequence, prompt, roles, most));
   } else {
     job.sequence->expect_length(static_cast<int64_t>(prompt.size()));
   }
   job.result.cached_tokens = static_cast<int64_t>(first);
+  statistics_.prompt_tokens += static_cast<int64_t>(prompt.size());
+  statistics_.cached_tokens += static_cast<int64_t>(first);
   while (first < prompt.size()) {
     const auto begin = roles.begin() + static_cast<std::ptrdiff_t>(first);
     const auto end = std::find_if(begin, roles.end(), [&](RowRole role) { return role != *begin; });
@@ -301,11 +377,11 @@ void Scheduler::read_prompt(Job& job) {
   }
 }
 
-void Scheduler::start(std::unique_ptr<Job> job) {
+void Scheduler::start(PreparedRequest job) {
   if (!job->started) {
     job->started = true;
-    job->result.queue_seconds =
-        std::chrono::duration<double>(Clock::now() - job->submitted).count();
+    job->result.queue_seconds = seconds_between(job->submitted, Clock::now());
+    statistics_.queue.add(job->result.queue_seconds);
     read_prompt(*job);
   }
   running_.push_back(std::move(job));
@@ -325,6 +401,7 @@ void Scheduler::make_room() {
     if (pool_->free_count() > free) continue;
     if (running_.size() == 1) {  // as long as all pages together allow
       job.generation->stepped(Status(StatusCode::kContextFull, held.message()));
+      job.result.last_text = job.generation->shown();
       return;
     }
     preempt(weakest());
@@ -332,15 +409,32 @@ void Scheduler::make_room() {
   }
 }
 
+// A part has no more rows of logits than there is room for.
+void Scheduler::cut_to_logits(const Job& job, Sequence::Run* run) {
+  const int64_t first = std::max(run->begin, job.next_score());
+  const int64_t wanted = std::min(run->end, job.end_of_scores()) - first;
+  if (wanted <= 0) return;
+  run->end = std::min(run->end, first + spare_rows_ + 1);
+  spare_rows_ -= std::min(wanted, spare_rows_);
+}
+
 void Scheduler::add_part(Job& job, const Sequence::Run& run) {
   PassPart part;
   part.sequence = job.sequence.get();
   part.run = run;
-  part.cancel = &job.cancel;
-  if (run.end == job.sequence->length()) {
-    job.last_row = static_cast<int32_t>(run.rows() - 1);
-    part.outputs.logits_rows = {&job.last_row, 1};
-    part.outputs.logits = executor_.logits(logit_rows_++);
+  part.cancel = job.cancel_flag();
+  job.rows.clear();
+  for (int64_t row = std::max(run.begin, job.next_score());
+       row < std::min(run.end, job.end_of_scores()); ++row) {
+    job.rows.push_back(static_cast<int32_t>(row - run.begin));
+  }
+  job.scored_rows = job.rows.size();
+  job.at_end = run.end == job.sequence->length();
+  if (job.at_end) job.rows.push_back(static_cast<int32_t>(run.rows() - 1));
+  if (!job.rows.empty()) {
+    part.outputs.logits_rows = job.rows;
+    part.outputs.logits = executor_.logits(logit_rows_);
+    logit_rows_ += static_cast<int64_t>(job.rows.size());
   }
   parts_.push_back(part);
   job_of_part_.push_back(&job);
@@ -348,11 +442,12 @@ void Scheduler::add_part(Job& job, const Sequence::Run& run) {
 
 // Adds the rows of one role: those of answers that go on (fresh), or what is left to read.
 void Scheduler::collect(RowRole role, bool fresh, int64_t* rows_left) {
-  for (const std::unique_ptr<Job>& job : running_) {
+  for (const PreparedRequest& job : running_) {
     Sequence::Run run = job->unread();
     if (run.empty() || run.role != role || *rows_left == 0) continue;
     if (Job::is_fresh(run, job->sequence->length()) != fresh) continue;
     run.end = std::min(run.end, run.begin + *rows_left);
+    cut_to_logits(*job, &run);
     *rows_left -= run.rows();
     add_part(*job, run);
   }
@@ -362,6 +457,7 @@ void Scheduler::collect_pass() {
   parts_.clear();
   job_of_part_.clear();
   logit_rows_ = 0;
+  spare_rows_ = executor_.logit_rows_max() - options_.running_max;
   int64_t rows = executor_.rows_max();
   collect(RowRole::kGenerated, true, &rows);
   int64_t others = parts_.empty() ? rows : std::min(rows, options_.prompt_rows);
@@ -371,15 +467,17 @@ void Scheduler::collect_pass() {
 
 // The further answers of a job whose prompt has been read: they draw from the same logits.
 void Scheduler::start_others(Job& job, const float* logits) {
-  for (std::unique_ptr<Job>& other : job.others) {
+  for (PreparedRequest& other : job.others) {
     const Status copied = other->sequence->copy_from(*job.sequence);
     MIDGE_DCHECK(copied.ok(), "a copy of a prompt");
     other->started = true;
     other->result.queue_seconds = job.result.queue_seconds;
     other->result.cached_tokens = job.result.cached_tokens;
     other->generation->stepped(Status());
-    draws_.push_back({other->generation.get(), logits});
-    job_of_draw_.push_back(other.get());
+    if (!other->generation->done()) {
+      draws_.push_back({other->generation.get(), logits});
+      job_of_draw_.push_back(other.get());
+    }
     split_.push_back(std::move(other));
   }
   job.others.clear();
@@ -387,7 +485,7 @@ void Scheduler::start_others(Job& job, const float* logits) {
 
 // Those that find no place among the running ones wait, and read the prompt again.
 void Scheduler::split_off() {
-  for (std::unique_ptr<Job>& job : split_) {
+  for (PreparedRequest& job : split_) {
     if (running_count() < options_.running_max) {
       running_.push_back(std::move(job));
     } else {
@@ -407,9 +505,14 @@ Status Scheduler::write_tokens() {
     // A part that was cancelled has no logits; its job ends with the next step.
     if (logits == nullptr || !parts_[i].done) continue;
     Job& job = *job_of_part_[i];
+    take_scores(job, logits);
+    if (!job.at_end) continue;
+    logits += static_cast<int64_t>(job.scored_rows) * executor_.model().config().vocab_size;
     job.generation->stepped(Status());
-    draws_.push_back({job.generation.get(), logits});
-    job_of_draw_.push_back(&job);
+    if (!job.generation->done()) {
+      draws_.push_back({job.generation.get(), logits});
+      job_of_draw_.push_back(&job);
+    }
     if (!job.others.empty()) start_others(job, logits);
   }
   MIDGE_RETURN_IF_ERROR(sample_together(executor_, draws_));
@@ -418,13 +521,49 @@ Status Scheduler::write_tokens() {
   return Status();
 }
 
+void Scheduler::take_scores(Job& job, const float* logits) {
+  for (size_t i = 0; i < job.scored_rows; ++i) {
+    const auto next = static_cast<size_t>(job.next_score()) + 1;
+    job.result.prompt_scores.push_back(job.generation->score(
+        logits + static_cast<int64_t>(i) * executor_.model().config().vocab_size,
+        job.request.prompt[next], &job.result.prompt_alternatives, executor_.sampler_workspace(0)));
+  }
+}
+
+void Scheduler::note_token(Job& job) {
+  const Clock::time_point now = Clock::now();
+  ++statistics_.tokens_written;
+  if (job.generation->result().tokens.size() == 1) {
+    job.result.first_token_seconds = seconds_between(job.submitted, now);
+    statistics_.first_token.add(job.result.first_token_seconds);
+  } else {
+    job.result.token_latency.add(seconds_between(job.last_token, now));
+    statistics_.token_latency.add(seconds_between(job.last_token, now));
+  }
+  job.last_token = now;
+}
+
 void Scheduler::go_on(Job& job) {
   Generation& generation = *job.generation;
   job.result.status = generation.accept();
-  if (!job.result.status.ok() || generation.done()) return;
+  if (!job.result.status.ok()) return;
+  note_token(job);
+  if (job.request.on_token != nullptr) {
+    const GenerateResult& so_far = generation.result();
+    const GeneratedToken& token = so_far.tokens.back();
+    const bool keep_on = job.request.on_token(
+        {job.id(), job.result.sample, &token, so_far.alternatives_of(token), generation.shown()});
+    if (!keep_on && !generation.done()) {
+      generation.cancel();
+      job.result.last_text = generation.shown();
+    }
+  }
+  if (generation.done()) return;
   const SequenceStep next = generation.next_step(nullptr);
   const Status given = job.sequence->give(next.tokens, next.role);
-  if (!given.ok()) generation.stepped(given);
+  if (given.ok()) return;
+  generation.stepped(given);
+  job.result.last_text = generation.shown();
 }
 
 void Scheduler::remove_ended() {
@@ -437,7 +576,7 @@ void Scheduler::remove_ended() {
     }
     if (failed && job.result.status.ok()) job.result.status = job.generation->status();
     const bool cancelled = job.generation->result().reason == FinishReason::kCancelled;
-    std::unique_ptr<Job> ending = std::move(running_[i]);
+    PreparedRequest ending = std::move(running_[i]);
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
     end(std::move(ending), failed      ? RequestEnd::kFailed
                            : cancelled ? RequestEnd::kCancelled
@@ -457,6 +596,7 @@ Result<bool> Scheduler::step() {
   collect_pass();
   if (!parts_.empty()) {
     MIDGE_RETURN_IF_ERROR(run_pass(executor_, parts_));
+    count_pass();
     MIDGE_RETURN_IF_ERROR(write_tokens());
     remove_ended();
   }

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/scheduler/statistics.h"
 #include "engine/session/executor.h"
 #include "engine/session/generator.h"
 #include "engine/session/prefix_cache.h"
@@ -43,14 +44,30 @@ struct RequestResult {
   uint64_t id = 0;
   int32_t sample = 0;  ///< which of its answers
   RequestEnd end = RequestEnd::kDone;
-  Status status;              ///< of kFailed
-  GenerateResult generated;   ///< what there was until then
-  double queue_seconds = 0;   ///< until it was first run
-  int64_t cached_tokens = 0;  ///< of its prompt, that were found and not read
-  int64_t preemptions = 0;    ///< times that it gave its pages back and was read again
+  Status status;             ///< of kFailed
+  GenerateResult generated;  ///< what there was until then
+  std::string last_text;     ///< of the answer, that no token came with
+  /// Of the prompt's tokens from Request::score_from on, and their alternatives; sample 0 has them.
+  std::vector<GeneratedToken> prompt_scores;
+  std::vector<TokenLogprob> prompt_alternatives;
+  double queue_seconds = 0;        ///< until it was first run
+  double first_token_seconds = 0;  ///< from its submission; 0: there was none
+  LatencyHistogram token_latency;  ///< from token to token
+  int64_t cached_tokens = 0;       ///< of its prompt, that were found and not read
+  int64_t preemptions = 0;         ///< times that it gave its pages back and was read again
+};
+
+/// A token of an answer, when it is written. Valid during the call that tells of it.
+struct TokenOutput {
+  uint64_t id = 0;
+  int32_t sample = 0;
+  const GeneratedToken* token = nullptr;
+  std::span<const TokenLogprob> alternatives;
+  std::string_view text;  ///< whole characters that can be shown now, see StopMatcher; may be empty
 };
 
 struct Request {
+  uint64_t id = 0;              ///< later ones have greater ids; 0: the scheduler gives one
   std::vector<int32_t> prompt;  ///< at least 1 token
   /// Of the prompt's tokens: kGenerated for those that the model wrote in earlier answers, so that
   /// a conversation goes on as if it had never stopped. Empty: all are read.
@@ -59,8 +76,15 @@ struct Request {
   int32_t priority = 0;  ///< higher ones are run first
   std::optional<std::chrono::steady_clock::time_point> deadline;
   int32_t samples = 1;  ///< answers, which share the prompt; each draws other numbers
-  /// Text of an answer, see OnText; may be empty.
-  std::function<bool(std::string_view text, int32_t sample)> on_text;
+  /// Logprobs of the prompt's tokens from this one on, 1..; 0: none. Its rows are read even if they
+  /// are known.
+  int64_t score_from = 0;
+  /// What may come in each answer; empty: every token.
+  std::function<std::unique_ptr<TokenMask>(int32_t sample)> make_mask;
+  /// Ends it while set, before the next layer; from any thread. Outlives the request. May be null.
+  const std::atomic<bool>* cancel = nullptr;
+  /// Told of each token; returning false cancels the answer. May be empty.
+  std::function<bool(const TokenOutput&)> on_token;
   std::function<void(const RequestResult&)> on_end;  ///< told once for each answer; may be empty
 };
 
@@ -88,10 +112,21 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Lets a request wait for its turn. Returns its id, never 0. Errors: busy (waiting_max requests
-  /// wait), context_full (the prompt leaves no room for an answer), no_pages (all pages together
-  /// do not hold it), out_of_range (ids), invalid_argument (roles), those of Generation::create.
-  Result<uint64_t> submit(Request request);
+  /// A request that was looked at, with the memory that it takes.
+  struct Job;
+  struct DropJob {
+    void operator()(Job* job) const;
+  };
+  using PreparedRequest = std::unique_ptr<Job, DropJob>;
+
+  /// Looks at a request and takes memory for it. From any thread, also while others step. Errors:
+  /// context_full (the prompt leaves no room for an answer), no_pages (all pages together do not
+  /// hold it), out_of_range (ids), invalid_argument (roles), those of Generation::create.
+  Result<PreparedRequest> prepare(const Request& request) const;
+  /// Lets a request wait for its turn. Returns its id, never 0.
+  uint64_t submit(PreparedRequest request);
+  /// Both. Errors: those of prepare; busy (waiting_max requests wait).
+  Result<uint64_t> submit(const Request& request);
 
   /// Ends all answers of a request: at the next step if it waits, before the next layer if it runs.
   /// False if there is none of this id.
@@ -108,34 +143,43 @@ class Scheduler {
   const KvPool& pool() const { return *pool_; }
   /// Pages that hold beginnings for later requests.
   int64_t cached_pages() const { return cache_->page_count(); }
+  PrefixCache& cache() { return *cache_; }
+  KvPool& pool() { return *pool_; }
+  int64_t context_length() const { return options_.context_length; }
+  SchedulerStatistics statistics() const;
 
  private:
-  struct Job;
-  using Jobs = std::vector<std::unique_ptr<Job>>;
+  using Jobs = std::vector<PreparedRequest>;
   using Clock = std::chrono::steady_clock;
 
   Scheduler(Executor& executor, const Tokenizer& tokenizer, std::span<const uint8_t> allowed,
             const SchedulerOptions& options);
 
-  void wait(std::unique_ptr<Job> job);
-  void end(std::unique_ptr<Job> job, RequestEnd how);
+  Status check(const Request& request) const;
+  void wait(PreparedRequest job);
+  void end(PreparedRequest job, RequestEnd how);
   void end_overdue();
   void end_overdue(Jobs& jobs, Clock::time_point now);
   void tell_ended();
   void admit();
   bool has_room_for(const Job& job) const;
-  void start(std::unique_ptr<Job> job);
+  void start(PreparedRequest job);
   void read_prompt(Job& job);
   int64_t pages_of(const Job& job) const;
   Job* weakest();
   void preempt(const Job* job);
   void make_room();
   void collect_pass();
+  void count_end(RequestEnd how);
+  void count_pass();
   void collect(RowRole role, bool fresh, int64_t* rows_left);
   void add_part(Job& job, const Sequence::Run& run);
+  void cut_to_logits(const Job& job, Sequence::Run* run);
+  void take_scores(Job& job, const float* logits);
   Status write_tokens();
+  void note_token(Job& job);
   void go_on(Job& job);
-  Result<std::unique_ptr<Job>> make_job(const Request& request, int32_t sample);
+  Result<PreparedRequest> make_job(const Request& request, int32_t sample) const;
   void start_others(Job& job, const float* logits);
   void split_off();
   void remove_ended();
@@ -156,6 +200,8 @@ class Scheduler {
   std::vector<Job*> job_of_draw_;
   Jobs split_;              // answers whose prompt the pass has read
   int64_t logit_rows_ = 0;  // of the pass
+  int64_t spare_rows_ = 0;  // of logits, beyond one for each running request
+  SchedulerStatistics statistics_;
 };
 
 }  // namespace midge

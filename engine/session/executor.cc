@@ -142,7 +142,7 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
   const PreparePlan& plan = weights.plan;
   MemorySink sink(options.huge_pages);
   MIDGE_RETURN_IF_ERROR(
-      prepare_weights(plan, model_.storage(), team_, kernels(), sink, on_progress));
+      prepare_weights(plan, model_.storage(), *team_, kernels(), sink, on_progress));
   image_ = sink.take();
   packed_bytes_ += plan.bytes();
   for (size_t i = 0; i < weights.places.size(); ++i) {
@@ -162,7 +162,7 @@ Status Executor::choose_kernels(const ExecutorOptions& options) {
   calibrate_options.features = options.isa;
   calibrate_options.cache_dir = options.cache_dir;
   calibrate_options.bytes_min = options.calibrate_bytes_min;
-  MIDGE_ASSIGN_OR_RETURN(calibration_, calibrate(team_, samples, calibrate_options));
+  MIDGE_ASSIGN_OR_RETURN(calibration_, calibrate(*team_, samples, calibrate_options));
   const std::vector<TunedKernel> tuned =
       fastest_kernels(calibration_.calibration, calibration_.cores, options.isa);
   kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels, tuned}));
@@ -178,7 +178,7 @@ Status Executor::make_dense_operators(const Progress& on_progress) {
     PreparedMatrix& w = *matrices[i];
     MIDGE_ASSIGN_OR_RETURN(
         std::unique_ptr<DenseOperator> op,
-        create_dense_operator(w.rows, kernels(), team_.thread_count(), &packed_bytes_));
+        create_dense_operator(w.rows, kernels(), team_->thread_count(), &packed_bytes_));
     w.form = PreparedMatrix::Form::kDense;
     w.dense = op.get();
     dense_.push_back(std::move(op));
@@ -220,7 +220,7 @@ void Executor::visit_weight_memory(const Visit& visit) const {
 }
 
 void Executor::populate_weights() const {
-  team_.run([&](const Worker& worker) {
+  team_->run([&](const Worker& worker) {
     visit_weight_memory([&](const std::string&, const uint8_t* start, int64_t bytes) {
       const int64_t begin = bytes * worker.index() / worker.count();
       const int64_t end = bytes * (worker.index() + 1) / worker.count();
@@ -292,7 +292,11 @@ Result<std::unique_ptr<Executor>> Executor::prepare(const Model& model,
   limits.logit_rows_max =
       std::min(options.logit_rows_max, std::max<int64_t>(1, memory / logits_bytes));
   MIDGE_ASSIGN_OR_RETURN(limits.context_max, resolve_context_length(config, options.context_max));
-  MIDGE_ASSIGN_OR_RETURN(WorkerTeam team, WorkerTeam::create(options.threads));
+  std::shared_ptr<const WorkerTeam> team = options.team;
+  if (team == nullptr) {
+    MIDGE_ASSIGN_OR_RETURN(WorkerTeam own, WorkerTeam::create(options.threads));
+    team = std::make_shared<const WorkerTeam>(std::move(own));
+  }
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team), limits));
   executor->isa_ = options.isa;
   executor->kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels}));

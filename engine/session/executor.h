@@ -32,6 +32,9 @@ enum class Arithmetic {
 
 struct ExecutorOptions {
   int threads = 0;  ///< 1..256; 0: one per core of this process
+  /// The workers, which several executors may share if one runs at a time; null: `threads` of its
+  /// own.
+  std::shared_ptr<const WorkerTeam> team;
   Arithmetic arithmetic = Arithmetic::kPacked;
   /// Encodes the matrices first; for kFloat and kXnnpack as f32 copies of the weights that come
   /// out.
@@ -106,7 +109,7 @@ class Executor {
   const Model& model() const { return model_; }
   /// With the model's weights as prepared for the kernels.
   DecoderEngine engine() const {
-    return {&model_.config(), &weights_, &kernels_, &team_, profile_, observer_};
+    return {&model_.config(), &weights_, &kernels_, team_.get(), profile_, observer_};
   }
   /// The kernels of every worker.
   const KernelTable& kernels() const { return kernels_.of_worker(0); }
@@ -114,8 +117,8 @@ class Executor {
   const CalibrationReport& calibration() const { return calibration_; }
   /// Features that the kernels were chosen by.
   CpuFeatures isa() const { return isa_; }
-  int thread_count() const { return team_.thread_count(); }
-  const WorkerTeam& team() const { return team_; }
+  int thread_count() const { return team_->thread_count(); }
+  const WorkerTeam& team() const { return *team_; }
   /// The copies of the weights, packed or encoded; empty if all stay in place.
   std::span<const uint8_t> packed() const {
     return {image_.data(), static_cast<size_t>(image_.bytes())};
@@ -163,7 +166,7 @@ class Executor {
     int64_t logit_rows_max = 0;
   };
 
-  Executor(const Model& model, WorkerTeam team, const Limits& limits)
+  Executor(const Model& model, std::shared_ptr<const WorkerTeam> team, const Limits& limits)
       : model_(model),
         weights_(model.weights()),
         team_(std::move(team)),
@@ -190,7 +193,7 @@ class Executor {
 
   const Model& model_;
   PreparedWeights weights_;
-  WorkerTeam team_;
+  std::shared_ptr<const WorkerTeam> team_;
   CpuFeatures isa_;
   CalibrationReport calibration_;
   KernelTables kernels_;

@@ -3,17 +3,13 @@
 #include <algorithm>
 
 #include "engine/core/check.h"
+#include "engine/core/seconds.h"
 
 namespace midge {
 namespace {
 
 // Longer than the text of almost every token, so that the strings that hold it keep their memory.
 constexpr size_t kPieceBytes = 256;
-
-double seconds_between(std::chrono::steady_clock::time_point start,
-                       std::chrono::steady_clock::time_point end) {
-  return std::chrono::duration<double>(end - start).count();
-}
 
 }  // namespace
 
@@ -47,18 +43,25 @@ std::vector<uint8_t> allowed_tokens(const Tokenizer& tokenizer, int64_t vocab_si
 
 Result<std::unique_ptr<Generation>> Generation::create(
     Sequence& sequence, const Tokenizer& tokenizer, std::span<const uint8_t> allowed,
-    std::span<const int32_t> prompt, const GenerateOptions& options, OnText on_text) {
+    std::span<const int32_t> prompt, const GenerateOptions& options, OnText on_text,
+    std::unique_ptr<TokenMask> mask) {
   if (options.tokens_max < 1) {
     return make_status(StatusCode::kOutOfRange, "%lld tokens to generate, expected at least 1",
                        static_cast<long long>(options.tokens_max));
   }
   if (prompt.empty()) return make_status(StatusCode::kOutOfRange, "a prompt of no tokens");
+  std::vector<uint8_t> masked;
+  if (mask != nullptr) masked.assign(allowed.begin(), allowed.end());
   MIDGE_ASSIGN_OR_RETURN(Sampler sampler,
                          Sampler::create(options.sampler, allowed, sequence.context_length() + 1));
+  if (mask != nullptr) sampler.set_mask(masked);
   const TokenKind last_kind = tokenizer.token_kind(prompt.back());
   const bool continues_text = last_kind == TokenKind::kNormal || last_kind == TokenKind::kByte;
   std::unique_ptr<Generation> generation(new Generation(
       sequence, tokenizer, options, std::move(sampler), continues_text, std::move(on_text)));
+  generation->mask_ = std::move(mask);
+  generation->tokens_ = allowed;
+  generation->allowed_ = std::move(masked);  // its memory, which the sampler looks at, stays
   generation->prompt_.assign(prompt.begin(), prompt.end());
   generation->result_.prompt_tokens = static_cast<int64_t>(prompt.size());
   return generation;
@@ -99,40 +102,68 @@ SequenceStep Generation::next_step(float* logits) {
 
 void Generation::stepped(const Status& status) {
   if (status.ok()) {
-    if (prompt_.empty()) return;
-    // The whole sequence: what it held before, and the prompt.
-    sampler_.observe_prompt(sequence_.tokens());
-    prompt_.clear();
-    result_.prompt_seconds = seconds_between(start_, Clock::now());
+    if (!prompt_.empty()) {
+      // The whole sequence: what it held before, and the prompt.
+      sampler_.observe_prompt(sequence_.tokens());
+      prompt_.clear();
+      result_.prompt_seconds = seconds_between(start_, Clock::now());
+    }
+    if (mask_ != nullptr) ask_mask();
     return;
   }
   // A prompt that does not fit, or is cancelled, has given nothing: that is an error.
   if (!prompt_.empty()) {
-    status_ = status;
-    done_ = true;
+    fail(status);
   } else if (status.code() == StatusCode::kContextFull) {
-    end(FinishReason::kContextFull);
+    end_between(FinishReason::kContextFull);
   } else if (status.code() == StatusCode::kCancelled) {
-    end(FinishReason::kCancelled);
+    end_between(FinishReason::kCancelled);
   } else {
-    status_ = status;
-    done_ = true;
+    fail(status);
   }
+}
+
+void Generation::fail(const Status& status) {
+  status_ = status;
+  done_ = true;
+}
+
+void Generation::ask_mask() {
+  std::copy(tokens_.begin(), tokens_.end(), allowed_.begin());
+  mask_->restrict(allowed_);
+  const auto may_come = [this](size_t id) { return allowed_[id] != 0 && tokens_[id] != 0; };
+  bool any = false;
+  for (size_t id = 0; id < allowed_.size(); ++id) {
+    allowed_[id] = may_come(id) ? 1 : 0;
+    any = any || allowed_[id] != 0;
+  }
+  if (any) return;
+  fail(make_status(StatusCode::kInvalidArgument,
+                   "the token mask allows no token after %zu of the output",
+                   result_.tokens.size()));
+}
+
+GeneratedToken Generation::score(const float* logits, int32_t token,
+                                 std::vector<TokenLogprob>* alternatives,
+                                 SamplerWorkspace& workspace) const {
+  GeneratedToken scored;
+  scored.token = token;
+  scored.first_alternative = alternatives->size();
+  TokenLogprob chosen = {token, 0};
+  alternatives->resize(alternatives->size() + static_cast<size_t>(options_.sampler.logprobs));
+  const int32_t count = sampler_.logprobs(
+      logits, &chosen, std::span(*alternatives).subspan(scored.first_alternative), workspace);
+  scored.alternative_count = static_cast<size_t>(count);
+  alternatives->resize(scored.first_alternative + scored.alternative_count);
+  scored.logprob = chosen.logprob;
+  return scored;
 }
 
 void Generation::sample(const float* logits, SamplerWorkspace& workspace) {
   GeneratedToken generated;
   generated.token = sampler_.sample(logits, static_cast<uint64_t>(sequence_.length()), workspace);
   if (options_.sampler.logprobs > 0) {
-    TokenLogprob chosen = {generated.token, 0};
-    std::vector<TokenLogprob>& all = result_.alternatives;
-    generated.first_alternative = all.size();
-    all.resize(all.size() + static_cast<size_t>(options_.sampler.logprobs));
-    const int32_t count = sampler_.logprobs(
-        logits, &chosen, std::span(all).subspan(generated.first_alternative), workspace);
-    generated.alternative_count = static_cast<size_t>(count);
-    all.resize(generated.first_alternative + generated.alternative_count);
-    generated.logprob = chosen.logprob;
+    generated = score(logits, generated.token, &result_.alternatives, workspace);
   }
   token_ = generated.token;
   result_.tokens.push_back(generated);
@@ -143,32 +174,42 @@ void Generation::sample(const float* logits, SamplerWorkspace& workspace) {
 }
 
 Status Generation::accept() {
+  shown_.clear();
+  result_.tokens.back().text_offset = text_bytes_ + decoder_.held_bytes();
+  if (mask_ != nullptr) mask_->accept(token_);
   if (std::find(options_.stop_ids.begin(), options_.stop_ids.end(), token_) !=
       options_.stop_ids.end()) {
     end(FinishReason::kStopToken);
+    show();
     return Status();
   }
-  bool stopped = false;
-  bool keep_on = true;
-  MIDGE_RETURN_IF_ERROR(show_token(&stopped, &keep_on));
+  MIDGE_ASSIGN_OR_RETURN(const bool stopped, add_text());
   if (stopped) {  // what was held back is part of the stop string
     result_.reason = FinishReason::kStopString;
     done_ = true;
-  } else if (!keep_on) {
-    end(FinishReason::kCancelled);
   } else if (static_cast<int64_t>(result_.tokens.size()) == options_.tokens_max) {
     end(FinishReason::kTokensMax);
+  }
+  const bool keep_on = show();
+  if (!keep_on && !done_) {
+    result_.reason = FinishReason::kCancelled;
+    done_ = true;
   }
   return Status();
 }
 
-Status Generation::show_token(bool* stopped, bool* keep_on) {
-  piece_.clear();
+// Not by a token.
+void Generation::end_between(FinishReason reason) {
   shown_.clear();
+  end(reason);
+  show();
+}
+
+Result<bool> Generation::add_text() {
+  piece_.clear();
   MIDGE_RETURN_IF_ERROR(decoder_.push(token_, &piece_));
-  *stopped = matcher_.push(piece_, &shown_);
-  *keep_on = show();
-  return Status();
+  text_bytes_ += piece_.size();
+  return matcher_.push(piece_, &shown_);
 }
 
 bool Generation::show() {
@@ -176,12 +217,12 @@ bool Generation::show() {
   return on_text_ == nullptr || on_text_(shown_);
 }
 
+// What is held back comes behind what is shown.
 void Generation::end(FinishReason reason) {
   piece_.clear();
-  shown_.clear();
   decoder_.flush(&piece_);
+  text_bytes_ += piece_.size();
   if (!matcher_.push(piece_, &shown_)) matcher_.flush(&shown_);
-  show();
   result_.reason = reason;
   done_ = true;
 }

@@ -30,8 +30,22 @@ enum class FinishReason { kStopToken, kStopString, kTokensMax, kContextFull, kCa
 /// "stop_token", "stop_string", "tokens_max", "context_full", "cancelled".
 const char* finish_reason_name(FinishReason reason);
 
+/// Says which tokens may come next, for example by a grammar. Called where the generation is driven
+/// from, never by two threads at once.
+class TokenMask {
+ public:
+  virtual ~TokenMask() = default;
+  /// Sets to 0 what may not come next. allowed: [vocab_size], nonzero for every token.
+  virtual void restrict(std::span<uint8_t> allowed) = 0;
+  /// The next token is this one, which was allowed.
+  virtual void accept(int32_t token) = 0;
+  /// Takes the last accepted tokens back. For drafts: without them nothing is.
+  virtual void rollback(int64_t tokens) = 0;
+};
+
 struct GeneratedToken {
   int32_t token = 0;
+  size_t text_offset = 0;        ///< bytes of the output's text before its own
   float logprob = 0;             ///< set if options.sampler.logprobs > 0
   size_t first_alternative = 0;  ///< of GenerateResult::alternatives
   size_t alternative_count = 0;
@@ -79,12 +93,13 @@ using OnText = std::function<bool(std::string_view)>;
 class Generation {
  public:
   /// Adds nothing to the sequence yet. prompt: [n], n >= 1, copied. allowed: see Sampler::create.
-  /// sequence, tokenizer, allowed: outlive the generation.
+  /// sequence, tokenizer, allowed: outlive the generation. mask may be null.
   /// Errors: those of Sampler::create; out_of_range (tokens_max, an empty prompt).
   static Result<std::unique_ptr<Generation>> create(Sequence& sequence, const Tokenizer& tokenizer,
                                                     std::span<const uint8_t> allowed,
                                                     std::span<const int32_t> prompt,
-                                                    const GenerateOptions& options, OnText on_text);
+                                                    const GenerateOptions& options, OnText on_text,
+                                                    std::unique_ptr<TokenMask> mask = nullptr);
 
   bool done() const { return done_; }
   /// Why a step failed, other than by being cancelled or without room in the context.
@@ -95,7 +110,7 @@ class Generation {
 
   /// What is to be read next; its logits [vocab_size] go to `logits`. Valid until stepped().
   SequenceStep next_step(float* logits);
-  /// Takes note of how the step went.
+  /// Takes note of how the step went; asks the mask what may come next.
   void stepped(const Status& status);
   /// Draws the next token from the logits of the step. Touches this generation and the workspace
   /// alone: those of several may run at the same time.
@@ -104,16 +119,25 @@ class Generation {
   /// StreamDecoder::push.
   Status accept();
   /// Ends it early; shows what was held back.
-  void cancel() { end(FinishReason::kCancelled); }
+  void cancel() { end_between(FinishReason::kCancelled); }
+  /// What there was to show last. Valid until the next call.
+  std::string_view shown() const { return shown_; }
+  /// The logarithm of the probability of `token` after a row of the prompt with these logits, and
+  /// its alternatives, which are added to *alternatives.
+  GeneratedToken score(const float* logits, int32_t token, std::vector<TokenLogprob>* alternatives,
+                       SamplerWorkspace& workspace) const;
 
  private:
   Generation(Sequence& sequence, const Tokenizer& tokenizer, const GenerateOptions& options,
              Sampler sampler, bool continues_text, OnText on_text);
 
   void end(FinishReason reason);
-  // Shows the text of the last token. Sets *stopped if a stop string is complete.
-  Status show_token(bool* stopped, bool* keep_on);
+  void end_between(FinishReason reason);
+  // Adds the text of the last token to what is shown. True if a stop string is complete.
+  Result<bool> add_text();
   bool show();
+  void fail(const Status& status);
+  void ask_mask();
 
   using Clock = std::chrono::steady_clock;
 
@@ -129,8 +153,12 @@ class Generation {
   bool done_ = false;
   Status status_;
   GenerateResult result_;
-  std::string piece_;  // of the current token
+  std::unique_ptr<TokenMask> mask_;
+  std::span<const uint8_t> tokens_;  // those that a mask may allow
+  std::vector<uint8_t> allowed_;     // those that it allows next; empty without one
+  std::string piece_;                // of the current token
   std::string shown_;
+  size_t text_bytes_ = 0;  // that the decoder gave
   Clock::time_point start_;
   Clock::time_point first_token_;
 };

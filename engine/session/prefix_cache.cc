@@ -96,10 +96,11 @@ void PrefixCache::keep(const Sequence& sequence) {
 }
 
 int64_t PrefixCache::adopt(Sequence& sequence, std::span<const int32_t> tokens,
-                           std::span<const RowRole> roles) {
+                           std::span<const RowRole> roles, int64_t tokens_max) {
   MIDGE_DCHECK(&sequence.pool() == &pool_ && sequence.length() == 0, "not an empty sequence of it");
   ++uses_;
-  const auto usable = static_cast<int64_t>(std::max<size_t>(tokens.size(), 1) - 1);
+  const auto usable =
+      std::min(static_cast<int64_t>(std::max<size_t>(tokens.size(), 1) - 1), tokens_max);
   sequence.expect_length(static_cast<int64_t>(tokens.size()));
   auto parent = static_cast<int32_t>(sequence.regime());
   int64_t length = 0;
@@ -145,6 +146,7 @@ void PrefixCache::evict(int64_t pages) {
     }
     if (oldest == kNone) return;
     remove(oldest);
+    ++evicted_;
   }
 }
 

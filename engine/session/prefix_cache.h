@@ -31,15 +31,18 @@ class PrefixCache {
   /// Lets an empty sequence of the pool begin with as many of the tokens as are known with these
   /// roles, but for the last one, which is read for what it predicts. Whole pages are shared; of
   /// one that is known in part, what is alike is copied, if a page is free. Returns how many
-  /// tokens; the sequence's next step reads those that follow. roles: as many as tokens.
-  int64_t adopt(Sequence& sequence, std::span<const int32_t> tokens,
-                std::span<const RowRole> roles);
+  /// tokens, tokens_max at most; the sequence's next step reads those that follow. roles: as many
+  /// as tokens.
+  int64_t adopt(Sequence& sequence, std::span<const int32_t> tokens, std::span<const RowRole> roles,
+                int64_t tokens_max = INT64_MAX);
 
   /// Lets go of pages, those used longest ago first, until `pages` of the pool are free or no page
   /// would become free any more.
   void evict(int64_t pages);
 
   int64_t page_count() const { return page_count_; }
+  /// Pages that evict() let go of.
+  int64_t evicted_count() const { return evicted_; }
   /// Pages that evict() can make free.
   int64_t evictable_count() const;
 
@@ -77,6 +80,7 @@ class PrefixCache {
   std::vector<RowRole> roles_;   // of these
   int32_t unused_ = kNone;       // the first node that is not in use
   int64_t page_count_ = 0;
+  int64_t evicted_ = 0;
   int64_t uses_ = 0;
 };
 

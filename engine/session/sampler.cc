@@ -104,7 +104,7 @@ class SamplerRun {
  private:
   using Candidate = SamplerWorkspace::Candidate;
 
-  void apply_allowed(const float* logits);
+  void apply_allowed(const float* logits, std::span<const uint8_t> allowed);
   void apply_penalties();
   void find_maxima();
   void scale_by_temperature();
@@ -160,6 +160,7 @@ Result<Sampler> Sampler::create(const SamplerOptions& options, std::span<const u
   Sampler sampler;
   sampler.options_ = options;
   sampler.allowed_ = allowed;
+  sampler.mask_ = allowed;
   sampler.penalises_ = options.repetition_penalty != 1.0f || options.presence_penalty != 0.0f ||
                        options.frequency_penalty != 0.0f;
   if (sampler.penalises_) sampler.counts_.reserve(tokens_max);
@@ -186,7 +187,7 @@ int32_t Sampler::logprobs(const float* logits, TokenLogprob* chosen,
 }
 
 int32_t SamplerRun::sample(const float* logits, uint64_t position) {
-  apply_allowed(logits);
+  apply_allowed(logits, s_.mask_);
   apply_penalties();
   find_maxima();
   if (o_.temperature == 0.0f) return best();
@@ -200,8 +201,7 @@ int32_t SamplerRun::sample(const float* logits, uint64_t position) {
   return draw(uniform_at(o_.seed, position, o_.sample));
 }
 
-void SamplerRun::apply_allowed(const float* logits) {
-  const uint8_t* allowed = s_.allowed_.data();
+void SamplerRun::apply_allowed(const float* logits, std::span<const uint8_t> allowed) {
   float* out = w_.processed_.data();
   for (size_t i = 0; i < w_.processed_.size(); ++i) {
     const float logit = logits[i];
@@ -326,9 +326,8 @@ void SamplerRun::keep_min_p() {
 int32_t SamplerRun::best() const {
   const auto block = std::max_element(w_.maxima_.begin(), w_.maxima_.end());
   if (*block == kRemoved) {
-    const auto first =
-        std::find_if(s_.allowed_.begin(), s_.allowed_.end(), [](auto a) { return a; });
-    return static_cast<int32_t>(first - s_.allowed_.begin());
+    const auto first = std::find_if(s_.mask_.begin(), s_.mask_.end(), [](auto a) { return a; });
+    return static_cast<int32_t>(first - s_.mask_.begin());
   }
   const auto begin = w_.processed_.begin() + (block - w_.maxima_.begin()) * ptrdiff_t{kBlock};
   return static_cast<int32_t>(std::find(begin, w_.processed_.end(), *block) -
@@ -380,7 +379,7 @@ int32_t SamplerRun::draw(double uniform) {
 
 int32_t SamplerRun::logprobs(const float* logits, TokenLogprob* chosen,
                              std::span<TokenLogprob> alternatives) {
-  apply_allowed(logits);
+  apply_allowed(logits, s_.allowed_);
   find_maxima();
   const float top = maximum();
   const double total = total_weight(top);

@@ -112,6 +112,10 @@ class Sampler {
 
   const SamplerOptions& options() const { return options_; }
 
+  /// sample() takes tokens that are nonzero here from now on, [vocab_size] as `allowed`, whose
+  /// tokens logprobs() goes on to speak of. Outlives the sampler.
+  void set_mask(std::span<const uint8_t> mask) { mask_ = mask; }
+
   /// Counts tokens of the prompt / of the output for the penalties.
   void observe_prompt(std::span<const int32_t> tokens);
   void observe_output(int32_t token);
@@ -135,6 +139,7 @@ class Sampler {
   SamplerOptions options_;
   bool penalises_ = false;
   std::span<const uint8_t> allowed_;
+  std::span<const uint8_t> mask_;  // of sample()
   TokenCounts counts_;
 };
 

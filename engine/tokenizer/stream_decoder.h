@@ -30,6 +30,9 @@ class StreamDecoder {
   /// Appends the bytes held back, an incomplete character, to *text.
   void flush(std::string* text);
 
+  /// Bytes that are held back.
+  size_t held_bytes() const { return held_.size(); }
+
  private:
   const Tokenizer* tokenizer_;
   bool skip_special_;

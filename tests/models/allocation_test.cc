@@ -245,8 +245,8 @@ TEST(Allocation, StepsOfTheSchedulerTakeNone) {
     request.generate.sampler.temperature = 0.8f;
     request.generate.sampler.repetition_penalty = 1.1f;
     request.generate.sampler.seed = i;
-    request.on_text = [&](std::string_view text, int32_t) {
-      characters += static_cast<int64_t>(text.size());
+    request.on_token = [&](const TokenOutput& output) {
+      characters += static_cast<int64_t>(output.text.size());
       return true;
     };
     MIDGE_ASSERT_OK((*scheduler)->submit(std::move(request)));

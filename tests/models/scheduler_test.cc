@@ -180,7 +180,7 @@ TEST_F(SchedulerTest, ALongPromptDelaysNoToken) {
   create(options);
   int64_t seen = 0;
   Request answer = request(1, 10, 60);
-  answer.on_text = [&](std::string_view, int32_t) {
+  answer.on_token = [&](const TokenOutput&) {
     ++seen;
     return true;
   };
@@ -225,7 +225,7 @@ TEST_F(SchedulerTest, CancelledAtAnyPoint) {
   const uint64_t in_prompt = submit(request(2, 200, 20));
   Request by_text = request(3, 20, 20);
   int shown = 0;
-  by_text.on_text = [&](std::string_view, int32_t) { return ++shown < 3; };
+  by_text.on_token = [&](const TokenOutput&) { return ++shown < 3; };
   const uint64_t in_text = submit(by_text);
   MIDGE_ASSERT_OK(scheduler_->step());
   MIDGE_ASSERT_OK(scheduler_->step());
@@ -420,6 +420,154 @@ TEST_F(SchedulerTest, CallbacksSubmitAndCancel) {
   MIDGE_ASSERT_OK(scheduler_->run());
   EXPECT_EQ(tokens_of(results_[second].generated), alone(request(2, 10, 5)));
   EXPECT_EQ(results_[victim].end, RequestEnd::kCancelled);
+}
+
+// Logprobs of a prompt's tokens are those of its rows' logits, however the prompt is read.
+TEST_F(SchedulerTest, ScoresOfThePrompt) {
+  SchedulerOptions options;
+  options.pages = 16;
+  options.prompt_rows = 48;
+  create(options);
+  Request made = request(9, 150, 8);
+  made.generate.sampler.logprobs = 3;
+  SequenceOptions sequence;
+  sequence.context_length = 512;
+  const auto session = loaded_->new_session(sequence);
+  MIDGE_ASSERT_OK(session);
+  const std::vector<float> logits = test::step_logits(**session, made.prompt);
+  auto sampler = Sampler::create(made.generate.sampler, loaded_->allowed_tokens(), 512);
+  MIDGE_ASSERT_OK(sampler);
+  const int64_t vocab_size = loaded_->model().config().vocab_size;
+
+  submit(request(10, 20, 60));
+  for (const int64_t from : {int64_t{1}, int64_t{100}, int64_t{150}}) {
+    SCOPED_TRACE(from);
+    made.score_from = from;
+    const uint64_t id = submit(made);
+    MIDGE_ASSERT_OK(scheduler_->run());
+    const RequestResult& result = results_[id];
+    EXPECT_EQ(tokens_of(result.generated), alone(made));
+    EXPECT_EQ(result.cached_tokens, from == 1 ? 0 : from - 1);
+    ASSERT_EQ(result.prompt_scores.size(), static_cast<size_t>(150 - from));
+    ASSERT_EQ(result.prompt_alternatives.size(), result.prompt_scores.size() * 3);
+    for (size_t i = 0; i < result.prompt_scores.size(); ++i) {
+      const GeneratedToken& score = result.prompt_scores[i];
+      const size_t place = static_cast<size_t>(from) + i;
+      TokenLogprob chosen = {made.prompt[place], 0};
+      TokenLogprob others[3];
+      sampler->logprobs(logits.data() + (static_cast<int64_t>(place) - 1) * vocab_size, &chosen,
+                        others, loaded_->executor().sampler_workspace(0));
+      EXPECT_EQ(score.token, chosen.token);
+      EXPECT_EQ(score.logprob, chosen.logprob);
+      EXPECT_EQ(result.prompt_alternatives[score.first_alternative].logprob, others[0].logprob);
+    }
+  }
+  made.score_from = 151;
+  EXPECT_EQ(scheduler_->submit(made).status().code(), StatusCode::kOutOfRange);
+}
+
+// What a mask was told, and which tokens it allows: multiples of `step`, up to `most` of them.
+class Multiples : public TokenMask {
+ public:
+  Multiples(size_t step, size_t most, std::vector<int32_t>* accepted)
+      : step_(step), most_(most), accepted_(accepted) {}
+  void restrict(std::span<uint8_t> allowed) override {
+    for (size_t id = 0; id < allowed.size(); ++id) {
+      if (id % step_ != 0 || accepted_->size() >= most_) allowed[id] = 0;
+    }
+  }
+  void accept(int32_t token) override { accepted_->push_back(token); }
+  void rollback(int64_t) override {}
+
+ private:
+  size_t step_;
+  size_t most_;
+  std::vector<int32_t>* accepted_;
+};
+
+TEST_F(SchedulerTest, MasksSayWhatMayCome) {
+  create({});
+  std::vector<int32_t> accepted[2];
+  Request made = request(4, 20, 12);
+  made.samples = 2;
+  made.generate.sampler.logprobs = 1;
+  made.make_mask = [&](int32_t sample) {
+    return std::make_unique<Multiples>(7, 100, &accepted[sample]);
+  };
+  const uint64_t id = submit(made);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  bool other_was_likelier = false;
+  for (uint64_t sample = 0; sample < 2; ++sample) {
+    const GenerateResult& result = results_[id + 1000000 * sample].generated;
+    EXPECT_EQ(tokens_of(result), accepted[sample]);
+    EXPECT_EQ(result.tokens.size(), 12u);
+    for (const GeneratedToken& token : result.tokens) {
+      EXPECT_EQ(token.token % 7, 0);
+      other_was_likelier |= result.alternatives_of(token)[0].token % 7 != 0;
+    }
+  }
+  EXPECT_TRUE(other_was_likelier) << "logprobs are the model's, not the mask's";
+
+  accepted[0].clear();
+  made.samples = 1;
+  made.make_mask = [&](int32_t) { return std::make_unique<Multiples>(7, 5, &accepted[0]); };
+  const uint64_t stuck = submit(made);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_[stuck].end, RequestEnd::kFailed);
+  EXPECT_EQ(results_[stuck].generated.tokens.size(), 5u);
+  EXPECT_NE(results_[stuck].status.message().find("allows no token"), std::string::npos);
+}
+
+// Each token says where its text begins in that of the whole answer.
+TEST_F(SchedulerTest, OffsetsOfTokensInTheText) {
+  create({});
+  Request made = request(6, 20, 60);
+  made.generate.special_text = true;
+  made.generate.stop_strings = {"no answer holds this"};
+  std::string text;
+  made.on_token = [&](const TokenOutput& output) {
+    text += output.text;
+    return true;
+  };
+  made.on_end = [&](const RequestResult& result) {
+    text += result.last_text;
+    for (size_t i = 0; i < result.generated.tokens.size(); ++i) {
+      const GeneratedToken& token = result.generated.tokens[i];
+      const std::string_view own = loaded_->tokenizer().token_bytes(token.token);
+      EXPECT_EQ(text.substr(token.text_offset, own.size()), own) << i;
+    }
+  };
+  ASSERT_TRUE(scheduler_->submit(made).ok());
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_GT(text.size(), 60u);
+}
+
+TEST_F(SchedulerTest, CountsWhatItDid) {
+  SchedulerOptions options;
+  options.pages = 32;
+  create(options);
+  for (uint64_t i = 0; i < 4; ++i) submit(request(1, 100, 20));
+  const uint64_t cancelled = submit(request(2, 20, 20));
+  scheduler_->cancel(cancelled);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  submit(request(1, 100, 20));  // its beginning is known now
+  MIDGE_ASSERT_OK(scheduler_->run());
+  const SchedulerStatistics counts = scheduler_->statistics();
+  EXPECT_EQ(counts.done, 5);
+  EXPECT_EQ(counts.cancelled, 1);
+  EXPECT_EQ(counts.prompt_tokens, 500);
+  EXPECT_EQ(counts.cached_tokens, 99);
+  int64_t tokens = 0;
+  for (const auto& [which, result] : results_) {
+    tokens += static_cast<int64_t>(result.generated.tokens.size());
+    EXPECT_EQ(result.first_token_seconds > 0, result.end == RequestEnd::kDone);
+  }
+  EXPECT_EQ(counts.tokens_written, tokens);
+  EXPECT_EQ(counts.token_latency.count(), tokens - 5);
+  EXPECT_GE(counts.passes_by_sequences[4], 15);
+  EXPECT_EQ(counts.pages_free + counts.pages_cached, 32);
+  EXPECT_EQ(counts.pages_shared, 0);
+  EXPECT_GE(counts.pages_used_max, 8);
 }
 
 // Random arrivals, lengths, priorities, cancels and shared beginnings, with half the pages needed.
