@@ -61,8 +61,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
         check_budget(*loaded->model_, memory_request(options), *options.memory_budget));
     if (executor.residency == Residency::kLazy) executor.residency = Residency::kResident;
   }
-  MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
-                         Executor::create(*loaded->model_, executor, options.on_weights));
+  if (options.makes_executor) {
+    MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
+                           Executor::create(*loaded->model_, executor, options.on_weights));
+  }
   loaded->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;

@@ -22,6 +22,7 @@ namespace midge {
 struct LoadOptions {
   FileAccess access = FileAccess::kMap;
   bool needs_tokenizer = true;  ///< without: no text in or out
+  bool makes_executor = true;   ///< without: whoever uses the model makes one (Engine)
   ExecutorOptions executor;
   CopyProgress on_copy;  ///< told of each file that kCopy reads; may be empty
   std::function<void(int64_t done, int64_t total)> on_weights;  ///< of preparing; may be empty
@@ -46,6 +47,7 @@ class LoadedModel {
 
   const std::string& path() const { return path_; }
   const Model& model() const { return *model_; }
+  /// makes_executor holds.
   Executor& executor() const { return *executor_; }
   bool has_tokenizer() const { return tokenizer_.has_value(); }
   /// has_tokenizer() holds.

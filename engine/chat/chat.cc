@@ -227,6 +227,14 @@ const char* chat_role_name(ChatRole role) {
   return "user";
 }
 
+std::optional<ChatRole> chat_role_from_name(std::string_view name) {
+  for (const ChatRole role : {ChatRole::kSystem, ChatRole::kUser, ChatRole::kAssistant,
+                              ChatRole::kTool, ChatRole::kToolResponse}) {
+    if (name == chat_role_name(role)) return role;
+  }
+  return std::nullopt;
+}
+
 Result<std::vector<PromptPart>> render_chat(const ChatTemplate& chat,
                                             std::span<const ChatMessage> messages,
                                             GenerationPrompt prompt,

@@ -18,6 +18,8 @@ enum class ChatRole : uint8_t { kSystem, kUser, kAssistant, kTool, kToolResponse
 
 /// "system", "user", "assistant", "tool", "tool_response".
 const char* chat_role_name(ChatRole role);
+/// The role of such a name, if it is one.
+std::optional<ChatRole> chat_role_from_name(std::string_view name);
 
 /// A call of a tool by the assistant.
 struct ToolCall {

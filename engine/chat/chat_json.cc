@@ -135,14 +135,6 @@ std::optional<ToolCall> read_call(element value) {
   return ToolCall{std::string(name), template_json(arguments)};
 }
 
-std::optional<ChatRole> role_of(std::string_view name) {
-  for (const ChatRole role : {ChatRole::kSystem, ChatRole::kUser, ChatRole::kAssistant,
-                              ChatRole::kTool, ChatRole::kToolResponse}) {
-    if (name == chat_role_name(role)) return role;
-  }
-  return std::nullopt;
-}
-
 // What the calls of a file may still take.
 struct CallRoom {
   size_t bytes = kChatJsonWrittenMax;  // of arguments
@@ -154,7 +146,7 @@ Result<ChatMessage> read_message(const std::string& place, element value, CallRo
   MIDGE_RETURN_IF_ERROR(refuse_duplicate_keys(object));
   ChatMessage message;
   MIDGE_ASSIGN_OR_RETURN(const std::string_view role_name, object.string("role"));
-  const std::optional<ChatRole> role = role_of(role_name);
+  const std::optional<ChatRole> role = chat_role_from_name(role_name);
   if (!role.has_value()) {
     return make_status(StatusCode::kInvalidFile,
                        "%s: role '%s', expected system, user, assistant, tool or tool_response",

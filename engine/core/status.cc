@@ -25,6 +25,9 @@ const char* status_code_name(StatusCode code) {
     case StatusCode::kCancelled: return "cancelled";
     case StatusCode::kBusy: return "busy";
     case StatusCode::kNoPages: return "no_pages";
+    case StatusCode::kTimeout: return "timeout";
+    case StatusCode::kTooSmall: return "too_small";
+    case StatusCode::kCallbackFailed: return "callback_failed";
   }
   return "unknown";
 }

@@ -28,6 +28,9 @@ enum class StatusCode : int {
   kCancelled = 11,       ///< stopped on request
   kBusy = 12,            ///< something else runs there now; nothing changed
   kNoPages = 13,         ///< the sequences' KV pages are all in use; nothing changed
+  kTimeout = 14,         ///< time ran out; what was waited for goes on
+  kTooSmall = 15,        ///< the caller's buffer is too small; nothing was written
+  kCallbackFailed = 16,  ///< an exception left a callback of the caller's
 };
 
 /// Short stable name of a code, for example "invalid_file". Static storage.

@@ -45,6 +45,18 @@ struct KvLayout {
   int64_t values_offset(int64_t layer, int64_t kv_head) const {
     return keys_offset(layer, kv_head) + half_bytes();
   }
+
+  /// visit(offset, used, bytes) for each part of a page: its offset, its bytes, and how many of
+  /// these, from its beginning, the page's first `tokens` tokens use.
+  template <typename Visit>
+  void visit_used(int64_t tokens, const Visit& visit) const {
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      for (int64_t head = 0; head < kv_heads; ++head) {
+        visit(keys_offset(layer, head), round_up(tokens, kKeyBlock) * row_bytes(), half_bytes());
+        visit(values_offset(layer, head), tokens * row_bytes(), half_bytes());
+      }
+    }
+  }
 };
 
 /// The pages of one sequence. Token t lies in page t / page_tokens. Pages are aligned to 64.

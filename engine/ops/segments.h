@@ -15,6 +15,7 @@ enum class RowRole : uint8_t {
   kPrompt,     ///< read: the prefill arithmetic
   kGenerated,  ///< written by the model: the decode arithmetic
 };
+inline constexpr int kRowRoleCount = 2;
 
 /// Which factors of longrope a sequence uses. Keys rotated with one set must never meet queries
 /// rotated with the other: the regime is part of what a cache holds.

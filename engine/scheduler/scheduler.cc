@@ -604,6 +604,18 @@ Result<bool> Scheduler::step() {
   return true;
 }
 
+void Scheduler::fail(const Status& status) {
+  for (Jobs* jobs : {&waiting_, &running_}) {
+    Jobs failing = std::exchange(*jobs, {});
+    for (PreparedRequest& job : failing) {
+      job->result.status = status;
+      end(std::move(job), RequestEnd::kFailed);
+    }
+  }
+  running_.reserve(static_cast<size_t>(options_.running_max));
+  tell_ended();
+}
+
 Status Scheduler::run() {
   for (;;) {
     MIDGE_ASSIGN_OR_RETURN(const bool more, step());

@@ -135,6 +135,9 @@ class Scheduler {
   /// One pass. False if there is nothing to do. Errors: those of run_pass.
   Result<bool> step();
 
+  /// Ends everything with kFailed and this status.
+  void fail(const Status& status);
+
   /// Steps until there is nothing to do. Errors: those of step.
   Status run();
 

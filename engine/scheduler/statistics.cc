@@ -19,8 +19,8 @@ void LatencyHistogram::add(double seconds) {
 
 double LatencyHistogram::quantile(double share) const {
   if (count_ == 0) return 0;
-  const auto wanted = std::max<int64_t>(
-      1, static_cast<int64_t>(std::ceil(share * static_cast<double>(count_))));
+  const auto wanted =
+      std::max<int64_t>(1, static_cast<int64_t>(std::ceil(share * static_cast<double>(count_))));
   int64_t seen = 0;
   for (size_t i = 0; i < counts_.size(); ++i) {
     seen += counts_[i];

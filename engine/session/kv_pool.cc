@@ -22,21 +22,16 @@ Result<KvLayout> layout_of(const ModelConfig& config, const KvPoolOptions& optio
   return layout;
 }
 
-// visit(keys, key_bytes, values, value_bytes) for each layer and head: offsets in a page, and what
-// the first `tokens` tokens have there. Keys lie in blocks of kKeyBlock tokens.
-template <typename Visit>
-void visit_used(const KvLayout& layout, int64_t tokens, const Visit& visit) {
-  const int64_t key_bytes = round_up(tokens, kKeyBlock) * layout.row_bytes();
-  const int64_t value_bytes = tokens * layout.row_bytes();
-  for (int64_t layer = 0; layer < layout.layers; ++layer) {
-    for (int64_t head = 0; head < layout.kv_heads; ++head) {
-      visit(layout.keys_offset(layer, head), key_bytes, layout.values_offset(layer, head),
-            value_bytes);
-    }
-  }
-}
-
 }  // namespace
+
+Result<KvType> kv_type_from_name(std::string_view name) {
+  if (name.empty()) return KvType::kF16;
+  for (const KvType type : {KvType::kF16, KvType::kF32}) {
+    if (name == kv_type_name(type)) return type;
+  }
+  return make_status(StatusCode::kInvalidArgument, "KV type '%s', expected f16 or f32",
+                     printable(name).c_str());
+}
 
 Result<int64_t> KvPool::bytes_for(const ModelConfig& config, const KvPoolOptions& options) {
   MIDGE_ASSIGN_OR_RETURN(const KvLayout layout, layout_of(config, options));
@@ -71,19 +66,16 @@ void KvPool::give_back(int32_t id) {
 }
 
 void KvPool::copy(int32_t from, int32_t to, int64_t tokens) const {
-  visit_used(layout_, tokens, [&](int64_t keys, int64_t key_bytes, int64_t values, int64_t bytes) {
-    std::memcpy(page(to) + keys, page(from) + keys, static_cast<size_t>(key_bytes));
-    std::memcpy(page(to) + values, page(from) + values, static_cast<size_t>(bytes));
+  layout_.visit_used(tokens, [&](int64_t offset, int64_t used, int64_t) {
+    std::memcpy(page(to) + offset, page(from) + offset, static_cast<size_t>(used));
   });
 }
 
 void KvPool::release_from(int32_t id, int64_t tokens) const {
   const int64_t begin = id * layout_.page_bytes();
   if (tokens == 0) return buffer_.release(begin, begin + layout_.page_bytes());
-  const int64_t half = layout_.half_bytes();
-  visit_used(layout_, tokens, [&](int64_t keys, int64_t key_bytes, int64_t values, int64_t bytes) {
-    buffer_.release(begin + keys + key_bytes, begin + keys + half);
-    buffer_.release(begin + values + bytes, begin + values + half);
+  layout_.visit_used(tokens, [&](int64_t offset, int64_t used, int64_t bytes) {
+    buffer_.release(begin + offset + used, begin + offset + bytes);
   });
 }
 

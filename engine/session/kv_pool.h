@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "engine/core/aligned_buffer.h"
@@ -10,6 +11,9 @@
 #include "engine/ops/kv_pages.h"
 
 namespace midge {
+
+/// The type of a name, see kv_type_name; f16 for an empty one. Errors: invalid_argument.
+Result<KvType> kv_type_from_name(std::string_view name);
 
 struct KvPoolOptions {
   KvType type = KvType::kF16;

@@ -72,16 +72,15 @@ void PrefixCache::remove(int32_t node) {
   --page_count_;
 }
 
-void PrefixCache::keep(const Sequence& sequence) {
-  MIDGE_DCHECK(&sequence.pool() == &pool_, "a sequence of another pool");
+void PrefixCache::keep(const Beginning& beginning) {
   ++uses_;
-  auto parent = static_cast<int32_t>(sequence.regime());
-  const int64_t length = sequence.read_length();
+  auto parent = static_cast<int32_t>(beginning.regime);
+  const auto length = static_cast<int64_t>(beginning.tokens.size());
   for (int64_t first = 0; first < length; first += page_tokens_) {
     const auto count = static_cast<size_t>(std::min(page_tokens_, length - first));
-    const auto tokens = sequence.tokens().subspan(static_cast<size_t>(first), count);
-    const auto roles = sequence.roles().subspan(static_cast<size_t>(first), count);
-    const int32_t page = sequence.page_ids()[static_cast<size_t>(first / page_tokens_)];
+    const auto tokens = beginning.tokens.subspan(static_cast<size_t>(first), count);
+    const auto roles = beginning.roles.subspan(static_cast<size_t>(first), count);
+    const int32_t page = beginning.page_ids[static_cast<size_t>(first / page_tokens_)];
     const Match match = best_child(parent, tokens, roles);
     int32_t node = match.node;
     if (node == kNone || match.tokens < std::min<int64_t>(at(node).tokens, int64_t(count))) {
@@ -92,6 +91,22 @@ void PrefixCache::keep(const Sequence& sequence) {
     }
     at(node).last_use = uses_;
     parent = node;
+  }
+}
+
+int64_t PrefixCache::find(RopeRegime regime, std::span<const int32_t> tokens,
+                          std::span<const RowRole> roles, std::vector<int32_t>* page_ids) const {
+  auto parent = static_cast<int32_t>(regime);
+  int64_t length = 0;
+  for (;;) {
+    const auto done = static_cast<size_t>(length);
+    const size_t count = std::min(static_cast<size_t>(page_tokens_), tokens.size() - done);
+    const Match match = best_child(parent, tokens.subspan(done, count), roles.subspan(done, count));
+    if (match.tokens == 0) return length;
+    page_ids->push_back(at(match.node).page);
+    length += match.tokens;
+    if (match.tokens < page_tokens_) return length;
+    parent = match.node;
   }
 }
 

@@ -26,7 +26,24 @@ class PrefixCache {
   /// Keeps what `sequence`, which is of the pool, has read; best when it has ended, as pages that
   /// it goes on writing to are copied. What is known already is not kept twice. Without MTP
   /// positions: these read the tokens after them.
-  void keep(const Sequence& sequence);
+  void keep(const Sequence& sequence) {
+    keep({sequence.regime(), sequence.tokens().first(size_t(sequence.read_length())),
+          sequence.roles(), sequence.page_ids()});
+  }
+
+  /// Tokens that were read, and the pages that hold them.
+  struct Beginning {
+    RopeRegime regime = RopeRegime::kShort;
+    std::span<const int32_t> tokens;
+    std::span<const RowRole> roles;     ///< at least as many
+    std::span<const int32_t> page_ids;  ///< as many as they take, or more
+  };
+  void keep(const Beginning& beginning);
+
+  /// Adds the pages that hold the longest known beginning of tokens to *page_ids; returns its
+  /// length. They are the cache's until the caller holds them too.
+  int64_t find(RopeRegime regime, std::span<const int32_t> tokens, std::span<const RowRole> roles,
+               std::vector<int32_t>* page_ids) const;
 
   /// Lets an empty sequence of the pool begin with as many of the tokens as are known with these
   /// roles, but for the last one, which is read for what it predicts. Whole pages are shared; of

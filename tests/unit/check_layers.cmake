@@ -11,7 +11,7 @@ set(engine_tokenizer ${engine_core} engine/tokenizer)
 # A model that needs no foreign file.
 set(engine_packed ${engine_decoder} engine/tokenizer engine/packed)
 set(engine_session ${engine_decoder} engine/calibration engine/tokenizer engine/session)
-set(engine_scheduler ${engine_session} engine/scheduler)
+set(engine_scheduler ${engine_session} engine/packed engine/scheduler)
 # Foreign files: nothing above needs them once a model is open.
 set(engine_formats ${engine_core} ${kernels} engine/weights engine/formats)
 set(engine_tokenizer_files ${engine_formats} engine/tokenizer engine/tokenizer_files)

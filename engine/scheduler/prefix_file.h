@@ -1,0 +1,54 @@
+// Files that keep what a model has read of a text: its tokens, and the pages with their keys and
+// values. docs/formats/prefix-files.md is the format.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "engine/core/mapped_file.h"
+#include "engine/decoder/decoder.h"
+#include "engine/packed/packed_file.h"
+#include "engine/session/kv_pool.h"
+
+namespace midge {
+
+/// What a file says of the pages in it.
+struct PrefixInfo {
+  ContentHash model = {};  ///< see model_identity
+  RopeRegime regime = RopeRegime::kShort;
+  std::span<const int32_t> tokens;
+  std::span<const RowRole> roles;  ///< of the tokens
+};
+
+/// Writes a file that is there as a whole or not at all. page_ids: those of `pool` that hold the
+/// tokens; nobody writes to them meanwhile. Errors: io_error.
+Status save_prefix_file(const std::string& path, const PrefixInfo& info, const KvPool& pool,
+                   std::span<const int32_t> page_ids);
+
+/// An open file. Immutable.
+class PrefixFile {
+ public:
+  /// Checks every byte. Errors: those of MappedFile::open; invalid_file (not such a file, truncated,
+  /// damaged); unsupported (of another version); model_mismatch (of another model, or of pages of
+  /// another kind than `layout`).
+  static Result<PrefixFile> open(const std::string& path, const ContentHash& model,
+                                 const KvLayout& layout, int64_t vocab_size);
+
+  const PrefixInfo& info() const { return info_; }
+  int64_t page_count() const;
+  /// Copies what page `index` holds into a page of the pool.
+  void read_page(int64_t index, uint8_t* page) const;
+
+ private:
+  Status check_header() const;
+  Status read(const ContentHash& model, const KvLayout& layout, int64_t vocab_size);
+  Status refuse(StatusCode code, const std::string& what) const;
+
+  MappedFile file_;
+  KvLayout layout_;
+  PrefixInfo info_;
+  const uint8_t* pages_ = nullptr;
+};
+
+}  // namespace midge
