@@ -60,10 +60,21 @@ int64_t vector_bytes() {
   return features.has(cpu::kAvx512) ? 64 : features.has(cpu::kAvx2) ? 32 : 16;
 }
 
+// The thread sanitizer blocks all signals while a handler runs, whatever its flags say.
+void unblock_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : kSignals) sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
 // Apart from call_checked: locals of a function that calls sigsetjmp may be lost.
 int call_or_signal(void (*function)(), const void* args, int64_t bytes, uint64_t* changed) {
   const int signal = sigsetjmp(jump, 0);
-  if (signal != 0) return signal;
+  if (signal != 0) {
+    unblock_signals();
+    return signal;
+  }
   jump_armed = 1;
   *changed = midge_call_checked(function, args, bytes);
   jump_armed = 0;
