@@ -66,8 +66,7 @@ Result<Arithmetic> arithmetic_from_name(std::string_view name) {
   if (name == "float") return Arithmetic::kFloat;
   if (name == "xnnpack") return Arithmetic::kXnnpack;
   return make_status(StatusCode::kInvalidArgument,
-                     "arithmetic '%s', expected packed, float or xnnpack",
-                     printable(name).c_str());
+                     "arithmetic '%s', expected packed, float or xnnpack", printable(name).c_str());
 }
 
 Result<ExecutorOptions> executor_options(const midge_model_options& given) {
@@ -116,9 +115,9 @@ Status open_model(const char* path, const midge_model_options& options, midge_mo
   MIDGE_ASSIGN_OR_RETURN(model.served.executor, executor_options(options));
   MIDGE_ASSIGN_OR_RETURN(model.loaded, LoadedModel::open(path, load));
   model.served.model = model.loaded.get();
-  MIDGE_ASSIGN_OR_RETURN(model.served.scheduling,
-                         scheduling_options(options, model.loaded->model().config(),
-                                            model.served.executor.residency));
+  MIDGE_ASSIGN_OR_RETURN(
+      model.served.scheduling,
+      scheduling_options(options, model.loaded->model().config(), model.served.executor.residency));
   MIDGE_ASSIGN_OR_RETURN(model.stop_ids, model.loaded->stop_ids());
   model.memory_budget = options.memory_budget;
   model.progress = options.progress;
@@ -167,12 +166,11 @@ Status check_budget(const midge_model& model, const EngineMemory& memory) {
   if (budget == 0 || total <= budget) return Status();
   const int64_t rest = total - memory.kv_bytes();
   const int64_t pages = std::max<int64_t>(0, (budget - rest) / memory.page_bytes);
-  return make_status(
-      StatusCode::kOutOfMemory,
-      "%s takes %.1f MB, the budget is %.1f MB; with kv_tokens %lld it would fit",
-      model.loaded->path().c_str(), static_cast<double>(total) * 1e-6,
-      static_cast<double>(budget) * 1e-6,
-      static_cast<long long>(pages * model.served.scheduling.page_tokens));
+  return make_status(StatusCode::kOutOfMemory,
+                     "%s takes %.1f MB, the budget is %.1f MB; with kv_tokens %lld it would fit",
+                     model.loaded->path().c_str(), static_cast<double>(total) * 1e-6,
+                     static_cast<double>(budget) * 1e-6,
+                     static_cast<long long>(pages * model.served.scheduling.page_tokens));
 }
 
 Status read_models(midge_model* const* models, size_t count, std::vector<midge_model*>* out) {
@@ -366,8 +364,8 @@ midge_status midge_detokenize(midge_model* model, const int32_t* tokens, size_t 
     if (tokens == nullptr && count > 0) return midge::null_argument("tokens");
     if (text_bytes == nullptr) return midge::null_argument("text_bytes");
     if (text == nullptr && *text_bytes > 0) return midge::null_argument("text");
-    MIDGE_ASSIGN_OR_RETURN(const std::string decoded, model->loaded->tokenizer().decode(
-                                                          {tokens, count}, with_special == 0));
+    MIDGE_ASSIGN_OR_RETURN(const std::string decoded,
+                           model->loaded->tokenizer().decode({tokens, count}, with_special == 0));
     const size_t room = *text_bytes;
     *text_bytes = decoded.size();
     if (decoded.size() > room) {
@@ -465,9 +463,9 @@ midge_status midge_prefix_save(midge_engine* engine, size_t model, const int32_t
   return guarded(engine, [&]() -> Status {
     if (tokens == nullptr) return midge::null_argument("tokens");
     if (path == nullptr) return midge::null_argument("path");
-    MIDGE_ASSIGN_OR_RETURN(const int64_t length,
-                           engine->engine->save_prefix(model, {tokens, count},
-                                                       midge::roles_of(roles, count), path));
+    MIDGE_ASSIGN_OR_RETURN(
+        const int64_t length,
+        engine->engine->save_prefix(model, {tokens, count}, midge::roles_of(roles, count), path));
     if (saved != nullptr) *saved = static_cast<size_t>(length);
     return Status();
   });

@@ -24,9 +24,9 @@ struct Telling {
   std::shared_ptr<Mailbox> mailbox;  // without a callback
   bool keeps = false;
   size_t model = 0;
-  std::vector<int32_t> prompt;   // if it keeps ...
-  std::vector<RowRole> roles;    // ... it
-  std::vector<uint8_t> threw;    // by answer
+  std::vector<int32_t> prompt;  // if it keeps ...
+  std::vector<RowRole> roles;   // ... it
+  std::vector<uint8_t> threw;   // by answer
   size_t alternatives = 0;
 };
 
@@ -37,9 +37,8 @@ class CallerMask : public TokenMask {
       : mask_(mask), sample_(sample), telling_(std::move(telling)) {}
 
   void restrict(std::span<uint8_t> allowed) override {
-    const bool held = call([&] {
-      mask_.restrict_tokens(mask_.user, sample_, allowed.data(), allowed.size());
-    });
+    const bool held =
+        call([&] { mask_.restrict_tokens(mask_.user, sample_, allowed.data(), allowed.size()); });
     if (!held) std::fill(allowed.begin(), allowed.end(), uint8_t{0});
   }
   void accept(int32_t token) override {
@@ -311,9 +310,8 @@ Status add_options(const midge_model& model, const midge_request& given, Request
   constexpr double kForever = 1e9;
   if (given.deadline_seconds > 0 && given.deadline_seconds < kForever) {
     using Clock = std::chrono::steady_clock;
-    request->deadline =
-        Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                           std::chrono::duration<double>(given.deadline_seconds));
+    request->deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                           std::chrono::duration<double>(given.deadline_seconds));
   }
   return Status();
 }
@@ -373,7 +371,9 @@ Result<std::shared_ptr<Mailbox>> make_mailbox(midge_engine& engine, int32_t answ
 }  // namespace
 
 StoredEvent::StoredEvent(const midge_event& from)
-    : event(from), text(from.text, from.text_bytes), error_text(from.error_text ? from.error_text : "") {
+    : event(from),
+      text(from.text, from.text_bytes),
+      error_text(from.error_text ? from.error_text : "") {
   const auto copy = [](std::vector<midge_logprob>& to, const midge_logprob*& values, size_t count) {
     if (count > 0) to.assign(values, values + count);
     values = to.data();
@@ -453,8 +453,8 @@ Status await_event(midge_engine& engine, uint64_t id, const Mailbox& mailbox, do
                    std::unique_lock<std::mutex>& lock) {
   constexpr double kForever = 1e9;
   const double most = seconds < 0 ? kForever : std::min(seconds, kForever);
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                      std::chrono::duration<double>(most));
+  const auto end = Clock::now() +
+                   std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(most));
   const auto has_some = [&] { return !mailbox.waiting.empty(); };
   if (!engine.caller_driven) {
     return engine.told.wait_until(lock, end, has_some) ? Status() : late(id);

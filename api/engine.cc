@@ -57,8 +57,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
     executor_options.logit_rows_max = std::max(executor_options.logit_rows_max, running);
     Served model;
     model.model = served.model;
-    MIDGE_ASSIGN_OR_RETURN(
-        model.executor, Executor::create(served.model->model(), executor_options, on_weights));
+    MIDGE_ASSIGN_OR_RETURN(model.executor,
+                           Executor::create(served.model->model(), executor_options, on_weights));
     SchedulerOptions scheduling = served.scheduling;
     scheduling.waiting_max = options.requests_max;
     MIDGE_ASSIGN_OR_RETURN(model.scheduler,
@@ -190,8 +190,7 @@ void Engine::drive() {
     std::unique_lock lock(mutex_);
     if (!mail_.empty()) continue;
     if (closing_ && records_.empty()) break;
-    arrived_.wait(lock,
-                  [this] { return !mail_.empty() || (closing_ && records_.empty()); });
+    arrived_.wait(lock, [this] { return !mail_.empty() || (closing_ && records_.empty()); });
   }
   stepper_ = std::thread::id();
 }
@@ -208,9 +207,9 @@ Status Engine::wait(uint64_t id, double seconds) {
   using Clock = std::chrono::steady_clock;
   if (is_inside()) return busy("wait: called from a callback");
   constexpr double kForever = 1e9;
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                      std::chrono::duration<double>(
-                                          seconds < 0 ? kForever : std::min(seconds, kForever)));
+  const auto end =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+                         seconds < 0 ? kForever : std::min(seconds, kForever)));
   const auto has_ended = [&] { return !records_.contains(id); };
   const auto late = [&] {
     return make_status(StatusCode::kTimeout, "request %llu has not ended in %.3f s",
@@ -261,8 +260,7 @@ Status Engine::run_inside(const std::function<void()>& call) {
 Result<SchedulerStatistics> Engine::statistics(size_t model) {
   MIDGE_RETURN_IF_ERROR(check_model(model));
   SchedulerStatistics statistics;
-  MIDGE_RETURN_IF_ERROR(
-      run_inside([&] { statistics = models_[model].scheduler->statistics(); }));
+  MIDGE_RETURN_IF_ERROR(run_inside([&] { statistics = models_[model].scheduler->statistics(); }));
   return statistics;
 }
 

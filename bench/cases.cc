@@ -107,6 +107,8 @@ void add_kernel_cases(const Machine& machine, const KernelInfo& kernel) {
     case Op::kTakeOutliers:
     case Op::kAddOutliers: return add_panel_cases(machine, kernel);
     case Op::kAttn:
+    case Op::kAttnQ8:
+    case Op::kAttnK8V4:
     case Op::kConvert:
     case Op::kRmsnorm:
     case Op::kRope:

@@ -60,22 +60,32 @@ Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t
   };
   const int64_t d = model.head_dim;
   const int64_t heads = model.heads / model.kv_heads;
-  const int64_t row_bytes = encoded_row_bytes(kernel.encoding, d);
-  const auto cache = [&](uint64_t seed) {
-    const std::vector<float> values = random_floats(length * d, seed);
-    std::vector<uint8_t> rows(static_cast<size_t>(length * row_bytes));
-    if (kernel.encoding == Encoding::kF32) {
-      std::memcpy(rows.data(), values.data(), rows.size());
-    } else {
-      encode_row(kernel.encoding, values.data(), length * d, nullptr, rows.data());
-    }
-    return rows;
-  };
   const std::vector<SeenKeys> seen(static_cast<size_t>(heads), SeenKeys{0, length});
+  const AttnShape shape = {kernel.encoding, d, length, 1.0f / std::sqrt(static_cast<float>(d))};
   auto operands = std::make_shared<AttnCall>();
-  operands->args = attn_operands(
-      {kernel.encoding, d, length, 1.0f / std::sqrt(static_cast<float>(d))}, seen,
-      random_floats(heads * d, 1).data(), cache(4).data(), cache(5).data(), operands->memory);
+  double cache_bytes = 0;
+  if (kernel.op == Op::kAttn) {
+    const int64_t row_bytes = encoded_row_bytes(kernel.encoding, d);
+    const auto cache = [&](uint64_t seed) {
+      const std::vector<float> values = random_floats(length * d, seed);
+      std::vector<uint8_t> rows(static_cast<size_t>(length * row_bytes));
+      if (kernel.encoding == Encoding::kF32) {
+        std::memcpy(rows.data(), values.data(), rows.size());
+      } else {
+        encode_row(kernel.encoding, values.data(), length * d, nullptr, rows.data());
+      }
+      return rows;
+    };
+    operands->args = attn_operands(shape, seen, random_floats(heads * d, 1).data(), cache(4).data(),
+                                   cache(5).data(), operands->memory);
+    cache_bytes = static_cast<double>(2 * length * row_bytes);
+  } else {
+    const QuantizedAttn cache =
+        random_quantized_attn(kernel.op, d, length, heads, 1, [](int64_t) { return 0.01f; });
+    operands->args = quantized_attn_operands(shape, seen, cache, operands->memory);
+    cache_bytes = static_cast<double>(cache.keys.size() + cache.values.size() +
+                                      4 * (cache.key_scales.size() + cache.value_scales.size()));
+  }
   const auto call = [operands](const KernelInfo& info) {
     reinterpret_cast<AttnFunction>(info.function)(&operands->args);
   };
@@ -90,7 +100,7 @@ Prepared prepare_attn(const KernelInfo& kernel, const ModelShape& model, int64_t
   p.error = difference(kernel, std::vector<float>(out, out + heads * d), expected);
   p.generic_seconds = best_seconds([&] { call(generic_of(kernel)); }, 10, 1e-3);
   p.call = [call, &kernel](int64_t) { call(kernel); };
-  p.bytes = static_cast<double>(2 * length * row_bytes);
+  p.bytes = cache_bytes;
   p.macs = static_cast<double>(2 * heads * length * d);
   return p;
 }
@@ -144,7 +154,7 @@ Prepared prepare_rows(const KernelInfo& kernel, int64_t n) {
 void add_float_cases(const Machine& machine, const KernelInfo& kernel) {
   for (const ModelShape& model : kModels) {
     const std::string name = model.name;
-    if (kernel.op == Op::kAttn) {
+    if (kernel.op == Op::kAttn || kernel.op == Op::kAttnQ8 || kernel.op == Op::kAttnK8V4) {
       for (const int64_t length : {128, 1024, 4096}) {
         add_case(machine, case_name(kernel, name + ".head/length:" + std::to_string(length)),
                  [&kernel, &model, length] { return prepare_attn(kernel, model, length); });

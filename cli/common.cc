@@ -41,7 +41,7 @@ SequenceOptions session_options(const RunOptions& options) {
   session.context_length = options.context_length;
   session.batch_rows = options.batch_rows;
   session.residency = residency(options);
-  session.kv_type = options.kv_type == "f32" ? KvType::kF32 : KvType::kF16;
+  session.kv_type = *kv_type_from_name(options.kv_type);  // one that the option lets through
   session.rope = options.rope == "short"  ? RopeMode::kShort
                  : options.rope == "long" ? RopeMode::kLong
                                           : RopeMode::kAuto;
@@ -105,7 +105,7 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   add_weight_options(app, options);
   add_kernel_options(app, options);
   app.add_option("--kv", options.kv_type, "Type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32"}))
+      ->check(CLI::IsMember({"f16", "f32", "int8", "k8v4"}))
       ->capture_default_str();
   app.add_flag("--no-cache", options.no_cache,
                "Pack anew each time: without, models whose files take 500 MB and more are packed "

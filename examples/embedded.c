@@ -1,5 +1,5 @@
-/* For a board without room to spare: no thread of midge's own, a budget that is kept, memory that is
- * taken once. Events are polled between other work. usage: embedded MODEL BUDGET_BYTES */
+/* For a board without room to spare: no thread of midge's own, a budget that is kept, memory that
+ * is taken once. Events are polled between other work. usage: embedded MODEL BUDGET_BYTES */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -10,11 +10,14 @@
 // conversion from f16) of each vector. A product is rounded once with its sum; the order of a sum
 // is that of the specification for any tile, so that tiles are free.
 //
-// Template parameter Isa: a vector type of vector_math.h with a cache, CacheF16 or CacheF32 below,
-// and
+// A quantised cache (attn_f32_q8r.h) has scores that are sums of integers, a tile of queries x
+// vectors of keys as well, and values that the weights times their scales are multiplied with.
+//
+// Template parameter Isa: a vector type of vector_math.h with a cache, one of those below, and
 //   kSet              queries of a set
 //   kPrefetch         whether to ask for keys and values ahead, which is for measurement to say
 //   tile_vectors(n)   vectors of a tile for n queries; over keys a divisor or multiple of a block
+//   key_vectors(n)    of a quantised cache: the same for sums of integers
 #pragma once
 
 #include <cstdint>
@@ -28,6 +31,7 @@ namespace midge::attention {
 /// Keys and values as f16.
 template <typename Vectors>
 struct CacheF16 : Vectors {
+  static constexpr bool kQuantized = false;
   static constexpr int kCacheBytes = 2;
   /// n vectors of the cache as f32.
   template <int n>
@@ -40,6 +44,7 @@ struct CacheF16 : Vectors {
 /// As f32.
 template <typename Vectors>
 struct CacheF32 : Vectors {
+  static constexpr bool kQuantized = false;
   static constexpr int kCacheBytes = 4;
   template <int n>
   static inline void load_cache(const uint8_t* p, typename Vectors::V* v) {
@@ -48,6 +53,56 @@ struct CacheF32 : Vectors {
     for (int i = 0; i < n; ++i) v[i] = Vectors::load(in + i * Vectors::kWidth);
   }
   static inline float load_element(const uint8_t* p) { return *reinterpret_cast<const float*>(p); }
+};
+
+/// Int8 keys and values. Integers: how a level sums products of keys and queries,
+///   Sums          the sums of a vector of keys; first_sum(s): before the first product, s being
+///   the
+///                 sum of the query; to_float(sums)
+///   KeyVector     kKeyGroup dimensions of a vector of keys; load_keys(p)
+///   QueryVector   kQueryGroups groups of a query; load_query(p), load_group(p): one group alone
+///   dot<i>(sums, keys, query)   adds the products with group i
+template <typename Vectors, typename Integers>
+struct CacheQ8 : Vectors, Integers {
+  static constexpr bool kQuantized = true;
+  static constexpr int64_t kScaleRun = INT64_MAX;  // values that share a scale
+  static constexpr int kBits = 8;
+  /// n vectors of values from element d of a row as f32.
+  template <int n>
+  static inline void load_values(const uint8_t* row, int64_t d, typename Vectors::V* v) {
+    Vectors::template load_s8<n>(row + d, v);
+  }
+  static inline float load_value(const uint8_t* row, int64_t d) {
+    return static_cast<float>(static_cast<int8_t>(row[d]));
+  }
+};
+
+/// Int8 keys, values of 4 bits.
+template <typename Vectors, typename Integers>
+struct CacheK8V4 : Vectors, Integers {
+  static constexpr bool kQuantized = true;
+  static constexpr int64_t kScaleRun = kValueBlock;
+  static constexpr int kBits = 4;
+  // Where element d lies: the byte, and how far up.
+  static inline int64_t byte_of(int64_t d) {
+    constexpr int64_t kBytes = kValueBlock / 2;
+    return d / kValueBlock * kBytes + d % kBytes;
+  }
+  static inline int shift_of(int64_t d) { return d % kValueBlock < kValueBlock / 2 ? 0 : 4; }
+  /// n: vectors of a whole block, or of a part of half of it.
+  template <int n>
+  static inline void load_values(const uint8_t* row, int64_t d, typename Vectors::V* v) {
+    const uint8_t* bytes = row + byte_of(d);
+    if constexpr (n * Vectors::kWidth == kValueBlock) {
+      Vectors::template load_nibbles<n / 2>(bytes, 0, v);
+      Vectors::template load_nibbles<n / 2>(bytes, 4, v + n / 2);
+    } else {
+      Vectors::template load_nibbles<n>(bytes, shift_of(d), v);
+    }
+  }
+  static inline float load_value(const uint8_t* row, int64_t d) {
+    return static_cast<float>((row[byte_of(d)] >> shift_of(d) & 15) - 8);
+  }
 };
 
 template <typename Isa>
@@ -83,16 +138,18 @@ struct Kernel {
     StepCache cache;                                 // of the step
     const uint8_t* next_keys;                        // of the step after it, or null
     alignas(64) float scores[Isa::kSet][kAttnStep];  // then weights
+    alignas(64) float scaled[Isa::kQuantized ? Isa::kSet : 1][kAttnStep];  // weights * scales
     KeyRange seen[Isa::kSet];
     bool is_first;         // of the call's sets, and so, but for a few steps, to meet a step first
     const uint8_t* ahead;  // what to prefetch next, or null
   };
 
   // sums[queries][vectors] += number i of factors(query) x vectors at `cache`, which lie `stride`
-  // apart in groups of kGroup. Keeps the fewer of the two in registers.
-  template <int kQueries, int kVectors, int kGroup, int i, typename FactorsOf>
-  MIDGE_INLINE void add_products(const uint8_t* cache, int64_t stride, const FactorsOf& factors_of,
-                                 V (&sums)[kQueries][kVectors]) {
+  // apart in groups of kGroup, by load<kGroup>(p, vectors). Keeps the fewer of the two in
+  // registers.
+  template <int kQueries, int kVectors, int kGroup, int i, typename Load, typename FactorsOf>
+  MIDGE_INLINE void add_products(const uint8_t* cache, int64_t stride, const Load& load,
+                                 const FactorsOf& factors_of, V (&sums)[kQueries][kVectors]) {
     if constexpr (kQueries < kVectors) {
       Factors factors[kQueries];
 #pragma GCC unroll 16
@@ -100,7 +157,7 @@ struct Kernel {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; v += kGroup) {
         V vectors[kGroup];
-        Isa::template load_cache<kGroup>(cache + v / kGroup * stride, vectors);
+        load.template operator()<kGroup>(cache + v / kGroup * stride, vectors);
 #pragma GCC unroll 16
         for (int u = 0; u < kGroup; ++u) {
 #pragma GCC unroll 16
@@ -113,7 +170,7 @@ struct Kernel {
       V vectors[kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; v += kGroup) {
-        Isa::template load_cache<kGroup>(cache + v / kGroup * stride, vectors + v);
+        load.template operator()<kGroup>(cache + v / kGroup * stride, vectors + v);
       }
 #pragma GCC unroll 16
       for (int j = 0; j < kQueries; ++j) {
@@ -127,18 +184,20 @@ struct Kernel {
   }
 
   // sums[queries][vectors] += the sum over r = 0..rows - 1 of numbers(query)[r] times row r of the
-  // cache, in order of r. Prefetches as many bytes as it reads, but for the last rows % 4.
-  template <int kQueries, int kVectors, int kGroup, typename Numbers>
+  // cache, in order of r. Prefetches as many bytes as it reads, kRowBytes each, but for the last
+  // rows % 4.
+  template <int kQueries, int kVectors, int kGroup, int64_t kRowBytes, typename Load,
+            typename Numbers>
   MIDGE_INLINE void add_rows(const uint8_t* cache, int64_t row_stride, int64_t group_stride,
-                             int64_t rows, const Numbers& numbers, const uint8_t** ahead,
-                             V (&sums)[kQueries][kVectors]) {
+                             int64_t rows, const Load& load, const Numbers& numbers,
+                             const uint8_t** ahead, V (&sums)[kQueries][kVectors]) {
     const auto add_row = [&]<int i>(const auto& factors_of) {
-      add_products<kQueries, kVectors, kGroup, i>(cache, group_stride, factors_of, sums);
+      add_products<kQueries, kVectors, kGroup, i>(cache, group_stride, load, factors_of, sums);
       cache += row_stride;
     };
     int64_t r = 0;
     for (; r + 4 <= rows; r += 4) {
-      prefetch<4 * kVectors * kWidth * Isa::kCacheBytes>(ahead);
+      prefetch<4 * kRowBytes>(ahead);
       if constexpr (Isa::kFactors == 4) {
         Factors factors[kQueries];
 #pragma GCC unroll 16
@@ -176,8 +235,9 @@ struct Kernel {
     const float* q[kQueries];
     for (int j = 0; j < kQueries; ++j) q[j] = set.queries[j].q;
     const uint8_t* ahead = set.ahead;  // in a register
-    add_rows<kQueries, kVectors, kGroup>(
+    add_rows<kQueries, kVectors, kGroup, kVectors * kWidth * Isa::kCacheBytes>(
         keys, kKeyBlock * Isa::kCacheBytes, args->k_stride, args->head_dim,
+        []<int n>(const uint8_t* p, V* v) { Isa::template load_cache<n>(p, v); },
         [&](int j) { return q[j]; }, &ahead, sums);
     set.ahead = ahead;
     const V scale = Isa::broadcast(args->scale);
@@ -190,23 +250,112 @@ struct Kernel {
     }
   }
 
+  // The same of int8 keys.
+  template <int kQueries, int kVectors>
+  MIDGE_INLINE void score_tile_of_integers(Set& set, int64_t first) {
+    constexpr int kGroup = kVectors < kBlockVectors ? kVectors : kBlockVectors;
+    const AttnArgs* args = set.args;
+    const uint8_t* keys = set.cache.keys + first / kBlockVectors * args->k_stride +
+                          first % kBlockVectors * kWidth * kKeyGroup;
+    const QuantizedQuery* queries[kQueries];
+    const int8_t* q[kQueries];
+    typename Isa::Sums sums[kQueries][kVectors];
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+      queries[j] = reinterpret_cast<const QuantizedQuery*>(set.queries[j].q);
+      q[j] = query_values(queries[j]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) sums[j][v] = Isa::first_sum(queries[j]->sum);
+    }
+    const auto add_group = [&]<int i>(const auto& query_of) {
+      typename Isa::KeyVector vectors[kVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        vectors[v] =
+            Isa::load_keys(keys + v / kGroup * args->k_stride + v % kGroup * kWidth * kKeyGroup);
+      }
+#pragma GCC unroll 16
+      for (int j = 0; j < kQueries; ++j) {
+        const auto query = query_of(j);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          sums[j][v] = Isa::template dot<i>(sums[j][v], vectors[v], query);
+        }
+      }
+      keys += kKeyBlock * kKeyGroup;
+    };
+    const uint8_t* ahead = set.ahead;  // in a register
+    const int64_t groups = (args->head_dim + kKeyGroup - 1) / kKeyGroup;
+    int64_t g = 0;
+    for (; g + 4 <= groups; g += 4) {
+      prefetch<4 * kVectors * kWidth * kKeyGroup>(&ahead);
+      if constexpr (Isa::kQueryGroups == 4) {
+        typename Isa::QueryVector four[kQueries];
+#pragma GCC unroll 16
+        for (int j = 0; j < kQueries; ++j) four[j] = Isa::load_query(q[j] + g * kKeyGroup);
+        const auto query_of = [&](int j) { return four[j]; };
+        add_group.template operator()<0>(query_of);
+        add_group.template operator()<1>(query_of);
+        add_group.template operator()<2>(query_of);
+        add_group.template operator()<3>(query_of);
+      } else {
+#pragma GCC unroll 4
+        for (int64_t i = g; i < g + 4; ++i) {
+          add_group.template operator()<0>(
+              [&](int j) { return Isa::load_group(q[j] + i * kKeyGroup); });
+        }
+      }
+    }
+    for (; g < groups; ++g) {
+      add_group.template operator()<0>(
+          [&](int j) { return Isa::load_group(q[j] + g * kKeyGroup); });
+    }
+    set.ahead = ahead;
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+      const V scale = Isa::broadcast(args->scale * queries[j]->scale);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        const V scales = Isa::mul(scale, Isa::load(set.cache.key_scales + (first + v) * kWidth));
+        Isa::store(set.scores[j] + (first + v) * kWidth,
+                   Isa::mul(Isa::to_float(sums[j][v]), scales));
+      }
+    }
+  }
+
+  template <int kQueries, int kVectors>
+  MIDGE_INLINE void any_score_tile(Set& set, int64_t first) {
+    if constexpr (Isa::kQuantized) {
+      score_tile_of_integers<kQueries, kVectors>(set, first);
+    } else {
+      score_tile<kQueries, kVectors>(set, first);
+    }
+  }
+  static constexpr int vectors_of_keys(int queries) {
+    if constexpr (Isa::kQuantized) {
+      return Isa::key_vectors(queries);
+    } else {
+      return Isa::tile_vectors(queries);
+    }
+  }
+
   // Scores of the blocks from `first` up to `end`, both counted in vectors of the step.
   template <int kQueries>
   static void score(Set& set, int64_t first, int64_t end) {
-    constexpr int kTile = Isa::tile_vectors(kQueries);
+    constexpr int kTile = vectors_of_keys(kQueries);
     if constexpr (kTile > kBlockVectors) {
-      for (; first + kTile <= end; first += kTile) score_tile<kQueries, kTile>(set, first);
+      for (; first + kTile <= end; first += kTile) any_score_tile<kQueries, kTile>(set, first);
     }
     constexpr int kRest = kTile > kBlockVectors ? kBlockVectors : kTile;
-    for (; first < end; first += kRest) score_tile<kQueries, kRest>(set, first);
+    for (; first < end; first += kRest) any_score_tile<kQueries, kRest>(set, first);
   }
 
-  // out[queries][vectors from element d on] += weights of keys range x their values.
+  // out[queries][vectors from element d on] += weights[query][keys of range] x their values.
   template <int kQueries, int kVectors>
-  MIDGE_INLINE void value_tile(Set& set, int first_query, KeyRange range, int64_t d) {
+  MIDGE_INLINE void value_tile(Set& set, int first_query, KeyRange range,
+                               const float (*weights)[kAttnStep], int64_t d) {
     const AttnArgs* args = set.args;
-    const uint8_t* values = set.cache.values + range.begin * args->v_stride + d * Isa::kCacheBytes;
-    const float* weights = set.scores[first_query] + range.begin;
+    const uint8_t* rows = set.cache.values + range.begin * args->v_stride;
     const AttnQuery* queries = set.queries + first_query;
     const uint8_t* ahead = set.ahead;  // in a register
     V sums[kQueries][kVectors];
@@ -215,9 +364,19 @@ struct Kernel {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) sums[j][v] = Isa::load(queries[j].out + d + v * kWidth);
     }
-    add_rows<kQueries, kVectors, kVectors>(
-        values, args->v_stride, 0, range.end - range.begin,
-        [&](int j) { return weights + j * kAttnStep; }, &ahead, sums);
+    const auto numbers = [&](int j) { return weights[j] + range.begin; };
+    const int64_t count = range.end - range.begin;
+    if constexpr (Isa::kQuantized) {
+      add_rows<kQueries, kVectors, kVectors, kVectors * kWidth * Isa::kBits / 8>(
+          rows, args->v_stride, 0, count,
+          [d]<int n>(const uint8_t* row, V* v) { Isa::template load_values<n>(row, d, v); },
+          numbers, &ahead, sums);
+    } else {
+      add_rows<kQueries, kVectors, kVectors, kVectors * kWidth * Isa::kCacheBytes>(
+          rows + d * Isa::kCacheBytes, args->v_stride, 0, count,
+          []<int n>(const uint8_t* p, V* v) { Isa::template load_cache<n>(p, v); }, numbers, &ahead,
+          sums);
+    }
     set.ahead = ahead;
 #pragma GCC unroll 16
     for (int j = 0; j < kQueries; ++j) {
@@ -226,28 +385,69 @@ struct Kernel {
     }
   }
 
+  static float value_at(const uint8_t* row, int64_t d) {
+    if constexpr (Isa::kQuantized) {
+      return Isa::load_value(row, d);
+    } else {
+      return Isa::load_element(row + d * Isa::kCacheBytes);
+    }
+  }
+  static constexpr int vectors_of_values(int queries) {
+    if constexpr (Isa::kQuantized) {
+      constexpr int kRun = static_cast<int>(Isa::kScaleRun < 1024 ? Isa::kScaleRun / kWidth : 1024);
+      return Isa::tile_vectors(queries) < kRun ? Isa::tile_vectors(queries) : kRun;
+    } else {
+      return Isa::tile_vectors(queries);
+    }
+  }
+
+  // out[queries][begin..end - 1] += weights[query][keys of range] x their values.
+  template <int kQueries>
+  static void add_values_with(Set& set, int first_query, KeyRange range,
+                              const float (*weights)[kAttnStep], int64_t begin, int64_t end) {
+    constexpr int kTile = vectors_of_values(kQueries);
+    int64_t d = begin;
+    for (; d + kTile * kWidth <= end; d += kTile * kWidth) {
+      value_tile<kQueries, kTile>(set, first_query, range, weights, d);
+    }
+    for (; d + kWidth <= end; d += kWidth) {
+      value_tile<kQueries, 1>(set, first_query, range, weights, d);
+    }
+    for (; d < end; ++d) {
+      for (int j = 0; j < kQueries; ++j) {
+        float* out = set.queries[first_query + j].out + d;
+        float sum = *out;
+        for (int64_t t = range.begin; t < range.end; ++t) {
+          const float value = value_at(set.cache.values + t * set.args->v_stride, d);
+          sum = __builtin_fmaf(weights[j][t], value, sum);
+        }
+        *out = sum;
+      }
+    }
+  }
+
   // out[queries][head_dim] += weights of the keys of range x their values.
   template <int kQueries>
   static void add_values(Set& set, int first_query, KeyRange range) {
     if (range.begin >= range.end) return;
-    constexpr int kTile = Isa::tile_vectors(kQueries);
     const int64_t head_dim = set.args->head_dim;
-    int64_t d = 0;
-    for (; d + kTile * kWidth <= head_dim; d += kTile * kWidth) {
-      value_tile<kQueries, kTile>(set, first_query, range, d);
-    }
-    for (; d + kWidth <= head_dim; d += kWidth) {
-      value_tile<kQueries, 1>(set, first_query, range, d);
-    }
-    for (; d < head_dim; ++d) {
-      for (int j = first_query; j < first_query + kQueries; ++j) {
-        const uint8_t* values = set.cache.values + d * Isa::kCacheBytes;
-        float sum = set.queries[j].out[d];
-        for (int64_t t = range.begin; t < range.end; ++t) {
-          const float value = Isa::load_element(values + t * set.args->v_stride);
-          sum = __builtin_fmaf(set.scores[j][t], value, sum);
+    if constexpr (!Isa::kQuantized) {
+      add_values_with<kQueries>(set, first_query, range, set.scores + first_query, 0, head_dim);
+    } else {
+      const auto* scales = reinterpret_cast<const uint8_t*>(set.cache.value_scales);
+      for (int64_t d = 0; d < head_dim; scales += set.args->v_scales_stride) {
+        const int64_t end = head_dim - d < Isa::kScaleRun ? head_dim : d + Isa::kScaleRun;
+        // Lanes of keys that are not in the range are not used.
+        for (int64_t t = range.begin / kWidth * kWidth; t < range.end; t += kWidth) {
+          const V of_keys = Isa::load(reinterpret_cast<const float*>(scales) + t);
+#pragma GCC unroll 16
+          for (int j = 0; j < kQueries; ++j) {
+            Isa::store(set.scaled[j] + t,
+                       Isa::mul(Isa::load(set.scores[first_query + j] + t), of_keys));
+          }
         }
-        set.queries[j].out[d] = sum;
+        add_values_with<kQueries>(set, first_query, range, set.scaled, d, end);
+        d = end;
       }
     }
   }

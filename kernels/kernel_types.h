@@ -208,9 +208,26 @@ inline constexpr int64_t kAttnStep = 64;
 /// often.
 inline constexpr int64_t kAttnQueries = 32;
 
+/// Of a quantised cache: a row of int8 has one scale. Keys lie in blocks of 16, and in a block as
+/// [head_dim / kKeyGroup, rounded up][kKeyBlock][kKeyGroup], with zeros behind the last dimension:
+/// a dot instruction multiplies four neighbours. Values are rows of int8, or of 4 bits: of each
+/// kValueBlock values, which have a scale of their own, the first half in the low bits of 16 bytes,
+/// plus 8.
+inline constexpr int64_t kKeyGroup = 4;
+inline constexpr int64_t kValueBlock = 32;
+
+/// A query of a quantised cache; its int8 values follow, [head_dim rounded up to kKeyGroup].
+struct QuantizedQuery {
+  float scale;
+  int32_t sum;  // of the values
+};
+static inline const int8_t* query_values(const QuantizedQuery* query) {
+  return reinterpret_cast<const int8_t*>(query + 1);
+}
+
 /// One query and the keys that it sees.
 struct AttnQuery {
-  const float* q;  // [head_dim]
+  const float* q;  // [head_dim]; of a quantised cache a QuantizedQuery
   int64_t begin;   // of the keys seen
   int64_t end;     // none if not beyond begin
   float* out;      // [head_dim]
@@ -235,11 +252,20 @@ struct AttnArgs {
   int64_t k_stride;     // from block to block, a multiple of 32
   int64_t v_offset;     // in a page, of its first token: [head_dim]
   int64_t v_stride;     // from token to token
+  // Of a quantised cache: f32 scales of the tokens, in a page from its first token's on.
+  int64_t k_scales_offset = 0;
+  int64_t v_scales_offset = 0;  // of the first block of values ...
+  int64_t v_scales_stride = 0;  // ... from block to block, where they have several
   float scale;
   float* maximums;  // [count]
   float* totals;    // [count]
 };
 using AttnFunction = void (*)(const AttnArgs*);
+/// The same with a quantised cache, values of 8 and of 4 bits. Scores are sums of integers.
+using AttnQ8Args = AttnArgs;
+using AttnQ8Function = AttnFunction;
+using AttnK8V4Args = AttnArgs;
+using AttnK8V4Function = AttnFunction;
 
 /// out[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)). out may be gate or up.
 struct SiluMulArgs {

@@ -109,7 +109,9 @@ const char* op_name(Op op) {
     case Op::kGemmPanel: return "gemm_panel";
     case Op::kTakeOutliers: return "take_outliers";
     case Op::kAddOutliers: return "add_outliers";
-    case Op::kAttn: return "attn";
+    case Op::kAttn:
+    case Op::kAttnQ8:
+    case Op::kAttnK8V4: return "attn";
     case Op::kConvert: return "convert";
     case Op::kRmsnorm: return "rmsnorm";
     case Op::kRope: return "rope";
@@ -184,6 +186,8 @@ KernelTable make_kernel_table(const KernelChoice& choice) {
   table.panel = panel_shape(table.lhs_order);
   table.quantize_panel = choose<QuantizePanelFunction>(Op::kQuantizePanel, Encoding::kF32, choice);
   table.gemm_panel = reinterpret_cast<GemmPanelFunction>(gemm_panel.function);
+  table.attn_q8 = choose<AttnFunction>(Op::kAttnQ8, Encoding::kF32, choice);
+  table.attn_k8v4 = choose<AttnFunction>(Op::kAttnK8V4, Encoding::kF32, choice);
   for (int i = 0; i < kEncodingCount; ++i) {
     const auto encoding = static_cast<Encoding>(i);
     table.gemm[i] = choose<GemmFunction>(Op::kGemm, encoding, choice);

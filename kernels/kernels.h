@@ -23,6 +23,8 @@ enum class Op : uint8_t {
   kTakeOutliers,
   kAddOutliers,
   kAttn,
+  kAttnQ8,
+  kAttnK8V4,
   kConvert,
   kRmsnorm,
   kRope,
@@ -158,7 +160,9 @@ struct KernelTable {
   GemmPanelFunction gemm_panel;
   TakeOutliersFunction take_outliers;
   AddOutliersFunction add_outliers[kEncodingCount];
-  AttnFunction attn[kEncodingCount];        ///< by the type of K and V
+  AttnFunction attn[kEncodingCount];  ///< by the type of K and V
+  AttnFunction attn_q8;               ///< of a quantised cache
+  AttnFunction attn_k8v4;
   ConvertFunction convert[kEncodingCount];  ///< by the type of the output
   RmsnormFunction rmsnorm;
   RopeFunction rope;

@@ -85,4 +85,71 @@ std::vector<uint8_t> attn_page(const AttnShape& shape, const AttnArgs& args, int
   return page;
 }
 
+QuantizedAttn random_quantized_attn(Op op, int64_t head_dim, int64_t keys, int64_t count,
+                                    uint64_t seed, const std::function<float(int64_t)>& scale) {
+  uint64_t state = seed * 0x9E3779B97F4A7C15u + 1;
+  QuantizedAttn cache;
+  const int64_t padded = round_up(head_dim, kKeyGroup);
+  const int64_t blocks = ceil_div(keys, kKeyBlock);
+  const int64_t value_blocks = op == Op::kAttnK8V4 ? ceil_div(head_dim, kValueBlock) : 1;
+  cache.key_block_bytes = padded * kKeyBlock;
+  cache.value_row_bytes = op == Op::kAttnK8V4 ? value_blocks * kValueBlock / 2 : head_dim;
+  cache.query_bytes = static_cast<int64_t>(sizeof(QuantizedQuery)) + padded;
+  // -127 .. 127
+  const auto random_byte = [&] {
+    return static_cast<int8_t>(static_cast<int64_t>((next_random(&state) >> 32) % 255) - 127);
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    std::vector<int8_t> values(static_cast<size_t>(padded));
+    QuantizedQuery query = {scale(i) * 0.01f, 0};
+    for (int64_t d = 0; d < head_dim; ++d) {
+      values[static_cast<size_t>(d)] = random_byte();
+      query.sum += values[static_cast<size_t>(d)];
+    }
+    const auto* head = reinterpret_cast<const uint8_t*>(&query);
+    cache.queries.insert(cache.queries.end(), head, head + sizeof(query));
+    cache.queries.insert(cache.queries.end(), values.begin(), values.end());
+  }
+  for (int64_t i = 0; i < blocks * padded * kKeyBlock; ++i) {
+    // Zeros behind the last dimension.
+    const int64_t d =
+        i / (kKeyBlock * kKeyGroup) % (padded / kKeyGroup) * kKeyGroup + i % kKeyGroup;
+    cache.keys.push_back(static_cast<uint8_t>(d < head_dim ? random_byte() : 0));
+  }
+  for (int64_t i = 0; i < keys * cache.value_row_bytes; ++i) {
+    cache.values.push_back(static_cast<uint8_t>(random_byte()));
+  }
+  for (int64_t i = 0; i < blocks * kKeyBlock; ++i) cache.key_scales.push_back(scale(i + 1000));
+  for (int64_t i = 0; i < value_blocks * blocks * kKeyBlock; ++i) {
+    cache.value_scales.push_back(scale(i + 2000));
+  }
+  return cache;
+}
+
+std::vector<uint8_t> quantized_attn_page(const AttnShape& shape, const AttnArgs& args,
+                                         int64_t begin, const QuantizedAttn& cache) {
+  const int64_t count = std::min(args.page_tokens, shape.keys - begin);
+  const int64_t scales = std::min(args.page_tokens, round_up(count, kKeyBlock));
+  std::vector<uint8_t> page;
+  const auto put = [&](int64_t at, const void* from, int64_t bytes) {
+    page.resize(std::max(page.size(), static_cast<size_t>(at + bytes)), 0xFF);
+    std::memcpy(page.data() + at, from, static_cast<size_t>(bytes));
+  };
+  for (int64_t t = 0; t < count; ++t) {
+    put(args.v_offset + t * args.v_stride,
+        cache.values.data() + (begin + t) * cache.value_row_bytes, cache.value_row_bytes);
+  }
+  for (int64_t t = 0; t < count; t += kKeyBlock) {
+    put(args.k_offset + t / kKeyBlock * args.k_stride,
+        cache.keys.data() + (begin + t) / kKeyBlock * cache.key_block_bytes, cache.key_block_bytes);
+  }
+  put(args.k_scales_offset, cache.key_scales.data() + begin, scales * 4);
+  const auto all = static_cast<int64_t>(cache.key_scales.size());
+  for (int64_t b = 0; b * all < static_cast<int64_t>(cache.value_scales.size()); ++b) {
+    put(args.v_scales_offset + b * args.v_scales_stride,
+        cache.value_scales.data() + b * all + begin, scales * 4);
+  }
+  return page;
+}
+
 }  // namespace midge

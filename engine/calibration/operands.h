@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -281,6 +282,85 @@ struct AttnShape {
 /// behind it catch what is read beyond; gaps between rows are NaN.
 std::vector<uint8_t> attn_page(const AttnShape& shape, const AttnArgs& args, int64_t begin,
                                const uint8_t* k, const uint8_t* v);
+
+/// Numbers of a quantised cache and its queries, as the kernels of Op::kAttnQ8 and kAttnK8V4 read
+/// them.
+struct QuantizedAttn {
+  int64_t key_block_bytes = 0;
+  int64_t value_row_bytes = 0;
+  int64_t query_bytes = 0;
+  std::vector<uint8_t> queries;     ///< [count] QuantizedQuery with values
+  std::vector<uint8_t> keys;        ///< [blocks]
+  std::vector<uint8_t> values;      ///< [keys] rows
+  std::vector<float> key_scales;    ///< [keys, rounded up to whole blocks]
+  std::vector<float> value_scales;  ///< [blocks of values][the same]
+};
+
+/// Random bytes; scales of one: those that scale(i) gives.
+QuantizedAttn random_quantized_attn(Op op, int64_t head_dim, int64_t keys, int64_t count,
+                                    uint64_t seed, const std::function<float(int64_t)>& scale);
+
+/// As attn_page; what lies last in a page is the values, or with values_first the scales.
+std::vector<uint8_t> quantized_attn_page(const AttnShape& shape, const AttnArgs& args,
+                                         int64_t begin, const QuantizedAttn& cache);
+
+/// As attn_operands, for a quantised cache.
+template <typename Place>
+AttnArgs quantized_attn_operands(const AttnShape& shape, std::span<const SeenKeys> seen,
+                                 const QuantizedAttn& cache, Place& place) {
+  const int64_t d = shape.head_dim;
+  const auto count = static_cast<int64_t>(seen.size());
+  AttnArgs args = {};
+  args.count = count;
+  args.head_dim = d;
+  args.page_tokens = shape.page_tokens > 0 ? shape.page_tokens : round_up(shape.keys, kAttnStep);
+  args.page_count = ceil_div(shape.keys, args.page_tokens);
+  args.k_stride = cache.key_block_bytes + 32 * shape.padding;
+  args.v_stride = cache.value_row_bytes + 2 * shape.padding;
+  args.v_scales_stride = (args.page_tokens + shape.padding) * 4;
+  const int64_t keys_bytes = args.page_tokens / kKeyBlock * args.k_stride;
+  const int64_t values_bytes = round_up(args.page_tokens * args.v_stride, 64);
+  const int64_t scales_bytes = round_up(args.page_tokens * 4, 64);
+  if (shape.values_first) {
+    args.k_offset = values_bytes;
+    args.k_scales_offset = args.k_offset + keys_bytes;
+    args.v_scales_offset = args.k_scales_offset + scales_bytes;
+  } else {
+    args.k_scales_offset = keys_bytes;
+    args.v_scales_offset = args.k_scales_offset + scales_bytes;
+    args.v_offset =
+        args.v_scales_offset + round_up(args.v_scales_stride * ceil_div(d, kValueBlock), 64);
+  }
+  std::vector<const uint8_t*> pages;
+  for (int64_t begin = 0; begin < shape.keys; begin += args.page_tokens) {
+    if (begin + args.page_tokens <= shape.first_key) {
+      pages.push_back(nullptr);
+      continue;
+    }
+    const std::vector<uint8_t> page = quantized_attn_page(shape, args, begin, cache);
+    pages.push_back(
+        place.input("page", extent(static_cast<int64_t>(page.size()), 64), page.data()));
+  }
+  args.pages = place.input("pages", extent(8 * args.page_count, 8), pages.data());
+  args.scale = shape.scale;
+  const int64_t row = d + shape.padding;
+  const int64_t q_stride = cache.query_bytes + 4 * shape.padding;
+  const uint8_t* q =
+      place.input("q", Extent{count, cache.query_bytes, q_stride}, cache.queries.data());
+  float* out =
+      place.template output<float>("out", Extent{count, d * 4, row * 4}, OperandType::kF32);
+  std::vector<AttnQuery> queries;
+  for (int64_t i = 0; i < count; ++i) {
+    const SeenKeys keys = seen[static_cast<size_t>(i)];
+    queries.push_back(
+        {reinterpret_cast<const float*>(q + i * q_stride), keys.begin, keys.end, out + i * row});
+  }
+  args.queries = place.input("queries", extent(static_cast<int64_t>(sizeof(AttnQuery)) * count, 8),
+                             queries.data());
+  args.maximums = place.template output<float>("maximums", extent(count * 4), OperandType::kF32);
+  args.totals = place.template output<float>("totals", extent(count * 4), OperandType::kF32);
+  return args;
+}
 
 template <typename Place>
 AttnArgs attn_operands(const AttnShape& shape, std::span<const SeenKeys> seen, const float* q,

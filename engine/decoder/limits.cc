@@ -121,7 +121,7 @@ int64_t default_memory(uint64_t file_bytes) {
 
 int64_t kv_bytes_per_token(const ModelConfig& c, KvType type, bool with_mtp) {
   const int64_t layers = c.layer_count + (with_mtp ? c.mtp_layer_count : 0);
-  return 2 * layers * c.kv_head_count * c.head_dim * encoding_info(kv_elements(type)).block_bytes;
+  return KvLayout{type, kAttnStep, layers, c.kv_head_count, c.head_dim}.page_bytes() / kAttnStep;
 }
 
 // What DecoderScratch and LinearScratch take for each row: f32 activations; then of the widest

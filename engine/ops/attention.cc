@@ -7,6 +7,7 @@
 
 #include "engine/core/arena.h"
 #include "engine/core/checked_math.h"
+#include "engine/ops/hadamard.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/profile.h"
 #include "engine/ops/segments.h"
@@ -145,6 +146,15 @@ class AttentionRun {
     return {std::max(keys.begin, split * kSplit), std::min(keys.end, (split + 1) * kSplit)};
   }
 
+  AttnFunction kernel_of(KvType type) const {
+    const KernelTable& kernels = *context_.kernels;
+    switch (type) {
+      case KvType::kInt8: return kernels.attn_q8;
+      case KvType::kK8V4: return kernels.attn_k8v4;
+      default: return kernels.attn[static_cast<int>(kv_elements(type))];
+    }
+  }
+
   // The parts of a set's queries in a split; that of query j goes to place(j).
   template <typename Place>
   void run_split(const Set& set, int64_t split, const Place& place) const {
@@ -164,13 +174,16 @@ class AttentionRun {
                            .page_count = table.page_count,
                            .page_tokens = kv.page_tokens,
                            .k_offset = kv.keys_offset(layer_, set.kv_head),
-                           .k_stride = kv.row_bytes() * kKeyBlock,
+                           .k_stride = kv.key_bytes() * kKeyBlock,
                            .v_offset = kv.values_offset(layer_, set.kv_head),
-                           .v_stride = kv.row_bytes(),
+                           .v_stride = kv.value_bytes(),
+                           .k_scales_offset = kv.key_scales_offset(layer_, set.kv_head),
+                           .v_scales_offset = kv.value_scales_offset(layer_, set.kv_head),
+                           .v_scales_stride = kv.scales_stride(),
                            .scale = scale_,
                            .maximums = maximums,
                            .totals = totals};
-    call_kernel(context_.kernels->attn[static_cast<int>(kv_elements(kv.type))], args);
+    call_kernel(kernel_of(kv.type), args);
     for (int64_t j = 0; j < set.count; ++j) {
       place(j)[shape_.head_dim] = maximums[j];
       place(j)[shape_.head_dim + 1] = totals[j];
@@ -193,8 +206,9 @@ class AttentionRun {
     for (int64_t i = 0; i < d; ++i) out[i] = out[i] * old_factor + part[i] * factor;
     *joined = {true, highest, joined->total * old_factor + total * factor};
   }
-  void finish(const Joined& joined, float* out) const {
+  void finish(const Segment& segment, const Joined& joined, float* out) const {
     for (int64_t i = 0; i < shape_.head_dim; ++i) out[i] /= joined.total;
+    if (segment.kv.layout->type == KvType::kK8V4) hadamard(out, shape_.head_dim);
   }
 
   // All splits of a set, one after the other.
@@ -213,7 +227,7 @@ class AttentionRun {
       }
     }
     for (int64_t j = 0; j < set.count; ++j) {
-      finish(joined[j], out_ + query_index(set, j) * shape_.head_dim);
+      finish(*set.segment, joined[j], out_ + query_index(set, j) * shape_.head_dim);
     }
   }
 
@@ -232,13 +246,14 @@ class AttentionRun {
     });
     context_.worker->for_each(queries_, [&](int64_t query) {
       const int64_t row = query / shape_.heads;
-      const Keys keys = keys_of_row(segment_of(segments_, row), row);
+      const Segment& segment = segment_of(segments_, row);
+      const Keys keys = keys_of_row(segment, row);
       float* out = out_ + query * shape_.head_dim;
       Joined joined;
       for (int64_t split = keys.begin / kSplit; split * kSplit < keys.end; ++split) {
         join(place(query, split), &joined, out);
       }
-      finish(joined, out);
+      finish(segment, joined, out);
     });
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/core/checked_math.h"
+#include "engine/ops/kv_store.h"
 #include "engine/ops/segments.h"
 #include "kernels/call.h"
 
@@ -30,30 +31,6 @@ int64_t rows_per_task(int64_t columns) { return ceil_div(kElementsPerTask, colum
 int64_t rows_per_rope_task(const OpContext& context, int64_t rows, int64_t columns) {
   return std::max(rows_per_task(columns),
                   std::min(kKeyBlock, ceil_div(rows, int64_t{context.worker->count()})));
-}
-
-// key[i] to block[i * kKeyBlock], i = 0..count-1.
-template <typename Element>
-void scatter_key(const void* key, int64_t count, void* block) {
-  const auto* in = static_cast<const Element*>(key);
-  auto* out = static_cast<Element*>(block);
-  for (int64_t i = 0; i < count; ++i) out[i * kKeyBlock] = in[i];
-}
-
-// Stores key[head_dim] of a token of a page in the page's keys of a head.
-void store_key(const OpContext& context, Encoding type, const float* key, int64_t head_dim,
-               int64_t token, uint8_t* keys) {
-  constexpr int64_t kPiece = 64;  // elements converted at a time
-  alignas(64) uint8_t piece[kPiece * sizeof(float)];
-  const int64_t size = encoding_info(type).block_bytes;
-  uint8_t* out = keys + (token / kKeyBlock * head_dim * kKeyBlock + token % kKeyBlock) * size;
-  for (int64_t d = 0; d < head_dim; d += kPiece) {
-    const int64_t count = std::min(kPiece, head_dim - d);
-    const ConvertArgs args = {count, key + d, piece};
-    call_kernel(context.kernels->convert[static_cast<int>(type)], args);
-    const auto scatter = size == 2 ? scatter_key<uint16_t> : scatter_key<uint32_t>;
-    scatter(piece, count, out + d * kKeyBlock * size);
-  }
 }
 
 // out[k] = row `token` of a packed table.
@@ -99,7 +76,7 @@ void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const f
 
 void rope_and_store(const OpContext& context, const AttentionShape& shape,
                     std::span<const Segment> segments, int64_t layer, const RopeRows& rope,
-                    float* q, float* k, const float* v) {
+                    float* q, float* k, float* v) {
   const ProfileScope scope(context.profile, OpKind::kRope);
   const int64_t d = shape.head_dim;
   const int64_t half = rope.width / 2;
@@ -109,7 +86,7 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
     const Segment& segment = segment_of(segments, row);
     const int64_t position = segment.position + row - segment.first_row;
     float* k_row = k + row * shape.kv_heads * d;
-    const float* v_row = v + row * shape.kv_heads * d;
+    float* v_row = v + row * shape.kv_heads * d;
     RopeArgs args = {shape.heads,
                      head_bytes,
                      rope.width,
@@ -123,15 +100,12 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
     args.x = k_row;
     call_kernel(context.kernels->rope, args);
     const KvLayout& kv = *segment.kv.layout;
-    const Encoding type = kv_elements(kv.type);
     uint8_t* page = segment.kv.pages[position / kv.page_tokens];
-    const int64_t token = position % kv.page_tokens;
     for (int64_t h = 0; h < shape.kv_heads; ++h) {
-      store_key(context, type, k_row + h * d, d, token, page + kv.keys_offset(layer, h));
-      const ConvertArgs v_args = {d, v_row + h * d,
-                                  page + kv.values_offset(layer, h) + token * kv.row_bytes()};
-      call_kernel(context.kernels->convert[static_cast<int>(type)], v_args);
+      store_key_value(context, kv, page, layer, h, position % kv.page_tokens, k_row + h * d,
+                      v_row + h * d);
     }
+    for (int64_t h = 0; h < shape.heads; ++h) prepare_query(kv, q + (row * shape.heads + h) * d);
   };
   const int64_t rows = count_rows(segments).all();
   for_pieces(context, rows, rows_per_rope_task(context, rows, columns),

@@ -154,10 +154,11 @@ struct RopeRows {
 };
 
 /// Rotates q[m, heads * head_dim] and k[m, kv_heads * head_dim] in place, and stores k and
-/// v[m, kv_heads * head_dim] in the caches of the segments as layer `layer`.
+/// v[m, kv_heads * head_dim] in the caches of the segments as layer `layer`. What is in q is for
+/// attention() alone then, k and v are used up.
 void rope_and_store(const OpContext& context, const AttentionShape& shape,
                     std::span<const Segment> segments, int64_t layer, const RopeRows& rope,
-                    float* q, float* k, const float* v);
+                    float* q, float* k, float* v);
 
 /// out[m, heads * head_dim] = causal attention of q[m, heads * head_dim] over the cached tokens of
 /// each row's segment, layer `layer`. No row's position reaches the scratch's length_max.

@@ -48,9 +48,8 @@ ContentHash model_identity(const Executor& executor) {
         head.number(w.n());
         head.number(w.k());
         head.number(static_cast<int32_t>(w.form));
-        head.number(static_cast<int32_t>(w.form == PreparedMatrix::Form::kTiles
-                                             ? w.tiles.encoding
-                                             : w.rows.encoding));
+        head.number(static_cast<int32_t>(w.form == PreparedMatrix::Form::kTiles ? w.tiles.encoding
+                                                                                : w.rows.encoding));
         hasher.add(bytes_of(head.bytes()));
         w.visit_memory([&](const uint8_t* start, int64_t bytes) {
           const int64_t sample = std::min(kSampleBytes, bytes);

@@ -86,7 +86,7 @@ Status add_all(const std::string& info_bytes, int64_t tokens, const KvPool& pool
 }  // namespace
 
 Status save_prefix_file(const std::string& path, const PrefixInfo& info, const KvPool& pool,
-                   std::span<const int32_t> page_ids) {
+                        std::span<const int32_t> page_ids) {
   const auto tokens = static_cast<int64_t>(info.tokens.size());
   const std::string info_bytes = write_info(info, pool.layout());
   Header header;
@@ -94,8 +94,8 @@ Status save_prefix_file(const std::string& path, const PrefixInfo& info, const K
   header.info_bytes = info_bytes.size();
   header.file_bytes = sizeof(Header) + info_bytes.size();
   for (size_t i = 0; i < page_ids.size(); ++i) {
-    header.file_bytes += static_cast<uint64_t>(used_bytes(
-        pool.layout(), tokens_in_page(pool.layout(), tokens, static_cast<int64_t>(i))));
+    header.file_bytes += static_cast<uint64_t>(
+        used_bytes(pool.layout(), tokens_in_page(pool.layout(), tokens, static_cast<int64_t>(i))));
   }
   ContentHasher hasher;
   hasher.add(bytes_of(header));
@@ -198,8 +198,8 @@ Status PrefixFile::read(const ContentHash& model, const KvLayout& layout, int64_
   if (!in.ok() || regime >= kRopeRegimeCount || info_.tokens.empty() ||
       roles.size() != info_.tokens.size()) {
     return refuse(StatusCode::kInvalidFile,
-                  format_string("%zu tokens with %zu roles, factors of set %d",
-                                info_.tokens.size(), roles.size(), regime));
+                  format_string("%zu tokens with %zu roles, factors of set %d", info_.tokens.size(),
+                                roles.size(), regime));
   }
   if (type != kv_type_name(layout.type) || page_tokens != layout.page_tokens ||
       layers != layout.layers || kv_heads != layout.kv_heads || head_dim != layout.head_dim) {

@@ -24,14 +24,14 @@ struct PrefixInfo {
 /// Writes a file that is there as a whole or not at all. page_ids: those of `pool` that hold the
 /// tokens; nobody writes to them meanwhile. Errors: io_error.
 Status save_prefix_file(const std::string& path, const PrefixInfo& info, const KvPool& pool,
-                   std::span<const int32_t> page_ids);
+                        std::span<const int32_t> page_ids);
 
 /// An open file. Immutable.
 class PrefixFile {
  public:
-  /// Checks every byte. Errors: those of MappedFile::open; invalid_file (not such a file, truncated,
-  /// damaged); unsupported (of another version); model_mismatch (of another model, or of pages of
-  /// another kind than `layout`).
+  /// Checks every byte. Errors: those of MappedFile::open; invalid_file (not such a file,
+  /// truncated, damaged); unsupported (of another version); model_mismatch (of another model, or of
+  /// pages of another kind than `layout`).
   static Result<PrefixFile> open(const std::string& path, const ContentHash& model,
                                  const KvLayout& layout, int64_t vocab_size);
 

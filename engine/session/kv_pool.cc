@@ -13,6 +13,11 @@ Result<KvLayout> layout_of(const ModelConfig& config, const KvPoolOptions& optio
         StatusCode::kInvalidArgument, "KV pages of %lld tokens, expected a multiple of %lld",
         static_cast<long long>(options.page_tokens), static_cast<long long>(kAttnStep));
   }
+  if (is_quantized(options.type) && config.head_dim < kQuantizedHeadMin) {
+    return make_status(StatusCode::kUnsupported, "KV type %s with heads of %lld, expected %lld",
+                       kv_type_name(options.type), static_cast<long long>(config.head_dim),
+                       static_cast<long long>(kQuantizedHeadMin));
+  }
   KvLayout layout;
   layout.type = options.type;
   layout.page_tokens = options.page_tokens;
@@ -26,10 +31,10 @@ Result<KvLayout> layout_of(const ModelConfig& config, const KvPoolOptions& optio
 
 Result<KvType> kv_type_from_name(std::string_view name) {
   if (name.empty()) return KvType::kF16;
-  for (const KvType type : {KvType::kF16, KvType::kF32}) {
+  for (const KvType type : {KvType::kF16, KvType::kF32, KvType::kInt8, KvType::kK8V4}) {
     if (name == kv_type_name(type)) return type;
   }
-  return make_status(StatusCode::kInvalidArgument, "KV type '%s', expected f16 or f32",
+  return make_status(StatusCode::kInvalidArgument, "KV type '%s', expected f16, f32, int8 or k8v4",
                      printable(name).c_str());
 }
 

@@ -1,7 +1,7 @@
 /* midge: language models on Arm and x86-64 devices, as a library.
  *
- * This header is the manual of the C interface. A program opens a model, makes an engine that serves
- * it, and submits requests. All active requests share each pass over the weights.
+ * This header is the manual of the C interface. A program opens a model, makes an engine that
+ * serves it, and submits requests. All active requests share each pass over the weights.
  *
  *   midge_model* model = NULL;
  *   midge_engine* engine = NULL;
@@ -17,28 +17,28 @@
  *   midge_engine_close(&engine, MIDGE_FINISH);
  *   midge_model_close(&model);
  *
- * STRUCTS. The first field of each struct of options is its size, which the caller sets to sizeof of
- * the struct. A field of zero, and one that the size leaves out, means the default. So a program that
- * was compiled with an older header goes on working. A size that is smaller than that of the first
- * version is refused, and so are fields behind the last one that this version knows, unless they are
- * zero.
+ * STRUCTS. The first field of each struct of options is its size, which the caller sets to sizeof
+ * of the struct. A field of zero, and one that the size leaves out, means the default. So a program
+ * that was compiled with an older header goes on working. A size that is smaller than that of the
+ * first version is refused, and so are fields behind the last one that this version knows, unless
+ * they are zero.
  *
  * ERRORS. Functions return a status. Nothing else is changed then, and nothing is written to what
  * pointers point to, unless said otherwise. Functions that have no handle yet fill a midge_error;
  * all others keep the text of the last error in their handle, see midge_error_text. Null pointers
- * where a pointer is needed, handles of another type, sizes that are not known and texts that are not
- * as stated give MIDGE_INVALID_ARGUMENT. A handle that was closed is null; a copy of it must not be
- * used.
+ * where a pointer is needed, handles of another type, sizes that are not known and texts that are
+ * not as stated give MIDGE_INVALID_ARGUMENT. A handle that was closed is null; a copy of it must
+ * not be used.
  *
  * THREADS. An engine has a driver: a thread of its own, which computes and calls back. Without
- * (`caller_driven`), the thread that calls midge_engine_step does both. Every function may be called
- * from any thread, by several at once, except those that close. From callbacks too, except for
- * midge_wait, midge_next_event, midge_engine_step and those that close, which return MIDGE_BUSY
+ * (`caller_driven`), the thread that calls midge_engine_step does both. Every function may be
+ * called from any thread, by several at once, except those that close. From callbacks too, except
+ * for midge_wait, midge_next_event, midge_engine_step and those that close, which return MIDGE_BUSY
  * there. Callbacks must not block: all requests wait meanwhile. A C++ exception that leaves a
  * callback ends its request with MIDGE_CALLBACK_FAILED.
  *
- * NUMBERS. Token ids are below the model's vocab_size. Texts are UTF-8 with a length in bytes or, where
- * no length is given, end with a zero. Times are seconds. Memory is counted in bytes.
+ * NUMBERS. Token ids are below the model's vocab_size. Texts are UTF-8 with a length in bytes or,
+ * where no length is given, end with a zero. Times are seconds. Memory is counted in bytes.
  *
  * Licence: Apache 2.0, see LICENSE.
  */
@@ -111,7 +111,7 @@ typedef struct midge_model_options {
   void (*log)(void* user, int32_t level, const char* text);
   /* Told of weights that are prepared, in bytes. On the thread that makes the engine. */
   void (*progress)(void* user, int64_t done, int64_t total);
-  void* user; /* of both */
+  void* user;         /* of both */
   int32_t copy_files; /* 1: read files into memory, so that later changes of them do no harm */
 
   /* How its matrices are computed with, see docs/quality.md. */
@@ -153,7 +153,7 @@ typedef struct midge_model_info {
   int64_t context_length; /* that it was trained for */
   int64_t layer_count;
   int64_t hidden_size;
-  int32_t bos_id; /* put before texts that are no chat, -1: none */
+  int32_t bos_id;   /* put before texts that are no chat, -1: none */
   int32_t has_chat; /* 1: chat requests are possible */
 } midge_model_info;
 
@@ -174,8 +174,8 @@ enum {
 MIDGE_API midge_status midge_tokenize(midge_model* model, const char* text, size_t text_bytes,
                                       uint32_t flags, int32_t* tokens, size_t* count);
 
-/* The text of tokens[count]; any bytes, as one token may be a part of a character. *text_bytes is the
- * room in text before, and the bytes of the text after; no zero is added. with_special: special
+/* The text of tokens[count]; any bytes, as one token may be a part of a character. *text_bytes is
+ * the room in text before, and the bytes of the text after; no zero is added. with_special: special
  * tokens give text too. Errors: too_small, out_of_range. */
 MIDGE_API midge_status midge_detokenize(midge_model* model, const int32_t* tokens, size_t count,
                                         int32_t with_special, char* text, size_t* text_bytes);
@@ -209,8 +209,8 @@ MIDGE_API midge_status midge_engine_create(midge_model* const* models, size_t mo
                                            const midge_engine_options* options,
                                            midge_engine** engine, midge_error* error);
 
-/* For caller-driven engines: one pass for each model that has something to do. *more is 0 if nothing
- * is left to do. more may be null. Errors: busy (there is a driver; another step runs). */
+/* For caller-driven engines: one pass for each model that has something to do. *more is 0 if
+ * nothing is left to do. more may be null. Errors: busy (there is a driver; another step runs). */
 MIDGE_API midge_status midge_engine_step(midge_engine* engine, int32_t* more);
 
 /* Gives memory back to the system that can be had again: beginnings that no request uses, free
@@ -219,8 +219,9 @@ MIDGE_API midge_status midge_engine_trim(midge_engine* engine);
 
 enum { MIDGE_CANCEL = 0, MIDGE_FINISH = 1 };
 
-/* Refuses what comes from now on, cancels or serves what there is, and ends the engine. Sets *engine
- * to null. The last events of its requests are told before. Errors: busy (from a callback). */
+/* Refuses what comes from now on, cancels or serves what there is, and ends the engine. Sets
+ * *engine to null. The last events of its requests are told before. Errors: busy (from a callback).
+ */
 MIDGE_API midge_status midge_engine_close(midge_engine** engine, int32_t how);
 
 /* ---------------------------------------------------------------------------------- requests -- */
@@ -270,7 +271,7 @@ typedef struct midge_event {
 
   /* MIDGE_EVENT_TOKEN. Stop tokens are told too, without text. */
   int32_t token;
-  float logprob; /* with request.logprobs */
+  float logprob;                     /* with request.logprobs */
   const midge_logprob* alternatives; /* best first */
   size_t alternative_count;
   size_t text_offset; /* bytes of the answer's text before this token's own */
@@ -329,11 +330,11 @@ typedef struct midge_request {
   int32_t keep; /* 1: may be continued */
 
   /* When it ends. */
-  int64_t tokens_max; /* of the answer; 0: 256 */
+  int64_t tokens_max;              /* of the answer; 0: 256 */
   const char* const* stop_strings; /* not part of the text */
   size_t stop_string_count;
   int32_t ignore_stop_tokens; /* 1: ends of turns do not end it */
-  double deadline_seconds; /* from now on; 0: none */
+  double deadline_seconds;    /* from now on; 0: none */
 
   /* How tokens are drawn. */
   float temperature; /* 0: the best token */
@@ -352,7 +353,7 @@ typedef struct midge_request {
   /* What is told. */
   int32_t logprobs; /* alternatives of each token, 0..32; with 0 there are no logprobs */
   int64_t prompt_logprobs_from; /* 1..: of the prompt's tokens from this one on; 0: none */
-  int32_t special_text; /* 1: special tokens give text (as always with messages) */
+  int32_t special_text;         /* 1: special tokens give text (as always with messages) */
   /* Told of every event; a value other than 0 cancels the answer. Null: events wait for
    * midge_next_event. */
   int32_t (*on_event)(void* user, const midge_event* event);
@@ -376,10 +377,10 @@ MIDGE_API midge_status midge_cancel(midge_engine* engine, uint64_t id);
  * busy. */
 MIDGE_API midge_status midge_wait(midge_engine* engine, uint64_t id, double seconds);
 
-/* Hands out the next event of a request without on_event; event->size is set before. Waits for it up
- * to `seconds` (0: not at all; negative: as long as it takes). After the end of its last answer the
- * request is not known any more. Events that nobody takes stay in memory. Errors: timeout, not_found,
- * busy. */
+/* Hands out the next event of a request without on_event; event->size is set before. Waits for it
+ * up to `seconds` (0: not at all; negative: as long as it takes). After the end of its last answer
+ * the request is not known any more. Events that nobody takes stay in memory. Errors: timeout,
+ * not_found, busy. */
 MIDGE_API midge_status midge_next_event(midge_engine* engine, uint64_t id, double seconds,
                                         midge_event* event);
 

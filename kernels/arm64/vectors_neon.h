@@ -54,6 +54,42 @@ struct NeonVectors {
       }
     }
   }
+  /// The first 4 n of 16 bytes as f32.
+  template <int kCount>
+  static inline void convert_s8(int8x16_t bytes, float32x4_t* v) {
+    const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
+    v[0] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(low)));
+    if constexpr (kCount > 1) v[1] = vcvtq_f32_s32(vmovl_high_s16(low));
+    if constexpr (kCount > 2) {
+      const int16x8_t high = vmovl_high_s8(bytes);
+      v[2] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(high)));
+      v[3] = vcvtq_f32_s32(vmovl_high_s16(high));
+    }
+  }
+  /// 4 n bytes, zeros behind them.
+  template <int kCount>
+  static inline uint8x16_t load_bytes(const uint8_t* p) {
+    static_assert(kCount == 1 || kCount == 2 || kCount == 4);
+    if constexpr (kCount == 4) {
+      return vld1q_u8(p);
+    } else if constexpr (kCount == 2) {
+      return vcombine_u8(vld1_u8(p), vdup_n_u8(0));
+    } else {
+      uint32_t word;
+      __builtin_memcpy(&word, p, sizeof(word));
+      return vreinterpretq_u8_u32(vsetq_lane_u32(word, vdupq_n_u32(0), 0));
+    }
+  }
+  template <int kCount>
+  static inline void load_s8(const uint8_t* p, float32x4_t* v) {
+    convert_s8<kCount>(vreinterpretq_s8_u8(load_bytes<kCount>(p)), v);
+  }
+  template <int kCount>
+  static inline void load_nibbles(const uint8_t* p, int shift, float32x4_t* v) {
+    const int8x16_t right = vdupq_n_s8(static_cast<int8_t>(-shift));
+    const uint8x16_t low = vandq_u8(vshlq_u8(load_bytes<kCount>(p), right), vdupq_n_u8(15));
+    convert_s8<kCount>(vsubq_s8(vreinterpretq_s8_u8(low), vdupq_n_s8(8)), v);
+  }
   static inline float element_f16(const uint8_t* p) {
     return vgetq_lane_f32(
         vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(reinterpret_cast<const uint16_t*>(p)))), 0);

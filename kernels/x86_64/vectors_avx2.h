@@ -67,6 +67,24 @@ struct Avx2Vectors {
       v[i] = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + i));
     }
   }
+  template <int kCount>
+  static inline void load_s8(const uint8_t* p, __m256* v) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8 * i));
+      v[i] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+    }
+  }
+  template <int kCount>
+  static inline void load_nibbles(const uint8_t* p, int shift, __m256* v) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) {
+      const __m128i pairs = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8 * i));
+      const __m128i low =
+          _mm_and_si128(_mm_srl_epi16(pairs, _mm_cvtsi32_si128(shift)), _mm_set1_epi8(15));
+      v[i] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_sub_epi8(low, _mm_set1_epi8(8))));
+    }
+  }
   static inline float element_f16(const uint8_t* p) {
     return _cvtsh_ss(*reinterpret_cast<const uint16_t*>(p));
   }

@@ -62,6 +62,23 @@ struct Avx512Vectors {
       v[i] = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p) + i));
     }
   }
+  template <int kCount>
+  static inline void load_s8(const uint8_t* p, __m512* v) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + i);
+      v[i] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+    }
+  }
+  template <int kCount>
+  static inline void load_nibbles(const uint8_t* p, int shift, __m512* v) {
+    static_assert(kCount == 1);
+    const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i low =
+        _mm_and_si128(_mm_srl_epi16(pairs, _mm_cvtsi32_si128(shift)), _mm_set1_epi8(15));
+    const __m512 values = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+    v[0] = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(low), values);
+  }
   static inline float element_f16(const uint8_t* p) {
     return _cvtsh_ss(*reinterpret_cast<const uint16_t*>(p));
   }

@@ -335,7 +335,8 @@ TEST_F(ApiRequestsTest, RandomRequests) {
     ASSERT_EQ(status, MIDGE_OK) << error_text(engine_);
     requests.emplace(id, one);
     ids.push_back(id);
-    if (below(6) == 0) midge_cancel(engine_, ids[ids.size() - 1 - below(std::min<size_t>(ids.size(), 20))]);
+    if (below(6) == 0)
+      midge_cancel(engine_, ids[ids.size() - 1 - below(std::min<size_t>(ids.size(), 20))]);
     if (below(4) == 0) std::this_thread::sleep_for(std::chrono::microseconds(below(3000)));
   }
   std::map<int32_t, int> ends;
@@ -363,8 +364,7 @@ TEST_F(ApiRequestsTest, RandomRequests) {
   ASSERT_EQ(midge_engine_stats_get(engine_, 0, &stats), MIDGE_OK);
   EXPECT_EQ(stats.pages_free + stats.pages_cached, stats.pages);
   EXPECT_EQ(stats.pages_shared, 0);
-  EXPECT_EQ(stats.done + stats.cancelled + stats.deadline,
-            static_cast<int64_t>(requests.size()));
+  EXPECT_EQ(stats.done + stats.cancelled + stats.deadline, static_cast<int64_t>(requests.size()));
 #if !defined(MIDGE_EMULATED)
   EXPECT_GT(ends[MIDGE_END_CANCELLED], 0);
   EXPECT_GT(stats.preemptions, 0);

@@ -284,9 +284,8 @@ TEST_F(ApiTest, CallbacksMayMeddle) {
     one.user = &meddler;
     const uint64_t id = submit(one);
     ASSERT_EQ(midge_wait(engine_, id, -1), MIDGE_OK);
-    EXPECT_EQ(meddler.found,
-              (std::vector<midge_status>{MIDGE_BUSY, MIDGE_BUSY, MIDGE_BUSY, MIDGE_BUSY, MIDGE_OK,
-                                         MIDGE_OK, MIDGE_OK}));
+    EXPECT_EQ(meddler.found, (std::vector<midge_status>{MIDGE_BUSY, MIDGE_BUSY, MIDGE_BUSY,
+                                                        MIDGE_BUSY, MIDGE_OK, MIDGE_OK, MIDGE_OK}));
     EXPECT_LE(meddler.tokens, 3);
     EXPECT_EQ(finish(meddler.next_id).tokens, alone(meddler.next));
     ASSERT_EQ(midge_engine_close(&engine_, MIDGE_FINISH), MIDGE_OK);

@@ -179,6 +179,22 @@ CountedCase attn_case(const KernelInfo& kernel, int64_t queries) {
                    });
 }
 
+CountedCase quantized_attn_case(const KernelInfo& kernel, int64_t queries) {
+  const QuantizedAttn cache =
+      random_quantized_attn(kernel.op, kHeadDim, kKeys, queries, 1, [](int64_t) { return 0.01f; });
+  const auto bytes =
+      static_cast<int64_t>(cache.keys.size() + cache.values.size() +
+                           4 * (cache.key_scales.size() + cache.value_scales.size()));
+  return make_case(kernel, numbered("queries", queries), queries * kKeys * kHeadDim, bytes,
+                   [=](OperandMemory& memory) {
+                     const std::vector<SeenKeys> seen(static_cast<size_t>(queries),
+                                                      SeenKeys{0, kKeys});
+                     const float scale = 1 / std::sqrt(static_cast<float>(kHeadDim));
+                     return quantized_attn_operands({Encoding::kF32, kHeadDim, kKeys, scale}, seen,
+                                                    cache, memory);
+                   });
+}
+
 CountedCase rope_case(const KernelInfo& kernel) {
   constexpr int64_t kCount = kHeads * kHeadDim;
   return make_case(
@@ -228,6 +244,12 @@ std::vector<CountedCase> counted_cases(const KernelInfo& kernel) {
     case Op::kAddOutliers: return {add_outliers_case(kernel)};
     case Op::kAttn:
       for (const int64_t queries : {1, 4, 32}) cases.push_back(attn_case(kernel, queries));
+      return cases;
+    case Op::kAttnQ8:
+    case Op::kAttnK8V4:
+      for (const int64_t queries : {1, 4, 32}) {
+        cases.push_back(quantized_attn_case(kernel, queries));
+      }
       return cases;
     case Op::kConvert:
       return {row_case(kernel, 4 + encoding_info(kernel.encoding).block_bytes,

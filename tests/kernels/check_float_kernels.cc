@@ -142,6 +142,41 @@ void check_attn(const KernelInfo& kernel, Failures* failures) {
   }
 }
 
+void check_quantized_attn(const KernelInfo& kernel, Failures* failures) {
+  int at = 0;
+  for (const DataSort sort : {DataSort::kNormal, DataSort::kZeros, DataSort::kSpecial}) {
+    for (const AttnCase& c : kAttnCases) {
+      for (const Sight sight : kSights) {
+        if (++at % kShapeStep != 0) continue;
+        const std::vector<float> scales = test_floats(sort, 4096, 5);
+        const QuantizedAttn cache = random_quantized_attn(
+            kernel.op, c.head_dim, c.end, c.count, static_cast<uint64_t>(at),
+            [&](int64_t i) { return scales[static_cast<size_t>(i) % scales.size()]; });
+        const int64_t padding = at % 3;
+        const std::string shape =
+            shape_name("queries=%" PRId64 " head_dim=%" PRId64 " keys=%" PRId64 "..%" PRId64
+                       " sight=%d data=%s padding=%" PRId64,
+                       c.count, c.head_dim, c.first, c.end, static_cast<int>(sight),
+                       data_sort_name(sort), padding);
+        std::vector<SeenKeys> seen;
+        for (int64_t i = 0; i < c.count; ++i) seen.push_back(sight_of(sight, i, c));
+        compare_with_generic(kernel, shape, failures, [&](KernelCall& call) {
+          const AttnShape attn_shape = {.encoding = Encoding::kF32,
+                                        .head_dim = c.head_dim,
+                                        .keys = c.end,
+                                        .scale = at % 2 == 0 ? 0.001f : 0.02f,
+                                        .padding = padding,
+                                        .page_tokens = (at % 4 / 2 + 1) * kAttnStep,
+                                        .values_first = at % 2 == 0,
+                                        .first_key = c.first};
+          return quantized_attn_operands(attn_shape, seen, cache, call);
+        });
+        if (failures->enough()) return;
+      }
+    }
+  }
+}
+
 void check_convert(const KernelInfo& kernel, Failures* failures) {
   const int64_t size = encoding_info(kernel.encoding).block_bytes;
   for (const DataSort sort : kDataSorts) {

@@ -25,6 +25,8 @@ void check_kernel(const KernelInfo& kernel, Failures* failures) {
     case Op::kTakeOutliers: return check_take_outliers(kernel, failures);
     case Op::kAddOutliers: return check_add_outliers(kernel, failures);
     case Op::kAttn: return check_attn(kernel, failures);
+    case Op::kAttnQ8:
+    case Op::kAttnK8V4: return check_quantized_attn(kernel, failures);
     case Op::kConvert: return check_convert(kernel, failures);
     case Op::kRmsnorm: return check_rmsnorm(kernel, failures);
     case Op::kRope: return check_rope(kernel, failures);

@@ -19,6 +19,7 @@ void check_gemm_panel(const KernelInfo& kernel, Failures* failures);
 void check_take_outliers(const KernelInfo& kernel, Failures* failures);
 void check_add_outliers(const KernelInfo& kernel, Failures* failures);
 void check_attn(const KernelInfo& kernel, Failures* failures);
+void check_quantized_attn(const KernelInfo& kernel, Failures* failures);
 void check_convert(const KernelInfo& kernel, Failures* failures);
 void check_rmsnorm(const KernelInfo& kernel, Failures* failures);
 void check_rope(const KernelInfo& kernel, Failures* failures);

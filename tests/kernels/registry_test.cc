@@ -26,7 +26,7 @@ std::string longest_op_of(const std::string& name) {
 
 TEST(Registry, NamesFollowTheGrammarAndAreUnique) {
   // docs/architecture.md, "Kernel names".
-  std::string type = "(f64|q8s256";
+  std::string type = "(f64|q8s256|q8r|k8v4";
   for (int i = 0; i < kEncodingCount; ++i) {
     type.append("|").append(encoding_info(static_cast<Encoding>(i)).name);
   }

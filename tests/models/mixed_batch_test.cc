@@ -136,7 +136,7 @@ TEST_F(MixedBatch, AnyPagesGiveTheSameBits) {
   if (HasFatalFailure()) return;
   const int64_t count = std::min<int64_t>(200, run_.executor->context_max());
   std::vector<float> expected;
-  for (const KvType type : {KvType::kF16, KvType::kF32}) {
+  for (const KvType type : {KvType::kF16, KvType::kF32, KvType::kInt8, KvType::kK8V4}) {
     expected.clear();
     for (const int64_t page_tokens : {0, 64, 128}) {
       SequenceOptions options;

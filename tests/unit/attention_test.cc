@@ -38,7 +38,7 @@ std::vector<float> run(KvType type, int64_t window, int threads, int64_t rows, i
   const AttentionShape shape = {kHeads, kKvHeads, kHeadDim, window};
   std::vector<float> q = random_floats(kLength * kRow, 1);
   std::vector<float> k = random_floats(kLength * kKvRow, 2);
-  const std::vector<float> v = random_floats(kLength * kKvRow, 3);
+  std::vector<float> v = random_floats(kLength * kKvRow, 3);
   const std::vector<float> cos(static_cast<size_t>(kLength), 1.0f);
   const std::vector<float> sin(static_cast<size_t>(kLength), 0.0f);
 
@@ -135,7 +135,7 @@ constexpr int kThreads = 4;
 #endif
 
 TEST(Attention, DependsOnNeitherThreadsNorSteps) {
-  for (const KvType type : {KvType::kF16, KvType::kF32}) {
+  for (const KvType type : {KvType::kF16, KvType::kF32, KvType::kInt8, KvType::kK8V4}) {
     for (const int64_t window : {0, 700}) {
       const std::vector<float> one = run(type, window, 1, 40, 40);
       ASSERT_EQ(one.size(), static_cast<size_t>(40 * kRow));

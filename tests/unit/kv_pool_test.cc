@@ -83,10 +83,12 @@ TEST(KvPool, WhatTokensHaveIsCopied) {
       for (int64_t head = 0; head < layout.kv_heads; ++head) {
         const uint8_t* keys = pool->page(to) + layout.keys_offset(layer, head);
         const uint8_t* values = pool->page(to) + layout.values_offset(layer, head);
-        EXPECT_EQ(std::count(keys, keys + layout.half_bytes(), 1), key_tokens * layout.row_bytes());
-        EXPECT_EQ(std::count(keys, keys + key_tokens * layout.row_bytes(), 2), 0);
-        EXPECT_EQ(std::count(values, values + layout.half_bytes(), 1), tokens * layout.row_bytes());
-        EXPECT_EQ(std::count(values, values + tokens * layout.row_bytes(), 2), 0);
+        EXPECT_EQ(std::count(keys, keys + layout.page_tokens * layout.key_bytes(), 1),
+                  key_tokens * layout.key_bytes());
+        EXPECT_EQ(std::count(keys, keys + key_tokens * layout.key_bytes(), 2), 0);
+        EXPECT_EQ(std::count(values, values + layout.page_tokens * layout.value_bytes(), 1),
+                  tokens * layout.value_bytes());
+        EXPECT_EQ(std::count(values, values + tokens * layout.value_bytes(), 2), 0);
       }
     }
   }

@@ -1,9 +1,9 @@
 // softmax(scale * q . K^T) * V, a step of 64 keys at a time: the specification of attention.
 //
-// Template parameter: a decoder of decode_block.h, for the type of K and V.
+// Template parameter: the cache, of floats or quantised (attn_f32_q8r.h).
 //
 // Steps lie at multiples of kAttnStep. For every query and every step with keys that it sees:
-//   s[t] = scale * (sum over d, ascending, of fma(q[d], k[t][d], sum))
+//   s[t] = scale * (sum over d, ascending, of fma(q[d], k[t][d], sum)), or of integers
 //   M' = max(M, s[t]...), c = exp(M - M'), p[t] = exp(s[t] - M')           (exp_f32.h)
 //   L[l] = L[l] * c, then += p[t] for t % 16 == l, ascending
 //   acc[d] = acc[d] * c, then fma(p[t], v[t][d], acc[d]), t ascending
@@ -24,29 +24,39 @@
 
 namespace midge::generic {
 
-/// scores[0..15] += q . the keys of one block, one after the other.
+/// Keys and values of the type of a decoder of decode_block.h.
 template <typename Decode>
-void add_block_scores(const void* block, const float* q, int64_t head_dim, float* scores) {
-  for (int64_t d = 0; d < head_dim; ++d) {
-    float keys[kKeyBlock];
-    Decode::run(block, d * kKeyBlock, kKeyBlock, keys);
-    for (int64_t t = 0; t < kKeyBlock; ++t) scores[t] = std::fmaf(q[d], keys[t], scores[t]);
+struct FloatCache {
+  /// scores[0..15] = scale * q . the keys of the block at t, one after the other.
+  static void score(const AttnArgs* args, const AttnQuery& query, const StepCache& cache, int64_t t,
+                    float* scores) {
+    const uint8_t* block = cache.keys + t / kKeyBlock * args->k_stride;
+    for (int64_t i = 0; i < kKeyBlock; ++i) scores[i] = 0.0f;
+    for (int64_t d = 0; d < args->head_dim; ++d) {
+      float keys[kKeyBlock];
+      Decode::run(block, d * kKeyBlock, kKeyBlock, keys);
+      for (int64_t i = 0; i < kKeyBlock; ++i) {
+        scores[i] = std::fmaf(query.q[d], keys[i], scores[i]);
+      }
+    }
+    for (int64_t i = 0; i < kKeyBlock; ++i) scores[i] *= args->scale;
   }
-}
 
-/// acc[head_dim] += weight * values[head_dim]
-template <typename Decode>
-void add_weighted(const void* values, float weight, int64_t head_dim, float* acc) {
-  constexpr int64_t kPiece = 64;  // values decoded at a time
-  float piece[kPiece];
-  for (int64_t d = 0; d < head_dim; d += kPiece) {
-    const int64_t count = head_dim - d < kPiece ? head_dim - d : kPiece;
-    Decode::run(values, d, count, piece);
-    for (int64_t i = 0; i < count; ++i) acc[d + i] = std::fmaf(weight, piece[i], acc[d + i]);
+  /// acc[head_dim] += weight * the values of token t
+  static void add_value(const AttnArgs* args, const StepCache& cache, int64_t t, float weight,
+                        float* acc) {
+    const uint8_t* values = cache.values + t * args->v_stride;
+    constexpr int64_t kPiece = 64;  // values decoded at a time
+    float piece[kPiece];
+    for (int64_t d = 0; d < args->head_dim; d += kPiece) {
+      const int64_t count = args->head_dim - d < kPiece ? args->head_dim - d : kPiece;
+      Decode::run(values, d, count, piece);
+      for (int64_t i = 0; i < count; ++i) acc[d + i] = std::fmaf(weight, piece[i], acc[d + i]);
+    }
   }
-}
+};
 
-template <typename Decode>
+template <typename Cache>
 void attend(const AttnArgs* args, int64_t j) {
   const AttnQuery* query = args->queries + j;
   float maximum = -__builtin_inff();
@@ -59,12 +69,10 @@ void attend(const AttnArgs* args, int64_t j) {
     const StepCache cache = cache_of_step(args, step);
     float weights[kAttnStep] = {};
     for (int64_t t = seen.begin / kKeyBlock * kKeyBlock; t < seen.end; t += kKeyBlock) {
-      add_block_scores<Decode>(cache.keys + t / kKeyBlock * args->k_stride, query->q,
-                               args->head_dim, weights + t);
+      Cache::score(args, *query, cache, t, weights + t);
     }
     const float before = maximum;
     for (int64_t t = seen.begin; t < seen.end; ++t) {
-      weights[t] *= args->scale;
       maximum = weights[t] > maximum ? weights[t] : maximum;
     }
     const float correction = exp_f32(before - maximum);
@@ -73,15 +81,15 @@ void attend(const AttnArgs* args, int64_t j) {
     for (int64_t t = seen.begin; t < seen.end; ++t) {
       const float weight = exp_f32(weights[t] - maximum);
       totals[t % kLanes] += weight;
-      add_weighted<Decode>(cache.values + t * args->v_stride, weight, args->head_dim, acc);
+      Cache::add_value(args, cache, t, weight, acc);
     }
   }
   finish_query(args, j, maximum, dot_finish(totals));
 }
 
-template <typename Decode>
-void attn_f32_f32(const AttnArgs* args) {
-  for (int64_t j = 0; j < args->count; ++j) attend<Decode>(args, j);
+template <typename Cache>
+void attn(const AttnArgs* args) {
+  for (int64_t j = 0; j < args->count; ++j) attend<Cache>(args, j);
 }
 
 }  // namespace midge::generic

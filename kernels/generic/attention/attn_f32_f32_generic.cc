@@ -5,11 +5,11 @@
 namespace midge {
 
 void attn_f32_f32_f32_generic(const AttnArgs* args) {
-  generic::attn_f32_f32<generic::DecodeF32>(args);
+  generic::attn<generic::FloatCache<generic::DecodeF32>>(args);
 }
 
 void attn_f32_f32_f16_generic(const AttnArgs* args) {
-  generic::attn_f32_f32<generic::DecodeF16>(args);
+  generic::attn<generic::FloatCache<generic::DecodeF16>>(args);
 }
 
 }  // namespace midge

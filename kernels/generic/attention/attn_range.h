@@ -25,6 +25,8 @@ static inline KeyRange keys_of_step(const AttnQuery& query, int64_t step) {
 struct StepCache {
   const uint8_t* keys;
   const uint8_t* values;
+  const float* key_scales;    // of a quantised cache
+  const float* value_scales;  // of its first block
 };
 
 /// Steps do not cross pages.
@@ -32,7 +34,9 @@ static inline StepCache cache_of_step(const AttnArgs* args, int64_t step) {
   const uint8_t* page = args->pages[step / args->page_tokens];
   const int64_t token = step % args->page_tokens;
   return {page + args->k_offset + token / kKeyBlock * args->k_stride,
-          page + args->v_offset + token * args->v_stride};
+          page + args->v_offset + token * args->v_stride,
+          reinterpret_cast<const float*>(page + args->k_scales_offset) + token,
+          reinterpret_cast<const float*>(page + args->v_scales_offset) + token};
 }
 
 /// True if there is a page with the step at `step`.

@@ -1,0 +1,22 @@
+// Attention over int8 keys, values of 4 bits, see attn_vectors.h and generic/attention/attn_f32_q8r.h.
+#include "kernels/arm64/key_sums_neon.h"
+#include "kernels/arm64/vectors_neon.h"
+#include "kernels/attn_vectors.h"
+#include "kernels/kernels.h"
+
+namespace midge {
+namespace {
+
+struct Tiles : attention::CacheK8V4<NeonVectors, NeonKeySums> {
+  static constexpr int kSet = 8;
+  static constexpr bool kPrefetch = false;
+  static constexpr int tile_vectors(int queries) { return queries <= 4 ? 4 : 2; }
+  // Two registers for each sum.
+  static constexpr int key_vectors(int queries) { return queries <= 2 ? 4 : queries <= 5 ? 2 : 1; }
+};
+
+}  // namespace
+
+void attn_f32_q8r_k8v4_neon(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+
+}  // namespace midge

@@ -1,0 +1,6 @@
+#include "kernels/generic/attention/attn_f32_q8r.h"
+#include "kernels/kernels.h"
+
+void midge::attn_f32_q8r_k8v4_generic(const AttnArgs* args) {
+  generic::attn<generic::K8V4Cache>(args);
+}

@@ -1,0 +1,6 @@
+#include "kernels/generic/attention/attn_f32_q8r.h"
+#include "kernels/kernels.h"
+
+void midge::attn_f32_q8r_q8r_generic(const AttnArgs* args) {
+  generic::attn<generic::Q8Cache>(args);
+}

@@ -1,0 +1,36 @@
+// Sums of int8 products of keys and queries by VNNI, see kernels/attn_vectors.h. It multiplies
+// unsigned bytes with signed ones: the keys are taken as key + 128.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace midge {
+namespace {
+
+struct Avx512KeySums {
+  using Sums = __m512i;
+  using KeyVector = __m512i;
+  using QueryVector = __m512i;
+  static constexpr int kQueryGroups = 1;
+
+  static inline Sums first_sum(int32_t query_sum) { return _mm512_set1_epi32(-128 * query_sum); }
+  static inline KeyVector load_keys(const uint8_t* p) {
+    return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
+  }
+  static inline QueryVector load_group(const int8_t* p) {
+    int32_t four;
+    std::memcpy(&four, p, sizeof(four));
+    return _mm512_set1_epi32(four);
+  }
+  template <int i>
+  static inline Sums dot(Sums sums, KeyVector keys, QueryVector query) {
+    return _mm512_dpbusd_epi32(sums, keys, query);
+  }
+  static inline __m512 to_float(Sums sums) { return _mm512_cvtepi32_ps(sums); }
+};
+
+}  // namespace
+}  // namespace midge
