@@ -136,7 +136,7 @@ struct Kernel {
     State* states;
     int64_t step;
     StepCache cache;                                 // of the step
-    const uint8_t* next_keys;                        // of the step after it, or null
+    StepCache next;                                  // of the step after it, or nulls
     alignas(64) float scores[Isa::kSet][kAttnStep];  // then weights
     alignas(64) float scaled[Isa::kQuantized ? Isa::kSet : 1][kAttnStep];  // weights * scales
     KeyRange seen[Isa::kSet];
@@ -500,6 +500,26 @@ struct Kernel {
     for (int v = 0; v < kBlockVectors; ++v) Isa::store(state.totals + v * kWidth, totals[v]);
   }
 
+  // Scales of a step, which lie apart from what is read as a stream.
+  static void prefetch_scales(const Set& set, const float* scales, int64_t rows) {
+    if constexpr (Isa::kQuantized && Isa::kPrefetch) {
+      if (!set.is_first || scales == nullptr) return;
+      const auto* row = reinterpret_cast<const uint8_t*>(scales);
+      for (int64_t i = 0; i < rows; ++i, row += set.args->v_scales_stride) {
+        const uint8_t* ahead = row;
+        prefetch<kAttnStep * 4>(&ahead);
+      }
+    }
+  }
+  static int64_t value_scale_rows(const Set& set) {
+    if constexpr (Isa::kQuantized) {
+      const int64_t head_dim = set.args->head_dim;
+      return head_dim <= Isa::kScaleRun ? 1 : (head_dim + Isa::kScaleRun - 1) / Isa::kScaleRun;
+    } else {
+      return 0;
+    }
+  }
+
   // One step of the first kQueries queries of the set.
   template <int kQueries>
   static void run_step(Set& set) {
@@ -518,6 +538,7 @@ struct Kernel {
     // While the keys are worked through, as many bytes of values are asked for, and the other way
     // round: keys and values take turns too often for hardware to keep up with both streams.
     set.ahead = set.is_first ? set.cache.values : nullptr;
+    prefetch_scales(set, set.cache.value_scales, value_scale_rows(set));
     score<kQueries>(set, any.begin / kKeyBlock * kBlockVectors,
                     (any.end + kKeyBlock - 1) / kKeyBlock * kBlockVectors);
     for (int j = 0; j < kQueries; ++j) {
@@ -533,7 +554,8 @@ struct Kernel {
     for (int j = 0; j < kQueries; ++j) {
       add_values<1>(set, j, {set.seen[j].begin, common.begin});
     }
-    if (set.is_first) set.ahead = set.next_keys;
+    if (set.is_first) set.ahead = set.next.keys;
+    prefetch_scales(set, set.next.key_scales, 1);
     add_values<kQueries>(set, 0, common);
     for (int j = 0; j < kQueries; ++j) add_values<1>(set, j, {common.end, set.seen[j].end});
   }
@@ -568,7 +590,7 @@ struct Kernel {
     for (set.step = begin / kAttnStep * kAttnStep; set.step < end; set.step += kAttnStep) {
       set.cache = cache_of_step(args, set.step);
       const int64_t next = set.step + kAttnStep;
-      set.next_keys = has_step(args, next) ? cache_of_step(args, next).keys : nullptr;
+      set.next = has_step(args, next) ? cache_of_step(args, next) : StepCache{};
       for (int64_t j = 0; j < args->count; j += Isa::kSet) {
         set.queries = args->queries + j;
         set.is_first = j == 0;
