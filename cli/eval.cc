@@ -90,7 +90,7 @@ Status keep_result(const Options& options, const DivergenceResult& result) {
                              [&](int64_t done, int64_t total) { bar.update(done, total); });
 }
 
-// The reference runs the weights as its files have them.
+// The reference runs the weights as its files have them, on f16 pages.
 Result<OpenedModel> load_reference(const Options& options) {
   RunOptions run = options.run;
   run.model = options.reference;
@@ -99,6 +99,7 @@ Result<OpenedModel> load_reference(const Options& options) {
   run.recipe.clear();
   run.tensors.clear();
   run.importance.clear();
+  run.kv_type = RunOptions().kv_type;
   run.needs_tokenizer = false;
   return load_model(run);
 }

@@ -1,5 +1,5 @@
-// The Walsh-Hadamard transform of heads: what is large in one dimension is spread over many, so that
-// one scale fits them all.
+// The Walsh-Hadamard transform of heads: what is large in one dimension is spread over many, so
+// that one scale fits them all.
 #pragma once
 
 #include <cstdint>

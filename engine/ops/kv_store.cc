@@ -72,8 +72,7 @@ float* scale_at(uint8_t* page, int64_t offset, int64_t token) {
 void store_quantized_key(const KvLayout& kv, const float* key, int64_t token, uint8_t* page,
                          int64_t layer, int64_t kv_head) {
   uint8_t* block = page + kv.keys_offset(layer, kv_head) +
-                   token / kKeyBlock * kv.key_bytes() * kKeyBlock +
-                   token % kKeyBlock * kKeyGroup;
+                   token / kKeyBlock * kv.key_bytes() * kKeyBlock + token % kKeyBlock * kKeyGroup;
   // Zeros behind the last dimension.
   const int64_t last = (kv.key_bytes() - kKeyGroup) * kKeyBlock;
   std::memset(block + last, 0, kKeyGroup);
@@ -96,8 +95,8 @@ float quantize_block_of_4_bits(const float* in, int64_t count, uint8_t* pairs) {
   std::fill_n(nibbles, kValueBlock, uint8_t{8});
   float scale = s.scale;
   if (s.inverse != 0.0f) {
-    const float* largest = std::find_if(
-        in, in + count, [&](float x) { return generic::magnitude_bits(x) == bits; });
+    const float* largest =
+        std::find_if(in, in + count, [&](float x) { return generic::magnitude_bits(x) == bits; });
     scale = *largest / -8.0f;
     const float inverse = 1.0f / scale;
     for (int64_t i = 0; i < count; ++i) {
@@ -144,8 +143,8 @@ void store_key_value(const OpContext& context, const KvLayout& kv, uint8_t* page
   }
   const Encoding type = kv_elements(kv.type);
   store_float_key(context, type, key, kv.head_dim, token, page + kv.keys_offset(layer, kv_head));
-  const ConvertArgs args = {
-      kv.head_dim, value, page + kv.values_offset(layer, kv_head) + token * kv.value_bytes()};
+  const ConvertArgs args = {kv.head_dim, value,
+                            page + kv.values_offset(layer, kv_head) + token * kv.value_bytes()};
   call_kernel(context.kernels->convert[static_cast<int>(type)], args);
 }
 

@@ -5,7 +5,8 @@
 
 namespace midge {
 
-/// Stores key and value [head_dim] of a token of a page, for one layer and KV head. May change both.
+/// Stores key and value [head_dim] of a token of a page, for one layer and KV head. May change
+/// both.
 void store_key_value(const OpContext& context, const KvLayout& kv, uint8_t* page, int64_t layer,
                      int64_t kv_head, int64_t token, float* key, float* value);
 

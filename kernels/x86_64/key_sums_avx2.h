@@ -1,5 +1,5 @@
-// Sums of int8 products of keys and queries, see kernels/attn_vectors.h. Magnitudes are at most 127,
-// so that two products fit into 16 bits.
+// Sums of int8 products of keys and queries, see kernels/attn_vectors.h. Magnitudes are at most
+// 127, so that two products fit into 16 bits.
 #pragma once
 
 #include <immintrin.h>
