@@ -6,6 +6,7 @@
 
 #include "cli/chat_options.h"
 #include "cli/common.h"
+#include "cli/run_requests.h"
 #include "cli/terminal.h"
 #include "engine/chat/chat_json.h"
 #include "engine/chat/think.h"
@@ -21,6 +22,7 @@ struct Options {
   ChatOptions chat;
   std::string prompt;
   std::string messages_path;
+  std::string requests_path;
 };
 
 /// What the model continues.
@@ -97,6 +99,9 @@ void write_answer(JsonWriter& json, ChatFamily family, const std::string& text) 
 }
 
 Status run_command(const Options& options) {
+  if (!options.requests_path.empty()) {
+    return run_requests(options.run, options.sample, options.requests_path);
+  }
   const bool is_chat = !options.messages_path.empty();
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(options.run));
   ChatSetup setup;
@@ -163,6 +168,9 @@ void add_run_command(CLI::App& app, Command* run) {
   input->add_option("-p,--prompt", options->prompt, "The text; '-' reads standard input");
   auto* messages = input->add_option("--messages", options->messages_path,
                                      "JSON file of a conversation, to answer it");
+  input->add_option("--requests", options->requests_path,
+                    "JSON lines file of requests, to serve them side by side; prints a line for "
+                    "each answer");
   for (CLI::Option* option : add_chat_options(*command, options->chat)) option->needs(messages);
   command
       ->add_option("--logprobs", options->sample.sampler.logprobs,

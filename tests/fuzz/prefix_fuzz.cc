@@ -8,8 +8,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace midge;
   static const test::TempDir dir;
-  static const test::PrefixExample examples[] = {{KvType::kF16, 1}, {KvType::kInt8, 1},
-                                                 {KvType::kK8V4, 1}};
+  static const test::PrefixExample examples[] = {
+      {KvType::kF16, 1}, {KvType::kInt8, 1}, {KvType::kK8V4, 1}};
   const std::string path = dir.write(
       "fuzz.midge-kv",
       test::with_right_prefix_hash(std::string(reinterpret_cast<const char*>(data), size)));

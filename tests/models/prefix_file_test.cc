@@ -16,7 +16,6 @@ namespace {
 
 using test::PrefixExample;
 
-
 Status status_of(const std::string& path, const PrefixExample& example) {
   return PrefixFile::open(path, example.model, example.pool->layout(), PrefixExample::kVocabSize)
       .status();
@@ -30,8 +29,8 @@ TEST(PrefixFile, HoldsPagesOfEveryType) {
       const PrefixExample example(type, tokens);
       const std::string path = dir.file("a.midge-kv");
       MIDGE_ASSERT_OK(example.save(path));
-      const auto file = PrefixFile::open(path, example.model, example.pool->layout(),
-                                         PrefixExample::kVocabSize);
+      const auto file =
+          PrefixFile::open(path, example.model, example.pool->layout(), PrefixExample::kVocabSize);
       MIDGE_ASSERT_OK(file);
       EXPECT_TRUE(std::ranges::equal(file->info().tokens, example.tokens));
       EXPECT_TRUE(std::ranges::equal(file->info().roles, example.roles));
@@ -42,12 +41,12 @@ TEST(PrefixFile, HoldsPagesOfEveryType) {
         std::vector<uint8_t> page(static_cast<size_t>(layout.page_bytes()));
         file->read_page(i, page.data());
         const uint8_t* given = example.pool->page(example.pages[static_cast<size_t>(i)]);
-        layout.visit_used(std::min(layout.page_tokens, tokens - i * layout.page_tokens),
-                          [&](int64_t offset, int64_t used, int64_t) {
-                            EXPECT_EQ(std::memcmp(page.data() + offset, given + offset,
-                                                  static_cast<size_t>(used)),
-                                      0);
-                          });
+        layout.visit_used(
+            std::min(layout.page_tokens, tokens - i * layout.page_tokens),
+            [&](int64_t offset, int64_t used, int64_t) {
+              EXPECT_EQ(
+                  std::memcmp(page.data() + offset, given + offset, static_cast<size_t>(used)), 0);
+            });
       }
     }
   }
@@ -100,8 +99,7 @@ TEST(PrefixFile, RefusesWhatDoesNotBelong) {
   EXPECT_EQ(status_of(path, fewer).code(), StatusCode::kInvalidFile);
   std::string newer = test::read_bytes(path);
   newer[8] = 2;
-  const Status version =
-      status_of(dir.write("b", test::with_right_prefix_hash(newer)), example);
+  const Status version = status_of(dir.write("b", test::with_right_prefix_hash(newer)), example);
   EXPECT_EQ(version.code(), StatusCode::kUnsupported);
 }
 

@@ -57,7 +57,8 @@ struct Page {
     return reinterpret_cast<const float*>(bytes.data() + offset)[token];
   }
   float key(int64_t token, int64_t d) const {
-    const int64_t at = layout.keys_offset(0, 0) + token / kKeyBlock * layout.key_bytes() * kKeyBlock +
+    const int64_t at = layout.keys_offset(0, 0) +
+                       token / kKeyBlock * layout.key_bytes() * kKeyBlock +
                        (d / kKeyGroup * kKeyBlock + token % kKeyBlock) * kKeyGroup + d % kKeyGroup;
     return scale(layout.key_scales_offset(0, 0), token) *
            static_cast<float>(static_cast<int8_t>(bytes[static_cast<size_t>(at)]));
