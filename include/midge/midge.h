@@ -126,7 +126,7 @@ typedef struct midge_model_options {
   int64_t batch_rows;     /* most rows of a pass, 1..4096; 0: 512 */
 
   /* KV pages of all its requests, 64 tokens each. They are taken when the engine is made. */
-  const char* kv_type; /* "f16" (null) or "f32" */
+  const char* kv_type; /* "f16" (null), "f32", "int8", "k8v4": docs/kv-cache.md */
   int64_t kv_tokens;   /* 0: one context */
   /* Most bytes that the model may take with its pages and the memory of a pass; 0: no limit. More
    * is refused with MIDGE_OUT_OF_MEMORY when the engine is made; the text says what would fit. */
