@@ -80,8 +80,9 @@ Status read_sampling(const JsonObject& object, midge_request* request) {
   MIDGE_ASSIGN_OR_RETURN(const int64_t top_k,
                          object.integer_or("top_k", 0, INT32_MAX, request->top_k));
   request->top_k = static_cast<int32_t>(top_k);
-  MIDGE_ASSIGN_OR_RETURN(const int64_t seed, object.integer_or("seed", 0, INT64_MAX,
-                                                               static_cast<int64_t>(request->seed)));
+  MIDGE_ASSIGN_OR_RETURN(
+      const int64_t seed,
+      object.integer_or("seed", 0, INT64_MAX, static_cast<int64_t>(request->seed)));
   request->seed = static_cast<uint64_t>(seed);
   return Status();
 }
@@ -249,17 +250,17 @@ class RequestFile {
     if (json) {
       print_summary(stats);
     } else {
-      print(stderr,
-            "%zu requests, %d answers (%d refused) in %.2f s: %lld prompt tokens (%lld found), "
-            "%lld written, %.1f tok/s\n"
-            "first token after %.3f s (p95 %.3f), then one each %.1f ms (p95 %.1f, p99 %.1f); "
-            "%.1f sequences a pass\n",
-            lines_.size(), answers_, refused_, seconds_, static_cast<long long>(stats.prompt_tokens),
-            static_cast<long long>(stats.cached_tokens),
-            static_cast<long long>(stats.tokens_written), rate(stats.tokens_written),
-            stats.first_token_seconds_p50, stats.first_token_seconds_p95,
-            stats.token_seconds_p50 * 1e3, stats.token_seconds_p95 * 1e3,
-            stats.token_seconds_p99 * 1e3, sequences_per_pass(stats));
+      print(
+          stderr,
+          "%zu requests, %d answers (%d refused) in %.2f s: %lld prompt tokens (%lld found), "
+          "%lld written, %.1f tok/s\n"
+          "first token after %.3f s (p95 %.3f), then one each %.1f ms (p95 %.1f, p99 %.1f); "
+          "%.1f sequences a pass\n",
+          lines_.size(), answers_, refused_, seconds_, static_cast<long long>(stats.prompt_tokens),
+          static_cast<long long>(stats.cached_tokens), static_cast<long long>(stats.tokens_written),
+          rate(stats.tokens_written), stats.first_token_seconds_p50, stats.first_token_seconds_p95,
+          stats.token_seconds_p50 * 1e3, stats.token_seconds_p95 * 1e3,
+          stats.token_seconds_p99 * 1e3, sequences_per_pass(stats));
     }
     return interrupted() ? make_status(StatusCode::kCancelled, "cancelled") : Status();
   }
@@ -409,9 +410,7 @@ class RequestFile {
   midge_engine* engine_ = nullptr;
 };
 
-void log_warning(void*, int32_t, const char* text) {
-  print(stderr, "midge: warning: %s\n", text);
-}
+void log_warning(void*, int32_t, const char* text) { print(stderr, "midge: warning: %s\n", text); }
 
 Status check_options(const RunOptions& run, const SampleOptions& sample) {
   for (const auto& [name, is_set] :

@@ -17,7 +17,7 @@
 //   kSet              queries of a set
 //   kPrefetch         whether to ask for keys and values ahead, which is for measurement to say
 //   tile_vectors(n)   vectors of a tile for n queries; over keys a divisor or multiple of a block
-//   key_vectors(n)    of a quantised cache: the same for sums of integers
+//   key_vectors(n), value_vectors(n)    of a quantised cache: the same for sums of integers
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,7 @@ namespace midge::attention {
 template <typename Vectors>
 struct CacheF16 : Vectors {
   static constexpr bool kQuantized = false;
+  static constexpr bool kIntegerValues = false;
   static constexpr int kCacheBytes = 2;
   /// n vectors of the cache as f32.
   template <int n>
@@ -45,6 +46,7 @@ struct CacheF16 : Vectors {
 template <typename Vectors>
 struct CacheF32 : Vectors {
   static constexpr bool kQuantized = false;
+  static constexpr bool kIntegerValues = false;
   static constexpr int kCacheBytes = 4;
   template <int n>
   static inline void load_cache(const uint8_t* p, typename Vectors::V* v) {
@@ -55,32 +57,31 @@ struct CacheF32 : Vectors {
   static inline float load_element(const uint8_t* p) { return *reinterpret_cast<const float*>(p); }
 };
 
-/// Int8 keys and values. Integers: how a level sums products of keys and queries,
+/// Int8 keys and values. Integers: how a level sums products of keys and queries, and of weights
+/// and values,
 ///   Sums          the sums of a vector of keys; first_sum(s): before the first product, s being
 ///   the
 ///                 sum of the query; to_float(sums)
 ///   KeyVector     kKeyGroup dimensions of a vector of keys; load_keys(p)
 ///   QueryVector   kQueryGroups groups of a query; load_query(p), load_group(p): one group alone
 ///   dot<i>(sums, keys, query)   adds the products with group i
+///   ValueSums     the sums of a vector of dimensions; no_values(), values_to_float(sums)
+///   PairVector    a vector of dimensions of two tokens; load_pairs(p)
+///   WeightPair    the weights of two tokens; load_weights(p)
+///   add_pair(sums, pairs, weights)
+///   store_units(p, v)   a vector of floats, rounded to nearest even, as 16 bits
 template <typename Vectors, typename Integers>
 struct CacheQ8 : Vectors, Integers {
   static constexpr bool kQuantized = true;
+  static constexpr bool kIntegerValues = true;
   static constexpr int64_t kScaleRun = INT64_MAX;  // values that share a scale
-  static constexpr int kBits = 8;
-  /// n vectors of values from element d of a row as f32.
-  template <int n>
-  static inline void load_values(const uint8_t* row, int64_t d, typename Vectors::V* v) {
-    Vectors::template load_s8<n>(row + d, v);
-  }
-  static inline float load_value(const uint8_t* row, int64_t d) {
-    return static_cast<float>(static_cast<int8_t>(row[d]));
-  }
 };
 
 /// Int8 keys, values of 4 bits.
 template <typename Vectors, typename Integers>
 struct CacheK8V4 : Vectors, Integers {
   static constexpr bool kQuantized = true;
+  static constexpr bool kIntegerValues = false;
   static constexpr int64_t kScaleRun = kValueBlock;
   static constexpr int kBits = 4;
   // Where element d lies: the byte, and how far up.
@@ -139,6 +140,8 @@ struct Kernel {
     StepCache next;                                  // of the step after it, or nulls
     alignas(64) float scores[Isa::kSet][kAttnStep];  // then weights
     alignas(64) float scaled[Isa::kQuantized ? Isa::kSet : 1][kAttnStep];  // weights * scales
+    alignas(64) int16_t units[Isa::kIntegerValues ? Isa::kSet : 1][kAttnStep];
+    float factors[Isa::kSet];  // of the units
     KeyRange seen[Isa::kSet];
     bool is_first;         // of the call's sets, and so, but for a few steps, to meet a step first
     const uint8_t* ahead;  // what to prefetch next, or null
@@ -452,6 +455,123 @@ struct Kernel {
     }
   }
 
+  // The weights of query j as integers, zeros where it sees nothing.
+  static void quantize_weights(Set& set, int j) {
+    constexpr float kUnits = 32767.0f;
+    const KeyRange seen = set.seen[j];
+    int16_t* units = set.units[j];
+    float* scaled = set.scaled[j];
+    for (int64_t t = 0; t < kAttnStep; ++t) units[t] = 0;
+    set.factors[j] = 0.0f;
+    if (seen.begin >= seen.end) return;
+    const int64_t first = seen.begin / kKeyBlock * kKeyBlock;
+    const int64_t end = (seen.end + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+    for (int64_t t = first; t < end; t += kWidth) {
+      Isa::store(scaled + t,
+                 Isa::mul(Isa::load(set.scores[j] + t), Isa::load(set.cache.value_scales + t)));
+    }
+    for (int64_t t = first; t < seen.begin; ++t) scaled[t] = 0.0f;
+    for (int64_t t = seen.end; t < end; ++t) scaled[t] = 0.0f;
+    V highest = Isa::broadcast(0.0f);
+    V zeros = highest;  // or NaN
+    for (int64_t t = first; t < end; t += kWidth) {
+      const V v = Isa::load(scaled + t);
+      highest = Isa::highest(highest, v);
+      zeros = Isa::add(zeros, Isa::sub(v, v));
+    }
+    float lanes[kWidth];
+    Isa::store(lanes, zeros);
+    float sum = 0.0f;
+    for (int64_t l = 0; l < kWidth; ++l) sum += lanes[l];
+    if (!(sum == 0.0f)) {
+      set.factors[j] = __builtin_nanf("");
+      return;
+    }
+    const float top = Isa::highest_lane(highest);
+    if (!(top >= kQuantizeMin)) return;
+    set.factors[j] = top / kUnits;
+    const V inverse = Isa::broadcast(kUnits / top);
+    for (int64_t t = first; t < end; t += kWidth) {
+      Isa::store_units(units + t, Isa::mul(Isa::load(scaled + t), inverse));
+    }
+  }
+
+  // out[queries][vectors from element d on] += the integer weights of the keys `range`, which begin
+  // and end with pairs, times their values.
+  template <int kQueries, int kVectors>
+  MIDGE_INLINE void value_tile_of_integers(Set& set, KeyRange range, int64_t d) {
+    const int64_t pair_stride = 2 * set.args->v_stride;
+    const uint8_t* pairs = set.cache.values + range.begin / 2 * pair_stride + 2 * d;
+    typename Isa::ValueSums sums[kQueries][kVectors];
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) sums[j][v] = Isa::no_values();
+    }
+    const uint8_t* ahead = set.ahead;  // in a register
+    const auto add_pair = [&](int64_t t) {
+      typename Isa::PairVector vectors[kVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) vectors[v] = Isa::load_pairs(pairs + 2 * kWidth * v);
+#pragma GCC unroll 16
+      for (int j = 0; j < kQueries; ++j) {
+        const auto weights = Isa::load_weights(set.units[j] + t);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          sums[j][v] = Isa::add_pair(sums[j][v], vectors[v], weights);
+        }
+      }
+      pairs += pair_stride;
+    };
+    int64_t t = range.begin;
+    for (; t + 4 <= range.end; t += 4) {
+      prefetch<4 * kVectors * kWidth>(&ahead);
+      add_pair(t);
+      add_pair(t + 2);
+    }
+    for (; t < range.end; t += 2) add_pair(t);
+    set.ahead = ahead;
+#pragma GCC unroll 16
+    for (int j = 0; j < kQueries; ++j) {
+      if (set.seen[j].begin >= set.seen[j].end) continue;
+      const Factors factor = Isa::load_factor(set.factors + j);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        float* out = set.queries[j].out + d + v * kWidth;
+        Isa::store(out, Isa::template multiply_add<0>(Isa::values_to_float(sums[j][v]), factor,
+                                                      Isa::load(out)));
+      }
+    }
+  }
+
+  template <int kQueries>
+  static void add_integer_values(Set& set, KeyRange range) {
+    for (int j = 0; j < kQueries; ++j) quantize_weights(set, j);
+    range = {range.begin / 2 * 2, (range.end + 1) / 2 * 2};
+    constexpr int kTile = Isa::value_vectors(kQueries);
+    const int64_t head_dim = set.args->head_dim;
+    int64_t d = 0;
+    for (; d + kTile * kWidth <= head_dim; d += kTile * kWidth) {
+      value_tile_of_integers<kQueries, kTile>(set, range, d);
+    }
+    for (; d + kWidth <= head_dim; d += kWidth) {
+      value_tile_of_integers<kQueries, 1>(set, range, d);
+    }
+    for (; d < head_dim; ++d) {
+      for (int j = 0; j < kQueries; ++j) {
+        if (set.seen[j].begin >= set.seen[j].end) continue;
+        int32_t sum = 0;
+        for (int64_t t = range.begin; t < range.end; ++t) {
+          const auto* pair =
+              reinterpret_cast<const int8_t*>(set.cache.values + t / 2 * 2 * set.args->v_stride);
+          sum += set.units[j][t] * pair[2 * d + t % 2];
+        }
+        float* out = set.queries[j].out + d;
+        *out = __builtin_fmaf(static_cast<float>(sum), set.factors[j], *out);
+      }
+    }
+  }
+
   // scores -> weights of query j; scales what it has so far.
   static void soften(Set& set, int j, int64_t head_dim) {
     const KeyRange seen = set.seen[j];
@@ -544,6 +664,17 @@ struct Kernel {
     for (int j = 0; j < kQueries; ++j) {
       if (set.seen[j].begin < set.seen[j].end) soften(set, j, set.args->head_dim);
     }
+    if constexpr (Isa::kIntegerValues) {
+      set.ahead = set.is_first ? set.next.keys : nullptr;
+      prefetch_scales(set, set.next.key_scales, 1);
+      add_integer_values<kQueries>(set, any);
+    } else {
+      add_float_values<kQueries>(set, common);
+    }
+  }
+
+  template <int kQueries>
+  static void add_float_values(Set& set, KeyRange common) {
     // Keys that not all queries see are taken query by query: a value that is not to be seen may
     // be a NaN. In order of keys for each query.
     if (common.begin >= common.end) {

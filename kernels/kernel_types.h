@@ -210,7 +210,8 @@ inline constexpr int64_t kAttnQueries = 32;
 
 /// Of a quantised cache: a row of int8 has one scale. Keys lie in blocks of 16, and in a block as
 /// [head_dim / kKeyGroup, rounded up][kKeyBlock][kKeyGroup], with zeros behind the last dimension:
-/// a dot instruction multiplies four neighbours. Values are rows of int8, or of 4 bits: of each
+/// a dot instruction multiplies four neighbours. Int8 values lie by pairs of tokens, as
+/// [head_dim][2]: two products are added by one instruction. Values of 4 bits are rows: of each
 /// kValueBlock values, which have a scale of their own, the first half in the low bits of 16 bytes,
 /// plus 8.
 inline constexpr int64_t kKeyGroup = 4;
@@ -251,8 +252,9 @@ struct AttnArgs {
   int64_t k_offset;     // in a page, of its first block: [head_dim][kKeyBlock], aligned to 32
   int64_t k_stride;     // from block to block, a multiple of 32
   int64_t v_offset;     // in a page, of its first token: [head_dim]
-  int64_t v_stride;     // from token to token
-  // Of a quantised cache: f32 scales of the tokens, in a page from its first token's on.
+  int64_t v_stride;     // from token to token; twice as much from pair to pair
+  // Of a quantised cache: f32 scales of the tokens, in a page from its first token's on. Those of
+  // int8 rows are not negative, but may be NaN.
   int64_t k_scales_offset = 0;
   int64_t v_scales_offset = 0;  // of the first block of values ...
   int64_t v_scales_stride = 0;  // ... from block to block, where they have several

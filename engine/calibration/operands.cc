@@ -94,6 +94,7 @@ QuantizedAttn random_quantized_attn(Op op, int64_t head_dim, int64_t keys, int64
   const int64_t value_blocks = op == Op::kAttnK8V4 ? ceil_div(head_dim, kValueBlock) : 1;
   cache.key_block_bytes = padded * kKeyBlock;
   cache.value_row_bytes = op == Op::kAttnK8V4 ? value_blocks * kValueBlock / 2 : head_dim;
+  cache.by_pairs = op == Op::kAttnQ8;
   cache.query_bytes = static_cast<int64_t>(sizeof(QuantizedQuery)) + padded;
   // -127 .. 127
   const auto random_byte = [&] {
@@ -116,7 +117,8 @@ QuantizedAttn random_quantized_attn(Op op, int64_t head_dim, int64_t keys, int64
         i / (kKeyBlock * kKeyGroup) % (padded / kKeyGroup) * kKeyGroup + i % kKeyGroup;
     cache.keys.push_back(static_cast<uint8_t>(d < head_dim ? random_byte() : 0));
   }
-  for (int64_t i = 0; i < keys * cache.value_row_bytes; ++i) {
+  // Whole pairs of tokens.
+  for (int64_t i = 0; i < round_up(keys, int64_t{2}) * cache.value_row_bytes; ++i) {
     cache.values.push_back(static_cast<uint8_t>(random_byte()));
   }
   for (int64_t i = 0; i < blocks * kKeyBlock; ++i) cache.key_scales.push_back(scale(i + 1000));
@@ -135,9 +137,11 @@ std::vector<uint8_t> quantized_attn_page(const AttnShape& shape, const AttnArgs&
     page.resize(std::max(page.size(), static_cast<size_t>(at + bytes)), 0xFF);
     std::memcpy(page.data() + at, from, static_cast<size_t>(bytes));
   };
-  for (int64_t t = 0; t < count; ++t) {
+  const int64_t pair = 2 * cache.value_row_bytes;
+  for (int64_t t = 0; t < count; t += cache.by_pairs ? 2 : 1) {
     put(args.v_offset + t * args.v_stride,
-        cache.values.data() + (begin + t) * cache.value_row_bytes, cache.value_row_bytes);
+        cache.values.data() + (begin + t) * cache.value_row_bytes,
+        cache.by_pairs ? pair : cache.value_row_bytes);
   }
   for (int64_t t = 0; t < count; t += kKeyBlock) {
     put(args.k_offset + t / kKeyBlock * args.k_stride,

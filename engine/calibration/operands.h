@@ -289,6 +289,7 @@ struct QuantizedAttn {
   int64_t key_block_bytes = 0;
   int64_t value_row_bytes = 0;
   int64_t query_bytes = 0;
+  bool by_pairs = false;            ///< of tokens, values are
   std::vector<uint8_t> queries;     ///< [count] QuantizedQuery with values
   std::vector<uint8_t> keys;        ///< [blocks]
   std::vector<uint8_t> values;      ///< [keys] rows

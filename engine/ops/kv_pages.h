@@ -99,7 +99,7 @@ struct KvLayout {
         for (int64_t i = 0; i < key_scales(); ++i) {
           visit(key_scales_offset(layer, head), scales, scales_stride());
         }
-        visit(values_offset(layer, head), tokens * value_bytes(), page_tokens * value_bytes());
+        visit(values_offset(layer, head), used_value_bytes(tokens), page_tokens * value_bytes());
         for (int64_t i = 0; i < value_scales(); ++i) {
           visit(value_scales_offset(layer, head) + i * scales_stride(), scales, scales_stride());
         }
@@ -113,6 +113,10 @@ struct KvLayout {
     return head_dim * encoding_info(kv_elements(type)).block_bytes;
   }
   int64_t head_bytes() const { return page_tokens * token_bytes(); }
+  // Int8 values lie by pairs of tokens.
+  int64_t used_value_bytes(int64_t tokens) const {
+    return (type == KvType::kInt8 ? round_up(tokens, int64_t{2}) : tokens) * value_bytes();
+  }
 };
 
 /// The pages of one sequence. Token t lies in page t / page_tokens. Pages are aligned to 64.

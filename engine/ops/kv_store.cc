@@ -112,15 +112,17 @@ float quantize_block_of_4_bits(const float* in, int64_t count, uint8_t* pairs) {
 
 void store_quantized_value(const KvLayout& kv, const float* value, int64_t token, uint8_t* page,
                            int64_t layer, int64_t kv_head) {
-  uint8_t* row = page + kv.values_offset(layer, kv_head) + token * kv.value_bytes();
+  uint8_t* values = page + kv.values_offset(layer, kv_head);
   const int64_t scales = kv.value_scales_offset(layer, kv_head);
   if (kv.type == KvType::kInt8) {
     *scale_at(page, scales, token) =
-        quantize_row(value, kv.head_dim, [&](int64_t first, const int8_t* values, int64_t n) {
-          std::memcpy(row + first, values, static_cast<size_t>(n));
+        quantize_row(value, kv.head_dim, [&](int64_t first, const int8_t* piece, int64_t n) {
+          uint8_t* pair = values + token / 2 * 2 * kv.value_bytes() + 2 * first + token % 2;
+          for (int64_t i = 0; i < n; ++i) pair[2 * i] = static_cast<uint8_t>(piece[i]);
         });
     return;
   }
+  uint8_t* row = values + token * kv.value_bytes();
   for (int64_t block = 0; block < kv.value_scales(); ++block) {
     const int64_t first = block * kValueBlock;
     *scale_at(page, scales + block * kv.scales_stride(), token) = quantize_block_of_4_bits(

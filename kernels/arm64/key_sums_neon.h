@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/arm64/value_sums_neon.h"
+
 namespace midge {
 namespace {
 
-struct NeonKeySums {
+struct NeonKeySums : NeonValueSums {
   // Each key has two sums, which are added in the end.
   struct Sums {
     int32x4_t low;   // of keys 0 and 1

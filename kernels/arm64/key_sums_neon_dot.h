@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/arm64/value_sums_neon.h"
+
 namespace midge {
 namespace {
 
-struct NeonDotKeySums {
+struct NeonDotKeySums : NeonValueSums {
   using Sums = int32x4_t;
   using KeyVector = int8x16_t;
   using QueryVector = int8x16_t;

@@ -36,6 +36,29 @@ struct Avx2KeySums {
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
   static inline __m256 to_float(Sums sums) { return _mm256_cvtepi32_ps(sums); }
+
+  using ValueSums = __m256i;
+  using PairVector = __m256i;
+  using WeightPair = __m256i;
+  static inline ValueSums no_values() { return _mm256_setzero_si256(); }
+  static inline PairVector load_pairs(const uint8_t* p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static inline WeightPair load_weights(const int16_t* p) {
+    int32_t two;
+    std::memcpy(&two, p, sizeof(two));
+    return _mm256_set1_epi32(two);
+  }
+  static inline ValueSums add_pair(ValueSums sums, PairVector pairs, WeightPair weights) {
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, weights));
+  }
+  static inline __m256 values_to_float(ValueSums sums) { return _mm256_cvtepi32_ps(sums); }
+  static inline void store_units(int16_t* p, __m256 v) {
+    const __m256i units = _mm256_cvtps_epi32(v);
+    const __m256i packed = _mm256_packs_epi32(units, units);  // within 128 bits
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
+  }
 };
 
 }  // namespace

@@ -30,6 +30,27 @@ struct Avx512KeySums {
     return _mm512_dpbusd_epi32(sums, keys, query);
   }
   static inline __m512 to_float(Sums sums) { return _mm512_cvtepi32_ps(sums); }
+
+  using ValueSums = __m512i;
+  using PairVector = __m512i;
+  using WeightPair = __m512i;
+  static inline ValueSums no_values() { return _mm512_setzero_si512(); }
+  static inline PairVector load_pairs(const uint8_t* p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static inline WeightPair load_weights(const int16_t* p) {
+    int32_t two;
+    std::memcpy(&two, p, sizeof(two));
+    return _mm512_set1_epi32(two);
+  }
+  static inline ValueSums add_pair(ValueSums sums, PairVector pairs, WeightPair weights) {
+    return _mm512_dpwssd_epi32(sums, pairs, weights);
+  }
+  static inline __m512 values_to_float(ValueSums sums) { return _mm512_cvtepi32_ps(sums); }
+  static inline void store_units(int16_t* p, __m512 v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
+  }
 };
 
 }  // namespace

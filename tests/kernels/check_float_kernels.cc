@@ -1,6 +1,7 @@
 // Operations in f32: gemm and dequantize of file encodings, attention, and the element-wise ones.
 #include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 
@@ -150,8 +151,10 @@ void check_quantized_attn(const KernelInfo& kernel, Failures* failures) {
         if (++at % kShapeStep != 0) continue;
         const std::vector<float> scales = test_floats(sort, 4096, 5);
         const QuantizedAttn cache = random_quantized_attn(
-            kernel.op, c.head_dim, c.end, c.count, static_cast<uint64_t>(at),
-            [&](int64_t i) { return scales[static_cast<size_t>(i) % scales.size()]; });
+            kernel.op, c.head_dim, c.end, c.count, static_cast<uint64_t>(at), [&](int64_t i) {
+              const float scale = scales[static_cast<size_t>(i) % scales.size()];
+              return kernel.op == Op::kAttnQ8 ? std::fabs(scale) : scale;
+            });
         const int64_t padding = at % 3;
         const std::string shape =
             shape_name("queries=%" PRId64 " head_dim=%" PRId64 " keys=%" PRId64 "..%" PRId64

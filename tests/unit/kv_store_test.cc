@@ -67,7 +67,9 @@ struct Page {
     const uint8_t* row = bytes.data() + layout.values_offset(0, 0) + token * layout.value_bytes();
     const int64_t scales = layout.value_scales_offset(0, 0);
     if (layout.type == KvType::kInt8) {
-      return scale(scales, token) * static_cast<float>(static_cast<int8_t>(row[d]));
+      const uint8_t* pair = row - token % 2 * layout.value_bytes();
+      return scale(scales, token) *
+             static_cast<float>(static_cast<int8_t>(pair[2 * d + token % 2]));
     }
     const int64_t block = d / kValueBlock;
     const uint8_t pair = row[block * 16 + d % 16];

@@ -10,9 +10,11 @@ namespace {
 struct Tiles : attention::CacheQ8<NeonVectors, NeonKeySums> {
   static constexpr int kSet = 8;
   static constexpr bool kPrefetch = false;
-  static constexpr int tile_vectors(int queries) { return queries <= 4 ? 4 : 2; }
   // Two registers for each sum.
   static constexpr int key_vectors(int queries) { return queries <= 2 ? 4 : queries <= 5 ? 2 : 1; }
+  static constexpr int value_vectors(int queries) {
+    return queries <= 2 ? 4 : queries <= 5 ? 2 : 1;
+  }
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 //   s[t] = scale * (sum over d, ascending, of fma(q[d], k[t][d], sum)), or of integers
 //   M' = max(M, s[t]...), c = exp(M - M'), p[t] = exp(s[t] - M')           (exp_f32.h)
 //   L[l] = L[l] * c, then += p[t] for t % 16 == l, ascending
-//   acc[d] = acc[d] * c, then fma(p[t], v[t][d], acc[d]), t ascending
+//   acc[d] = acc[d] * c, then fma(p[t], v[t][d], acc[d]), t ascending, or of integers
 // from M = -infinity, L = acc = 0, over the keys that the query sees only. A kernel may leave out
 // the factor c where it is 1. In the end the sixteen L are joined as in dot.h.
 // The sign of a zero maximum, which depends on the order, is taken off; so is a maximum beside a
@@ -42,16 +42,20 @@ struct FloatCache {
     for (int64_t i = 0; i < kKeyBlock; ++i) scores[i] *= args->scale;
   }
 
-  /// acc[head_dim] += weight * the values of token t
-  static void add_value(const AttnArgs* args, const StepCache& cache, int64_t t, float weight,
-                        float* acc) {
-    const uint8_t* values = cache.values + t * args->v_stride;
+  /// acc[head_dim] += the values of the keys `seen` times their weights, one key after the other
+  static void add_values(const AttnArgs* args, const StepCache& cache, KeyRange seen,
+                         const float* weights, float* acc) {
     constexpr int64_t kPiece = 64;  // values decoded at a time
     float piece[kPiece];
-    for (int64_t d = 0; d < args->head_dim; d += kPiece) {
-      const int64_t count = args->head_dim - d < kPiece ? args->head_dim - d : kPiece;
-      Decode::run(values, d, count, piece);
-      for (int64_t i = 0; i < count; ++i) acc[d + i] = std::fmaf(weight, piece[i], acc[d + i]);
+    for (int64_t t = seen.begin; t < seen.end; ++t) {
+      const uint8_t* values = cache.values + t * args->v_stride;
+      for (int64_t d = 0; d < args->head_dim; d += kPiece) {
+        const int64_t count = args->head_dim - d < kPiece ? args->head_dim - d : kPiece;
+        Decode::run(values, d, count, piece);
+        for (int64_t i = 0; i < count; ++i) {
+          acc[d + i] = std::fmaf(weights[t], piece[i], acc[d + i]);
+        }
+      }
     }
   }
 };
@@ -79,10 +83,10 @@ void attend(const AttnArgs* args, int64_t j) {
     for (int64_t l = 0; l < kLanes; ++l) totals[l] *= correction;
     for (int64_t d = 0; d < args->head_dim; ++d) acc[d] *= correction;
     for (int64_t t = seen.begin; t < seen.end; ++t) {
-      const float weight = exp_f32(weights[t] - maximum);
-      totals[t % kLanes] += weight;
-      Cache::add_value(args, cache, t, weight, acc);
+      weights[t] = exp_f32(weights[t] - maximum);
+      totals[t % kLanes] += weights[t];
     }
+    Cache::add_values(args, cache, seen, weights, acc);
   }
   finish_query(args, j, maximum, dot_finish(totals));
 }

@@ -10,9 +10,9 @@ namespace {
 struct Tiles : attention::CacheQ8<Avx2Vectors, Avx2KeySums> {
   static constexpr int kSet = 6;
   static constexpr bool kPrefetch = true;
-  static constexpr int tile_vectors(int queries) { return queries <= 2 ? 4 : 2; }
   // Sums of 6 x 1, a vector of keys and its magnitudes, and what a product passes through.
   static constexpr int key_vectors(int queries) { return queries <= 2 ? 4 : queries <= 4 ? 2 : 1; }
+  static constexpr int value_vectors(int queries) { return queries <= 2 ? 4 : 2; }
 };
 
 }  // namespace

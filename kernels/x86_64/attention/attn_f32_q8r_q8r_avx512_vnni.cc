@@ -10,9 +10,9 @@ namespace {
 struct Tiles : attention::CacheQ8<Avx512Vectors, Avx512KeySums> {
   static constexpr int kSet = 6;
   static constexpr bool kPrefetch = true;
-  static constexpr int tile_vectors(int queries) { return queries <= 6 ? 4 : 2; }
   // Of 6 x 4, as for floats.
   static constexpr int key_vectors(int) { return 4; }
+  static constexpr int value_vectors(int) { return 4; }
 };
 
 }  // namespace
