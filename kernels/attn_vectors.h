@@ -640,6 +640,9 @@ struct Kernel {
     }
   }
 
+  // Bytes of the next keys that are asked for beside the exponentials of each query.
+  static constexpr int64_t kSoftenPrefetch = 3072;
+
   // One step of the first kQueries queries of the set.
   template <int kQueries>
   static void run_step(Set& set) {
@@ -661,11 +664,13 @@ struct Kernel {
     prefetch_scales(set, set.cache.value_scales, value_scale_rows(set));
     score<kQueries>(set, any.begin / kKeyBlock * kBlockVectors,
                     (any.end + kKeyBlock - 1) / kKeyBlock * kBlockVectors);
+    if constexpr (Isa::kIntegerValues) set.ahead = set.is_first ? set.next.keys : nullptr;
     for (int j = 0; j < kQueries; ++j) {
+      // Exponentials read nothing: without this, memory would have nothing to do meanwhile.
+      if constexpr (Isa::kIntegerValues) prefetch<kSoftenPrefetch>(&set.ahead);
       if (set.seen[j].begin < set.seen[j].end) soften(set, j, set.args->head_dim);
     }
     if constexpr (Isa::kIntegerValues) {
-      set.ahead = set.is_first ? set.next.keys : nullptr;
       prefetch_scales(set, set.next.key_scales, 1);
       add_integer_values<kQueries>(set, any);
     } else {

@@ -25,6 +25,10 @@ static_assert(kSplit % kAttnStep == 0);
 // speed by four.
 constexpr int64_t kSetsPerWorker = 4;
 
+// So many splits in a task at most, if there are this many tasks for each worker then.
+constexpr int64_t kSplitsPerTask = 8;
+constexpr int64_t kTasksPerWorker = 8;
+
 // Queries per worker whose parts have room when they do.
 constexpr int64_t kSharedQueriesPerWorker = 16;
 constexpr int64_t kSharedQueriesMax = 512;
@@ -231,18 +235,24 @@ class AttentionRun {
     }
   }
 
-  // A task for each split of each set, then one for each query that joins its parts.
+  // A task for some splits of each set, then one for each query that joins its parts.
   void run_splits_apart() const {
     const auto place = [&](int64_t query, int64_t split) {
       return scratch_.shared_ + (query * splits_ + split) * part_floats_;
     };
-    context_.worker->for_each(sets_ * splits_, [&](int64_t i) {
-      const Set set = find_set(i / splits_);
-      const int64_t split = i % splits_;
+    // Neighbours go to one worker: a kernel asks ahead for the keys that follow its own.
+    const int64_t run = std::clamp<int64_t>(
+        sets_ * splits_ / (kTasksPerWorker * context_.worker->count()), 1, kSplitsPerTask);
+    const int64_t runs = ceil_div(splits_, run);
+    context_.worker->for_each(sets_ * runs, [&](int64_t i) {
+      const Set set = find_set(i / runs);
       const int64_t first_key = keys_of_row(*set.segment, row_of(set, 0)).begin;
       const int64_t end_key = keys_of_row(*set.segment, row_of(set, set.count - 1)).end;
-      if (first_key >= (split + 1) * kSplit || end_key <= split * kSplit) return;
-      run_split(set, split, [&](int64_t j) { return place(query_index(set, j), split); });
+      for (int64_t split = i % runs * run; split < std::min(splits_, (i % runs + 1) * run);
+           ++split) {
+        if (first_key >= (split + 1) * kSplit || end_key <= split * kSplit) continue;
+        run_split(set, split, [&](int64_t j) { return place(query_index(set, j), split); });
+      }
     });
     context_.worker->for_each(queries_, [&](int64_t query) {
       const int64_t row = query / shape_.heads;

@@ -7,6 +7,8 @@
 namespace midge {
 namespace {
 
+constexpr int64_t kShortPage = 4 * kAttnStep;
+
 Result<KvLayout> layout_of(const ModelConfig& config, const KvPoolOptions& options) {
   if (options.page_tokens < 1 || options.page_tokens % kAttnStep != 0) {
     return make_status(
@@ -50,6 +52,8 @@ Result<std::unique_ptr<KvPool>> KvPool::create(const ModelConfig& config,
   MIDGE_ASSIGN_OR_RETURN(
       pool->buffer_,
       AlignedBuffer::create(options.pages * pool->layout_.page_bytes(), "the KV cache"));
+  // A page that is taken is soon full. In long ones the first token would touch all of them.
+  if (options.page_tokens <= kShortPage) pool->buffer_.prefer_huge_pages();
   pool->holders_.resize(static_cast<size_t>(options.pages));
   // The first page is taken first.
   for (int64_t id = options.pages; id-- > 0;) pool->free_.push_back(static_cast<int32_t>(id));
