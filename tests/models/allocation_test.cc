@@ -6,8 +6,11 @@
 #include <cstdint>
 #include <cstdio>
 
+#include <pthread.h>
+
 #include <gtest/gtest.h>
 
+#include "api/engine.h"
 #include "api/loaded_model.h"
 #include "api/packing.h"
 #include "engine/scheduler/scheduler.h"
@@ -22,6 +25,7 @@ void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* memory, size_t size);
 void* __libc_memalign(size_t alignment, size_t size);
+int __pthread_mutex_lock(pthread_mutex_t* mutex);
 }
 
 namespace {
@@ -29,6 +33,7 @@ namespace {
 std::atomic<bool> g_counting{false};
 std::atomic<int64_t> g_allocations{0};
 std::atomic<int64_t> g_bytes{0};
+std::atomic<int64_t> g_locks{0};
 
 void count(size_t bytes) {
   if (!g_counting.load()) return;
@@ -54,6 +59,10 @@ void* realloc(void* memory, size_t size) {
 void* aligned_alloc(size_t alignment, size_t size) {
   count(size);
   return __libc_memalign(alignment, size);
+}
+int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
+  if (g_counting.load()) g_locks.fetch_add(1);
+  return __pthread_mutex_lock(mutex);
 }
 int posix_memalign(void** memory, size_t alignment, size_t size) {
   count(size);
@@ -223,6 +232,52 @@ TEST(Allocation, SequencesAreCheap) {
   std::printf("[ sequence ] %lld bytes beside its pages, allowed %lld\n",
               static_cast<long long>(g_bytes.load()), static_cast<long long>(allowed_bytes));
   EXPECT_LT(g_bytes.load(), allowed_bytes);
+}
+
+// The same through an engine, where threads leave mail: passes look at a flag and lock nothing.
+TEST(Allocation, StepsOfAnEngineTakeNoneAndNoLock) {
+  for (const int threads : {1, 2}) {
+    LoadOptions options;
+    options.makes_executor = false;
+    const auto loaded = LoadedModel::open(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo", options);
+    MIDGE_ASSERT_OK(loaded);
+    ServedModel served;
+    served.model = loaded->get();
+    served.executor.weights = *recipe_from_name("fast");
+    served.scheduling.context_length = 256;
+    served.scheduling.pages = 16;
+    EngineOptions engine_options;
+    engine_options.threads = threads;
+    engine_options.has_driver = false;
+    const auto engine = Engine::create({&served, 1}, engine_options);
+    MIDGE_ASSERT_OK(engine);
+    int64_t tokens = 0;
+    for (uint64_t i = 0; i < 4; ++i) {
+      Request request;
+      request.prompt = test::random_tokens(20 + 10 * i, 500, i);
+      request.generate.tokens_max = 150;
+      request.generate.sampler.temperature = 0.8f;
+      request.generate.sampler.seed = i;
+      request.on_token = [&](const TokenOutput&) {
+        ++tokens;
+        return true;
+      };
+      MIDGE_ASSERT_OK((*engine)->submit(0, std::move(request)));
+    }
+    for (int i = 0; i < 3; ++i) MIDGE_ASSERT_OK((*engine)->step());
+    tokens = 0;
+    g_allocations = 0;
+    g_locks = 0;
+    g_counting = true;
+    bool ok = true;
+    for (int i = 0; i < 100; ++i) ok = (*engine)->step().ok() && ok;
+    g_counting = false;
+    EXPECT_TRUE(ok);
+    EXPECT_EQ(tokens, 400);
+    EXPECT_EQ(g_allocations.load(), 0);
+    // The team's library takes one to begin a dispatch, of which a pass has two.
+    EXPECT_EQ(g_locks.load(), threads == 1 ? 0 : 200);
+  }
 }
 
 // Four answers that are written side by side, over borders of pages.
