@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include <dlfcn.h>
 #include <pthread.h>
 
 #include <gtest/gtest.h>
@@ -25,7 +26,6 @@ void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* memory, size_t size);
 void* __libc_memalign(size_t alignment, size_t size);
-int __pthread_mutex_lock(pthread_mutex_t* mutex);
 }
 
 namespace {
@@ -61,8 +61,12 @@ void* aligned_alloc(size_t alignment, size_t size) {
   return __libc_memalign(alignment, size);
 }
 int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
+  static int (*lock)(pthread_mutex_t*) = nullptr;
+  if (lock == nullptr) {
+    lock = reinterpret_cast<int (*)(pthread_mutex_t*)>(::dlsym(RTLD_NEXT, "pthread_mutex_lock"));
+  }
   if (g_counting.load()) g_locks.fetch_add(1);
-  return __pthread_mutex_lock(mutex);
+  return lock(mutex);
 }
 int posix_memalign(void** memory, size_t alignment, size_t size) {
   count(size);
