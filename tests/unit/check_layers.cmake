@@ -17,7 +17,7 @@ set(engine_formats ${engine_core} ${kernels} engine/weights engine/formats)
 set(engine_tokenizer_files ${engine_formats} engine/tokenizer engine/tokenizer_files)
 set(engine_chat ${engine_tokenizer} engine/formats engine/chat)
 set(models ${engine_decoder} engine/formats models)
-set(api ${engine_scheduler} engine/packed ${engine_tokenizer_files} ${engine_chat} ${models} api)
+set(api midge ${engine_scheduler} engine/packed ${engine_tokenizer_files} ${engine_chat} ${models} api)
 
 set(errors "")
 foreach(layer IN ITEMS kernels engine/core engine/platform engine/weights engine/ops
