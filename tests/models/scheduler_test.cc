@@ -197,6 +197,55 @@ TEST_F(SchedulerTest, ALongPromptDelaysNoToken) {
   EXPECT_EQ(results_[id].generated.tokens.size(), 5u);
 }
 
+// A sequence that grows past longrope's border is read again in parts, beside answers that get a
+// token in every pass; all tokens are those of sequences alone.
+TEST_F(SchedulerTest, CrossingTheBorderDelaysNoToken) {
+  LoadOptions load;
+  load.executor.threads = 2;
+  load.executor.context_max = 512;
+  load.executor.weights = *recipe_from_name("fast");
+  auto loaded = LoadedModel::open(MIDGE_SOURCE_DIR "/assets/models/tiny-phi", load);
+  MIDGE_ASSERT_OK(loaded);
+  loaded_ = std::move(*loaded);
+  const int64_t border = loaded_->model().config().rope.original_context;
+  ASSERT_LT(border, 400);
+  SchedulerOptions options;
+  options.pages = 24;
+  options.prompt_rows = 16;
+  create(options);
+  int64_t seen = 0;
+  Request answer = request(1, 10, 100);
+  answer.generate.stop_ids.clear();
+  answer.on_token = [&](const TokenOutput&) {
+    ++seen;
+    return true;
+  };
+  const uint64_t beside = submit(answer);
+  int64_t crossed = 0;
+  Request crossing = request(2, border - 5, 12);
+  crossing.on_token = [&](const TokenOutput&) {
+    ++crossed;
+    return true;
+  };
+  const uint64_t crosses = submit(crossing);
+  int64_t most_passes = 0;  // without a token of the one that crosses
+  int64_t passes = 0;
+  int64_t last = 0;
+  while (!results_.contains(crosses)) {
+    const int64_t before = seen;
+    MIDGE_ASSERT_OK(scheduler_->step());
+    ASSERT_FALSE(results_.contains(beside));
+    EXPECT_EQ(seen, before + 1);
+    passes = crossed > 0 && crossed == last ? passes + 1 : 0;
+    last = crossed;
+    most_passes = std::max(most_passes, passes);
+  }
+  EXPECT_GE(most_passes, border / 16 - 1) << "read again in parts";
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(tokens_of(results_[beside].generated), alone(answer));
+  EXPECT_EQ(tokens_of(results_[crosses].generated), alone(crossing));
+}
+
 TEST_F(SchedulerTest, HigherPrioritiesGoFirst) {
   SchedulerOptions options;
   options.pages = 8;
