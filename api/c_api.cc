@@ -102,6 +102,12 @@ Result<SchedulerOptions> scheduling_options(const midge_model_options& given,
   const int64_t tokens = given.kv_tokens > 0 ? given.kv_tokens : options.context_length;
   options.pages = ceil_div(tokens, options.page_tokens);
   options.residency = residency;
+  constexpr int64_t kRunningMost = 64;
+  if (given.running_max > kRunningMost) {
+    return make_status(StatusCode::kInvalidArgument, "running_max is %lld, expected 1..%lld",
+                       static_cast<long long>(given.running_max),
+                       static_cast<long long>(kRunningMost));
+  }
   if (given.running_max != 0) options.running_max = given.running_max;
   if (given.prompt_rows != 0) options.prompt_rows = given.prompt_rows;
   options.keeps_prefixes = given.no_prefix_sharing == 0;
@@ -165,9 +171,15 @@ Status check_budget(const midge_model& model, const EngineMemory& memory) {
   const int64_t total = memory.anonymous() + memory.executor.weights_in_place;
   if (budget == 0 || total <= budget) return Status();
   const int64_t rest = total - memory.kv_bytes();
-  const int64_t pages = std::max<int64_t>(0, (budget - rest) / memory.page_bytes);
+  const int64_t pages = (budget - rest) / memory.page_bytes;
+  if (budget <= rest || pages == 0) {
+    return make_status(StatusCode::kOutOfMemory,
+                       "%s takes %.2f MB, %.2f MB of them without any page; the budget is %.2f MB",
+                       model.loaded->path().c_str(), static_cast<double>(total) * 1e-6,
+                       static_cast<double>(rest) * 1e-6, static_cast<double>(budget) * 1e-6);
+  }
   return make_status(StatusCode::kOutOfMemory,
-                     "%s takes %.1f MB, the budget is %.1f MB; with kv_tokens %lld it would fit",
+                     "%s takes %.2f MB, the budget is %.2f MB; with kv_tokens %lld it would fit",
                      model.loaded->path().c_str(), static_cast<double>(total) * 1e-6,
                      static_cast<double>(budget) * 1e-6,
                      static_cast<long long>(pages * model.served.scheduling.page_tokens));

@@ -348,6 +348,10 @@ Status check_request(const midge_engine& engine, const midge_request& given) {
                        "%d of text, tokens, messages and messages_json are set, expected one",
                        prompts_given(given));
   }
+  const bool is_chat = given.messages != nullptr || given.messages_json != nullptr;
+  if (!is_chat && (given.tools_json != nullptr || given.chat_template != nullptr)) {
+    return Status(StatusCode::kInvalidArgument, "tools_json or chat_template without messages");
+  }
   if (given.mask != nullptr && given.mask->restrict_tokens == nullptr) {
     return null_argument("mask->restrict_tokens");
   }

@@ -111,6 +111,15 @@ Status read_prompt(const JsonObject& object, Line* line) {
   return Status();
 }
 
+Status check_prompt(const JsonObject& object, const Line& line) {
+  int given = 0;
+  for (const char* name : {"prompt", "messages", "tokens"}) given += object.has(name) ? 1 : 0;
+  if (given == 1 && (!object.has("tokens") || !line.tokens.empty())) return Status();
+  return make_status(StatusCode::kInvalidFile,
+                     "%s: expected one of 'prompt', 'messages' and 'tokens', which is not empty",
+                     object.name().c_str());
+}
+
 Status read_stops(const JsonObject& object, Line* line) {
   if (object.has("stop")) {
     MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array stops, object.array("stop"));
@@ -138,6 +147,7 @@ Status read_line(const std::string& name, std::string_view text, Line* line) {
   line->id = id;
   midge_request& request = line->request;
   MIDGE_RETURN_IF_ERROR(read_prompt(object, line));
+  MIDGE_RETURN_IF_ERROR(check_prompt(object, *line));
   MIDGE_RETURN_IF_ERROR(read_sampling(object, &request));
   MIDGE_RETURN_IF_ERROR(read_stops(object, line));
   MIDGE_ASSIGN_OR_RETURN(request.tokens_max,
@@ -252,13 +262,16 @@ class RequestFile {
     } else {
       print(
           stderr,
-          "%zu requests, %d answers (%d refused) in %.2f s: %lld prompt tokens (%lld found), "
+          "%zu requests, %d answers (%d refused, %lld not finished) in %.2f s: %lld prompt tokens "
+          "(%lld found), "
           "%lld written, %.1f tok/s\n"
           "first token after %.3f s (p95 %.3f), then one each %.1f ms (p95 %.1f, p99 %.1f); "
           "%.1f sequences a pass\n",
-          lines_.size(), answers_, refused_, seconds_, static_cast<long long>(stats.prompt_tokens),
-          static_cast<long long>(stats.cached_tokens), static_cast<long long>(stats.tokens_written),
-          rate(stats.tokens_written), stats.first_token_seconds_p50, stats.first_token_seconds_p95,
+          lines_.size(), answers_, refused_,
+          static_cast<long long>(stats.cancelled + stats.deadline + stats.failed), seconds_,
+          static_cast<long long>(stats.prompt_tokens), static_cast<long long>(stats.cached_tokens),
+          static_cast<long long>(stats.tokens_written), rate(stats.tokens_written),
+          stats.first_token_seconds_p50, stats.first_token_seconds_p95,
           stats.token_seconds_p50 * 1e3, stats.token_seconds_p95 * 1e3,
           stats.token_seconds_p99 * 1e3, sequences_per_pass(stats));
     }
@@ -420,7 +433,7 @@ Status check_options(const RunOptions& run, const SampleOptions& sample) {
         std::pair("--logit-bias", !sample.logit_bias.empty()),
         std::pair("--logprobs", sample.sampler.logprobs > 0)}) {
     if (!is_set) continue;
-    return make_status(StatusCode::kInvalidArgument, "--requests with %s", name);
+    return make_status(StatusCode::kInvalidArgument, "--requests does not go with %s", name);
   }
   return Status();
 }

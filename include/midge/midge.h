@@ -26,8 +26,8 @@
  * ERRORS. Functions return a status. Nothing else is changed then, and nothing is written to what
  * pointers point to, unless said otherwise. Functions that have no handle yet fill a midge_error;
  * all others keep the text of the last error in their handle, see midge_error_text. Null pointers
- * where a pointer is needed, handles of another type, sizes that are not known and texts that are
- * not as stated give MIDGE_INVALID_ARGUMENT. A handle that was closed is null; a copy of it must
+ * where a pointer is needed, handles of another type, and sizes that are not known give
+ * MIDGE_INVALID_ARGUMENT. A handle that was closed is null; a copy of it must
  * not be used.
  *
  * THREADS. An engine has a driver: a thread of its own, which computes and calls back. Without
@@ -35,10 +35,12 @@
  * called from any thread, by several at once, except those that close. From callbacks too, except
  * for midge_wait, midge_next_event, midge_engine_step and those that close, which return MIDGE_BUSY
  * there. Callbacks must not block: all requests wait meanwhile. A C++ exception that leaves a
- * callback ends its request with MIDGE_CALLBACK_FAILED.
+ * callback, or a mask, ends the answer it was called for with MIDGE_CALLBACK_FAILED; the end is
+ * told.
  *
- * NUMBERS. Token ids are below the model's vocab_size. Texts are UTF-8 with a length in bytes or,
- * where no length is given, end with a zero. Times are seconds. Memory is counted in bytes.
+ * NUMBERS. Token ids are below the model's vocab_size. Texts are UTF-8 with a length in
+ * bytes or, where no length is given, end with a zero; prompts may be any bytes. Times are seconds.
+ * Memory is counted in bytes.
  *
  * Licence: Apache 2.0, see LICENSE.
  */
@@ -127,14 +129,14 @@ typedef struct midge_model_options {
 
   /* KV pages of all its requests, 64 tokens each. They are taken when the engine is made. */
   const char* kv_type; /* "f16" (null), "f32", "int8", "k8v4": docs/kv-cache.md */
-  int64_t kv_tokens;   /* 0: one context */
+  int64_t kv_tokens;   /* rounded up to whole pages; 0: one context */
   /* Most bytes that the model may take with its pages and the memory of a pass; 0: no limit. More
    * is refused with MIDGE_OUT_OF_MEMORY when the engine is made; the text says what would fit. */
   int64_t memory_budget;
   int32_t lock_memory; /* 1: keep weights, pages and scratch in memory (mlock) */
 
   /* How its requests share passes. */
-  int64_t running_max; /* requests that share a pass, 1..64; 0: 16 */
+  int64_t running_max; /* answers that share a pass, 1..64; 0: 16 */
   /* Most rows that a pass reads of prompts while answers are written: how much a prompt may delay
    * the next token of the others. 0: 128. */
   int64_t prompt_rows;
@@ -176,7 +178,8 @@ MIDGE_API midge_status midge_tokenize(midge_model* model, const char* text, size
 
 /* The text of tokens[count]; any bytes, as one token may be a part of a character. *text_bytes is
  * the room in text before, and the bytes of the text after; no zero is added. with_special: special
- * tokens give text too. Errors: too_small, out_of_range. */
+ * tokens give text too. Errors: too_small, out_of_range (an
+ * id that has no token: rows behind the last one only pad the table). */
 MIDGE_API midge_status midge_detokenize(midge_model* model, const int32_t* tokens, size_t count,
                                         int32_t with_special, char* text, size_t* text_bytes);
 
@@ -297,7 +300,8 @@ typedef struct midge_chat_message {
 /* Says which tokens may come next, for example by a grammar. Called on the driver, one call at a
  * time. `sample` is the answer. */
 typedef struct midge_token_mask {
-  /* Sets to 0 what may not come. allowed[vocab_size] is 1 for every token before. */
+  /* Sets to 0 what may not come. allowed[vocab_size] is 1 for every token before. If nothing is
+   * left the answer ends with MIDGE_END_FAILED. */
   void (*restrict_tokens)(void* user, int32_t sample, uint8_t* allowed, size_t vocab_size);
   void (*accept)(void* user, int32_t sample, int32_t token); /* it was drawn; may be null */
   /* Takes the last accepted tokens back, when drafts of several tokens are tried; may be null. */
@@ -321,13 +325,16 @@ typedef struct midge_request {
   const midge_chat_message* messages;
   size_t message_count;
   const char* messages_json; /* [{"role": ..., "content": ..., "tool_calls": ...}] */
-  /* For messages: JSON list of tools that the model may call, if its template knows them. */
+  /* For messages alone: JSON list of tools that the model may call, if its template knows them. */
   const char* tools_json;
-  const char* chat_template; /* by name; null: the model's own */
-  /* The messages go on with the conversation of this earlier request, which had `keep` set and has
-   * ended: its prompt and its answer (of sample 0) stand before them. It can be used once. */
+  const char* chat_template; /* for messages alone, by name; null: the model's own */
+  /* The prompt, in whatever form, goes on with the conversation of this earlier request, which had
+   * `keep` set and has ended: its prompt and its answer (of sample 0) stand before it. Once a
+   * request that continues it was taken, it is gone. */
   uint64_t continues;
-  int32_t keep; /* 1: may be continued */
+  /* 1: may be continued. The last requests_max of those that were not are kept, which takes 5 bytes
+   * a token. */
+  int32_t keep;
 
   /* When it ends. */
   int64_t tokens_max;              /* of the answer; 0: 256 */
@@ -345,7 +352,9 @@ typedef struct midge_request {
   float presence_penalty;
   float frequency_penalty;
   uint64_t seed;
-  const midge_logprob* logit_bias; /* `logprob` is added; minus infinity bans */
+  /* `logprob` is added; minus infinity bans. If nothing is left, the first token that may come
+   * does. */
+  const midge_logprob* logit_bias;
   size_t logit_bias_count;
   const midge_token_mask* mask; /* copied; null: every token may come */
   int32_t samples; /* answers that share the prompt; 0: 1. Sample 0 is that of samples = 1 */
@@ -362,9 +371,9 @@ typedef struct midge_request {
   int32_t priority; /* higher ones are served first */
 } midge_request;
 
-/* Lets a request wait for its turn. *id is its number, never 0. Errors: busy (requests_max),
- * context_full, no_pages, out_of_range, invalid_argument, not_found (continues), unsupported
- * (messages), cancelled (the engine closes). */
+/* Lets a request wait for its turn. *id is its number, never 0; id may be null. Errors: busy
+ * (requests_max), context_full, no_pages, out_of_range, invalid_argument, not_found (continues),
+ * unsupported (messages), cancelled (the engine closes). */
 MIDGE_API midge_status midge_submit(midge_engine* engine, const midge_request* request,
                                     uint64_t* id);
 
@@ -372,21 +381,22 @@ MIDGE_API midge_status midge_submit(midge_engine* engine, const midge_request* r
  * (none, or it has ended). */
 MIDGE_API midge_status midge_cancel(midge_engine* engine, uint64_t id);
 
-/* Returns when a request has ended and all was told; at once if it is not known. A caller-driven
- * engine is stepped meanwhile. seconds: at most; negative: as long as it takes. Errors: timeout,
- * busy. */
+/* Returns when a request has ended; at once if it is not known. Its callbacks have returned then,
+ * its events may still wait to be taken. A caller-driven engine is stepped meanwhile. seconds: at
+ * most; negative: as long as it takes. Errors: timeout, busy. */
 MIDGE_API midge_status midge_wait(midge_engine* engine, uint64_t id, double seconds);
 
 /* Hands out the next event of a request without on_event; event->size is set before. Waits for it
- * up to `seconds` (0: not at all; negative: as long as it takes). After the end of its last answer
- * the request is not known any more. Events that nobody takes stay in memory. Errors: timeout,
- * not_found, busy. */
+ * up to `seconds` (0: not at all; negative: as long as it takes); a caller-driven engine is stepped
+ * meanwhile. After the end of its last answer the request is not known any more. Events that nobody
+ * takes stay in memory. Errors: timeout, not_found, busy. */
 MIDGE_API midge_status midge_next_event(midge_engine* engine, uint64_t id, double seconds,
                                         midge_event* event);
 
 typedef struct midge_engine_stats {
   size_t size;
-  /* Since the engine was made. Answers by how they ended. */
+  /* Since the engine was made. Answers by how they ended; `done` are those that ended by their own
+   * options: stops, tokens_max, context_full. */
   int64_t done;
   int64_t cancelled;
   int64_t deadline;

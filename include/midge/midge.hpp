@@ -50,6 +50,7 @@ namespace internal {
 
 inline Outcome outcome(midge_status status, const void* handle) {
   if (status == MIDGE_OK) return std::monostate();
+  if (handle == nullptr) return Error{status, "it is closed"};
   Error error = {status, std::string(512, '\0')};
   midge_error_text(handle, error.text.data(), error.text.size());
   error.text.resize(std::char_traits<char>::length(error.text.c_str()));

@@ -169,6 +169,7 @@ TEST_F(ApiTest, OptionsOutOfTheirRangesAreRefused) {
     r.tokens = nullptr;
     r.messages_json = "{";
   });
+  refused(MIDGE_INVALID_ARGUMENT, [](midge_request& r) { r.tools_json = "[]"; });
   midge_token_mask mask = {};
   refused(MIDGE_INVALID_ARGUMENT, [&](midge_request& r) { r.mask = &mask; });
   EXPECT_EQ(listener_.count(), 0u) << "nothing was told of what was refused";
@@ -181,6 +182,7 @@ TEST_F(ApiTest, OptionsOutOfTheirRangesAreRefused) {
            [](midge_model_options& o) { o.isa = "z80"; },
            [](midge_model_options& o) { o.kv_type = "i1"; },
            [](midge_model_options& o) { o.kv_tokens = -1; },
+           [](midge_model_options& o) { o.running_max = 65; },
            [](midge_model_options& o) { o.context_length = 1 << 30; }}) {
     midge_model_options options = {};
     options.size = sizeof(options);

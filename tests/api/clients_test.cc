@@ -121,18 +121,19 @@ TEST_F(ApiClientsTest, FiftyClients) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   EXPECT_LT(after - before, 2 << 20) << "bytes grown";
 #endif
-  // Whoever is served first among equals came first; beside it run others whose prompts are shorter.
-  // More than one for each client would mean that one of them was served twice meanwhile.
+  // Whoever is served first among equals came first; beside it run others whose prompts are
+  // shorter. More than one for each client would mean that one of them was served twice meanwhile.
   EXPECT_LE(overtaking.most(), kClients);
   midge_engine_stats stats = {};
   stats.size = sizeof(stats);
   ASSERT_EQ(midge_engine_stats_get(engine_, 0, &stats), MIDGE_OK);
   EXPECT_EQ(stats.pages_free + stats.pages_cached, stats.pages);
-  std::printf("%lld answers in %.0f s, overtaken %d times at most, %.2f MB grown, first token after "
-              "%.1f ms (p99 %.1f)\n",
-              static_cast<long long>(answers.load()), seconds, overtaking.most(),
-              static_cast<double>(after - before) * 1e-6, stats.first_token_seconds_p50 * 1e3,
-              stats.first_token_seconds_p99 * 1e3);
+  std::printf(
+      "%lld answers in %.0f s, overtaken %d times at most, %.2f MB grown, first token after "
+      "%.1f ms (p99 %.1f)\n",
+      static_cast<long long>(answers.load()), seconds, overtaking.most(),
+      static_cast<double>(after - before) * 1e-6, stats.first_token_seconds_p50 * 1e3,
+      stats.first_token_seconds_p99 * 1e3);
 }
 
 }  // namespace
