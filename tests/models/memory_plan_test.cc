@@ -23,9 +23,11 @@ LoadOptions options_for(int64_t context, const char* recipe) {
 }
 
 // Opens what was planned and compares, byte for byte.
-void expect_plan(const std::string& path, int64_t context, const char* recipe) {
-  SCOPED_TRACE(path + " " + std::to_string(context));
-  const LoadOptions options = options_for(context, recipe);
+void expect_plan(const std::string& path, int64_t context, const char* recipe,
+                 KvType kv_type = KvType::kF16) {
+  SCOPED_TRACE(path + " " + std::to_string(context) + " " + kv_type_name(kv_type));
+  LoadOptions options = options_for(context, recipe);
+  options.sequence.kv_type = kv_type;
   const auto plan = plan_memory(path, options);
   MIDGE_ASSERT_OK(plan);
   EXPECT_EQ(plan->context, context);
@@ -63,6 +65,9 @@ TEST(MemoryPlan, IsWhatIsTaken) {
     expect_plan(bundled("tiny-phi"), context, "fast");
     expect_plan(bundled("tiny-mimo"), context, "int8");
     expect_plan(dir.file("x.midge"), context, nullptr);
+    for (const KvType type : {KvType::kF32, KvType::kInt8, KvType::kK8V4}) {
+      expect_plan(dir.file("x.midge"), context, nullptr, type);
+    }
   }
 }
 
