@@ -1,4 +1,6 @@
 // Attention over int8 keys, values of 4 bits, see attn_vectors.h and
+//
+// Bound by the SIMD pipes.
 // generic/attention/attn_f32_q8r.h.
 #include "kernels/arm64/key_sums_neon_dot.h"
 #include "kernels/arm64/vectors_neon.h"

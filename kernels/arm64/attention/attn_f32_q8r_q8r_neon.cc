@@ -1,4 +1,6 @@
 // Attention over int8 keys and values, see attn_vectors.h and generic/attention/attn_f32_q8r.h.
+//
+// Bound by the SIMD pipes.
 #include "kernels/arm64/key_sums_neon.h"
 #include "kernels/arm64/vectors_neon.h"
 #include "kernels/attn_vectors.h"
