@@ -66,9 +66,9 @@ struct CacheF32 : Vectors {
 ///   QueryVector   kQueryGroups groups of a query; load_query(p), load_group(p): one group alone
 ///   dot<i>(sums, keys, query)   adds the products with group i
 ///   ValueSums     the sums of a vector of dimensions; no_values(), values_to_float(sums)
-///   PairVector    a vector of dimensions of two tokens; load_pairs(p)
-///   WeightPair    the weights of two tokens; load_weights(p)
-///   add_pair(sums, pairs, weights)
+///   PairVector    a vector of dimensions of two tokens; load_pairs<n>(p, pairs)
+///   WeightVector  the weights of kWeightPairs pairs of tokens; load_weights(p), load_pair(p): one
+///   pair add_pair<i>(sums, pairs, weights)   adds the products with the weights of pair i
 ///   store_units(p, v)   a vector of floats, rounded to nearest even, as 16 bits
 template <typename Vectors, typename Integers>
 struct CacheQ8 : Vectors, Integers {
@@ -509,27 +509,43 @@ struct Kernel {
       for (int v = 0; v < kVectors; ++v) sums[j][v] = Isa::no_values();
     }
     const uint8_t* ahead = set.ahead;  // in a register
-    const auto add_pair = [&](int64_t t) {
+    const auto add_pair = [&]<int i>(const auto& weights_of) {
       typename Isa::PairVector vectors[kVectors];
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) vectors[v] = Isa::load_pairs(pairs + 2 * kWidth * v);
+      Isa::template load_pairs<kVectors>(pairs, vectors);
 #pragma GCC unroll 16
       for (int j = 0; j < kQueries; ++j) {
-        const auto weights = Isa::load_weights(set.units[j] + t);
+        const auto weights = weights_of(j);
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v) {
-          sums[j][v] = Isa::add_pair(sums[j][v], vectors[v], weights);
+          sums[j][v] = Isa::template add_pair<i>(sums[j][v], vectors[v], weights);
         }
       }
       pairs += pair_stride;
     };
     int64_t t = range.begin;
-    for (; t + 4 <= range.end; t += 4) {
-      prefetch<4 * kVectors * kWidth>(&ahead);
-      add_pair(t);
-      add_pair(t + 2);
+    if constexpr (Isa::kWeightPairs == 4) {
+      for (; t + 8 <= range.end; t += 8) {
+        prefetch<8 * kVectors * kWidth>(&ahead);
+        typename Isa::WeightVector weights[kQueries];
+#pragma GCC unroll 16
+        for (int j = 0; j < kQueries; ++j) weights[j] = Isa::load_weights(set.units[j] + t);
+        const auto weights_of = [&](int j) { return weights[j]; };
+        add_pair.template operator()<0>(weights_of);
+        add_pair.template operator()<1>(weights_of);
+        add_pair.template operator()<2>(weights_of);
+        add_pair.template operator()<3>(weights_of);
+      }
+    } else {
+      for (; t + 4 <= range.end; t += 4) {
+        prefetch<4 * kVectors * kWidth>(&ahead);
+        add_pair.template operator()<0>([&](int j) { return Isa::load_pair(set.units[j] + t); });
+        add_pair.template operator()<0>(
+            [&](int j) { return Isa::load_pair(set.units[j] + t + 2); });
+      }
     }
-    for (; t < range.end; t += 2) add_pair(t);
+    for (; t < range.end; t += 2) {
+      add_pair.template operator()<0>([&](int j) { return Isa::load_pair(set.units[j] + t); });
+    }
     set.ahead = ahead;
 #pragma GCC unroll 16
     for (int j = 0; j < kQueries; ++j) {

@@ -39,17 +39,24 @@ struct Avx2KeySums {
 
   using ValueSums = __m256i;
   using PairVector = __m256i;
-  using WeightPair = __m256i;
+  using WeightVector = __m256i;
+  static constexpr int kWeightPairs = 1;
   static inline ValueSums no_values() { return _mm256_setzero_si256(); }
-  static inline PairVector load_pairs(const uint8_t* p) {
-    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  template <int kCount>
+  static inline void load_pairs(const uint8_t* p, PairVector* pairs) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) {
+      pairs[i] =
+          _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * i)));
+    }
   }
-  static inline WeightPair load_weights(const int16_t* p) {
+  static inline WeightVector load_pair(const int16_t* p) {
     int32_t two;
     std::memcpy(&two, p, sizeof(two));
     return _mm256_set1_epi32(two);
   }
-  static inline ValueSums add_pair(ValueSums sums, PairVector pairs, WeightPair weights) {
+  template <int i>
+  static inline ValueSums add_pair(ValueSums sums, PairVector pairs, WeightVector weights) {
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, weights));
   }
   static inline __m256 values_to_float(ValueSums sums) { return _mm256_cvtepi32_ps(sums); }

@@ -33,17 +33,24 @@ struct Avx512KeySums {
 
   using ValueSums = __m512i;
   using PairVector = __m512i;
-  using WeightPair = __m512i;
+  using WeightVector = __m512i;
+  static constexpr int kWeightPairs = 1;
   static inline ValueSums no_values() { return _mm512_setzero_si512(); }
-  static inline PairVector load_pairs(const uint8_t* p) {
-    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  template <int kCount>
+  static inline void load_pairs(const uint8_t* p, PairVector* pairs) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) {
+      pairs[i] =
+          _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * i)));
+    }
   }
-  static inline WeightPair load_weights(const int16_t* p) {
+  static inline WeightVector load_pair(const int16_t* p) {
     int32_t two;
     std::memcpy(&two, p, sizeof(two));
     return _mm512_set1_epi32(two);
   }
-  static inline ValueSums add_pair(ValueSums sums, PairVector pairs, WeightPair weights) {
+  template <int i>
+  static inline ValueSums add_pair(ValueSums sums, PairVector pairs, WeightVector weights) {
     return _mm512_dpwssd_epi32(sums, pairs, weights);
   }
   static inline __m512 values_to_float(ValueSums sums) { return _mm512_cvtepi32_ps(sums); }

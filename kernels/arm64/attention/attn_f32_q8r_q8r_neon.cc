@@ -14,9 +14,7 @@ struct Tiles : attention::CacheQ8<NeonVectors, NeonKeySums> {
   static constexpr bool kPrefetch = false;
   // Two registers for each sum.
   static constexpr int key_vectors(int queries) { return queries <= 2 ? 4 : queries <= 5 ? 2 : 1; }
-  static constexpr int value_vectors(int queries) {
-    return queries <= 2 ? 4 : queries <= 5 ? 2 : 1;
-  }
+  static constexpr int value_vectors(int queries) { return queries <= 4 ? 4 : 2; }
 };
 
 }  // namespace

@@ -14,9 +14,7 @@ struct Tiles : attention::CacheQ8<NeonVectors, NeonDotKeySums> {
   static constexpr bool kPrefetch = false;
   // 8 x 2 sums, 8 x 4 groups of queries, 2 vectors of keys.
   static constexpr int key_vectors(int queries) { return queries <= 4 ? 4 : 2; }
-  static constexpr int value_vectors(int queries) {
-    return queries <= 2 ? 4 : queries <= 5 ? 2 : 1;
-  }
+  static constexpr int value_vectors(int queries) { return queries <= 4 ? 4 : 2; }
 };
 
 }  // namespace
