@@ -124,6 +124,9 @@ Status open_model(const char* path, const midge_model_options& options, midge_mo
   MIDGE_ASSIGN_OR_RETURN(
       model.served.scheduling,
       scheduling_options(options, model.loaded->model().config(), model.served.executor.residency));
+  // A row of logits for each answer, and some for prompts whose tokens get scores.
+  constexpr int64_t kScoredRows = 8;
+  model.served.executor.logit_rows_max = model.served.scheduling.running_max + kScoredRows;
   MIDGE_ASSIGN_OR_RETURN(model.stop_ids, model.loaded->stop_ids());
   model.memory_budget = options.memory_budget;
   model.progress = options.progress;
