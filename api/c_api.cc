@@ -212,13 +212,12 @@ Status create_engine(std::vector<midge_model*> models, const midge_engine_option
     MIDGE_RETURN_IF_ERROR(check_budget(*model, memory));
     engine.memory += memory.anonymous();
     served.push_back(model->served);
+    if (model->progress == nullptr) continue;
+    served.back().on_weights = [model](int64_t done, int64_t total) {
+      model->progress(model->user, done, total);
+    };
   }
-  const midge_model* first = models.front();
-  std::function<void(int64_t, int64_t)> progress;
-  if (first->progress != nullptr) {
-    progress = [first](int64_t done, int64_t total) { first->progress(first->user, done, total); };
-  }
-  MIDGE_ASSIGN_OR_RETURN(engine.engine, Engine::create(served, options, progress));
+  MIDGE_ASSIGN_OR_RETURN(engine.engine, Engine::create(served, options));
   engine.requests_max = static_cast<size_t>(options.requests_max);
   engine.caller_driven = !options.has_driver;
   engine.models = std::move(models);

@@ -34,9 +34,8 @@ class Stepping {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::create(
-    std::span<const ServedModel> models, const EngineOptions& options,
-    const std::function<void(int64_t, int64_t)>& on_weights) {
+Result<std::unique_ptr<Engine>> Engine::create(std::span<const ServedModel> models,
+                                               const EngineOptions& options) {
   if (models.empty()) return Status(StatusCode::kInvalidArgument, "an engine of no models");
   if (options.requests_max < 1) {
     return make_status(StatusCode::kInvalidArgument, "%lld requests, expected at least 1",
@@ -57,8 +56,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
     executor_options.logit_rows_max = std::max(executor_options.logit_rows_max, running);
     Served model;
     model.model = served.model;
-    MIDGE_ASSIGN_OR_RETURN(model.executor,
-                           Executor::create(served.model->model(), executor_options, on_weights));
+    MIDGE_ASSIGN_OR_RETURN(model.executor, Executor::create(served.model->model(), executor_options,
+                                                            served.on_weights));
     SchedulerOptions scheduling = served.scheduling;
     scheduling.waiting_max = options.requests_max;
     MIDGE_ASSIGN_OR_RETURN(model.scheduler,

@@ -26,6 +26,7 @@ struct ServedModel {
   const LoadedModel* model = nullptr;
   ExecutorOptions executor;  ///< its team and threads do not count
   SchedulerOptions scheduling;
+  std::function<void(int64_t done, int64_t total)> on_weights;  ///< of preparing; may be empty
 };
 
 struct EngineOptions {
@@ -50,9 +51,8 @@ class Engine {
   };
 
   /// Errors: those of WorkerTeam::create, Executor::create and Scheduler::create.
-  static Result<std::unique_ptr<Engine>> create(
-      std::span<const ServedModel> models, const EngineOptions& options,
-      const std::function<void(int64_t done, int64_t total)>& on_weights = nullptr);
+  static Result<std::unique_ptr<Engine>> create(std::span<const ServedModel> models,
+                                                const EngineOptions& options);
 
   /// Closes it with kCancel. Not from a callback.
   ~Engine();

@@ -10,8 +10,10 @@
 // conversion from f16) of each vector. A product is rounded once with its sum; the order of a sum
 // is that of the specification for any tile, so that tiles are free.
 //
-// A quantised cache (attn_f32_q8r.h) has scores that are sums of integers, a tile of queries x
-// vectors of keys as well, and values that the weights times their scales are multiplied with.
+// A quantised cache (attn_f32_q8r.h) has scores that are sums of integers, in tiles of queries x
+// vectors of keys as well. Values of int8 are multiplied with the step's weights as integers,
+// values of 4 bits with weights times scales. All of it is one loop over steps with the same
+// softmax, which is why it is one long file.
 //
 // Template parameter Isa: a vector type of vector_math.h with a cache, one of those below, and
 //   kSet              queries of a set
@@ -57,18 +59,17 @@ struct CacheF32 : Vectors {
   static inline float load_element(const uint8_t* p) { return *reinterpret_cast<const float*>(p); }
 };
 
-/// Int8 keys and values. Integers: how a level sums products of keys and queries, and of weights
-/// and values,
-///   Sums          the sums of a vector of keys; first_sum(s): before the first product, s being
-///   the
-///                 sum of the query; to_float(sums)
-///   KeyVector     kKeyGroup dimensions of a vector of keys; load_keys(p)
-///   QueryVector   kQueryGroups groups of a query; load_query(p), load_group(p): one group alone
+/// Int8 keys and values. Integers is how a level sums products of keys and queries:
+///   Sums            the sums of a vector of keys; to_float(sums)
+///   first_sum(s)    before the first product; s is the sum of the query
+///   KeyVector       kKeyGroup dimensions of a vector of keys; load_keys(p)
+///   QueryVector     kQueryGroups groups of a query; load_query(p), one group: load_group(p)
 ///   dot<i>(sums, keys, query)   adds the products with group i
-///   ValueSums     the sums of a vector of dimensions; no_values(), values_to_float(sums)
-///   PairVector    a vector of dimensions of two tokens; load_pairs<n>(p, pairs)
-///   WeightVector  the weights of kWeightPairs pairs of tokens; load_weights(p), load_pair(p): one
-///   pair add_pair<i>(sums, pairs, weights)   adds the products with the weights of pair i
+/// and of weights and values:
+///   ValueSums       the sums of a vector of dimensions; no_values(), values_to_float(sums)
+///   PairVector      a vector of dimensions of two tokens; load_pairs<n>(p, pairs)
+///   WeightVector    the weights of kWeightPairs pairs; load_weights(p), one pair: load_pair(p)
+///   add_pair<i>(sums, pairs, weights)   adds the products with the weights of pair i
 ///   store_units(p, v)   a vector of floats, rounded to nearest even, as 16 bits
 template <typename Vectors, typename Integers>
 struct CacheQ8 : Vectors, Integers {

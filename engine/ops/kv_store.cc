@@ -1,7 +1,6 @@
 #include "engine/ops/kv_store.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -37,18 +36,12 @@ void store_float_key(const OpContext& context, Encoding type, const float* key, 
   }
 }
 
-uint32_t largest_magnitude(const float* in, int64_t count) {
-  uint32_t bits = 0;
-  for (int64_t i = 0; i < count; ++i) bits = std::max(bits, generic::magnitude_bits(in[i]));
-  return bits;
-}
-
 // in[count] as int8 with one scale, in pieces of at most kPiece: emit(i, values, n) gets those from
 // i on. Numbers of a piece have been read when it is emitted, so that it may go where they were.
 template <typename Emit>
 float quantize_row(const float* in, int64_t count, const Emit& emit) {
-  const generic::QuantizeScale s = generic::quantize_scale(largest_magnitude(in, count));
-  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23, see quantize.h
+  const generic::QuantizeScale s =
+      generic::quantize_scale(generic::largest_magnitude_bits(in, count));
   for (int64_t first = 0; first < count; first += kPiece) {
     const int64_t n = std::min(kPiece, count - first);
     int8_t values[kPiece];
@@ -56,8 +49,7 @@ float quantize_row(const float* in, int64_t count, const Emit& emit) {
       std::fill_n(values, n, int8_t{0});
     } else {
       for (int64_t i = 0; i < n; ++i) {
-        const float rounded = in[first + i] * s.inverse + kRound;
-        values[i] = static_cast<int8_t>(std::bit_cast<uint32_t>(rounded) & 0xFFu);
+        values[i] = generic::quantize_value(in[first + i], s.inverse);
       }
     }
     emit(first, values, n);
@@ -89,7 +81,7 @@ void store_quantized_key(const KvLayout& kv, const float* key, int64_t token, ui
 // in[count], count <= kValueBlock, as 4 bits: the value of the largest magnitude is -8.
 float quantize_block_of_4_bits(const float* in, int64_t count, uint8_t* pairs) {
   constexpr int64_t kHalf = kValueBlock / 2;
-  const uint32_t bits = largest_magnitude(in, count);
+  const uint32_t bits = generic::largest_magnitude_bits(in, count);
   const generic::QuantizeScale s = generic::quantize_scale(bits);
   uint8_t nibbles[kValueBlock];
   std::fill_n(nibbles, kValueBlock, uint8_t{8});

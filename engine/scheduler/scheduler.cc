@@ -1,3 +1,5 @@
+// One state machine: who waits, who runs, what a pass holds and what becomes of it share the lists
+// of jobs, so they stand together.
 #include "engine/scheduler/scheduler.h"
 
 #include <algorithm>

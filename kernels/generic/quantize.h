@@ -28,22 +28,29 @@ inline QuantizeScale quantize_scale(uint32_t max_bits) {
 
 inline uint32_t magnitude_bits(float value) { return std::bit_cast<uint32_t>(value) & 0x7FFFFFFFu; }
 
+inline uint32_t largest_magnitude_bits(const float* in, int64_t count) {
+  uint32_t bits = 0;
+  for (int64_t i = 0; i < count; ++i) bits = std::max(bits, magnitude_bits(in[i]));
+  return bits;
+}
+
+/// value * inverse rounded to nearest, ties to even: 1.5 * 2^23, when added, does it and leaves the
+/// integer in the low bits.
+inline int8_t quantize_value(float value, float inverse) {
+  constexpr float kRound = 12582912.0f;
+  return static_cast<int8_t>(std::bit_cast<uint32_t>(value * inverse + kRound) & 0xFFu);
+}
+
 /// in[count] -> out[count]; returns the scale, adds the values to *sum.
 inline float quantize_block(const float* in, int64_t count, int8_t* out, int32_t* sum) {
-  uint32_t max_bits = 0;
-  for (int64_t i = 0; i < count; ++i) max_bits = std::max(max_bits, magnitude_bits(in[i]));
-  const QuantizeScale s = quantize_scale(max_bits);
+  const QuantizeScale s = quantize_scale(largest_magnitude_bits(in, count));
   if (s.inverse == 0.0f) {
     std::fill_n(out, count, int8_t{0});
     return s.scale;
   }
-  // 1.5 * 2^23: adding it rounds to an integer, ties to even, and leaves it in the low bits.
-  constexpr float kRound = 12582912.0f;
   for (int64_t i = 0; i < count; ++i) {
-    const float rounded = in[i] * s.inverse + kRound;
-    const auto value = static_cast<int8_t>(std::bit_cast<uint32_t>(rounded) & 0xFFu);
-    out[i] = value;
-    *sum += value;
+    out[i] = quantize_value(in[i], s.inverse);
+    *sum += out[i];
   }
   return s.scale;
 }

@@ -1,4 +1,5 @@
-// Requests that share passes get the tokens they would get alone, whatever comes between.
+// Requests that share passes get the tokens they would get alone, whatever comes between. Long,
+// because each case is one more thing that comes between.
 #include "engine/scheduler/scheduler.h"
 
 #include <algorithm>

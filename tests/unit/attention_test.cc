@@ -128,10 +128,10 @@ TEST(Attention, FollowsTheDefinition) {
 }
 
 // Scales of rows and 4-bit values cost as much as they must: bounds are three times what was
-// measured.
+// measured, 0.0031 and 0.0166.
 TEST(Attention, QuantisedCachesAreClose) {
   for (const auto& [type, bound] :
-       {std::pair(KvType::kInt8, 6e-2), std::pair(KvType::kK8V4, 0.3)}) {
+       {std::pair(KvType::kInt8, 1e-2), std::pair(KvType::kK8V4, 5e-2)}) {
     const std::vector<float> found = run(type, 0, 2, 40, 40);
     double worst = 0;
     for (int64_t back = 0; back < 40; back += 13) {
@@ -142,7 +142,7 @@ TEST(Attention, QuantisedCachesAreClose) {
       }
     }
     EXPECT_LE(worst, bound) << kv_type_name(type);
-    EXPECT_GT(worst, bound / 100) << kv_type_name(type);
+    EXPECT_GT(worst, bound / 10) << kv_type_name(type);
   }
 }
 
