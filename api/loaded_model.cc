@@ -104,10 +104,11 @@ Status LoadedModel::check_tokenizer(const ModelConfig& config) {
 }
 
 Result<std::vector<int32_t>> LoadedModel::encode_prompt(std::string_view text,
-                                                        size_t tokens_max) const {
+                                                        size_t tokens_max,
+                                                        SpecialTokens special) const {
   std::vector<int32_t> tokens;
   if (tokenizer().add_bos() && tokenizer().bos_id() >= 0) tokens.push_back(tokenizer().bos_id());
-  MIDGE_RETURN_IF_ERROR(tokenizer().encode(text, SpecialTokens::kAsText, &tokens, tokens_max));
+  MIDGE_RETURN_IF_ERROR(tokenizer().encode(text, special, &tokens, tokens_max));
   return tokens;
 }
 

@@ -75,7 +75,8 @@ class LoadedModel {
   /// Ids of `text`, the start token first if the tokenizer asks for one. tokens_max and errors:
   /// those of Tokenizer::encode.
   Result<std::vector<int32_t>> encode_prompt(std::string_view text,
-                                             size_t tokens_max = kAnyTokenCount) const;
+                                             size_t tokens_max = kAnyTokenCount,
+                                             SpecialTokens special = SpecialTokens::kAsText) const;
   /// Ids that end an answer: those of the model and of its chat turns. Errors: model_mismatch.
   Result<std::vector<int32_t>> stop_ids() const;
 

@@ -6,6 +6,7 @@
 
 #include "cli/bench_mixed.h"
 #include "cli/common.h"
+#include "cli/option_checks.h"
 #include "cli/terminal.h"
 #include "engine/session/random.h"
 
@@ -314,8 +315,7 @@ void add_bench_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "bench",
-      "Measure decoding (against the bandwidth of the memory) and reading of a prompt of 512 "
-      "tokens, with random tokens");
+      "Measure the speed of a model, against the bandwidth of the memory");
   add_run_options(*command, options->run);
   CLI::Option* decode =
       command->add_flag("--decode-only", options->decode_only,
@@ -331,17 +331,17 @@ void add_bench_command(CLI::App& app, Command* run) {
                  "One prompt of --tokens tokens in one step, nothing else measured")
       ->excludes(decode);
   command->add_option("-n,--tokens", options->tokens, "Decode steps, or tokens of the prompt")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   command->add_option("--rows", options->rows, "Tokens per decode step")
-      ->check(CLI::Range(1, 512))
+      ->check(whole_number(1, 512))
       ->capture_default_str();
   command->add_option("--depth", options->depth, "Tokens in the cache before the first decode step")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->capture_default_str();
   command->add_option("--batch", options->run.batch_rows, "Rows of one pass through the layers")
-      ->check(CLI::Range(1, 4096))
+      ->check(whole_number(1, 4096))
       ->capture_default_str();
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  add_json_option(*command, options->run);
   command->callback([=] { *run = [=] { return bench_command(*options); }; });
 }
 

@@ -36,9 +36,13 @@ struct ChatSetup {
 /// unsupported (tools for a template without).
 Result<ChatSetup> set_up_chat(const ChatOptions& options, const Tokenizer& tokenizer);
 
+/// Errors: invalid_argument (the template writes no system message; `path` stands in it).
+Status check_takes_system(const ChatTemplate& chat, const std::string& path);
+
 /// Prints an answer on stdout as it is made.
 class AnswerPrinter {
  public:
+  /// <think> sections are left out, or dimmed where there are colours.
   explicit AnswerPrinter(bool hide_think) : hide_think_(hide_think) {}
 
   /// False if the person at the terminal asks to stop.
@@ -53,6 +57,7 @@ class AnswerPrinter {
   TextOutput output_;
   ThinkFilter filter_;
   std::string shown_;
+  std::string thought_;
 };
 
 }  // namespace midge

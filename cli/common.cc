@@ -1,19 +1,64 @@
 #include "cli/common.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 
 #include "api/kernel_names.h"
 #include "api/model_cache.h"
+#include "cli/find_model.h"
+#include "cli/help.h"
+#include "cli/option_checks.h"
+#include "cli/slow_paths.h"
 #include "engine/core/visible.h"
 
 namespace midge {
 namespace {
 
-constexpr const char* kBundledModel = "tiny-phi";
+/// What GGUF calls encodings that are the same numbers here.
+constexpr std::pair<const char*, const char*> kGgufNames[] = {
+    {"q4_0", "q4b32"},      {"q4_1", "q4b32m"},     {"q5_0", "q5b32"},      {"q5_1", "q5b32m"},
+    {"q8_0", "q8b32"},      {"q4_k", "q4b32ms256"}, {"q5_k", "q5b32ms256"}, {"q6_k", "q6b16s256"},
+};
+
+// Those that matrices are made into.
+constexpr Encoding kTargets[] = {Encoding::kF16,        Encoding::kQ4B32,     Encoding::kQ4B32M,
+                                 Encoding::kQ5B32,      Encoding::kQ5B32M,    Encoding::kQ8B32,
+                                 Encoding::kQ4B32MS256, Encoding::kQ5B32MS256};
+
+std::string target_names() {
+  std::vector<std::string> names;
+  for (const Encoding encoding : kTargets) names.emplace_back(encoding_info(encoding).name);
+  return list_of(names);
+}
+
+Result<Encoding> encoding_of_name(std::string name) {
+  Encoding encoding = Encoding::kF32;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (const auto& [gguf, own] : kGgufNames) {
+    if (name == gguf) name = own;
+  }
+  if (find_encoding(name, &encoding)) return encoding;
+  return make_status(StatusCode::kInvalidArgument, "no encoding '%s', expected %s",
+                     printable(name).c_str(), target_names().c_str());
+}
+
+CLI::Validator encoding_check() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        const Result<Encoding> encoding = encoding_of_name(text);
+        const bool is_target = encoding.ok() && std::find(std::begin(kTargets), std::end(kTargets),
+                                                          *encoding) != std::end(kTargets);
+        return is_target ? std::string()
+                         : "is '" + printable(text) + "', expected " + target_names();
+      },
+      "");
+}
 
 Result<std::pair<int32_t, float>> parse_logit_bias(const std::string& text) {
   const size_t split = text.find('=');
@@ -51,104 +96,168 @@ SequenceOptions session_options(const RunOptions& options) {
 }  // namespace
 
 void add_model_option(CLI::App& app, RunOptions& options) {
-  app.add_option("MODEL", options.model,
-                 "Packed file (.midge), Hugging Face directory or GGUF file (default: the bundled "
-                 "tiny-phi)");
-  app.add_flag("--no-mmap", options.no_mmap, "Read the files into memory instead of mapping them");
+  app.add_option("-m,--model,MODEL", options.model,
+                 "A .midge file, a GGUF file, a Hugging Face folder, org/name in the Hugging Face "
+                 "cache, tiny-mimo or tiny-phi (default: the bundled tiny-phi)")
+      ->type_name("FILE");
+  app.add_flag("--no-mmap", options.no_mmap, "Read the files into memory instead of mapping them")
+      ->group(kMemoryGroup);
+}
+
+void add_json_option(CLI::App& app, RunOptions& options) {
+  app.add_flag("--json", options.json, "Report as JSON on standard output");
+}
+
+void add_quiet_option(CLI::App& app, RunOptions& options) {
+  app.add_flag("-q,--quiet", options.quiet, "Nothing beside the answer but warnings and errors");
+}
+
+void add_threads_option(CLI::App& app, RunOptions& options) {
+  app.add_option("-t,--threads", options.threads, "Threads; 0: one per available core")
+      ->check(whole_number(0, 256));
 }
 
 void add_kernel_options(CLI::App& app, RunOptions& options) {
-  app.add_option("--isa", options.isa, "Highest instruction set level to use (see midge cpu)");
-  app.add_option("--kernel", options.kernels, "Prefer kernels whose names match this glob");
+  app.add_option("--isa", options.isa, "Highest instruction set level to use; see midge cpu")
+      ->type_name("LEVEL")
+      ->group(kKernelsGroup);
+  app.add_option("--kernel", options.kernels, "Prefer kernels whose names match this glob")
+      ->type_name("GLOB")
+      ->group(kKernelsGroup);
   app.add_flag("--no-calibration", options.no_calibration,
-               "Choose kernels by level, not by measured rates (as with --isa and --kernel)");
-  app.add_option(
-      "--cache-dir", options.cache_dir,
-      "Folder that keeps measured rates and packed files (default: $XDG_CACHE_HOME/midge or "
-      "~/.cache/midge; empty: none)");
+               "Choose kernels by level, not by measured rates (as with --isa and --kernel)")
+      ->group(kKernelsGroup);
+  app.add_option("--cache-dir", options.cache_dir,
+                 "Folder that keeps measured rates and packed files; empty: none (default: "
+                 "$XDG_CACHE_HOME/midge or ~/.cache/midge)")
+      ->type_name("DIR")
+      ->group(kKernelsGroup);
 }
 
 void add_weight_options(CLI::App& app, RunOptions& options) {
-  app.add_option("--weights", options.weights,
-                 "Encode the matrices first (default: as in the files)")
-      ->check(CLI::IsMember(
-          {"f16", "q4b32", "q4b32m", "q5b32", "q5b32m", "q8b32", "q4b32ms256", "q5b32ms256"}));
-  app.add_option("--recipe", options.recipe,
-                 "Encode the matrices first: fast (4 bits), balanced (5 bits), int8, half")
-      ->check(CLI::IsMember({"fast", "balanced", "int8", "half"}))
-      ->excludes("--weights");
-  app.add_option(
-         "--tensor", options.tensors,
-         "Encoding of the matrices that match, as 'layers.*.down=q8b32': of q, k, v, o, gate, up, "
-         "down of layers, of head, embedding or mtp.NAME; beside what the other options say; can "
-         "be "
-         "repeated")
-      ->allow_extra_args(false);
+  auto* weights =
+      app.add_option("--weights", options.weights,
+                     "Encode every matrix first, as q4b32, q8b32 ... or by the name that GGUF "
+                     "gives, as Q4_0 (default: as in the files)");
+  weights->type_name("ENCODING")->check(encoding_check())->group(kWeightsGroup);
+  takes_one_of(app.add_option("--recipe", options.recipe,
+                              "Encode the matrices first: fast 4 bits, balanced 5, int8 8, half 16"),
+               {"fast", "balanced", "int8", "half"})
+      ->excludes(weights)
+      ->group(kWeightsGroup);
+  app.add_option("--tensor", options.tensors,
+                 "Encoding of the matrices that match, as 'layers.*.down=q8b32': of q, k, v, o, "
+                 "gate, up, down of layers, of head, embedding or mtp.NAME; beside what the other "
+                 "options say; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("PATTERN=ENCODING")
+      ->group(kWeightsGroup);
   app.add_option("--importance", options.importance,
-                 "File of 'midge importance': weighs errors by what their channels are worth");
+                 "File of 'midge importance': weighs errors by what their channels are worth")
+      ->type_name("FILE")
+      ->group(kWeightsGroup);
 }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
   add_model_option(app, options);
-  app.add_option("-t,--threads", options.threads, "Threads (0: one per available core)")
-      ->check(CLI::Range(0, 256));
+  add_threads_option(app, options);
   app.add_option("-c,--context", options.context_length,
-                 "Context in tokens (0: the model's, at most 4096)")
-      ->check(CLI::NonNegativeNumber);
+                 "Context in tokens; 0: the model's, at most 4096")
+      ->check(whole_number(0));
   app.add_flag("--no-huge-pages", options.no_huge_pages,
-               "Keep the packed weights in pages of the usual size");
-  app.add_option("--arithmetic", options.arithmetic,
-                 "packed: int8 activations on packed weights; float: f32 on the weights in place "
-                 "(slow reference); xnnpack: float weights through XNNPACK")
-      ->check(CLI::IsMember({"packed", "float", "xnnpack"}))
+               "Keep the packed weights in pages of the usual size")
+      ->group(kMemoryGroup);
+  takes_one_of(app.add_option("--arithmetic", options.arithmetic,
+                              "How matrices are multiplied: packed, int8 activations on packed "
+                              "weights; float, f32 on the weights in place, a slow reference; "
+                              "xnnpack, float weights through XNNPACK"),
+               {"packed", "float", "xnnpack"})
+      ->group(kKernelsGroup)
       ->capture_default_str();
   add_weight_options(app, options);
   add_kernel_options(app, options);
-  app.add_option("--kv", options.kv_type, "Type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32", "int8", "k8v4"}))
+  takes_one_of(app.add_option("--kv", options.kv_type, "Type of the KV cache"),
+               {"f16", "f32", "int8", "k8v4"})
+      ->group(kMemoryGroup)
       ->capture_default_str();
   app.add_flag("--no-cache", options.no_cache,
                "Pack anew each time: without, models whose files take 500 MB and more are packed "
-               "once, into the cache folder");
+               "once, into the cache folder")
+      ->group(kMemoryGroup);
   app.add_option("--cache-size", options.cache_size, "Most that packed files there may take")
+      ->type_name("SIZE")
+      ->group(kMemoryGroup)
       ->capture_default_str();
   app.add_option("--budget", options.budget,
-                 "Most memory to take, as '2GiB': refused if it does not fit, see midge plan");
+                 "Most memory to take, as '2GiB': refused if it does not fit, see midge plan")
+      ->type_name("SIZE")
+      ->group(kMemoryGroup);
   app.add_flag("--lock", options.lock,
-               "Keep weights, cache and scratch in memory: the system takes none of it away");
-  app.add_option("--rope", options.rope, "Factors of longrope models")
-      ->check(CLI::IsMember({"auto", "short", "long"}))
+               "Keep weights, cache and scratch in memory: the system takes none of it away")
+      ->group(kMemoryGroup);
+  takes_one_of(app.add_option("--rope", options.rope, "Factors of longrope models"),
+               {"auto", "short", "long"})
+      ->group(kKernelsGroup)
       ->capture_default_str();
 }
 
 void add_sample_options(CLI::App& app, SampleOptions& options) {
   SamplerOptions& sampler = options.sampler;
   app.add_option("-n,--tokens", options.tokens_max, "Most tokens to generate")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->capture_default_str();
   app.add_option("--temp", sampler.temperature, "Temperature; 0 takes the best token")
+      ->check(number(0))
       ->capture_default_str();
+  app.add_option("--seed", options.seed,
+                 "Seed of the sampling (default: drawn, and shown, where --temp is above 0)")
+      ->type_name("N")
+      ->check(whole_number(0));
+  app.add_option("--stop", options.stop_strings, "Text that ends the output; repeatable")
+      ->allow_extra_args(false);
   app.add_option("--top-k", sampler.top_k, "Keep the k best tokens; 0 keeps all")
+      ->check(whole_number(0, INT32_MAX))
+      ->group(kSamplingGroup)
       ->capture_default_str();
-  app.add_option("--top-p", sampler.top_p, "Keep the best tokens up to this probability mass")
+  app.add_option("--top-p", sampler.top_p,
+                 "Keep the best tokens up to this probability mass")
+      ->check(number_above(0, 1))
+      ->group(kSamplingGroup)
       ->capture_default_str();
   app.add_option("--min-p", sampler.min_p, "Drop tokens below this share of the best one")
+      ->check(number(0, 1))
+      ->group(kSamplingGroup)
       ->capture_default_str();
   app.add_option("--repetition-penalty", sampler.repetition_penalty,
                  "Divides the logits of tokens seen before")
+      ->check(number_above(0))
+      ->group(kSamplingGroup)
       ->capture_default_str();
   app.add_option("--presence-penalty", sampler.presence_penalty,
                  "Subtracted from logits of tokens in the output")
+      ->check(number())
+      ->group(kSamplingGroup)
       ->capture_default_str();
   app.add_option("--frequency-penalty", sampler.frequency_penalty,
                  "Subtracted per occurrence in the output")
+      ->check(number())
+      ->group(kSamplingGroup)
       ->capture_default_str();
   app.add_option("--logit-bias", options.logit_bias,
-                 "ID=NUMBER, added to a token's logit (repeatable)")
-      ->allow_extra_args(false);
-  app.add_option("--stop", options.stop_strings, "Text that ends the output (repeatable)")
-      ->allow_extra_args(false);
-  app.add_option("--seed", sampler.seed, "Seed of the sampling")->capture_default_str();
+                 "Added to the logit of a token; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("ID=NUMBER")
+      ->group(kSamplingGroup);
+}
+
+Status with_context_hint(const Status& status, const OpenedModel& loaded) {
+  const int64_t longest = loaded.model->model().config().context_length;
+  if (status.code() != StatusCode::kContextFull ||
+      loaded.session->context_length() >= longest) {
+    return status;
+  }
+  return make_status(StatusCode::kContextFull, "%s; -c N makes it larger, up to %lld tokens",
+                     status.message().c_str(), static_cast<long long>(longest));
 }
 
 size_t context_tokens(const OpenedModel& loaded) {
@@ -169,16 +278,6 @@ std::string cache_dir(const RunOptions& options) {
   }
   return {};
 }
-
-namespace {
-
-Result<Encoding> encoding_of_name(std::string_view name) {
-  Encoding encoding = Encoding::kF32;
-  if (find_encoding(name, &encoding)) return encoding;
-  return make_status(StatusCode::kInvalidArgument, "no encoding '%s'", printable(name).c_str());
-}
-
-}  // namespace
 
 Result<WeightRecipe> weight_recipe(const RunOptions& options) {
   WeightRecipe recipe;
@@ -218,25 +317,6 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
   executor.context_max = options.context_length;
   executor.logit_rows_max = options.logit_rows;
   return executor;
-}
-
-Result<std::string> bundled_model_path(const std::string& name) {
-  std::error_code error;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::filesystem::path folder = program.parent_path();
-  // Build tree (a link made at configure time) and installed tree.
-  for (const char* share : {"share/midge/models", "../share/midge/models"}) {
-    const std::filesystem::path path = (folder / share / name).lexically_normal();
-    if (is_directory(path.string())) return path.string();
-  }
-  return make_status(StatusCode::kNotFound,
-                     "the bundled model '%s' is not beside the program in %s", name.c_str(),
-                     folder.string().c_str());
-}
-
-Result<std::string> model_path(const RunOptions& options) {
-  if (!options.model.empty()) return options.model;
-  return bundled_model_path(kBundledModel);
 }
 
 FileAccess file_access(const RunOptions& options) {
@@ -341,7 +421,7 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
 }  // namespace
 
 Result<OpenedModel> load_model(const RunOptions& options) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options));
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.model));
   CopyProgressBar copy_bar;
   std::optional<ProgressBar> weights_bar;
   MIDGE_ASSIGN_OR_RETURN(LoadOptions load, load_options(options));
@@ -372,9 +452,12 @@ Result<OpenedModel> load_model(const RunOptions& options) {
     print(stderr, "midge: warning: %s: %s\n", shown_path(path).c_str(), warning.c_str());
   }
   const int64_t packed_bytes = opened.model->executor().packed_bytes();
-  if (packed_bytes > 0) {
+  if (packed_bytes > 0 && !options.quiet) {
     print(stderr, "packed weights: %.1f MB of memory\n", static_cast<double>(packed_bytes) * 1e-6);
   }
+  const std::string slow =
+      load.executor.arithmetic == Arithmetic::kPacked ? slow_path_note(*opened.model) : "";
+  if (!slow.empty()) print(stderr, "midge: warning: %s\n", slow.c_str());
   return opened;
 }
 
@@ -384,12 +467,20 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
   generate.tokens_max = options.tokens_max;
   generate.stop_strings = options.stop_strings;
   generate.sampler = options.sampler;
+  generate.sampler.seed = options.seed.value_or(0);
   for (const std::string& text : options.logit_bias) {
     MIDGE_ASSIGN_OR_RETURN(const auto bias, parse_logit_bias(text));
     generate.sampler.logit_bias.push_back(bias);
   }
   MIDGE_ASSIGN_OR_RETURN(generate.stop_ids, loaded.model->stop_ids());
   return generate;
+}
+
+std::optional<uint64_t> draw_seed(const RunOptions& run, const SampleOptions& options) {
+  if (options.seed.has_value() || options.sampler.temperature <= 0) return options.seed;
+  const uint64_t seed = std::random_device()();
+  if (!run.quiet) print(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));
+  return seed;
 }
 
 void report_speed(const GenerateResult& result) {

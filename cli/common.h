@@ -17,7 +17,7 @@ namespace midge {
 
 /// Options of every subcommand that runs a model.
 struct RunOptions {
-  std::string model;  ///< path; empty: the bundled tiny-phi
+  std::string model;  ///< as find_model takes it
   bool no_mmap = false;
   bool no_huge_pages = false;
   int threads = 0;
@@ -34,6 +34,7 @@ struct RunOptions {
   std::string kv_type = "f16";
   std::string rope = "auto";
   bool json = false;
+  bool quiet = false;  ///< nothing on stderr but warnings and errors
   bool needs_tokenizer = true;
   int64_t batch_rows = SequenceOptions().batch_rows;
   int64_t logit_rows = 1;  ///< rows of logits that a step is asked for
@@ -48,10 +49,15 @@ struct SampleOptions {
   int64_t tokens_max = 256;
   std::vector<std::string> stop_strings;
   std::vector<std::string> logit_bias;  ///< "ID=BIAS"
+  std::optional<uint64_t> seed;         ///< nothing: drawn, if it is needed
   SamplerOptions sampler;
 };
 
 void add_model_option(CLI::App& app, RunOptions& options);
+void add_json_option(CLI::App& app, RunOptions& options);
+/// --quiet.
+void add_quiet_option(CLI::App& app, RunOptions& options);
+void add_threads_option(CLI::App& app, RunOptions& options);
 /// --weights, --recipe, --tensor, --importance.
 void add_weight_options(CLI::App& app, RunOptions& options);
 void add_kernel_options(CLI::App& app, RunOptions& options);
@@ -67,6 +73,9 @@ struct OpenedModel {
   std::unique_ptr<LoadedModel> model;
   std::unique_ptr<Session> session;
 };
+
+/// The status with what helps, if it says that a prompt is too long for the context.
+Status with_context_hint(const Status& status, const OpenedModel& loaded);
 
 /// Most tokens that the session can hold.
 size_t context_tokens(const OpenedModel& loaded);
@@ -93,13 +102,6 @@ Result<WeightRecipe> weight_recipe(const RunOptions& options);
 /// encoding, recipe, a glob that no kernel matches).
 Result<ExecutorOptions> executor_options(const RunOptions& options);
 
-/// Path of a model that ships with the program ("tiny-phi"), found relative to the program file:
-/// in the build tree and where `cmake --install` puts it. Errors: not_found.
-Result<std::string> bundled_model_path(const std::string& name);
-
-/// options.model, or the bundled tiny-phi.
-Result<std::string> model_path(const RunOptions& options);
-
 /// How options ask for files to be read.
 FileAccess file_access(const RunOptions& options);
 
@@ -119,6 +121,9 @@ class CopyProgressBar {
 /// Opens a model as the options say; shows progress bars on a terminal and prints the model's
 /// warnings to stderr.
 Result<OpenedModel> load_model(const RunOptions& options);
+
+/// A seed for options that draw and name none; nothing: none is needed. Says so on stderr.
+std::optional<uint64_t> draw_seed(const RunOptions& run, const SampleOptions& options);
 
 /// Turns the options into those of generate(), stop ids included. Errors: invalid_argument.
 Result<GenerateOptions> make_generate_options(const SampleOptions& options,

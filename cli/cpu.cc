@@ -255,7 +255,10 @@ void add_cpu_command(CLI::App& app, Command* run) {
       ->excludes(command->get_option("--isa"))
       ->excludes(command->get_option("--kernel"))
       ->excludes(command->get_option("--no-calibration"));
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  add_json_option(*command, options->run);
+  command->footer(
+      "  midge cpu\n"
+      "  midge cpu --calibrate\n");
   command->callback([=] { *run = [=] { return cpu_command(*options); }; });
 }
 

@@ -3,7 +3,10 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "cli/prompt.h"
 #include "cli/common.h"
+#include "cli/find_model.h"
+#include "cli/option_checks.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
 #include "engine/packed/packed_quality.h"
@@ -106,10 +109,10 @@ Result<OpenedModel> load_reference(const Options& options) {
 
 Status eval_command(Options options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
-                         read_small_file(options.file, kTextBytesMaxOfEval));
+                         read_text_or_stdin(options.file, kTextBytesMaxOfEval));
   RunOptions& run = options.run;
   if (run.context_length == 0) run.context_length = options.window;
-  MIDGE_ASSIGN_OR_RETURN(run.model, model_path(run));
+  MIDGE_ASSIGN_OR_RETURN(run.model, find_model(run.model));
   if (options.keep) MIDGE_RETURN_IF_ERROR(check_keep(options));
   if (options.reference_arithmetic.empty()) {
     options.reference_arithmetic = is_packed_file(options.reference) ? "packed" : "float";
@@ -153,26 +156,29 @@ void add_eval_command(CLI::App& app, Command* run) {
   CLI::App* command = app.add_subcommand(
       "eval", "Measure the perplexity of a text, and the divergence from a reference");
   add_run_options(*command, options->run);
-  command->add_option("--perplexity", options->file, "Text file")->required();
+  command->add_option("--perplexity", options->file, "Text file")->type_name("FILE")->required();
   command->add_option("--window", options->window, "Tokens per window")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
+      ->check(whole_number(2, 1 << 24))
+      ->capture_default_str();
+  takes_one_of(command->add_option("--role", options->role,
+                                   "Arithmetic of packed weights: as for a prompt, or as for "
+                                   "generated tokens"),
+               {"prompt", "generated"})
       ->capture_default_str();
   command
-      ->add_option("--role", options->role,
-                   "Arithmetic of packed weights: as for a prompt, or as for generated tokens")
-      ->check(CLI::IsMember({"prompt", "generated"}))
-      ->capture_default_str();
-  command->add_option(
-      "--reference", options->reference,
-      "Model whose predictions are compared with, for example the original weights");
-  command
-      ->add_option("--reference-arithmetic", options->reference_arithmetic,
-                   "How the reference's matrices are multiplied, see --arithmetic (default: float; "
-                   "packed for a packed file)")
-      ->check(CLI::IsMember({"packed", "float", "xnnpack"}));
+      ->add_option("--reference", options->reference,
+                   "Model whose predictions are compared with, for example the original weights")
+      ->type_name("FILE");
+  takes_one_of(command->add_option("--reference-arithmetic", options->reference_arithmetic,
+                                   "How the reference's matrices are multiplied, see --arithmetic "
+                                   "(default: float; packed for a packed file)"),
+               {"packed", "float", "xnnpack"});
   command->add_flag("--keep", options->keep,
                     "Keep the result in the packed file, where midge inspect shows it");
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  add_json_option(*command, options->run);
+  command->footer(
+      "  midge eval model.gguf --perplexity text.txt\n"
+      "  midge eval path/to/model --perplexity text.txt --recipe fast --reference path/to/model\n");
   command->callback([=] { *run = [=] { return eval_command(*options); }; });
 }
 

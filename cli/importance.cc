@@ -2,7 +2,9 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "cli/prompt.h"
 #include "cli/common.h"
+#include "cli/option_checks.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
 #include "engine/ops/dense_backend.h"
@@ -38,7 +40,7 @@ Status importance_command(Options options) {
   if (run.context_length == 0) run.context_length = options.window;
   MIDGE_RETURN_IF_ERROR(check_out(options.out));
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
-                         read_small_file(options.text, kTextBytesMaxOfImportance));
+                         read_text_or_stdin(options.text, kTextBytesMaxOfImportance));
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run));
   std::vector<int32_t> tokens;
   MIDGE_RETURN_IF_ERROR(loaded.model->tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
@@ -76,15 +78,17 @@ void add_importance_command(CLI::App& app, Command* run) {
   CLI::App* command =
       app.add_subcommand("importance", "Measure which channels matter, for encoding with few bits");
   add_run_options(*command, options->run);
-  command->get_option("MODEL")->description(
-      "Hugging Face directory or GGUF file (default: the bundled tiny-phi)");
+  command->get_option("--model")->description(
+      "Hugging Face folder or GGUF file (default: the bundled tiny-phi)");
   command->add_option("--text", options->text, "Text file like what the model will read")
+      ->type_name("FILE")
       ->required();
-  command->add_option("-o,--out", options->out, "File to write")->required();
+  command->add_option("-o,--out", options->out, "File to write")->type_name("FILE")->required();
   command->add_option("--window", options->window, "Tokens per window")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
+      ->check(whole_number(2, 1 << 24))
       ->capture_default_str();
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  add_json_option(*command, options->run);
+  command->footer("  midge importance path/to/model --text sample.txt -o model.importance\n");
   command->callback([=] { *run = [=] { return importance_command(*options); }; });
 }
 

@@ -1,8 +1,10 @@
 // midge inspect: what is in a model's files.
+#include <algorithm>
 #include <cstdio>
 #include <map>
 
 #include "cli/common.h"
+#include "cli/find_model.h"
 #include "engine/core/visible.h"
 #include "engine/packed/packed_model.h"
 #include "engine/packed/packed_quality.h"
@@ -15,6 +17,7 @@ namespace {
 struct Options {
   RunOptions run;
   bool tensors = false;
+  bool supported = false;
 };
 
 // A tensor as it lies in its file.
@@ -280,6 +283,78 @@ void report(const Options& options, const Listing& listing, const Model& model,
   }
 }
 
+// What encodings are called in files.
+const char* file_type_of(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kF32: return "F32";
+    case Encoding::kF16: return "F16";
+    case Encoding::kBF16: return "BF16";
+    case Encoding::kQ4B32: return "Q4_0";
+    case Encoding::kQ4B32M: return "Q4_1";
+    case Encoding::kQ5B32: return "Q5_0";
+    case Encoding::kQ5B32M: return "Q5_1";
+    case Encoding::kQ8B32: return "Q8_0";
+    case Encoding::kQ4B32MS256: return "Q4_K";
+    case Encoding::kQ5B32MS256: return "Q5_K";
+    case Encoding::kQ6B16S256: return "Q6_K";
+  }
+  return "";
+}
+
+// Levels with kernels of an operation for the encoding, but for the portable one.
+std::string fast_levels(Op op, Encoding encoding) {
+  std::string levels;
+  for (int i = 0; i < kIsaLevelCount; ++i) {
+    const auto level = static_cast<IsaLevel>(i);
+    const bool has_kernel = std::any_of(
+        all_kernels().begin(), all_kernels().end(), [&](const KernelInfo& kernel) {
+          return kernel.op == op && kernel.encoding == encoding && kernel.level == level;
+        });
+    if (!has_kernel || level == IsaLevel::kGeneric) continue;
+    levels += (levels.empty() ? "" : " ") + std::string(isa_level_name(level));
+  }
+  return levels.empty() ? "-" : levels;
+}
+
+Status print_supported(bool as_json) {
+  if (as_json) {
+    JsonWriter json;
+    json.begin_object().member("schema", "midge.supported").member("version", int64_t{1});
+    json.begin_array("families");
+    for (const SupportedFamily& family : supported_families()) {
+      json.begin_object().member("name", family.name).member("models", family.models);
+      json.member("format", family.kind == SourceKind::kGguf ? "gguf" : "huggingface");
+      json.end_object();
+    }
+    json.end_array().begin_array("encodings");
+    for (int i = 0; i < kEncodingCount; ++i) {
+      const auto encoding = static_cast<Encoding>(i);
+      json.begin_object().member("name", encoding_info(encoding).name);
+      json.member("file_type", file_type_of(encoding));
+      json.member("levels", fast_levels(Op::kGemv, encoding)).end_object();
+    }
+    json.end_array().end_object();
+    print_json(json);
+    return Status();
+  }
+  print(stdout, "files    packed (.midge), GGUF (also in parts), Hugging Face folders (safetensors)\n");
+  for (const SourceKind kind : {SourceKind::kHuggingFace, SourceKind::kGguf}) {
+    print(stdout, "\n%s\n", kind == SourceKind::kGguf ? "general.architecture of GGUF files"
+                                                     : "model_type of Hugging Face folders");
+    for (const SupportedFamily& family : supported_families()) {
+      if (family.kind != kind) continue;
+      print(stdout, "  %-9s %s\n", family.name, family.models);
+    }
+  }
+  print(stdout, "\nweights      in files  levels with fast kernels, beside portable ones\n");
+  for (int i = 0; i < kEncodingCount; ++i) {
+    const auto encoding = static_cast<Encoding>(i);
+    print(stdout, "  %-11s %-8s %s\n", encoding_info(encoding).name, file_type_of(encoding),
+          fast_levels(Op::kGemv, encoding).c_str());
+  }
+  return Status();
+}
+
 Status inspect_packed(const Options& options, const std::string& path) {
   std::shared_ptr<const PackedFile> file;
   {
@@ -293,7 +368,8 @@ Status inspect_packed(const Options& options, const std::string& path) {
 }
 
 Status inspect_command(const Options& options) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
+  if (options.supported) return print_supported(options.run.json);
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.run.model));
   if (is_packed_file(path)) return inspect_packed(options, path);
   std::shared_ptr<const WeightSource> source;
   {
@@ -314,7 +390,12 @@ void add_inspect_command(CLI::App& app, Command* run) {
   CLI::App* command = app.add_subcommand("inspect", "Show config, tensors and sizes of a model");
   add_model_option(*command, options->run);
   command->add_flag("--tensors", options->tensors, "List every tensor");
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  command->add_flag("--supported", options->supported,
+                    "List the families, file types and encodings that this build runs");
+  add_json_option(*command, options->run);
+  command->footer(
+      "  midge inspect model.gguf --tensors\n"
+      "  midge inspect --supported\n");
   command->callback([=] { *run = [=] { return inspect_command(*options); }; });
 }
 

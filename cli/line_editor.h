@@ -13,17 +13,24 @@ enum class LineStatus {
 };
 
 /// With editing and history on a terminal (where this build has libedit); plain lines from a pipe.
+/// What is pasted is one line, newlines included.
 class LineEditor {
  public:
-  static std::unique_ptr<LineEditor> create(std::string prompt);
+  /// history_path: file that keeps the lines across runs, for its owner alone; empty: none.
+  static std::unique_ptr<LineEditor> create(const std::string& history_path);
   virtual ~LineEditor() = default;
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
-  virtual LineStatus read(std::string* line) = 0;
+  /// Shows the prompt on a terminal and reads a line; is_kept: for the history.
+  virtual LineStatus read(const std::string& prompt, std::string* line, bool is_kept = true) = 0;
 
  protected:
   LineEditor() = default;
 };
+
+/// Where the user's history belongs (the XDG Base Directory Specification):
+/// $XDG_STATE_HOME/midge/history or ~/.local/state/midge/history; empty if there is none.
+std::string history_path();
 
 }  // namespace midge

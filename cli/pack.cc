@@ -5,7 +5,11 @@
 #include <optional>
 
 #include "api/packing.h"
+#include "cli/prompt.h"
 #include "cli/common.h"
+#include "cli/find_model.h"
+#include "cli/help.h"
+#include "cli/option_checks.h"
 #include "engine/core/visible.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/packed/packed_model.h"
@@ -28,18 +32,11 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 // Says what is wrong, or nothing.
-std::string is_bits_per_weight(const std::string& text) {
-  char* end = nullptr;
-  const double bits = std::strtod(text.c_str(), &end);
-  if (!text.empty() && *end == 0 && bits >= 1 && bits <= 32) return {};
-  return "'" + printable(text) + "' is not a number of bits, 1 to 32";
-}
-
 // The layers' encodings by what each costs, within --target-bpw.
 Result<EncodingChoice> choose_by_divergence(const Options& options, const PackingOptions& packing) {
   BitBudget budget;
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
-                         read_small_file(options.text, kTextBytesMaxOfPack));
+                         read_text_or_stdin(options.text, kTextBytesMaxOfPack));
   budget.text = text;
   budget.bits_per_weight = options.target_bpw;
   budget.tokens_max = options.text_tokens;
@@ -93,7 +90,8 @@ void write_choice(JsonWriter& json, const Options& options, const EncodingChoice
   json.end_array().end_object();
 }
 
-Status pack_command(const Options& options) {
+Status pack_command(Options options) {
+  MIDGE_ASSIGN_OR_RETURN(options.run.model, find_model(options.run.model));
   PackingOptions packing;
   packing.threads = options.run.threads;
   packing.access = file_access(options.run);
@@ -192,13 +190,19 @@ void add_pack_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("pack", "Convert a model once into a file that opens at once");
-  command->add_option("MODEL", options->run.model, "Hugging Face directory or GGUF file")
+  command
+      ->add_option("MODEL", options->run.model,
+                   "Hugging Face folder, GGUF file, or org/name in the Hugging Face cache")
+      ->type_name("FILE")
       ->required();
-  command->add_option("OUT", options->out, "File to write, NAME.midge")->required();
-  command->add_flag("--no-mmap", options->run.no_mmap,
-                    "Read the files into memory instead of mapping them");
-  command->add_option("-t,--threads", options->run.threads, "Threads (0: one per available core)")
-      ->check(CLI::Range(0, 256));
+  command->add_option("OUT", options->out, "File to write, NAME.midge")
+      ->type_name("FILE")
+      ->required();
+  command
+      ->add_flag("--no-mmap", options->run.no_mmap,
+                 "Read the files into memory instead of mapping them")
+      ->group(kMemoryGroup);
+  add_threads_option(*command, options->run);
   add_weight_options(*command, options->run);
   command->get_option("--recipe")
       ->description(
@@ -210,37 +214,43 @@ void add_pack_command(CLI::App& app, Command* run) {
           ->add_option("--target-bpw", options->target_bpw,
                        "Bits per weight, 4.5 to 8.5: choose 4, 5 or 8 bits for each matrix of the "
                        "layers by what it costs on --text; those of --tensor do not count")
-          ->check(is_bits_per_weight)
+          ->check(number(1, 32))
           ->excludes("--recipe")
           ->excludes("--weights");
   CLI::Option* text =
-      command->add_option("--text", options->text, "Text file like what the model will read");
+      command->add_option("--text", options->text, "Text file like what the model will read")
+          ->type_name("FILE");
   target->needs(text);
   text->needs(target);
   command
       ->add_option("--text-tokens", options->text_tokens,
                    "Tokens of the text to measure with; more take as much longer")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20))
+      ->check(whole_number(2, 1 << 20))
       ->capture_default_str()
       ->needs(target);
-  command
-      ->add_option("--arithmetic", options->run.arithmetic,
-                   "To measure with: float, or xnnpack, which is faster and takes f32 copies of "
-                   "the weights")
-      ->check(CLI::IsMember({"float", "xnnpack"}))
+  takes_one_of(command->add_option("--arithmetic", options->run.arithmetic,
+                                   "To measure with: float, or xnnpack, which is faster and takes "
+                                   "f32 copies of the weights"),
+               {"float", "xnnpack"})
       ->capture_default_str()
       ->needs(target);
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  add_json_option(*command, options->run);
+  command->footer(
+      "  midge pack path/to/model model.midge\n"
+      "  midge pack path/to/model model.midge --recipe balanced --importance model.importance\n"
+      "  midge pack path/to/model model.midge --target-bpw 5 --text sample.txt\n");
   command->callback([=] { *run = [=] { return pack_command(*options); }; });
 }
 
 void add_verify_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("verify", "Check every byte of a packed file");
-  command->add_option("FILE", options->model, "Packed file (.midge)")->required();
+  command->add_option("FILE", options->model, "Packed file (.midge)")
+      ->type_name("FILE")
+      ->required();
   command->add_flag("--no-mmap", options->no_mmap,
                     "Read the file into memory instead of mapping it");
-  command->add_flag("--json", options->json, "Report as JSON");
+  add_json_option(*command, *options);
   command->callback([=] { *run = [=] { return verify_command(*options); }; });
 }
 

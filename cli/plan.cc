@@ -2,6 +2,8 @@
 #include <cstdio>
 
 #include "cli/common.h"
+#include "cli/find_model.h"
+#include "cli/option_checks.h"
 #include "engine/core/visible.h"
 
 namespace midge {
@@ -50,7 +52,7 @@ void print_report(const std::string& path, const MemoryPlan& plan,
 }
 
 Status plan_command(const Options& options) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.run.model));
   MIDGE_ASSIGN_OR_RETURN(LoadOptions load, load_options(options.run));
   load.sequences = options.sessions;
   MIDGE_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(path, load));
@@ -102,9 +104,12 @@ void add_plan_command(CLI::App& app, Command* run) {
   add_run_options(*command, options->run);
   command
       ->add_option("--sessions", options->sessions, "Conversations at a time, with a context each")
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->check(whole_number(1, 4096))
       ->capture_default_str();
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  add_json_option(*command, options->run);
+  command->footer(
+      "  midge plan model.gguf\n"
+      "  midge plan model.midge --budget 2GiB --kv int8\n");
   command->callback([=] { *run = [=] { return plan_command(*options); }; });
 }
 

@@ -10,6 +10,8 @@
 
 #include <midge/midge.h>
 
+#include "cli/prompt.h"
+#include "cli/find_model.h"
 #include "cli/json_writer.h"
 #include "cli/terminal.h"
 #include "engine/core/mapped_file.h"
@@ -172,13 +174,13 @@ midge_request defaults_of(const SampleOptions& sample) {
   request.repetition_penalty = s.repetition_penalty;
   request.presence_penalty = s.presence_penalty;
   request.frequency_penalty = s.frequency_penalty;
-  request.seed = s.seed;
+  request.seed = sample.seed.value_or(0);
   return request;
 }
 
 // Empty lines are passed over.
 Result<std::deque<Line>> read_lines(const std::string& path, const SampleOptions& sample) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string text, read_small_file(path, kFileBytesMax));
+  MIDGE_ASSIGN_OR_RETURN(const std::string text, read_text_or_stdin(path, kFileBytesMax));
   std::deque<Line> lines;
   int64_t number = 0;
   for (size_t at = 0; at < text.size();) {
@@ -443,7 +445,7 @@ Status check_options(const RunOptions& run, const SampleOptions& sample) {
 Status run_requests(const RunOptions& run, const SampleOptions& sample, const std::string& path) {
   MIDGE_RETURN_IF_ERROR(check_options(run, sample));
   MIDGE_ASSIGN_OR_RETURN(std::deque<Line> lines, read_lines(path, sample));
-  MIDGE_ASSIGN_OR_RETURN(const std::string model, model_path(run));
+  MIDGE_ASSIGN_OR_RETURN(const std::string model, find_model(run.model));
   const std::string cache = cache_dir(run);
   midge_model_options options = {};
   options.size = sizeof(options);

@@ -1,10 +1,14 @@
 #include "cli/terminal.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdarg>
+#include <cstdlib>
+#include <cstring>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "engine/core/status.h"
@@ -26,7 +30,10 @@ int64_t now_ms() {
       .count();
 }
 
+int g_signal_pipe[2] = {-1, -1};
+
 void on_interrupt(int signal) {
+  note_signal();
   if (g_interrupted.exchange(true)) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
@@ -51,11 +58,13 @@ void print_document(std::string_view text) { write_raw(stdout, text); }
 
 TextOutput::TextOutput() : terminal_(stdout_is_terminal()) {}
 
-void TextOutput::write(std::string_view text) {
+void TextOutput::write(std::string_view text, bool dim) {
   if (terminal_) {
     waiting_ += text;
     const size_t whole = complete_utf8_length(waiting_);
-    write_raw(stdout, visible_text(std::string_view(waiting_).substr(0, whole)));
+    const std::string shown = visible_text(std::string_view(waiting_).substr(0, whole));
+    const bool is_dim = dim && !shown.empty() && has_colors();
+    write_raw(stdout, is_dim ? "\033[2m" + shown + "\033[22m" : shown);
     waiting_.erase(0, whole);
   } else {
     write_raw(stdout, text);
@@ -102,11 +111,41 @@ void ProgressBar::update(int64_t done, int64_t total) {
   std::fflush(stderr);
 }
 
+bool has_colors() {
+  const char* none = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  const bool is_dumb = terminal == nullptr || std::strcmp(terminal, "dumb") == 0;
+  return stdout_is_terminal() && !is_dumb && (none == nullptr || none[0] == '\0');
+}
+
+void mark_pastes(bool marks) {
+  write_raw(stderr, marks ? "\033[?2004h" : "\033[?2004l");
+  std::fflush(stderr);
+}
+
 bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) != 0; }
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
 bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) != 0; }
 
 std::atomic<bool>& interrupted() { return g_interrupted; }
+
+int signal_pipe() {
+  if (g_signal_pipe[0] < 0 && ::pipe2(g_signal_pipe, O_NONBLOCK | O_CLOEXEC) != 0) return -1;
+  return g_signal_pipe[0];
+}
+
+void note_signal() {
+  const int error = errno;
+  // A full pipe can be read, too.
+  if (g_signal_pipe[1] >= 0) (void)!::write(g_signal_pipe[1], "", 1);
+  errno = error;
+}
+
+void forget_signals() {
+  char bytes[64];
+  while (g_signal_pipe[0] >= 0 && ::read(g_signal_pipe[0], bytes, sizeof(bytes)) > 0) {
+  }
+}
 
 void watch_interrupts() {
   struct sigaction action = {};

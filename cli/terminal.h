@@ -26,11 +26,15 @@ class TextOutput {
 
   /// Writes a piece of the text and flushes. On a terminal, bytes that may still become a character
   /// with the next piece wait for it.
-  void write(std::string_view text);
+  void write(std::string_view text) { write(text, false); }
+  /// The same, dimmed where there are colours.
+  void write_dim(std::string_view text) { write(text, true); }
   /// Writes what waits.
   void finish();
 
  private:
+  void write(std::string_view text, bool dim);
+
   bool terminal_;
   std::string waiting_;
 };
@@ -60,6 +64,12 @@ class ProgressBar {
   int64_t last_draw_ms_ = -1;
 };
 
+/// True if standard output is a terminal that has colours, and NO_COLOR (no-color.org) is not set.
+bool has_colors();
+
+/// Asks the terminal on stderr to mark what is pasted ("bracketed paste"), or no longer to.
+void mark_pastes(bool marks);
+
 /// True if it is a terminal.
 bool stdin_is_terminal();
 bool stdout_is_terminal();
@@ -67,6 +77,14 @@ bool stderr_is_terminal();
 
 /// Set by Ctrl-C (SIGINT) after watch_interrupts(); the reader clears it.
 std::atomic<bool>& interrupted();
+
+/// A pipe's end that can be read after note_signal(): who waits for input waits for it, too, as any
+/// thread may run a handler. -1 if there is none.
+int signal_pipe();
+/// For signal handlers.
+void note_signal();
+/// Empties the pipe.
+void forget_signals();
 
 /// Makes Ctrl-C set interrupted() instead of ending the program. A second Ctrl-C before the flag is
 /// cleared ends it, so that nothing can make the program unstoppable.

@@ -4,6 +4,8 @@
 #include <iterator>
 
 #include "cli/common.h"
+#include "cli/find_model.h"
+#include "cli/option_checks.h"
 
 namespace midge {
 namespace {
@@ -57,7 +59,7 @@ void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, size
 }
 
 Status tokenize_command(const Options& options) {
-  MIDGE_ASSIGN_OR_RETURN(const std::string path, model_path(options.run));
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.run.model));
   CopyProgressBar bar;
   MIDGE_ASSIGN_OR_RETURN(const Tokenizer tokenizer,
                          load_tokenizer(path, file_access(options.run), bar.callback()));
@@ -84,15 +86,20 @@ void add_tokenize_command(CLI::App& app, Command* run) {
   CLI::App* command = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
   add_model_option(*command, options->run);
   auto* text =
-      command->add_option("-p,--text", options->text, "The text; '-' reads standard input");
+      command->add_option("-p,--text,TEXT", options->text, "The text; '-' reads standard input");
   auto* decode =
       command->add_option("-d,--decode", options->decode, "Ids to turn into text, as 1,2,3")
           ->delimiter(',')
+          ->type_name("IDS")
+          ->check(whole_number(0, INT32_MAX))
           ->allow_extra_args(false);
   command->add_flag("--special", options->special, "Recognise special tokens in the text");
   command->add_flag("--ids-only", options->ids_only, "Print ids on one line");
-  command->add_flag("--json", options->run.json, "Report as JSON");
+  add_json_option(*command, options->run);
   decode->excludes(text);
+  command->footer(
+      "  midge tokenize tiny-phi \"Once upon a time\"\n"
+      "  midge tokenize model.gguf -d 300,301\n");
   command->callback([=] {
     if (text->count() + decode->count() == 0) throw CLI::RequiredError("--text or --decode");
     *run = [=] { return tokenize_command(*options); };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include "engine/formats/json.h"
 #include "engine/core/visible.h"
 
 namespace midge {

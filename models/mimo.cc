@@ -1,5 +1,6 @@
 // MiMo-7B (Base, SFT, RL) and its structural twin Qwen2. docs/models/mimo.md.
 // Separate matrices, biases on q, k and v, full rotary; MiMo adds one MTP layer.
+#include "engine/formats/json.h"
 #include "models/config_reader.h"
 #include "models/registry.h"
 

@@ -1,5 +1,6 @@
 // Mistral-7B and Mistral-Nemo as Hugging Face directories. docs/models/mistral.md.
 // Separate matrices, no biases, full rotary; Mistral-7B-v0.1: a sliding window.
+#include "engine/formats/json.h"
 #include "models/config_reader.h"
 #include "models/registry.h"
 

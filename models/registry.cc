@@ -1,4 +1,5 @@
 #include "models/registry.h"
+#include "engine/formats/json.h"
 #include "engine/core/visible.h"
 
 namespace midge {
@@ -6,20 +7,21 @@ namespace {
 
 struct Family {
   SourceKind kind;
-  const char* name;  ///< model_type of config.json, or general.architecture of a GGUF file
+  const char* name;
   Status (*load)(ModelLoader&);
+  const char* models;
 };
 
 // clang-format off: a line each
 constexpr Family kFamilies[] = {
-    {SourceKind::kHuggingFace, "phi3", load_phi3},
-    {SourceKind::kHuggingFace, "mimo", load_mimo},
-    {SourceKind::kHuggingFace, "qwen2", load_qwen2},
-    {SourceKind::kHuggingFace, "llama", load_llama},
-    {SourceKind::kHuggingFace, "mistral", load_mistral},
-    {SourceKind::kGguf, "phi3", load_phi3},
-    {SourceKind::kGguf, "qwen2", load_qwen2},
-    {SourceKind::kGguf, "llama", load_llama},
+    {SourceKind::kHuggingFace, "phi3", load_phi3, "Phi-4-mini, Phi-4, Phi-3"},
+    {SourceKind::kHuggingFace, "mimo", load_mimo, "MiMo-7B"},
+    {SourceKind::kHuggingFace, "qwen2", load_qwen2, "Qwen2, Qwen2.5"},
+    {SourceKind::kHuggingFace, "llama", load_llama, "SmolLM2, Phi-4 under Llama names"},
+    {SourceKind::kHuggingFace, "mistral", load_mistral, "Mistral 7B"},
+    {SourceKind::kGguf, "phi3", load_phi3, "Phi-4-mini, Phi-4, Phi-3"},
+    {SourceKind::kGguf, "qwen2", load_qwen2, "Qwen2, Qwen2.5, MiMo-7B"},
+    {SourceKind::kGguf, "llama", load_llama, "SmolLM2, Mistral 7B, Phi-4 under Llama names"},
 };
 // clang-format on
 
@@ -35,6 +37,14 @@ Result<std::string> family_name(const WeightSource& source) {
 }
 
 }  // namespace
+
+std::vector<SupportedFamily> supported_families() {
+  std::vector<SupportedFamily> families;
+  for (const Family& family : kFamilies) {
+    families.push_back({family.kind, family.name, family.models});
+  }
+  return families;
+}
 
 Result<std::unique_ptr<Model>> open_model(std::shared_ptr<const WeightSource> source,
                                           const std::function<Status(const ModelConfig&)>& accept) {

@@ -4,10 +4,21 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "models/model_loader.h"
 
 namespace midge {
+
+/// A family as one kind of file names it.
+struct SupportedFamily {
+  SourceKind kind;
+  const char* name;    ///< model_type of config.json, or general.architecture of a GGUF file
+  const char* models;  ///< that people know, separated by commas
+};
+
+/// All of them, in a fixed order.
+std::vector<SupportedFamily> supported_families();
 
 /// Checks the files of a model and binds their tensors; the weights stay where the source has them.
 /// `accept`, if set, is asked when all that is checked here is right, before matrices on odd

@@ -14,4 +14,4 @@ say "building build/release/midge"
 quietly configure-release cmake --preset release
 # The targets of cli/ alone: a first look does not wait for the tests to compile.
 quietly build-release cmake --build --preset release --target cli/all --parallel "$(nproc)"
-build/release/midge run -p "Once upon a time" -n 200
+build/release/midge run --raw "Once upon a time" -n 200

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/chat/chat_json.h"
+#include "engine/chat/template_json.h"
 #include "engine/chat/chat_texts.h"
 
 namespace midge {

@@ -5,8 +5,6 @@
 #include <string_view>
 #include <vector>
 
-#include <simdjson.h>
-
 #include "engine/chat/chat.h"
 #include "engine/core/status.h"
 
@@ -23,14 +21,6 @@ inline constexpr size_t kChatJsonWrittenMax = size_t{2} << 20;
 /// each, and a context of a million tokens is full of as many of twenty words.
 inline constexpr size_t kChatMessagesMax = size_t{1} << 15;
 inline constexpr size_t kChatToolCallsMax = size_t{1} << 14;
-
-/// `value` as the filter tojson of transformers' chat templates writes it, which is Python's
-/// json.dumps(value, ensure_ascii=False): ", " and ": " between, members in the order of the
-/// document (of members with one name the last value, at the first place), characters beyond ASCII
-/// as they are, floats like Python's repr. Beyond kChatJsonWrittenMax the text ends somewhere.
-std::string template_json(simdjson::dom::element value);
-/// The same for a string: quotes around it, \" \\ \n \r \t \b \f and \u00XX inside.
-std::string template_json_string(std::string_view text);
 
 /// Tools from a JSON array of {"name": ...} or {"type": "function", "function": {"name": ...}}.
 /// `name` stands in messages. Errors: invalid_file (not such an array, or an integer of more than

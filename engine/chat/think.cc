@@ -34,7 +34,12 @@ ThinkSplit split_think(std::string_view text) {
   return {rest.substr(0, end), answer};
 }
 
-void ThinkFilter::push(std::string_view piece, std::string* shown) {
+void ThinkFilter::release(size_t bytes, std::string* thought) {
+  if (thought != nullptr) thought->append(held_, 0, bytes);
+  held_.erase(0, bytes);
+}
+
+void ThinkFilter::push(std::string_view piece, std::string* shown, std::string* thought) {
   if (state_ == State::kAnswer) {
     *shown += piece;
     return;
@@ -48,28 +53,31 @@ void ThinkFilter::push(std::string_view piece, std::string* shown) {
       flush(shown);
       return;
     }
-    held_.erase(0, held_.size() - rest.size() + kOpen.size());
+    release(held_.size() - rest.size() + kOpen.size(), thought);
     state_ = State::kThought;
   }
   if (state_ == State::kThought) {
     const size_t end = held_.find(kClose);
     if (end == std::string::npos) {
-      held_.erase(0, held_.size() - begun_close(held_));
+      release(held_.size() - begun_close(held_), thought);
       return;
     }
-    held_.erase(0, end + kClose.size());
+    release(end + kClose.size(), thought);
     state_ = State::kGap;
   }
-  held_.erase(0, space_before(held_));
+  release(space_before(held_), thought);
   if (held_.empty()) return;
   state_ = State::kAnswer;
   flush(shown);
 }
 
-void ThinkFilter::flush(std::string* shown) {
-  // What is held of a thought is never shown.
-  if (state_ != State::kThought) *shown += held_;
-  held_.clear();
+void ThinkFilter::flush(std::string* shown, std::string* thought) {
+  if (state_ == State::kThought) {
+    release(held_.size(), thought);
+  } else {
+    *shown += held_;
+    held_.clear();
+  }
 }
 
 Result<std::vector<int32_t>> drop_think(const Tokenizer& tokenizer,

@@ -21,17 +21,22 @@ struct ThinkSplit {
 };
 ThinkSplit split_think(std::string_view text);
 
-/// Leaves the section out of text that arrives in pieces, wherever these are cut. What has been
-/// shown in the end is split_think(all pieces).answer.
+/// Takes text that arrives in pieces, wherever these are cut, apart into the section and what
+/// follows. What has been shown in the end is split_think(all pieces).answer; thought and shown text
+/// together are all there was.
 class ThinkFilter {
  public:
-  /// Appends to *shown what of the next piece can be shown now.
-  void push(std::string_view piece, std::string* shown);
+  /// Appends to *shown what of the next piece can be shown now, and to *thought, if it is not null,
+  /// what of the section, of its tags and of the white space around can be told.
+  void push(std::string_view piece, std::string* shown, std::string* thought = nullptr);
   /// Appends what is held back; for the end of the answer.
-  void flush(std::string* shown);
+  void flush(std::string* shown, std::string* thought = nullptr);
 
  private:
   enum class State : uint8_t { kBegin, kThought, kGap, kAnswer };
+
+  // Moves the first bytes of what is held to *thought.
+  void release(size_t bytes, std::string* thought);
 
   State state_ = State::kBegin;
   std::string held_;  // may still become a tag, or is white space before one

@@ -9,6 +9,7 @@
 #include "engine/core/utf8.h"
 #include "engine/core/visible.h"
 #include "engine/formats/gguf/split.h"
+#include "engine/formats/json.h"
 
 namespace midge {
 namespace {
@@ -241,6 +242,9 @@ std::string shape_to_string(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
+WeightSource::WeightSource() = default;
+WeightSource::~WeightSource() = default;
+
 Result<std::unique_ptr<WeightSource>> WeightSource::open(const std::string& path, FileAccess access,
                                                          const CopyProgress& on_copy) {
   std::unique_ptr<WeightSource> source(new WeightSource());
@@ -291,11 +295,14 @@ Status WeightSource::open_directory() {
   JsonLimits limits;
   limits.parsed_bytes = kConfigParsedBytesMax;
   MIDGE_ASSIGN_OR_RETURN(
-      config_, JsonDocument::load(join_path(path_, "config.json"), kConfigBytesMax, limits));
+      JsonDocument config,
+      JsonDocument::load(join_path(path_, "config.json"), kConfigBytesMax, limits));
+  config_ = std::make_unique<const JsonDocument>(std::move(config));
   const std::string generation = join_path(path_, "generation_config.json");
   if (is_regular_file(generation)) {
-    MIDGE_ASSIGN_OR_RETURN(generation_config_,
+    MIDGE_ASSIGN_OR_RETURN(JsonDocument document,
                            JsonDocument::load(generation, kConfigBytesMax, limits));
+    generation_config_ = std::make_unique<const JsonDocument>(std::move(document));
   }
   const std::string index = join_path(path_, "model.safetensors.index.json");
   if (is_regular_file(index)) return open_sharded(index);

@@ -14,12 +14,13 @@
 #include "engine/core/seeded_hash.h"
 #include "engine/core/status.h"
 #include "engine/formats/gguf/gguf.h"
-#include "engine/formats/json.h"
 #include "engine/formats/safetensors/safetensors.h"
 #include "engine/weights/weight_storage.h"
 #include "kernels/encoding.h"
 
 namespace midge {
+
+class JsonDocument;  // engine/formats/json.h, whose library takes long to compile
 
 /// One tensor of a weight file.
 struct SourceTensor {
@@ -66,13 +67,13 @@ class WeightSource : public WeightStorage {
   /// Of a GGUF file the part with the metadata; null otherwise.
   const GgufFile* gguf() const { return gguf_parts_.empty() ? nullptr : &gguf_parts_[0]; }
   /// config.json and generation_config.json of a directory; null where absent.
-  const JsonDocument* config() const { return config_ ? &*config_ : nullptr; }
-  const JsonDocument* generation_config() const {
-    return generation_config_ ? &*generation_config_ : nullptr;
-  }
+  const JsonDocument* config() const { return config_.get(); }
+  const JsonDocument* generation_config() const { return generation_config_.get(); }
+
+  ~WeightSource() override;
 
  private:
-  WeightSource() = default;
+  WeightSource();
   Status open_gguf();
   Status open_directory();
   Status add_shard(const std::string& file, const SafetensorsLimits& limits = {});
@@ -85,8 +86,8 @@ class WeightSource : public WeightStorage {
   CopyProgress on_copy_;  // empty after open
   std::vector<SourceFile> files_;
   std::vector<GgufFile> gguf_parts_;  // never changed once tensors point into it
-  std::optional<JsonDocument> config_;
-  std::optional<JsonDocument> generation_config_;
+  std::unique_ptr<const JsonDocument> config_;
+  std::unique_ptr<const JsonDocument> generation_config_;
   // On the heap each: tensors point to their paths.
   std::vector<std::unique_ptr<SafetensorsFile>> shards_;
   std::map<FileId, size_t> shard_of_id_;

@@ -6,160 +6,22 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "engine/core/status.h"
+#include "tests/e2e/program.h"
 #include "tests/harness/temp_dir.h"
 
 namespace midge {
 namespace {
 
+using test::in_pipe;
+using test::on_terminal;
+using test::Program;
 using test::TempDir;
 
-constexpr const char* kModel = MIDGE_SOURCE_DIR "/assets/models/tiny-phi";
-constexpr int kWaitMs = 100'000;
-
-// The program with its arguments; MIDGE_COMMAND names it behind its emulator, if any.
-std::vector<std::string> command(const std::vector<std::string>& arguments) {
-  std::vector<std::string> words;
-  std::string rest = MIDGE_COMMAND;
-  for (size_t bar; (bar = rest.find('|')) != std::string::npos; rest.erase(0, bar + 1)) {
-    if (bar > 0) words.push_back(rest.substr(0, bar));
-  }
-  words.push_back(rest);
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  return words;
-}
-
-[[noreturn]] void execute(const std::vector<std::string>& words) {
-  std::vector<char*> argv;
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  ::execvp(argv[0], argv.data());
-  ::_exit(127);
-}
-
-// A running program; what it writes to standard output and error comes back as one text.
-class Program {
- public:
-  /// Of standard output and error; input is a pipe, or the terminal, too.
-  enum class Output { kPipe, kTerminal, kTerminalThatIsInput };
-
-  explicit Program(const std::vector<std::string>& arguments, Output output = Output::kPipe) {
-    const std::vector<std::string> words = command(arguments);
-    int in[2] = {-1, -1};
-    int out[2] = {-1, -1};
-    EXPECT_EQ(::pipe(in), 0);
-    EXPECT_EQ(output == Output::kPipe ? ::pipe(out)
-                                      : ::openpty(&out[0], &out[1], nullptr, nullptr, nullptr),
-              0);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::dup2(output == Output::kTerminalThatIsInput ? out[1] : in[0], STDIN_FILENO);
-      ::dup2(out[1], STDOUT_FILENO);
-      ::dup2(out[1], STDERR_FILENO);
-      for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
-      execute(words);
-    }
-    ::close(in[0]);
-    ::close(out[1]);
-    input_ = in[1];
-    output_ = out[0];
-    if (output == Output::kTerminalThatIsInput) ::dup2(output_, input_);
-  }
-  ~Program() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);
-    finish();
-    ::close(output_);
-  }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
-
-  pid_t pid() const { return pid_; }
-  const std::string& text() const { return text_; }
-
-  void write(std::string_view line) const {
-    EXPECT_EQ(::write(input_, line.data(), line.size()), static_cast<ssize_t>(line.size()));
-  }
-
-  // Waits until the terminal itself echoes no more: the program reads characters.
-  bool wait_for_editor() const {
-    for (int waited_ms = 0; waited_ms < kWaitMs; ++waited_ms) {
-      struct termios mode = {};
-      if (::tcgetattr(output_, &mode) == 0 && (mode.c_lflag & ECHO) == 0) return true;
-      ::usleep(1000);
-    }
-    return false;
-  }
-
-  // Reads until the text has `count` times `part`; false when the program ends before.
-  bool read_until(std::string_view part, int count = 1) {
-    while (occurrences(part) < count) {
-      if (!read_some()) return false;
-    }
-    return true;
-  }
-
-  // Ends its input, reads the rest, and returns the wait status.
-  int finish() {
-    if (input_ >= 0) ::close(input_);
-    input_ = -1;
-    while (pid_ > 0 && read_some()) {
-    }
-    int status = 0;
-    if (pid_ > 0) ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return status;
-  }
-
- private:
-  int occurrences(std::string_view part) const {
-    int count = 0;
-    for (size_t at = 0; (at = text_.find(part, at)) != std::string::npos; at += part.size()) {
-      ++count;
-    }
-    return count;
-  }
-
-  bool read_some() {
-    struct pollfd ready = {output_, POLLIN, 0};
-    if (::poll(&ready, 1, kWaitMs) <= 0) return false;
-    char buffer[4096];
-    const ssize_t got = ::read(output_, buffer, sizeof(buffer));
-    if (got > 0) text_.append(buffer, static_cast<size_t>(got));
-    return got > 0;
-  }
-
-  pid_t pid_ = -1;
-  int input_ = -1;
-  int output_ = -1;
-  std::string text_;
-};
-
-// What the program shows on a terminal of its own.
-std::string on_terminal(const std::vector<std::string>& arguments, int* exit_code = nullptr) {
-  const std::vector<std::string> words = command(arguments);
-  int terminal = -1;
-  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
-  EXPECT_GE(pid, 0);
-  if (pid == 0) execute(words);
-  std::string text;
-  char buffer[4096];
-  // A terminal whose other side is gone gives an error, not an end.
-  for (ssize_t got; (got = ::read(terminal, buffer, sizeof(buffer))) > 0;) {
-    text.append(buffer, static_cast<size_t>(got));
-  }
-  ::close(terminal);
-  int status = 0;
-  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-  if (exit_code != nullptr) *exit_code = WEXITSTATUS(status);
-  return text;
-}
+constexpr const char* kModel = test::kTinyPhi;
 
 // A copy of the bundled model that may be damaged.
 std::string copied_model(const TempDir& dir) {
@@ -170,7 +32,7 @@ std::string copied_model(const TempDir& dir) {
 TEST(CliFiles, ATruncatedMappedFileIsReported) {
   const TempDir dir;
   const std::string weights = copied_model(dir);
-  Program program({"chat", dir.path(), "-n", "4"});
+  Program program({"chat", dir.path(), "-n", "4", "--verbose"});
   program.write("Hello\n");
   ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
   std::filesystem::resize_file(weights, 4096);
@@ -186,7 +48,7 @@ TEST(CliFiles, ATruncatedMappedFileIsReported) {
 TEST(CliFiles, ACopyOutlivesItsFile) {
   const TempDir dir;
   const std::string weights = copied_model(dir);
-  Program program({"chat", dir.path(), "-n", "4", "--no-mmap"});
+  Program program({"chat", dir.path(), "-n", "4", "--no-mmap", "--verbose"});
   program.write("Hello\n");
   ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
   std::filesystem::resize_file(weights, 0);
@@ -196,7 +58,7 @@ TEST(CliFiles, ACopyOutlivesItsFile) {
 }
 
 TEST(CliFiles, OtherBusErrorsEndTheProgramAsEver) {
-  Program program({"chat", kModel, "-n", "4"});
+  Program program({"chat", kModel, "-n", "4", "--verbose"});
   program.write("Hello\n");
   ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
   ASSERT_EQ(::kill(program.pid(), SIGBUS), 0);
@@ -253,12 +115,6 @@ void expect_steers_nothing(std::string text) {
   EXPECT_EQ(text.find("\xE2\x80\xAE"), std::string::npos) << printable(text, 4000);
 }
 
-std::string in_pipe(const std::vector<std::string>& arguments) {
-  Program program(arguments);
-  program.finish();
-  return program.text();
-}
-
 TEST(CliTerminal, PathsInMessagesSteerNothing) {
   const TempDir dir;
   for (const std::string& text :
@@ -308,7 +164,7 @@ TEST(CliTerminal, TheBusErrorHandlerSteersNothing) {
   const TempDir parent;
   const std::string model = parent.file(kSteering);
   std::filesystem::copy(kModel, model);
-  Program program({"chat", model, "-n", "4"});
+  Program program({"chat", model, "-n", "4", "--verbose"});
   program.write("Hello\n");
   ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
   std::filesystem::resize_file(model + "/model.safetensors", 4096);
@@ -332,7 +188,7 @@ std::string token_of_byte(const char* byte) {
 
 TEST(CliTerminal, WhatAModelWritesIsShownOnATerminalAndRawInAPipe) {
   const std::string escape = token_of_byte("\x1B");
-  const std::vector<std::string> run = {"run", kModel, "-p",           "\xC2\x9BHi",
+  const std::vector<std::string> run = {"run", kModel, "--raw", "-p", "\xC2\x9BHi",
                                         "-n",  "3",    "--logit-bias", escape + "=1000000"};
   const std::string shown = on_terminal(run);
   expect_steers_nothing(shown);
@@ -352,7 +208,7 @@ TEST(CliTerminal, WhatAModelWritesIsShownOnATerminalAndRawInAPipe) {
 
 TEST(CliTerminal, ChatShowsWhatAModelWrites) {
   const std::string escape = token_of_byte("\x1B");
-  Program program({"chat", kModel, "-n", "3", "--logit-bias", escape + "=1000000"},
+  Program program({"chat", kModel, "-n", "3", "--logit-bias", escape + "=1000000", "--verbose"},
                   Program::Output::kTerminal);
   program.write("Hello\n");
   EXPECT_TRUE(program.read_until("tok/s (")) << program.text();
@@ -367,7 +223,7 @@ TEST(CliTerminal, ChatShowsWhatAModelWrites) {
 TEST(CliTerminal, ChatShowsWhatIsPasted) {
   ASSERT_EQ(::setenv("LC_ALL", "C.UTF-8", 1), 0);
   for (const char* control : {"\u202e", "\u2066", "\u200f", "\u061c"}) {
-    Program program({"chat", kModel, "-n", "1"}, Program::Output::kTerminalThatIsInput);
+    Program program({"chat", kModel, "-n", "1", "--verbose", "--no-history"}, Program::Output::kTerminalThatIsInput);
     ASSERT_TRUE(program.wait_for_editor());
     program.write(std::string("abc") + control + "def\n");
     ASSERT_TRUE(program.read_until("tok/s (")) << program.text();

@@ -1,8 +1,9 @@
 # Runs COMMAND (a list) and compares exit code, standard output and standard error.
-set(input_arguments "")
-if(INPUT)
-  set(input_arguments INPUT_FILE ${INPUT})
+# A pipe would be a prompt, and might never end.
+if(NOT INPUT)
+  set(INPUT /dev/null)
 endif()
+set(input_arguments INPUT_FILE ${INPUT})
 execute_process(COMMAND ${COMMAND} ${input_arguments}
   RESULT_VARIABLE code OUTPUT_VARIABLE stdout ERROR_VARIABLE stderr)
 if(NOT EXPECTED_EXIT)

@@ -10,7 +10,7 @@ if(EMULATOR)
   # An installed program has no path into the sysroot: on a device its libraries are the system's.
   set(ENV{QEMU_SET_ENV} "LD_LIBRARY_PATH=${EMULATED_LIBRARIES}")
 endif()
-execute_process(COMMAND ${EMULATOR} ${prefix}/bin/midge run -p "Once upon a time" -n 8 --json
+execute_process(COMMAND ${EMULATOR} ${prefix}/bin/midge run --raw -p "Once upon a time" -n 8 --json
   WORKING_DIRECTORY /
   RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE error)
 if(NOT code EQUAL 0 OR NOT output MATCHES "installed/share/midge/models/tiny-phi")

@@ -1,4 +1,5 @@
 #include "engine/chat/chat_json.h"
+#include "engine/chat/template_json.h"
 
 #include <gtest/gtest.h>
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/chat/chat_json.h"
+#include "engine/chat/template_json.h"
 #include "engine/core/mapped_file.h"
 #include "engine/formats/gguf/gguf.h"
 #include "engine/formats/json.h"
