@@ -1,5 +1,6 @@
 // midge cpu: what this machine may run, how fast, and which kernels are chosen for it.
 #include <cstdio>
+#include <ctime>
 
 #include "api/kernel_names.h"
 #include "cli/common.h"
@@ -112,6 +113,16 @@ bool is_chosen(const KernelRate& rate, const KernelChoice& choice) {
          rate.kernel;
 }
 
+// "2026-11-27".
+std::string day_of(int64_t seconds) {
+  const std::time_t time = seconds;
+  std::tm parts = {};
+  ::gmtime_r(&time, &parts);
+  char text[16] = "";
+  std::strftime(text, sizeof(text), "%F", &parts);
+  return text;
+}
+
 const char* rate_unit(Op op) { return op == Op::kGemmPanel ? "GMAC/s" : "GB/s"; }
 
 void print_rates(const CalibrationReport& report, const KernelChoice& choice) {
@@ -134,15 +145,22 @@ void print_rates(const CalibrationReport& report, const KernelChoice& choice) {
   } else {
     print(stdout, "of %s\n", visible_text(report.path, Layout::kOneLine).c_str());
   }
+  if (report.noisy > 0) {
+    print(stdout,
+          "                %zu not kept: their runs were more than %.0f %% apart, the machine was "
+          "busy\n",
+          report.noisy, kSpreadMax * 0.1);
+  }
   if (!report.saved.ok())
     print(stdout, "                not kept: %s\n", report.saved.message().c_str());
   if (report.calibration.kernels.empty()) return;
-  print(stdout, "\noperation       weights     rows  core type  rate           candidate\n");
+  print(stdout, "\noperation       weights     rows  core type  rate            spread  measured    "
+                "candidate\n");
   for (const KernelRate& rate : report.calibration.kernels) {
-    print(stdout, "%-15s %-11s %-4d  %-9d %8.2f %-6s %s %s\n", op_name(rate.at.op),
+    print(stdout, "%-15s %-11s %-4d  %-9d %8.2f %-6s %5.1f %%  %s  %s %s\n", op_name(rate.at.op),
           encoding_info(rate.at.encoding).name, rate.at.rows, rate.core_type,
-          static_cast<double>(rate.rate) * 1e-9, rate_unit(rate.at.op),
-          is_chosen(rate, choice) ? "*" : " ", rate.kernel->name);
+          static_cast<double>(rate.rate) * 1e-9, rate_unit(rate.at.op), rate.spread * 0.1,
+          day_of(rate.measured).c_str(), is_chosen(rate, choice) ? "*" : " ", rate.kernel->name);
   }
 }
 
@@ -164,6 +182,7 @@ void write_rates(JsonWriter& json, const CalibrationReport& report, const Kernel
     json.member("encoding", encoding_info(rate.at.encoding).name);
     json.member("rows", int64_t{rate.at.rows}).member("core_type", int64_t{rate.core_type});
     json.member("kernel", rate.kernel->name).member("chosen", is_chosen(rate, choice));
+    json.member("spread", rate.spread * 1e-3).member("measured", rate.measured);
     json.member(rate.at.op == Op::kGemmPanel ? "macs_per_second" : "bytes_per_second", rate.rate);
     json.end_object();
   }

@@ -129,6 +129,7 @@ class ReadingSignals {
 class EditReader final : public LineEditor {
  public:
   explicit EditReader(std::string history_path) : history_path_(std::move(history_path)) {
+    (void)signal_pipe();  // there before the first handler
     // libedit reads characters in the locale of the user; without it, only ASCII can be typed.
     std::setlocale(LC_CTYPE, "");
     history_ = history_init();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/call.h"
+#include "kernels/declarations.h"
 #include "kernels/generic/panel/panel_order.h"
 
 namespace midge {

@@ -36,12 +36,6 @@ enum class Op : uint8_t {
 /// "gemm", "silu_mul" ... as in kernel names.
 const char* op_name(Op op);
 
-#define MIDGE_KERNEL(op, name, ...) void name(const op##Args* args);
-extern "C" {
-#include "kernels/kernels.def"
-}
-#undef MIDGE_KERNEL
-
 /// The orders of int8 bytes that kernels of the prefill arithmetic hand to each other. Two kernels
 /// fit each other if what one writes has the order that the other reads.
 enum class LhsOrder : uint8_t {

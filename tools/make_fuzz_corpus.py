@@ -517,13 +517,13 @@ def tokenizer_model_seeds():
 
 def calibration_seeds():
     """Without the line with the hash, which the target adds."""
-    head = b"midge kernel rates 1\nkey 1 x fuzz, midge\n"
+    head = b"midge kernel rates 2\nkey 1 x fuzz, midge\n"
     line = lambda name, encoding, rows, core, rate: (
-        f"kernel {name} {encoding} {rows} {core} {rate}\n".encode())
+        f"kernel {name} {encoding} {rows} {core} {rate} 17 1800000000\n".encode())
     gemv = "gemv_f32_q8b32_q4b32_8x32_"
     panel = "gemm_panel_f32_q8s256_q8s256_"
     return {
-        "empty": head, "reads": head + b"read 1 10000000000\nread 2 12000000000\n",
+        "empty": head, "reads": head + b"read 1 10000000000 1800000000\nread 2 12000000000 1\n",
         "gemv": head + b"".join(line(gemv + isa, "q4b32", rows, 0, 1000 + rows)
                                 for isa in ("generic", "avx2", "avx512_vnni", "neon_dot")
                                 for rows in (1, 4, 8)),
@@ -534,7 +534,7 @@ def calibration_seeds():
         "bad-rate": head + line(gemv + "generic", "q4b32", 8, 0, 9223372036854775807),
         "bad-rows": head + line(gemv + "generic", "q4b32", 2147483647, 0, 5),
         "bad-encoding": head + line(gemv + "generic", "f32", 1, 0, 5),
-        "bad-key": b"midge kernel rates 1\nkey other\n", "bad-first": b"midge kernel rates 2\n",
+        "bad-key": b"midge kernel rates 2\nkey other\n", "bad-first": b"midge kernel rates 1\n",
         "bad-hash": head + b"end 0000000000000000\n", "none": b""}
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <limits>
 #include <optional>
 
@@ -51,12 +52,6 @@ constexpr double kReadSeconds = 0.01;
 // Attention, from caches: a split of keys of the usual size.
 constexpr int64_t kAttnKeys = 512;
 constexpr int64_t kAttnHeadDim = 128;
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<int64_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
 
 // Keeps this thread on some cores as long as it lives.
 class PinnedThread {
@@ -286,7 +281,7 @@ Status measure_case(const CalibrationCase& c, int core_type, std::span<const Wei
                     const CalibrateOptions& options, double seconds, Calibration* calibration) {
   const std::vector<const KernelInfo*> candidates = calibration_candidates(c, options.features);
   MIDGE_ASSIGN_OR_RETURN(KernelRun run, KernelRun::create(c, TileWalk(weights, c.encoding)));
-  const std::vector<double> rates = measure_rates(
+  const std::vector<MeasuredRate> rates = measure_rates(
       candidates.size(),
       [&](size_t candidate, int64_t units) {
         const double start = thread_seconds();
@@ -295,8 +290,10 @@ Status measure_case(const CalibrationCase& c, int core_type, std::span<const Wei
       },
       run.units_max(), seconds);
   for (size_t i = 0; i < candidates.size(); ++i) {
-    const double rate = std::clamp(rates[i] * static_cast<double>(run.unit_work()), 1.0, 1e18);
-    calibration->kernels.push_back({c, candidates[i], core_type, static_cast<int64_t>(rate)});
+    const double rate = std::clamp(rates[i].rate * static_cast<double>(run.unit_work()), 1.0, 1e18);
+    const double spread = std::clamp(1000 * rates[i].spread, 0.0, 1e6);
+    calibration->kernels.push_back({c, candidates[i], core_type, static_cast<int64_t>(rate),
+                                    static_cast<int>(spread), std::time(nullptr)});
   }
   return Status();
 }
@@ -375,13 +372,14 @@ void measure_reads(const WorkerTeam& team, std::span<const WeightTiles> weights,
       best = std::min(best, walk.read(team, threads));
     }
     calibration->reads.push_back(
-        {threads, static_cast<int64_t>(static_cast<double>(threads * kReadBytes) / best)});
+        {threads, static_cast<int64_t>(static_cast<double>(threads * kReadBytes) / best),
+         std::time(nullptr)});
   }
 }
 
 }  // namespace
 
-std::vector<double> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
+std::vector<MeasuredRate> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
                                   double budget_seconds) {
   double best = std::numeric_limits<double>::infinity();
   std::vector<double> seconds(count, best);  // of one of the units
@@ -408,11 +406,16 @@ std::vector<double> measure_rates(size_t count, const TimedRun& run, int64_t uni
       spent += taken[turn].back();
     }
   }
+  std::vector<MeasuredRate> rates(count);
+  for (size_t i = 0; i < count; ++i) rates[i].rate = 1 / seconds[i];
   for (size_t i = 0; i < kept.size(); ++i) {
-    seconds[kept[i]] = median(taken[i]) / static_cast<double>(units);
+    std::vector<double>& runs_of_one = taken[i];
+    std::sort(runs_of_one.begin(), runs_of_one.end());
+    const size_t runs_done = runs_of_one.size();
+    const double middle = runs_of_one[runs_done / 2];
+    rates[kept[i]].rate = static_cast<double>(units) / middle;
+    rates[kept[i]].spread = (runs_of_one[3 * runs_done / 4] - runs_of_one[runs_done / 4]) / middle;
   }
-  std::vector<double> rates;
-  for (const double s : seconds) rates.push_back(1 / s);
   return rates;
 }
 
@@ -455,7 +458,9 @@ Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const Weig
   const Status found = report.loaded;
   load();  // what another process has added since
   report.loaded = found;
-  report.saved = save_calibration(report.path, key, known);
+  const Calibration kept = without_noise(known);
+  report.noisy = known.kernels.size() - kept.kernels.size();
+  report.saved = save_calibration(report.path, key, kept);
   return report;
 }
 

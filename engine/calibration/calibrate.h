@@ -35,6 +35,7 @@ struct CalibrationReport {
   std::string path;         ///< of the file; empty without cache_dir
   Status loaded;            ///< why the file was of no use
   Status saved;             ///< why it could not be written
+  size_t noisy = 0;         ///< rates that were measured and not kept (without_noise)
 };
 
 /// Rates of this machine: those of the file, if there is one, and measured ones for what the
@@ -46,10 +47,16 @@ Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const Weig
 /// Does `units` equal amounts of work with a candidate; returns the seconds it took.
 using TimedRun = std::function<double(size_t candidate, int64_t units)>;
 
-/// Units per second of `count` candidates, taking about budget_seconds: candidates that are less
-/// than half as fast as another in a short trial are out after it, the others take turns at runs of
-/// at most units_max, and the median of its runs counts for each.
-std::vector<double> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
-                                  double budget_seconds);
+/// How fast a candidate is.
+struct MeasuredRate {
+  double rate = 0;    ///< units per second
+  double spread = 0;  ///< between the quartiles of the runs, by their median; 0 of one that was out
+};
+
+/// Of `count` candidates, taking about budget_seconds: those that are less than half as fast as
+/// another in a short trial are out after it, the others take turns at runs of at most units_max,
+/// and the median of its runs counts for each.
+std::vector<MeasuredRate> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
+                                        double budget_seconds);
 
 }  // namespace midge

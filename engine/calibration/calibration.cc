@@ -106,6 +106,19 @@ void Calibration::add_missing(const Calibration& other) {
   }
 }
 
+Calibration without_noise(const Calibration& calibration) {
+  const auto is_noisy = [&](const KernelRate& rate) {
+    return std::any_of(calibration.kernels.begin(), calibration.kernels.end(),
+                       [&](const KernelRate& other) {
+                         return other.at == rate.at && other.core_type == rate.core_type &&
+                                other.spread > kSpreadMax;
+                       });
+  };
+  Calibration quiet = calibration;
+  std::erase_if(quiet.kernels, is_noisy);
+  return quiet;
+}
+
 bool is_measured(const Calibration& calibration, const CalibrationCase& c, int core_types,
                  CpuFeatures features) {
   for (const KernelInfo* kernel : calibration_candidates(c, features)) {

@@ -39,12 +39,15 @@ struct KernelRate {
   const KernelInfo* kernel;
   int core_type;  ///< index
   int64_t rate;   ///< per second: multiply-adds of kGemmPanel, bytes of weights or of K and V else
+  int spread = 0;        ///< between the quartiles of the runs, in thousandths of their median
+  int64_t measured = 0;  ///< seconds since 1970
 };
 
 /// Reading of memory.
 struct ReadRate {
   int threads;
-  int64_t rate;  ///< bytes per second
+  int64_t rate;          ///< bytes per second
+  int64_t measured = 0;  ///< seconds since 1970
 };
 
 /// What was measured. Data only: a table from anywhere can make the program slower, not wrong.
@@ -58,6 +61,12 @@ struct Calibration {
   /// Takes what `other` has and this one lacks.
   void add_missing(const Calibration& other);
 };
+
+/// Greatest spread of a rate that is worth keeping. Beyond, the machine was busy.
+inline constexpr int kSpreadMax = 100;
+
+/// Without the cases in which a rate's spread is greater: what is not there is measured again.
+Calibration without_noise(const Calibration& calibration);
 
 /// True if every candidate of the case was measured on every type of core.
 bool is_measured(const Calibration& calibration, const CalibrationCase& c, int core_types,

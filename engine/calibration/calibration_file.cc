@@ -19,7 +19,7 @@ namespace midge {
 namespace {
 
 // The first line. The number changes when the lines, or what is measured, change.
-constexpr std::string_view kFirstLine = "midge kernel rates 1\n";
+constexpr std::string_view kFirstLine = "midge kernel rates 2\n";
 constexpr std::string_view kKey = "key ";
 constexpr std::string_view kEnd = "end ";
 constexpr uint64_t kFileBytesMax = 1 << 20;
@@ -47,26 +47,32 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return words;
 }
 
-// "read THREADS RATE"
+// "read THREADS RATE TIME"
 void parse_read(std::span<const std::string_view> words, Calibration* out) {
   int64_t threads = 0;
   int64_t rate = 0;
-  if (words.size() == 3 && parse_number(words[1], 1, INT32_MAX, &threads) &&
-      parse_number(words[2], 1, INT64_MAX, &rate)) {
-    out->reads.push_back({static_cast<int>(threads), rate});
+  int64_t measured = 0;
+  if (words.size() == 4 && parse_number(words[1], 1, INT32_MAX, &threads) &&
+      parse_number(words[2], 1, INT64_MAX, &rate) &&
+      parse_number(words[3], 0, INT64_MAX, &measured)) {
+    out->reads.push_back({static_cast<int>(threads), rate, measured});
   }
 }
 
-// "kernel NAME ENCODING ROWS CORE_TYPE RATE"
+// "kernel NAME ENCODING ROWS CORE_TYPE RATE SPREAD TIME"
 void parse_kernel(std::span<const std::string_view> words, Calibration* out) {
   int64_t rows = 0;
   int64_t core_type = 0;
   int64_t rate = 0;
+  int64_t spread = 0;
+  int64_t measured = 0;
   Encoding encoding = Encoding::kF32;
-  if (words.size() != 6 || !find_encoding(words[2], &encoding) ||
+  if (words.size() != 8 || !find_encoding(words[2], &encoding) ||
       !parse_number(words[3], 1, INT32_MAX, &rows) ||
       !parse_number(words[4], 0, INT32_MAX, &core_type) ||
-      !parse_number(words[5], 1, INT64_MAX, &rate)) {
+      !parse_number(words[5], 1, INT64_MAX, &rate) ||
+      !parse_number(words[6], 0, INT32_MAX, &spread) ||
+      !parse_number(words[7], 0, INT64_MAX, &measured)) {
     return;
   }
   for (const KernelInfo& kernel : all_kernels()) {
@@ -74,7 +80,9 @@ void parse_kernel(std::span<const std::string_view> words, Calibration* out) {
     out->kernels.push_back({{kernel.op, encoding, static_cast<int>(rows)},
                             &kernel,
                             static_cast<int>(core_type),
-                            rate});
+                            rate,
+                            static_cast<int>(spread),
+                            measured});
   }
 }
 
@@ -95,12 +103,14 @@ std::string calibration_text(const Calibration& calibration, std::string_view ke
   std::string text(kFirstLine);
   text.append(kKey).append(key).append("\n");
   for (const ReadRate& read : calibration.reads) {
-    text += format_string("read %d %lld\n", read.threads, static_cast<long long>(read.rate));
+    text += format_string("read %d %lld %lld\n", read.threads, static_cast<long long>(read.rate),
+                          static_cast<long long>(read.measured));
   }
   for (const KernelRate& k : calibration.kernels) {
-    text += format_string("kernel %s %s %d %d %lld\n", k.kernel->name,
+    text += format_string("kernel %s %s %d %d %lld %d %lld\n", k.kernel->name,
                           encoding_info(k.at.encoding).name, k.at.rows, k.core_type,
-                          static_cast<long long>(k.rate));
+                          static_cast<long long>(k.rate), k.spread,
+                          static_cast<long long>(k.measured));
   }
   const std::string hash = hash_text(text);
   return text.append(kEnd).append(hash).append("\n");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/declarations.h"
+
 namespace midge {
 namespace {
 

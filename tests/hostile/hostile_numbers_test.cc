@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/declarations.h"
 #include "engine/session/sampler.h"
 #include "kernels/kernels.h"
 #include "models/registry.h"

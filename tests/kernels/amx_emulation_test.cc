@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/declarations.h"
 #include "kernels/x86_64/amx.h"
 #include "tests/harness/amx_emulation.h"
 #include "tests/harness/checked_call.h"

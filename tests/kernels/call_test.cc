@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/aligned_buffer.h"
+#include "kernels/declarations.h"
 #include "kernels/kernels.h"
 #include "tests/kernels/kernel_checks.h"
 

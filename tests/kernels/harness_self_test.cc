@@ -9,6 +9,7 @@
 #include "tests/harness/test_data.h"
 #include "tests/kernels/broken_kernels.h"
 #include "tests/kernels/kernel_checks.h"
+#include "kernels/declarations.h"
 
 namespace midge::test {
 namespace {

@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 #include <gtest/gtest.h>
 
+#include "kernels/declarations.h"
 #include "bench/cases.h"
 
 namespace midge::bench {

@@ -19,7 +19,7 @@ using test::TempDir;
 TEST(MeasureRates, AreTheMediansOfRuns) {
   const double unit_seconds[] = {2e-6, 1e-6, 1.5e-6};
   int calls = 0;
-  const std::vector<double> rates = measure_rates(
+  const std::vector<MeasuredRate> rates = measure_rates(
       3,
       [&](size_t candidate, int64_t units) {
         // Every seventh run is held up.
@@ -27,7 +27,7 @@ TEST(MeasureRates, AreTheMediansOfRuns) {
         return unit_seconds[candidate] * static_cast<double>(units) * factor;
       },
       1000, 0.01);
-  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(rates[i], 1 / unit_seconds[i], 1e-3 / unit_seconds[i]);
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(rates[i].rate, 1 / unit_seconds[i], 1e-3 / unit_seconds[i]);
 }
 
 TEST(MeasureRates, TakeTheTimeTheyAreGiven) {
@@ -35,7 +35,7 @@ TEST(MeasureRates, TakeTheTimeTheyAreGiven) {
     for (const int64_t units_max : {1, 1000}) {
       double spent = 0;
       int64_t longest = 0;
-      const std::vector<double> rates = measure_rates(
+      const std::vector<MeasuredRate> rates = measure_rates(
           2,
           [&](size_t candidate, int64_t units) {
             const double seconds =
@@ -48,14 +48,14 @@ TEST(MeasureRates, TakeTheTimeTheyAreGiven) {
       // Three trials and three runs of both at least.
       EXPECT_LE(spent, std::max(0.02, 18.1 * unit_seconds));
       EXPECT_LE(longest, units_max);
-      EXPECT_GE(rates[0], rates[1]);
+      EXPECT_GE(rates[0].rate, rates[1].rate);
     }
   }
 }
 
 TEST(MeasureRates, SlowCandidatesAreTriedAndLeft) {
   double spent[2] = {};
-  const std::vector<double> rates = measure_rates(
+  const std::vector<MeasuredRate> rates = measure_rates(
       2,
       [&](size_t candidate, int64_t units) {
         const double seconds = (candidate == 0 ? 1e-3 : 1e-6) * static_cast<double>(units);
@@ -64,13 +64,28 @@ TEST(MeasureRates, SlowCandidatesAreTriedAndLeft) {
       },
       1000, 0.01);
   EXPECT_LE(spent[0], 3e-3);
-  EXPECT_NEAR(rates[0], 1e3, 1);
-  EXPECT_NEAR(rates[1], 1e6, 1e3);
+  EXPECT_NEAR(rates[0].rate, 1e3, 1);
+  EXPECT_NEAR(rates[1].rate, 1e6, 1e3);
+}
+
+TEST(MeasureRates, SayHowFarTheRunsAreApart) {
+  int calls = 0;
+  const std::vector<MeasuredRate> rates = measure_rates(
+      2,
+      [&](size_t candidate, int64_t units) {
+        // One goes on as it began, the other takes half as long again every second time.
+        const double factor = candidate == 1 && ++calls % 2 == 0 ? 1.5 : 1;
+        return 1e-6 * factor * static_cast<double>(units);
+      },
+      1000, 0.01);
+  EXPECT_NEAR(rates[0].spread, 0, 1e-6);
+  EXPECT_GT(rates[1].spread, 0.3);
 }
 
 TEST(MeasureRates, ClocksThatStandStill) {
-  for (const double rate : measure_rates(2, [](size_t, int64_t) { return 0.0; }, 10, 0.01)) {
-    EXPECT_TRUE(std::isfinite(rate));
+  for (const MeasuredRate& rate :
+       measure_rates(2, [](size_t, int64_t) { return 0.0; }, 10, 0.01)) {
+    EXPECT_TRUE(std::isfinite(rate.rate) && std::isfinite(rate.spread));
   }
 }
 
@@ -193,7 +208,7 @@ TEST_F(Calibrate, GarbageIsReplaced) {
   const TempDir dir;
   options_.cache_dir = dir.path();
   const CalibrationReport report = run_all(samples());
-  for (const char* garbage : {"", "midge kernel rates 1\nend ",
+  for (const char* garbage : {"", "midge kernel rates 2\nend ",
                               "\x7f"
                               "ELF"}) {
     dir.write(report.path.substr(dir.path().size() + 1), garbage);

@@ -24,9 +24,9 @@ constexpr std::string_view kTheKey = "2 x a core, midge 0, kernels 00";
 Calibration example(int64_t first_rate = 1000) {
   Calibration calibration;
   for (const KernelInfo& kernel : all_kernels()) {
-    calibration.kernels.push_back({{kernel.op, kernel.encoding, 4}, &kernel, 1, first_rate++});
+    calibration.kernels.push_back({{kernel.op, kernel.encoding, 4}, &kernel, 1, first_rate++, 17, 1800000000});
   }
-  calibration.reads = {{1, 33}, {2, int64_t{1} << 40}};
+  calibration.reads = {{1, 33, 5}, {2, int64_t{1} << 40, 6}};
   return calibration;
 }
 
@@ -37,11 +37,14 @@ void expect_equal(const Calibration& found, const Calibration& expected) {
     EXPECT_EQ(found.kernels[i].kernel, expected.kernels[i].kernel);
     EXPECT_EQ(found.kernels[i].core_type, expected.kernels[i].core_type);
     EXPECT_EQ(found.kernels[i].rate, expected.kernels[i].rate);
+    EXPECT_EQ(found.kernels[i].spread, expected.kernels[i].spread);
+    EXPECT_EQ(found.kernels[i].measured, expected.kernels[i].measured);
   }
   ASSERT_EQ(found.reads.size(), expected.reads.size());
   for (size_t i = 0; i < found.reads.size(); ++i) {
     EXPECT_EQ(found.reads[i].threads, expected.reads[i].threads);
     EXPECT_EQ(found.reads[i].rate, expected.reads[i].rate);
+    EXPECT_EQ(found.reads[i].measured, expected.reads[i].measured);
   }
 }
 

@@ -95,6 +95,20 @@ TEST(Calibration, TheFastestIsChosenForItsRows) {
   }
 }
 
+TEST(Calibration, NoisyCasesAreNotKept) {
+  Calibration calibration = made_up(2, [](const auto&, const auto&, int) { return 1.0; });
+  ASSERT_EQ(without_noise(calibration).kernels.size(), calibration.kernels.size());
+  KernelRate& noisy = calibration.kernels.front();
+  noisy.spread = kSpreadMax + 1;
+  const Calibration kept = without_noise(calibration);
+  // All candidates of the case on this type of core: half of a comparison is none.
+  for (const KernelRate& rate : kept.kernels) {
+    EXPECT_FALSE(rate.at == noisy.at && rate.core_type == noisy.core_type);
+  }
+  EXPECT_FALSE(is_measured(kept, noisy.at, 2, two_levels()));
+  EXPECT_TRUE(is_measured(kept, calibration.kernels.back().at, 2, two_levels()));
+}
+
 TEST(Calibration, TheHighestLevelIsChosenWithinNoise) {
   for (const auto& [low_rate, low] : {std::pair(10.25, false), {10.4, true}, {9.9, false}}) {
     const Calibration calibration =

@@ -1,4 +1,5 @@
 // Sampling against the logits processors of Hugging Face transformers, and its own definitions.
+#include "kernels/declarations.h"
 #include "engine/session/sampler.h"
 
 #include <cmath>

@@ -3,7 +3,7 @@
 // Bound by the SIMD pipes; a single query on f32 by the loads.
 #include "kernels/arm64/vectors_neon.h"
 #include "kernels/attn_vectors.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -20,11 +20,11 @@ struct Tiles : Cache {
 
 }  // namespace
 
-void attn_f32_f32_f16_neon(const AttnArgs* args) {
+extern "C" void attn_f32_f32_f16_neon(const AttnArgs* args) {
   attention::Kernel<Tiles<attention::CacheF16<NeonVectors>>>::run(args);
 }
 
-void attn_f32_f32_f32_neon(const AttnArgs* args) {
+extern "C" void attn_f32_f32_f32_neon(const AttnArgs* args) {
   attention::Kernel<Tiles<attention::CacheF32<NeonVectors>>>::run(args);
 }
 

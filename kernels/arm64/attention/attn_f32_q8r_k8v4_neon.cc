@@ -5,7 +5,7 @@
 #include "kernels/arm64/key_sums_neon.h"
 #include "kernels/arm64/vectors_neon.h"
 #include "kernels/attn_vectors.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -20,6 +20,6 @@ struct Tiles : attention::CacheK8V4<NeonVectors, NeonKeySums> {
 
 }  // namespace
 
-void attn_f32_q8r_k8v4_neon(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_k8v4_neon(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
 
 }  // namespace midge

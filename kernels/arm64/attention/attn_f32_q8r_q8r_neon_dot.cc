@@ -4,7 +4,7 @@
 #include "kernels/arm64/key_sums_neon_dot.h"
 #include "kernels/arm64/vectors_neon.h"
 #include "kernels/attn_vectors.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -19,6 +19,6 @@ struct Tiles : attention::CacheQ8<NeonVectors, NeonDotKeySums> {
 
 }  // namespace
 
-void attn_f32_q8r_q8r_neon_dot(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_q8r_neon_dot(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
 
 }  // namespace midge

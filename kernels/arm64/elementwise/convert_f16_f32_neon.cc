@@ -2,7 +2,7 @@
 // kernels/half.h. Per 32 numbers 23 instructions, of which 8 fcvtn. Bound by the SIMD pipes.
 #include <arm_neon.h>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -17,7 +17,7 @@ inline uint16x8_t to_f16(float32x4_t low, float32x4_t high) {
 
 }  // namespace
 
-void convert_f16_f32_neon(const ConvertArgs* args) {
+extern "C" void convert_f16_f32_neon(const ConvertArgs* args) {
   const int64_t n = args->n;
   const float* in = args->in;
   auto* out = static_cast<uint16_t*>(args->out);

@@ -13,7 +13,7 @@
 // wait for each step of the polynomial, two vectors at a time halve that.
 #include <arm_neon.h>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -43,7 +43,7 @@ inline float32x4_t silu_mul(float32x4_t gate, float32x4_t up) {
 
 }  // namespace
 
-void silu_mul_f32_f32_neon(const SiluMulArgs* args) {
+extern "C" void silu_mul_f32_f32_neon(const SiluMulArgs* args) {
   const int64_t n = args->n;
   const float* gate = args->gate;
   const float* up = args->up;

@@ -7,7 +7,7 @@
 #include <arm_neon.h>
 
 #include "kernels/arm64/gemv/gemv_rows.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -58,7 +58,7 @@ void gemv_tile(const GemvArgs* args, const UnitF16* tile, int64_t row, float* ou
 
 }  // namespace
 
-void gemv_f32_f32_f16_8x32_neon(const GemvArgs* args) {
+extern "C" void gemv_f32_f32_f16_8x32_neon(const GemvArgs* args) {
   const auto* tile = static_cast<const UnitF16*>(args->rhs);
   for (int64_t first = 0; first < args->n; first += kTileRows, tile += args->k) {
     for (int64_t row = 0; row < args->m; row += 2) {

@@ -12,7 +12,7 @@
 // Rounding: int32 sums are exact; per element one product of scales and one fused multiply-add.
 #include <arm_neon.h>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -54,7 +54,7 @@ inline void multiply_unit(const int8_t* lhs, const int8_t* panel, float32x4_t lh
 
 }  // namespace
 
-void gemm_panel_f32_q8s256_q8s256_4x32_neon(const GemmPanelArgs* args) {
+extern "C" void gemm_panel_f32_q8s256_q8s256_4x32_neon(const GemmPanelArgs* args) {
   if (args->first) {
     for (int64_t i = 0; i < args->m * kTileRows; i += 4) vst1q_f32(args->acc + i, vdupq_n_f32(0));
   }

@@ -1,6 +1,6 @@
 // PanelShape {4, 16}: 16 columns of 4 tokens.
 #include "kernels/arm64/panel/quantize_panel.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -14,7 +14,7 @@ struct Shape {
 
 }  // namespace
 
-void quantize_panel_q8s256_f32_neon(const QuantizePanelArgs* args) {
+extern "C" void quantize_panel_q8s256_f32_neon(const QuantizePanelArgs* args) {
   arm64::quantize_panel<Shape>(args);
 }
 

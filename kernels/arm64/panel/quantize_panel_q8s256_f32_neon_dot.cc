@@ -1,6 +1,6 @@
 // PanelShape {12, 4}: 4 columns of 12 tokens.
 #include "kernels/arm64/panel/quantize_panel.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -20,7 +20,7 @@ struct Shape {
 
 }  // namespace
 
-void quantize_panel_q8s256_f32_neon_dot(const QuantizePanelArgs* args) {
+extern "C" void quantize_panel_q8s256_f32_neon_dot(const QuantizePanelArgs* args) {
   arm64::quantize_panel<Shape>(args);
 }
 

@@ -1,6 +1,6 @@
 // PanelShape {8, 8}: 8 columns of 8 tokens.
 #include "kernels/arm64/panel/quantize_panel.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -17,7 +17,7 @@ struct Shape {
 
 }  // namespace
 
-void quantize_panel_q8s256_f32_neon_i8mm(const QuantizePanelArgs* args) {
+extern "C" void quantize_panel_q8s256_f32_neon_i8mm(const QuantizePanelArgs* args) {
   arm64::quantize_panel<Shape>(args);
 }
 

@@ -1,30 +1,30 @@
 // unpack_q8s256_<encoding>_neon_i8mm: packed units as panels of PanelOrder::kOctets8.
 #include "kernels/arm64/panel/unpack.h"
 #include "kernels/arm64/panel/unpack_s256.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 
 using Order = arm64::SmmlaOrder;
 
-void unpack_q8s256_q4b32_neon_i8mm(const UnpackArgs* args) { arm64::unpack_q4b32<Order>(args); }
-void unpack_q8s256_q4b32m_neon_i8mm(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q4b32_neon_i8mm(const UnpackArgs* args) { arm64::unpack_q4b32<Order>(args); }
+extern "C" void unpack_q8s256_q4b32m_neon_i8mm(const UnpackArgs* args) {
   arm64::unpack_ranges<Order, 0, 15, UnitQ4B32M>(args);
 }
-void unpack_q8s256_q5b32_neon_i8mm(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q5b32_neon_i8mm(const UnpackArgs* args) {
   arm64::unpack_ranges<Order, -16, 15, UnitQ5B32>(args);
 }
-void unpack_q8s256_q5b32m_neon_i8mm(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q5b32m_neon_i8mm(const UnpackArgs* args) {
   arm64::unpack_ranges<Order, 0, 31, UnitQ5B32M>(args);
 }
-void unpack_q8s256_q8b32_neon_i8mm(const UnpackArgs* args) { arm64::unpack_q8b32<Order>(args); }
-void unpack_q8s256_q4b32ms256_neon_i8mm(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q8b32_neon_i8mm(const UnpackArgs* args) { arm64::unpack_q8b32<Order>(args); }
+extern "C" void unpack_q8s256_q4b32ms256_neon_i8mm(const UnpackArgs* args) {
   arm64::unpack_q4b32ms256<Order>(args);
 }
-void unpack_q8s256_q5b32ms256_neon_i8mm(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q5b32ms256_neon_i8mm(const UnpackArgs* args) {
   arm64::unpack_q5b32ms256<Order>(args);
 }
-void unpack_q8s256_q6b16s256_neon_i8mm(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q6b16s256_neon_i8mm(const UnpackArgs* args) {
   arm64::unpack_q6b16s256<Order>(args);
 }
 

@@ -3,7 +3,7 @@
 // Four blocks at a time, so that their scales are the lanes of one register and a division serves
 // all of them. The rest of a row is filled up with zeros in a buffer. Bound by the SIMD pipes.
 #include "kernels/arm64/quantize/quantize.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -43,7 +43,7 @@ inline void quantize_four(const float* in, LhsBlock* out) {
 
 }  // namespace
 
-void quantize_q8b32_f32_neon(const QuantizeArgs* args) {
+extern "C" void quantize_q8b32_f32_neon(const QuantizeArgs* args) {
   const float* in = args->in;
   LhsBlock* out = args->out;
   int64_t left = args->k;

@@ -1,6 +1,10 @@
 #include "kernels/generic/attention/attn_f32_q8r.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
-void midge::attn_f32_q8r_q8r_generic(const AttnArgs* args) {
+namespace midge {
+
+extern "C" void attn_f32_q8r_q8r_generic(const AttnArgs* args) {
   generic::attn<generic::Q8Cache>(args);
 }
+
+}  // namespace midge

@@ -1,5 +1,9 @@
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
-void midge::add_f32_f32_generic(const AddArgs* args) {
+namespace midge {
+
+extern "C" void add_f32_f32_generic(const AddArgs* args) {
   for (int64_t i = 0; i < args->n; ++i) args->out[i] = args->a[i] + args->b[i];
 }
+
+}  // namespace midge

@@ -2,15 +2,15 @@
 #include <cstring>
 
 #include "kernels/half.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 
-void convert_f32_f32_generic(const ConvertArgs* args) {
+extern "C" void convert_f32_f32_generic(const ConvertArgs* args) {
   std::memcpy(args->out, args->in, static_cast<size_t>(args->n) * sizeof(float));
 }
 
-void convert_f16_f32_generic(const ConvertArgs* args) {
+extern "C" void convert_f16_f32_generic(const ConvertArgs* args) {
   auto* out = static_cast<uint16_t*>(args->out);
   for (int64_t i = 0; i < args->n; ++i) out[i] = f32_to_f16(args->in[i]);
 }

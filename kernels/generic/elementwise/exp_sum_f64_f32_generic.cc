@@ -2,9 +2,11 @@
 #include <algorithm>
 
 #include "kernels/exp_f32.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
-void midge::exp_sum_f64_f32_generic(const ExpSumArgs* args) {
+namespace midge {
+
+extern "C" void exp_sum_f64_f32_generic(const ExpSumArgs* args) {
   for (int64_t first = 0; first < args->n; first += kExpSumBlock) {
     const int64_t count = std::min(kExpSumBlock, args->n - first);
     float exps[kExpSumBlock] = {};
@@ -19,3 +21,5 @@ void midge::exp_sum_f64_f32_generic(const ExpSumArgs* args) {
                                        ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
   }
 }
+
+}  // namespace midge

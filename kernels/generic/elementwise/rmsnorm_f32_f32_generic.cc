@@ -2,9 +2,11 @@
 #include <cmath>
 
 #include "kernels/generic/dot.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
-void midge::rmsnorm_f32_f32_generic(const RmsnormArgs* args) {
+namespace midge {
+
+extern "C" void rmsnorm_f32_f32_generic(const RmsnormArgs* args) {
   for (int64_t i = 0; i < args->m; ++i) {
     const auto* in = reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->in) +
                                                     i * args->in_stride);
@@ -16,3 +18,5 @@ void midge::rmsnorm_f32_f32_generic(const RmsnormArgs* args) {
     for (int64_t j = 0; j < args->n; ++j) out[j] = in[j] * scale * args->weight[j];
   }
 }
+
+}  // namespace midge

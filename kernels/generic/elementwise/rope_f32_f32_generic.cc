@@ -1,7 +1,9 @@
 // Rotary position embedding, in place.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
-void midge::rope_f32_f32_generic(const RopeArgs* args) {
+namespace midge {
+
+extern "C" void rope_f32_f32_generic(const RopeArgs* args) {
   for (int64_t h = 0; h < args->heads; ++h) {
     auto* x = reinterpret_cast<float*>(reinterpret_cast<char*>(args->x) + h * args->head_stride);
     for (int64_t j = 0; j < args->width / 2; ++j) {
@@ -14,3 +16,5 @@ void midge::rope_f32_f32_generic(const RopeArgs* args) {
     }
   }
 }
+
+}  // namespace midge

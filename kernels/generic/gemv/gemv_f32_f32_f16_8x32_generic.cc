@@ -1,11 +1,13 @@
 #include <cmath>
 
 #include "kernels/half.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 // out[m, n] = lhs[m, k] * rhs[n, k]^T (+ addend): every sum takes its products in order of k, one
 // fused multiply-add each.
-void midge::gemv_f32_f32_f16_8x32_generic(const GemvArgs* args) {
+namespace midge {
+
+extern "C" void gemv_f32_f32_f16_8x32_generic(const GemvArgs* args) {
   for (int64_t i = 0; i < args->m; ++i) {
     const auto* lhs =
         reinterpret_cast<const float*>(static_cast<const char*>(args->lhs) + i * args->lhs_stride);
@@ -22,3 +24,5 @@ void midge::gemv_f32_f32_f16_8x32_generic(const GemvArgs* args) {
     }
   }
 }
+
+}  // namespace midge

@@ -1,7 +1,7 @@
 // gemv_f32_q8b32_<encoding>_8x32_generic of every packed encoding, by what its reader has.
 #include "kernels/generic/gemv/gemv_f32_q8b32.h"
 #include "kernels/generic/gemv/gemv_f32_q8b32_s256.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -18,7 +18,7 @@ void gemv(const GemvArgs* args) {
 }  // namespace
 
 #define MIDGE_PACKED_ENCODING(token, Name, Block, elements)          \
-  void gemv_f32_q8b32_##token##_8x32_generic(const GemvArgs* args) { \
+  extern "C" void gemv_f32_q8b32_##token##_8x32_generic(const GemvArgs* args) { \
     gemv<generic::Read##Name>(args);                                 \
   }
 #include "kernels/encodings.def"

@@ -1,6 +1,6 @@
 // lookup_f32_<encoding>_generic of every packed encoding: one row of a tile as f32, rounded like
 // the row form's.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/packed_units.h"
 
 namespace midge {
@@ -17,10 +17,10 @@ void lookup(const LookupArgs* args) {
 }  // namespace
 
 #define MIDGE_PACKED_ENCODING(token, Name, Block, elements) \
-  void lookup_f32_##token##_generic(const LookupArgs* args) { lookup<generic::Read##Name>(args); }
+  extern "C" void lookup_f32_##token##_generic(const LookupArgs* args) { lookup<generic::Read##Name>(args); }
 #include "kernels/encodings.def"
 
-void lookup_f32_f16_generic(const LookupArgs* args) {
+extern "C" void lookup_f32_f16_generic(const LookupArgs* args) {
   const auto* columns = static_cast<const UnitF16*>(args->tile);
   for (int64_t c = 0; c < args->k; ++c) args->out[c] = f16_to_f32(columns[c].values[args->row]);
 }

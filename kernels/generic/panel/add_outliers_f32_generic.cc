@@ -2,7 +2,7 @@
 // its column of weights, in order of columns, a rounding for the product and one for the sum.
 #include <cstring>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/packed_units.h"
 
 namespace midge {
@@ -108,7 +108,7 @@ void add_outliers(const AddOutliersArgs* args) {
 }  // namespace
 
 #define MIDGE_PACKED_ENCODING(token, Name, Block, elements)              \
-  void add_outliers_f32_##token##_generic(const AddOutliersArgs* args) { \
+  extern "C" void add_outliers_f32_##token##_generic(const AddOutliersArgs* args) { \
     add_outliers<generic::Read##Name>(args);                             \
   }
 #include "kernels/encodings.def"

@@ -1,10 +1,12 @@
 #include <cmath>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 // acc[m, 32] += lhs_scale * panel_scale * (integer dot product of 256 columns), exact but for one
 // product of the scales and one fused multiply-add.
-void midge::gemm_panel_f32_q8s256_q8s256_1x32_generic(const GemmPanelArgs* args) {
+namespace midge {
+
+extern "C" void gemm_panel_f32_q8s256_q8s256_1x32_generic(const GemmPanelArgs* args) {
   for (int64_t i = 0; i < args->m; ++i) {
     const int8_t* lhs = args->lhs + i * kPanelColumns;
     for (int64_t j = 0; j < kTileRows; ++j) {
@@ -17,3 +19,5 @@ void midge::gemm_panel_f32_q8s256_q8s256_1x32_generic(const GemmPanelArgs* args)
     }
   }
 }
+
+}  // namespace midge

@@ -1,6 +1,10 @@
 #include "kernels/generic/panel/quantize_panel.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
-void midge::quantize_panel_q8s256_f32_generic(const QuantizePanelArgs* args) {
+namespace midge {
+
+extern "C" void quantize_panel_q8s256_f32_generic(const QuantizePanelArgs* args) {
   generic::quantize_panel<1, kPanelColumns>(args);
 }
+
+}  // namespace midge

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -53,7 +53,7 @@ Magnitudes magnitudes(const float* x, int64_t count) {
 
 }  // namespace
 
-void take_outliers_f32_f32_generic(const TakeOutliersArgs* args) {
+extern "C" void take_outliers_f32_f32_generic(const TakeOutliersArgs* args) {
   float* x = args->x;
   const int64_t count = args->k;
   *args->count = 0;

@@ -1,7 +1,7 @@
 // unpack_q8s256_<encoding>_generic of every packed encoding, by what its reader has.
 #include "kernels/generic/panel/panel.h"
 #include "kernels/generic/panel/unpack_s256.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -20,7 +20,7 @@ void unpack(const UnpackArgs* args) {
 }  // namespace
 
 #define MIDGE_PACKED_ENCODING(token, Name, Block, elements)      \
-  void unpack_q8s256_##token##_generic(const UnpackArgs* args) { \
+  extern "C" void unpack_q8s256_##token##_generic(const UnpackArgs* args) { \
     unpack<generic::Read##Name>(args);                           \
   }
 #include "kernels/encodings.def"

@@ -1,7 +1,9 @@
 #include "kernels/generic/quantize.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
-void midge::quantize_q8b32_f32_generic(const QuantizeArgs* args) {
+namespace midge {
+
+extern "C" void quantize_q8b32_f32_generic(const QuantizeArgs* args) {
   for (int64_t b = 0; b < lhs_blocks(args->k); ++b) {
     LhsBlock& block = args->out[b];
     block = {};
@@ -12,3 +14,5 @@ void midge::quantize_q8b32_f32_generic(const QuantizeArgs* args) {
     block.correction = -8 * sum;
   }
 }
+
+}  // namespace midge

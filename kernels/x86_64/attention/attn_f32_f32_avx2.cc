@@ -1,6 +1,6 @@
 // attn_f32_f32_<type of K and V>_avx2, see attn_vectors.h.
 #include "kernels/attn_vectors.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/vectors_avx2.h"
 
 namespace midge {
@@ -17,11 +17,11 @@ struct Tiles : Cache {
 
 }  // namespace
 
-void attn_f32_f32_f16_avx2(const AttnArgs* args) {
+extern "C" void attn_f32_f32_f16_avx2(const AttnArgs* args) {
   attention::Kernel<Tiles<attention::CacheF16<Avx2Vectors>>>::run(args);
 }
 
-void attn_f32_f32_f32_avx2(const AttnArgs* args) {
+extern "C" void attn_f32_f32_f32_avx2(const AttnArgs* args) {
   attention::Kernel<Tiles<attention::CacheF32<Avx2Vectors>>>::run(args);
 }
 

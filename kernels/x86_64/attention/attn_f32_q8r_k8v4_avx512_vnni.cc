@@ -1,7 +1,7 @@
 // Attention over int8 keys, values of 4 bits, see attn_vectors.h and
 // generic/attention/attn_f32_q8r.h.
 #include "kernels/attn_vectors.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/key_sums_avx512.h"
 #include "kernels/x86_64/vectors_avx512.h"
 
@@ -18,6 +18,6 @@ struct Tiles : attention::CacheK8V4<Avx512Vectors, Avx512KeySums> {
 
 }  // namespace
 
-void attn_f32_q8r_k8v4_avx512_vnni(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_k8v4_avx512_vnni(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
 
 }  // namespace midge

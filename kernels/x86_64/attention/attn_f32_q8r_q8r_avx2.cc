@@ -1,6 +1,6 @@
 // Attention over int8 keys and values, see attn_vectors.h and generic/attention/attn_f32_q8r.h.
 #include "kernels/attn_vectors.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/key_sums_avx2.h"
 #include "kernels/x86_64/vectors_avx2.h"
 
@@ -17,6 +17,6 @@ struct Tiles : attention::CacheQ8<Avx2Vectors, Avx2KeySums> {
 
 }  // namespace
 
-void attn_f32_q8r_q8r_avx2(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_q8r_avx2(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
 
 }  // namespace midge

@@ -2,11 +2,11 @@
 // payload where the generic kernel drops them.
 #include <immintrin.h>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 
-void convert_f16_f32_avx2(const ConvertArgs* args) {
+extern "C" void convert_f16_f32_avx2(const ConvertArgs* args) {
   auto* out = static_cast<uint16_t*>(args->out);
   int64_t i = 0;
   for (; i + 8 <= args->n; i += 8) {

@@ -1,5 +1,5 @@
 // Sums of exp(x - maximum) by blocks of 64, sixteen numbers at a time.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/elementwise/exp_sum.h"
 #include "kernels/x86_64/vectors_avx512.h"
 
@@ -23,6 +23,6 @@ struct SumVectors : Avx512Vectors {
 
 }  // namespace
 
-void exp_sum_f64_f32_avx512_vnni(const ExpSumArgs* args) { vectors::exp_sum<SumVectors>(args); }
+extern "C" void exp_sum_f64_f32_avx512_vnni(const ExpSumArgs* args) { vectors::exp_sum<SumVectors>(args); }
 
 }  // namespace midge

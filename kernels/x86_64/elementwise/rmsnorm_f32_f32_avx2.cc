@@ -2,7 +2,7 @@
 // kernels/generic/dot.h, which are two registers, and is joined in the same tree.
 #include <immintrin.h>
 
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 
 namespace midge {
 namespace {
@@ -38,7 +38,7 @@ __m256 normalise(__m256 x, __m256 scale, __m256 weight) {
 
 }  // namespace
 
-void rmsnorm_f32_f32_avx2(const RmsnormArgs* args) {
+extern "C" void rmsnorm_f32_f32_avx2(const RmsnormArgs* args) {
   const int64_t n = args->n;
   for (int64_t row = 0; row < args->m; ++row) {
     const auto* in = reinterpret_cast<const float*>(reinterpret_cast<const char*>(args->in) +

@@ -1,6 +1,6 @@
 // out = gate / (1 + exp(-gate)) * up, eight at a time: the operations of kernels/exp_f32.h in the
 // same order, so the bits are too.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/elementwise/silu_mul.h"
 #include "kernels/x86_64/vectors_avx2.h"
 
@@ -29,6 +29,6 @@ struct SiluVectors : Avx2Vectors {
 
 }  // namespace
 
-void silu_mul_f32_f32_avx2(const SiluMulArgs* args) { vectors::silu_mul<SiluVectors>(args); }
+extern "C" void silu_mul_f32_f32_avx2(const SiluMulArgs* args) { vectors::silu_mul<SiluVectors>(args); }
 
 }  // namespace midge

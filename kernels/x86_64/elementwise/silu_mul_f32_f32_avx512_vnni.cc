@@ -3,7 +3,7 @@
 // and their limit 0, vanish beside the 1; vscalefps rounds 2^n * p once, as two factors do, and
 // overflows to infinity where the limit is (tests/kernels/exp_test.cc tries every number there); a
 // NaN passes through. Bound by the vector ports: about 30 operations and a division per 16 numbers.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/elementwise/silu_mul.h"
 #include "kernels/x86_64/vectors_avx512.h"
 
@@ -18,6 +18,6 @@ struct SiluVectors : Avx512Vectors {
 
 }  // namespace
 
-void silu_mul_f32_f32_avx512_vnni(const SiluMulArgs* args) { vectors::silu_mul<SiluVectors>(args); }
+extern "C" void silu_mul_f32_f32_avx512_vnni(const SiluMulArgs* args) { vectors::silu_mul<SiluVectors>(args); }
 
 }  // namespace midge

@@ -6,7 +6,7 @@
 // Per column: 1 line, 4 conversions and 4 fused multiply-adds of 8 rows per token (conversions once
 // more for m > 4). Bound by memory up to m = 2.
 // Rounding: one fused multiply-add per product, in order of k.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx2.h"
 
 namespace midge {
@@ -75,7 +75,7 @@ void gemv(const GemvArgs* args) {
 
 }  // namespace
 
-void gemv_f32_f32_f16_8x32_avx2(const GemvArgs* args) {
+extern "C" void gemv_f32_f32_f16_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_rows(args->m, [args]<int kRows>() { gemv<kRows>(args); });
 }
 

@@ -5,7 +5,7 @@
 // Per column: 1 line, 2 conversions, 2 m fused multiply-adds of 16 rows each. The sums are chains
 // in order of k, 4 cycles a column on Zen 4: 16 B per cycle, several times what memory gives.
 // Rounding: one fused multiply-add per product.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx512.h"
 
 namespace midge {
@@ -34,7 +34,7 @@ void gemv(const GemvArgs* args) {
 
 }  // namespace
 
-void gemv_f32_f32_f16_8x32_avx512_vnni(const GemvArgs* args) {
+extern "C" void gemv_f32_f32_f16_8x32_avx512_vnni(const GemvArgs* args) {
   x86::gemv_by_rows(args->m, [args]<int kRows>() { gemv<kRows>(args); });
 }
 

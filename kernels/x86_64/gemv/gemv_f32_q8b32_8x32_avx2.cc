@@ -9,7 +9,7 @@
 // Per unit: 1024 m multiply-adds; m = 1 is bound by memory, more by instructions.
 // Rounding: integer sums are exact; one product of the scales and one fused multiply-add per block,
 // one more with minimums.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx2.h"
 #include "kernels/x86_64/units_s256_avx2.h"
 
@@ -101,7 +101,7 @@ __attribute__((always_inline)) inline void add_minimums(const uint16_t* minimums
 
 }  // namespace
 
-void gemv_f32_q8b32_q4b32m_8x32_avx2(const GemvArgs* args) {
+extern "C" void gemv_f32_q8b32_q4b32m_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ4B32M, 32>(
       args, []<int kRows>(const UnitQ4B32M& unit, int64_t b, TileSums<kRows>& sums) {
         x86::request_ahead<kRows>(&unit, &unit + 1);
@@ -112,7 +112,7 @@ void gemv_f32_q8b32_q4b32m_8x32_avx2(const GemvArgs* args) {
       });
 }
 
-void gemv_f32_q8b32_q5b32_8x32_avx2(const GemvArgs* args) {
+extern "C" void gemv_f32_q8b32_q5b32_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ5B32, 32>(
       args, []<int kRows>(const UnitQ5B32& unit, int64_t b, TileSums<kRows>& sums) {
         x86::request_ahead<kRows>(&unit, &unit + 1);
@@ -122,7 +122,7 @@ void gemv_f32_q8b32_q5b32_8x32_avx2(const GemvArgs* args) {
       });
 }
 
-void gemv_f32_q8b32_q5b32m_8x32_avx2(const GemvArgs* args) {
+extern "C" void gemv_f32_q8b32_q5b32m_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ5B32M, 32>(
       args, []<int kRows>(const UnitQ5B32M& unit, int64_t b, TileSums<kRows>& sums) {
         x86::request_ahead<kRows>(&unit, &unit + 1);

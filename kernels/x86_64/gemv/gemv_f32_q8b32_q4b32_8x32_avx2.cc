@@ -7,10 +7,12 @@
 // Per unit: 9 lines, 16 (5 + 5 m) + 30 m instructions for 1024 m multiply-adds; m = 1 is bound by
 // memory, more by instructions.
 // Rounding: integer sums are exact; one product of the scales and one fused multiply-add per block.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx2.h"
 
-void midge::gemv_f32_q8b32_q4b32_8x32_avx2(const GemvArgs* args) {
+namespace midge {
+
+extern "C" void gemv_f32_q8b32_q4b32_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<avx2::TileSums, UnitQ4B32, 32>(
       args, []<int kRows>(const UnitQ4B32& unit, int64_t b, avx2::TileSums<kRows>& sums) {
         x86::request_ahead<kRows>(&unit, &unit + 1);
@@ -20,3 +22,5 @@ void midge::gemv_f32_q8b32_q4b32_8x32_avx2(const GemvArgs* args) {
         avx2::add_nibbles(unit.nibbles, b, scales, sums);
       });
 }
+
+}  // namespace midge

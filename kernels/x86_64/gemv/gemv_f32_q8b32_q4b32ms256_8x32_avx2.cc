@@ -9,9 +9,13 @@
 // 5 m) + 14 + 15 m instructions for 1024 m multiply-adds; per unit 8 more lines and the minimums. m
 // = 1 is bound by memory, more by instructions. Rounding: that of
 // kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_ms256_avx2.h"
 
-void midge::gemv_f32_q8b32_q4b32ms256_8x32_avx2(const GemvArgs* args) {
+namespace midge {
+
+extern "C" void gemv_f32_q8b32_q4b32ms256_8x32_avx2(const GemvArgs* args) {
   avx2::gemv_ms256<15, UnitQ4B32MS256>(args);
 }
+
+}  // namespace midge

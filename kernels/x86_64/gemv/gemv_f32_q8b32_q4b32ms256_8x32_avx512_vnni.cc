@@ -8,9 +8,13 @@
 // 2 weights, 1 broadcast, 2 constants; the sums of the tile stay on the stack. Per block of 32
 // columns: 9 lines, 16 m vpdpbusd = 1024 m multiply-adds; bound by memory up to m = 4. Rounding:
 // that of kernels/generic/gemv/gemv_f32_q8b32_s256.h.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_ms256_avx512.h"
 
-void midge::gemv_f32_q8b32_q4b32ms256_8x32_avx512_vnni(const GemvArgs* args) {
+namespace midge {
+
+extern "C" void gemv_f32_q8b32_q4b32ms256_8x32_avx512_vnni(const GemvArgs* args) {
   avx512::gemv_ms256<UnitQ4B32MS256>(args);
 }
+
+}  // namespace midge

@@ -8,9 +8,13 @@
 // for each token and 1 more constant. Per block: 10 lines, 16 (12 + 5 m) + 30 m instructions for
 // 1024 m multiply-adds; per unit 8 more lines and the minimums. m = 1 is bound by memory, more by
 // instructions. Rounding: that of kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_ms256_avx2.h"
 
-void midge::gemv_f32_q8b32_q5b32ms256_8x32_avx2(const GemvArgs* args) {
+namespace midge {
+
+extern "C" void gemv_f32_q8b32_q5b32ms256_8x32_avx2(const GemvArgs* args) {
   avx2::gemv_ms256<31, UnitQ5B32MS256>(args);
 }
+
+}  // namespace midge

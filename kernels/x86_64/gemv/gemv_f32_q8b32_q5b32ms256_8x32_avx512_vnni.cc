@@ -7,9 +7,13 @@
 // Per block of 32 columns: 11 lines, 16 m vpdpbusd = 1024 m multiply-adds; bound by memory up to
 // m = 4.
 // Rounding: that of kernels/generic/gemv/gemv_f32_q8b32_s256.h.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_ms256_avx512.h"
 
-void midge::gemv_f32_q8b32_q5b32ms256_8x32_avx512_vnni(const GemvArgs* args) {
+namespace midge {
+
+extern "C" void gemv_f32_q8b32_q5b32ms256_8x32_avx512_vnni(const GemvArgs* args) {
   avx512::gemv_ms256<UnitQ5B32MS256>(args);
 }
+
+}  // namespace midge

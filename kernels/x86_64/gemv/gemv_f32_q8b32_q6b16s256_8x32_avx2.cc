@@ -11,7 +11,7 @@
 // Per block of 32 columns: 13 lines, 8 (21 + 10 m) + 60 m instructions for 1024 m multiply-adds;
 // m = 1 is bound by memory, more by instructions.
 // Rounding: that of kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_s256_avx2.h"
 
 namespace midge {
@@ -116,7 +116,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
 
 }  // namespace
 
-void gemv_f32_q8b32_q6b16s256_8x32_avx2(const GemvArgs* args) {
+extern "C" void gemv_f32_q8b32_q6b16s256_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ6B16S256, 256>(
       args, [](const UnitQ6B16S256& unit, int64_t u, auto& sums) { add_unit(unit, 8 * u, sums); });
 }

@@ -8,7 +8,7 @@
 // unit, 4 weights, 1 broadcast; from m = 5 on the compiler keeps sums on the stack. Per block of 32
 // columns: 13 lines, 16 m vpdpbusd = 1024 m multiply-adds; bound by memory up to m = 4. Rounding:
 // that of kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx512.h"
 #include "kernels/x86_64/units_s256_avx512.h"
 
@@ -124,7 +124,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
 
 }  // namespace
 
-void gemv_f32_q8b32_q6b16s256_8x32_avx512_vnni(const GemvArgs* args) {
+extern "C" void gemv_f32_q8b32_q6b16s256_8x32_avx512_vnni(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ6B16S256, 256>(
       args, [](const UnitQ6B16S256& unit, int64_t u, auto& sums) { add_unit(unit, 8 * u, sums); });
 }

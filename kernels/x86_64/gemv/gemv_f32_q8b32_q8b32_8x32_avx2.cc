@@ -7,7 +7,7 @@
 // Per unit: 17 lines, 32 (2 + 4 m) + 30 m instructions for 1024 m multiply-adds; m = 1 is bound by
 // memory, more by instructions.
 // Rounding: integer sums are exact; one product of the scales and one fused multiply-add per block.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx2.h"
 
 namespace midge {
@@ -58,7 +58,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ8B32& unit, int64
 
 }  // namespace
 
-void gemv_f32_q8b32_q8b32_8x32_avx2(const GemvArgs* args) {
+extern "C" void gemv_f32_q8b32_q8b32_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<avx2::TileSums, UnitQ8B32, 32>(
       args, [](const UnitQ8B32& unit, int64_t b, auto& sums) { add_unit(unit, b, sums); });
 }

@@ -7,7 +7,7 @@
 // Registers: 2 m int32 and 2 m f32 sums, 2 weights, 1 broadcast, 1 mask.
 // Per unit: 17 lines, 16 m vpdpbusd = 1024 m multiply-adds; bound by memory.
 // Rounding: int32 sums are exact; one product of the scales and one fused multiply-add per block.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx512.h"
 
 namespace midge {
@@ -51,7 +51,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ8B32& unit, int64
 
 }  // namespace
 
-void gemv_f32_q8b32_q8b32_8x32_avx512_vnni(const GemvArgs* args) {
+extern "C" void gemv_f32_q8b32_q8b32_8x32_avx512_vnni(const GemvArgs* args) {
   x86::gemv_by_units<avx512::TileSums, UnitQ8B32, 32>(
       args, [](const UnitQ8B32& unit, int64_t b, auto& sums) { add_unit(unit, b, sums); });
 }

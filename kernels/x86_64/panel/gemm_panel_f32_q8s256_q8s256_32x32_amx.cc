@@ -16,7 +16,7 @@
 // Fewer tokens than a whole number of 32: the last 32 are taken, and those of them that were done
 // are not added again. Fewer than 32 in all: the two halves overlap, below 16 they are the same.
 // Rounding: int32 sums are exact; one product of the scales and one fused multiply-add.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/amx.h"
 #include "kernels/x86_64/avx512.h"
 
@@ -103,7 +103,7 @@ static inline void multiply(const GemmPanelArgs* args, int64_t tokens, int64_t t
 
 }  // namespace
 
-void gemm_panel_f32_q8s256_q8s256_32x32_amx(const GemmPanelArgs* args) {
+extern "C" void gemm_panel_f32_q8s256_q8s256_32x32_amx(const GemmPanelArgs* args) {
   if (args->m == 0) return;
   const int64_t tokens = args->m < kTokensMax ? args->m : kTokensMax;
   const int64_t tile_tokens = tokens < kTileTokensMax ? tokens : kTileTokensMax;

@@ -10,7 +10,7 @@
 // Per group and 8 rows: 2 loads, 4 broadcasts, 8 times madd and add for 128 multiply-adds: 4 cycles
 // of two multiply ports and of four vector ports. Zen 4 takes 4.9 for these alone and 5.7 in all.
 // Rounding: integer sums are exact; one product of the scales and one fused multiply-add.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/avx2.h"
 
 namespace midge {
@@ -74,7 +74,7 @@ void multiply_rows(const GemmPanelArgs* args, const int16_t* panel, int64_t toke
 
 }  // namespace
 
-void gemm_panel_f32_q8s256_q8s256_4x32_avx2(const GemmPanelArgs* args) {
+extern "C" void gemm_panel_f32_q8s256_q8s256_4x32_avx2(const GemmPanelArgs* args) {
   alignas(64) int16_t panel[kPanelBytes];
   widen(args->panel, kPanelBytes, panel);
   int64_t token = 0;

@@ -7,7 +7,7 @@
 // (one of 512 bits per cycle on Zen 4), for the panel (8 KiB) and 8 tokens (2 KiB) stay in the
 // first cache level. The scales come once per 256 columns and cost 3 %. Rounding: int32 sums are
 // exact; one product of the scales and one fused multiply-add.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/avx512.h"
 
 namespace midge {
@@ -49,7 +49,7 @@ void multiply(const GemmPanelArgs* args, int64_t token) {
 
 }  // namespace
 
-void gemm_panel_f32_q8s256_q8s256_8x32_avx512_vnni(const GemmPanelArgs* args) {
+extern "C" void gemm_panel_f32_q8s256_q8s256_8x32_avx512_vnni(const GemmPanelArgs* args) {
   int64_t token = 0;
   for (; token + 8 <= args->m; token += 8) multiply<8>(args, token);
   switch (args->m - token) {

@@ -1,9 +1,11 @@
 // Rows of f32 as a PanelLhs of plain rows (PanelShape {1, 256}); the rounding is that of
 // kernels/generic/quantize.h.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/quantize/quantize_avx2.h"
 
-void midge::quantize_panel_q8s256_f32_avx2(const QuantizePanelArgs* args) {
+namespace midge {
+
+extern "C" void quantize_panel_q8s256_f32_avx2(const QuantizePanelArgs* args) {
   const PanelLhs& out = args->out;
   const int64_t super_blocks = (args->k + kPanelColumns - 1) / kPanelColumns;
   for (int64_t i = 0; i < args->m; ++i) {
@@ -17,3 +19,5 @@ void midge::quantize_panel_q8s256_f32_avx2(const QuantizePanelArgs* args) {
     }
   }
 }
+
+}  // namespace midge

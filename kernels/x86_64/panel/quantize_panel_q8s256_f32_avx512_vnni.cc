@@ -1,11 +1,11 @@
 // Rows of f32 as a PanelLhs of plain rows (PanelShape {1, 256}); the rounding is that of
 // kernels/generic/quantize.h. A super-block stays in 16 registers between its two passes.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/quantize/quantize_avx512.h"
 
 namespace midge {
 
-void quantize_panel_q8s256_f32_avx512_vnni(const QuantizePanelArgs* args) {
+extern "C" void quantize_panel_q8s256_f32_avx512_vnni(const QuantizePanelArgs* args) {
   const PanelLhs& out = args->out;
   const int64_t super_blocks = (args->k + kPanelColumns - 1) / kPanelColumns;
   for (int64_t i = 0; i < args->m; ++i) {

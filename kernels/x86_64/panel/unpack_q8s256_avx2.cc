@@ -2,14 +2,14 @@
 // [64 groups of 4 columns][32 rows][4]. The rounding is that of kernels/generic/panel/panel.h and
 // unpack_s256.h.
 #include "kernels/generic/panel/panel_constants.h"
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/panel/unpack_avx2.h"
 #include "kernels/x86_64/panel/unpack_s256_avx2.h"
 
 namespace midge {
 // 16 * (q - 8) of a line as int8: the high nibbles where they are (stored as q - 8), the low ones
 // shifted up and with their sign bit turned. 20 instructions per 32 bytes of nibbles.
-void unpack_q8s256_q4b32_avx2(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q4b32_avx2(const UnpackArgs* args) {
   const auto* units = static_cast<const UnitQ4B32*>(args->rhs);
   const int64_t blocks = (args->k + 31) / 32;
   __m256 largest[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
@@ -43,7 +43,7 @@ void unpack_q8s256_q4b32_avx2(const UnpackArgs* args) {
 }
 
 // 10 instructions per 32 weights.
-void unpack_q8s256_q8b32_avx2(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q8b32_avx2(const UnpackArgs* args) {
   const auto* units = static_cast<const UnitQ8B32*>(args->rhs);
   const int64_t blocks = (args->k + 31) / 32;
   __m256 largest[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
@@ -72,27 +72,27 @@ void unpack_q8s256_q8b32_avx2(const UnpackArgs* args) {
 }
 
 // The inner loop is that of q4b32ms256, below, or of q5b32ms256.
-void unpack_q8s256_q4b32m_avx2(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q4b32m_avx2(const UnpackArgs* args) {
   avx2::unpack_ranges<0, 15, UnitQ4B32M>(args);
 }
-void unpack_q8s256_q5b32_avx2(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q5b32_avx2(const UnpackArgs* args) {
   avx2::unpack_ranges<-16, 15, UnitQ5B32>(args);
 }
-void unpack_q8s256_q5b32m_avx2(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q5b32m_avx2(const UnpackArgs* args) {
   avx2::unpack_ranges<0, 31, UnitQ5B32M>(args);
 }
 
 // About 12 instructions per 32 weights.
-void unpack_q8s256_q4b32ms256_avx2(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q4b32ms256_avx2(const UnpackArgs* args) {
   avx2::unpack_ms256<15, UnitQ4B32MS256>(args);
 }
 
 // About 15 instructions per 32 weights.
-void unpack_q8s256_q5b32ms256_avx2(const UnpackArgs* args) {
+extern "C" void unpack_q8s256_q5b32ms256_avx2(const UnpackArgs* args) {
   avx2::unpack_ms256<31, UnitQ5B32MS256>(args);
 }
 
 // About 14 instructions per 32 weights.
-void unpack_q8s256_q6b16s256_avx2(const UnpackArgs* args) { avx2::unpack_q6b16s256(args); }
+extern "C" void unpack_q8s256_q6b16s256_avx2(const UnpackArgs* args) { avx2::unpack_q6b16s256(args); }
 
 }  // namespace midge

@@ -1,9 +1,11 @@
 // out[k] = in[k] as LhsBlocks; the rounding is that of kernels/generic/quantize.h. About 60
 // instructions and 2 divisions per block of 32.
-#include "kernels/kernels.h"
+#include "kernels/kernel_types.h"
 #include "kernels/x86_64/quantize/quantize_avx2.h"
 
-void midge::quantize_q8b32_f32_avx2(const QuantizeArgs* args) {
+namespace midge {
+
+extern "C" void quantize_q8b32_f32_avx2(const QuantizeArgs* args) {
   const int64_t blocks = lhs_blocks(args->k);
   for (int64_t b = 0; b < blocks; ++b) {
     LhsBlock& block = args->out[b];
@@ -12,3 +14,5 @@ void midge::quantize_q8b32_f32_avx2(const QuantizeArgs* args) {
     block.correction = -8 * sum;
   }
 }
+
+}  // namespace midge
