@@ -6,14 +6,23 @@
 
 #include "cli/bench_mixed.h"
 #include "cli/common.h"
+#include "cli/machine_load.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"
+#include "engine/core/visible.h"
+#include "engine/decoder/model.h"
 #include "engine/session/random.h"
+#include "kernels/kernels.h"
 
 namespace midge {
 namespace {
 
 constexpr uint64_t kTokenSeed = 20250101;
+
+// Prompts: enough for a median, few enough for large models.
+constexpr int kPrefillRuns = 3;
+// Cores of others from which on figures are too low to be compared.
+constexpr double kBusyCores = 0.1;
 
 struct Options {
   RunOptions run;
@@ -35,6 +44,33 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t middle = values.size() / 2;
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+// The kernels of the matrices' products, of the encodings that the model has.
+std::string used_kernels(const Executor& executor) {
+  std::vector<std::string> names;
+  const auto add = [&](const KernelInfo* kernel) {
+    if (kernel == nullptr) return;
+    if (std::find(names.begin(), names.end(), kernel->name) == names.end()) {
+      names.emplace_back(kernel->name);
+    }
+  };
+  const CalibrationReport& rates = executor.calibration();
+  const std::vector<TunedKernel> tuned =
+      fastest_kernels(rates.calibration, rates.cores, executor.isa());
+  KernelChoice choice;
+  choice.features = executor.isa();
+  choice.tuned = tuned;
+  visit_linear_matrices(*executor.engine().weights,
+                        [&](const std::string&, const PreparedMatrix& matrix) {
+                          if (matrix.form != PreparedMatrix::Form::kTiles) return;
+                          add(select_kernel(Op::kGemv, matrix.tiles.encoding, choice, 1));
+                        });
+  if (names.empty()) return "none: float arithmetic";
+  add(select_kernel(Op::kGemmPanel, Encoding::kF32, choice, 1));
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
 }
 
 /// A loaded model and a stream of random tokens for it.
@@ -113,11 +149,30 @@ class BenchRun {
   uint64_t checksum_ = 0;  // keeps the compiler from dropping the reads
 };
 
+/// Of repetitions.
+struct Spread {
+  double median = 0;
+  double half_range = 0;  ///< half of the distance between the quartiles, by the median
+};
+
+Spread spread_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t count = values.size();
+  const double middle = median(values);
+  return {middle, (values[3 * count / 4] - values[count / 4]) / 2 / middle};
+}
+
 struct Report {
   int64_t decode_steps = 0;
   double decode_seconds = 0;  ///< per step
+  double decode_spread = 0;
+  double decode_total = 0;  ///< seconds of all steps
   int64_t prefill_tokens = 0;
   double prefill_seconds = 0;
+  double prefill_spread = 0;
+  double prefill_total = 0;
+  int prefill_runs = 0;
+  double others = -1;         ///< cores that other programs took
   double read_seconds = 0;    ///< one pass over the packed weights; 0: not measured
   double linear_seconds = 0;  ///< matrix products of a decode step; 0: not measured
   OpProfile decode_profile;   ///< of all decode steps
@@ -145,18 +200,32 @@ Status measure_decode(BenchRun& run, int64_t steps, const Options& options, Repo
     for (int k = 0; k < kOpKindCount; ++k) report->decode_profile.ns[k] += profile.ns[k];
   }
   report->decode_steps = steps;
-  report->decode_seconds = median(decodes);
+  const Spread spread = spread_of(decodes);
+  report->decode_seconds = spread.median;
+  report->decode_spread = spread.half_range;
+  report->decode_total = std::accumulate(decodes.begin(), decodes.end(), 0.0);
   report->read_seconds = median(reads);
   report->linear_seconds = median(linears);
   return Status();
 }
 
 Status measure_prefill(BenchRun& run, int64_t tokens, Report* report) {
-  run.executor().set_profile(&report->prefill_profile);
-  const Clock::time_point start = Clock::now();
-  MIDGE_RETURN_IF_ERROR(run.prefill(tokens));
-  report->prefill_seconds = seconds_since(start);
-  run.executor().set_profile(nullptr);
+  std::vector<double> runs;
+  for (int i = 0; i < kPrefillRuns; ++i) {
+    MIDGE_RETURN_IF_ERROR(run.session().truncate(0));
+    OpProfile profile;
+    run.executor().set_profile(&profile);
+    const Clock::time_point start = Clock::now();
+    MIDGE_RETURN_IF_ERROR(run.prefill(tokens));
+    runs.push_back(seconds_since(start));
+    run.executor().set_profile(nullptr);
+    for (int k = 0; k < kOpKindCount; ++k) report->prefill_profile.ns[k] += profile.ns[k];
+  }
+  const Spread spread = spread_of(runs);
+  report->prefill_seconds = spread.median;
+  report->prefill_spread = spread.half_range;
+  report->prefill_total = std::accumulate(runs.begin(), runs.end(), 0.0);
+  report->prefill_runs = kPrefillRuns;
   report->prefill_tokens = tokens;
   return Status();
 }
@@ -189,13 +258,32 @@ void print_profile(const char* what, const OpProfile& profile, double seconds) {
   print(stdout, " other %.1f%%\n", 100 * rest / seconds);
 }
 
+// What is measured, with what.
+void print_header(const OpenedModel& loaded) {
+  const Executor& executor = loaded.model->executor();
+  const Model& model = loaded.model->model();
+  print(stdout, "model    %s\n", visible_text(loaded.model->path(), Layout::kOneLine).c_str());
+  const auto parameters = static_cast<double>(model.parameter_count());
+  print(stdout, "size     %.1f %s parameters, %.1f MB a token (%s)\n",
+        parameters < 1e9 ? parameters * 1e-6 : parameters * 1e-9,
+        parameters < 1e9 ? "million" : "billion",
+        static_cast<double>(model.token_bytes()) * 1e-6, model.config().family.c_str());
+  print(stdout, "machine  %d threads, level %s\n", executor.thread_count(),
+        isa_level_name(top_level(executor.isa())));
+  print(stdout, "kernels  %s\n", used_kernels(executor).c_str());
+}
+
 void print_report(const Options& options, const BenchRun& run, const OpenedModel& loaded,
                   const Report& report) {
+  print_header(loaded);
   const auto bytes = static_cast<double>(loaded.model->executor().packed_bytes());
   if (report.decode_steps > 0) {
-    print(stdout, "decode   %8.2f tok/s   %.2f ms a step of %lld, %lld steps\n",
-          static_cast<double>(options.rows) / report.decode_seconds, report.decode_seconds * 1e3,
-          static_cast<long long>(options.rows), static_cast<long long>(report.decode_steps));
+    print(stdout,
+          "decode   %8.2f tok/s ± %.1f %%   %.2f ms a step of %lld, median of %lld behind %lld "
+          "tokens\n",
+          static_cast<double>(options.rows) / report.decode_seconds, 100 * report.decode_spread,
+          report.decode_seconds * 1e3, static_cast<long long>(options.rows),
+          static_cast<long long>(report.decode_steps), static_cast<long long>(options.depth));
   }
   if (report.read_seconds > 0) {
     print(stdout,
@@ -204,15 +292,15 @@ void print_report(const Options& options, const BenchRun& run, const OpenedModel
           static_cast<unsigned long long>(run.checksum()));
     print(stdout, "fraction of the read bandwidth: %.3f whole step, %.3f matrix products\n",
           report.read_seconds / report.decode_seconds, report.read_seconds / report.linear_seconds);
-    print_profile("decode time:", report.decode_profile,
-                  report.decode_seconds * static_cast<double>(report.decode_steps));
+    print_profile("decode time:", report.decode_profile, report.decode_total);
   }
   if (report.prefill_tokens > 0) {
-    print(stdout, "prefill  %8.2f tok/s   %.1f ms for %lld tokens\n",
+    print(stdout, "prefill  %8.2f tok/s ± %.1f %%   %.1f ms for %lld tokens, median of %d\n",
           static_cast<double>(report.prefill_tokens) / report.prefill_seconds,
-          report.prefill_seconds * 1e3, static_cast<long long>(report.prefill_tokens));
+          100 * report.prefill_spread, report.prefill_seconds * 1e3,
+          static_cast<long long>(report.prefill_tokens), std::max(1, report.prefill_runs));
     if (report.linear_seconds > 0) {
-      print_profile("prefill time:", report.prefill_profile, report.prefill_seconds);
+      print_profile("prefill time:", report.prefill_profile, report.prefill_total);
     }
   }
 }
@@ -240,6 +328,11 @@ void print_json_report(const Options& options, const OpenedModel& loaded, const 
   json.member("calibration_seconds", loaded.model->executor().calibration().seconds);
   json.member("prefill_tokens", report.prefill_tokens);
   json.member("prefill_seconds", report.prefill_seconds);
+  json.member("decode_spread", report.decode_spread);
+  json.member("prefill_spread", report.prefill_spread);
+  json.member("prefill_runs", int64_t{report.prefill_runs});
+  json.member("other_cores", report.others);
+  json.member("kernels", used_kernels(loaded.model->executor()));
   write_profile(json, "decode_profile_seconds", report.decode_profile);
   write_profile(json, "prefill_profile_seconds", report.prefill_profile);
   write_memory(json, loaded);
@@ -293,13 +386,20 @@ Status bench_command(Options options) {
   loaded.session->set_cancel_flag(&interrupted());
   BenchRun run(&loaded);
   run.reserve(options.rows);
+  const MachineLoad load;
   Report report;
   if (once) {
     MIDGE_RETURN_IF_ERROR(run_once(options, run, &report));
   } else {
     MIDGE_RETURN_IF_ERROR(measure_decode(run, decode_steps, options, &report));
-    MIDGE_RETURN_IF_ERROR(loaded.session->truncate(0));
     MIDGE_RETURN_IF_ERROR(measure_prefill(run, prefill_tokens, &report));
+  }
+  report.others = load.others();
+  if (report.others > kBusyCores) {
+    print(stderr,
+          "midge: warning: other programs took %.1f of the machine's cores, so these figures are "
+          "too low\n",
+          report.others);
   }
   if (options.run.json) {
     print_json_report(options, loaded, report);
