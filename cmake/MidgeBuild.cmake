@@ -26,7 +26,7 @@ endfunction()
 
 # Warnings, language level and the arithmetic contract.
 function(midge_compile_options target)
-  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_features(${target} PRIVATE cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
   # -ffp-contract=off: a multiply and an add are fused only where the source says so, because every
   # ISA must round alike (docs/architecture.md, "Numerics").

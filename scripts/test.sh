@@ -84,9 +84,10 @@ run_once+='|Tokenizer[A-Za-z]*|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|
 run_once+='|Safetensors|PackedFile|Files/Packed[A-Za-z]*|ModelCache|MemoryPlan|ResidencyTest'
 run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 
-# Those of requests side by side: no code of a machine's own, and many passes. Under the emulator
-# they run with --long.
-run_natively='(SchedulerTest|Api[A-Za-z]*)\.'
+# Those of requests side by side, and of the program as people use it: no code of a machine's own,
+# and many passes or many starts. Under the emulator they run with --long.
+run_natively='(SchedulerTest|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
+run_natively+='|WrongInputs)\.'
 
 # run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown, kept and counted.
 run_ctest() {

@@ -46,7 +46,7 @@ std::string saved(const std::string& input) {
   return read_file(path);
 }
 
-TEST(Chat, MessagesMayHaveSeveralLines) {
+TEST(ChatProgram, MessagesMayHaveSeveralLines) {
   EXPECT_NE(saved("one \\\ntwo\n").find("\"content\":\"one \\ntwo\""), std::string::npos);
   EXPECT_NE(saved("\"\"\"\none\n\n  two\n\"\"\"\n").find("\"content\":\"one\\n\\n  two\""),
             std::string::npos);
@@ -55,7 +55,7 @@ TEST(Chat, MessagesMayHaveSeveralLines) {
   EXPECT_NE(saved("/usr/bin is\n").find("\"content\":\"/usr/bin is\""), std::string::npos);
 }
 
-TEST(Chat, TheLastExchangeIsTakenBack) {
+TEST(ChatProgram, TheLastExchangeIsTakenBack) {
   EXPECT_EQ(saved("What is 7 + 5?\n/undo\n"), "[]\n");
   const std::string once = saved("What is 7 + 5?\n");
   EXPECT_EQ(once,
@@ -68,7 +68,7 @@ TEST(Chat, TheLastExchangeIsTakenBack) {
             saved("What is 7 + 5?\nWhat is 3 + 4?\n"));
 }
 
-TEST(Chat, ConversationsAreSavedAndGoOn) {
+TEST(ChatProgram, ConversationsAreSavedAndGoOn) {
   const TempDir dir;
   const std::string first = dir.file("first.json");
   const std::string whole = dir.file("whole.json");
@@ -88,7 +88,7 @@ TEST(Chat, ConversationsAreSavedAndGoOn) {
   EXPECT_EQ(text.find("error"), std::string::npos) << text;
 }
 
-TEST(Chat, CommandsSteerIt) {
+TEST(ChatProgram, CommandsSteerIt) {
   const std::string help = chat({}, "/help\n");
   for (const char* name : {"/help", "/system", "/clear", "/undo", "/retry", "/save", "/load",
                            "/stats", "/set", "/drop", "/exit"}) {
@@ -107,7 +107,7 @@ TEST(Chat, CommandsSteerIt) {
   EXPECT_NE(set.find("tokens               3"), std::string::npos) << set;
 }
 
-TEST(Chat, MistakesEndAScript) {
+TEST(ChatProgram, MistakesEndAScript) {
   for (const auto& [line, message] :
        {std::pair("/foo", "no command '/foo'; /help lists them"),
         std::pair("/hlep", "no command '/hlep'; did you mean /help?"),
