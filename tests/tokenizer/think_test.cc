@@ -62,6 +62,22 @@ TEST(Think, HidesWhereverThePiecesAreCut) {
   }
 }
 
+TEST(Think, TellsTheSectionApart) {
+  for (const std::string text : {" <think>\na <b> </thin\n</think>\n\nanswer", "<think>only", "none",
+                                 "<think></think>x", ""}) {
+    for (size_t i = 0; i <= text.size(); ++i) {
+      ThinkFilter filter;
+      std::string shown;
+      std::string thought;
+      filter.push(text.substr(0, i), &shown, &thought);
+      filter.push(text.substr(i), &shown, &thought);
+      filter.flush(&shown, &thought);
+      ASSERT_EQ(thought + shown, text) << "cut at " << i;
+      ASSERT_EQ(shown, split_think(text).answer) << "cut at " << i;
+    }
+  }
+}
+
 TEST(Think, HoldsBackNoMoreThanItMust) {
   ThinkFilter filter;
   std::string shown;
