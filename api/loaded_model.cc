@@ -103,8 +103,7 @@ Status LoadedModel::check_tokenizer(const ModelConfig& config) {
   return Status();
 }
 
-Result<std::vector<int32_t>> LoadedModel::encode_prompt(std::string_view text,
-                                                        size_t tokens_max,
+Result<std::vector<int32_t>> LoadedModel::encode_prompt(std::string_view text, size_t tokens_max,
                                                         SpecialTokens special) const {
   std::vector<int32_t> tokens;
   if (tokenizer().add_bos() && tokenizer().bos_id() >= 0) tokens.push_back(tokenizer().bos_id());

@@ -266,8 +266,8 @@ void print_header(const OpenedModel& loaded) {
   const auto parameters = static_cast<double>(model.parameter_count());
   print(stdout, "size     %.1f %s parameters, %.1f MB a token (%s)\n",
         parameters < 1e9 ? parameters * 1e-6 : parameters * 1e-9,
-        parameters < 1e9 ? "million" : "billion",
-        static_cast<double>(model.token_bytes()) * 1e-6, model.config().family.c_str());
+        parameters < 1e9 ? "million" : "billion", static_cast<double>(model.token_bytes()) * 1e-6,
+        model.config().family.c_str());
   print(stdout, "machine  %d threads, level %s\n", executor.thread_count(),
         isa_level_name(top_level(executor.isa())));
   print(stdout, "kernels  %s\n", used_kernels(executor).c_str());
@@ -414,8 +414,7 @@ Status bench_command(Options options) {
 void add_bench_command(CLI::App& app, Command* run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
-      "bench",
-      "Measure the speed of a model, against the bandwidth of the memory");
+      "bench", "Measure the speed of a model, against the bandwidth of the memory");
   add_run_options(*command, options->run);
   CLI::Option* decode =
       command->add_flag("--decode-only", options->decode_only,

@@ -36,7 +36,7 @@ struct Setting {
   std::function<std::string(const GenerateOptions&)> show;
 };
 
-Setting float_setting(const char* name, float SamplerOptions::*field, CLI::Validator check) {
+Setting float_setting(const char* name, float SamplerOptions::* field, CLI::Validator check) {
   return {name, std::move(check),
           [field](GenerateOptions& options, const std::string& text) {
             options.sampler.*field = std::stof(text);
@@ -169,16 +169,14 @@ Status Chat::run() {
     Status status = handle(message);
     if (status.ok()) continue;
     // A person can do something about it. A script gets the exit code.
-    const bool goes_on = stdin_is_terminal() && (status.code() == StatusCode::kInvalidArgument ||
-                                                 status.code() == StatusCode::kUnsupported ||
-                                                 status.code() == StatusCode::kContextFull ||
-                                                 status.code() == StatusCode::kNotFound ||
-                                                 status.code() == StatusCode::kIoError ||
-                                                 status.code() == StatusCode::kInvalidFile ||
-                                                 status.code() == StatusCode::kOutOfRange);
+    const bool goes_on =
+        stdin_is_terminal() &&
+        (status.code() == StatusCode::kInvalidArgument ||
+         status.code() == StatusCode::kUnsupported || status.code() == StatusCode::kContextFull ||
+         status.code() == StatusCode::kNotFound || status.code() == StatusCode::kIoError ||
+         status.code() == StatusCode::kInvalidFile || status.code() == StatusCode::kOutOfRange);
     if (!goes_on) return status;
-    print(stderr, "midge: error: %s\n",
-          visible_text(status.message(), Layout::kOneLine).c_str());
+    print(stderr, "midge: error: %s\n", visible_text(status.message(), Layout::kOneLine).c_str());
   }
   if (options_.save_path.empty()) return Status();
   return write_file(options_.save_path, conversation_.to_json());
@@ -240,8 +238,8 @@ Status Chat::handle_command(const std::string& line) {
     if (name != command.name) continue;
     const bool takes_one = command.argument[0] != '\0';
     if (!takes_one && !argument.empty()) {
-      return make_status(StatusCode::kInvalidArgument, "/%s takes nothing, found '%s'", name.c_str(),
-                         printable(argument).c_str());
+      return make_status(StatusCode::kInvalidArgument, "/%s takes nothing, found '%s'",
+                         name.c_str(), printable(argument).c_str());
     }
     if (takes_one && command.argument[0] != '[' && argument.empty()) {
       return make_status(StatusCode::kInvalidArgument, "/%s needs %s", name.c_str(),
@@ -285,11 +283,10 @@ Status Chat::offer_room(const ChatMessage& message, const Status& status) {
     return Status(StatusCode::kContextFull, with_context_hint(status, loaded_).message() +
                                                 (count == 0 ? "" : "; /drop makes room"));
   }
-  const bool yes = asks_yes(
-      format_string("The context of %lld tokens is full. Forget the oldest %zu of %zu exchanges? "
-                    "[Y/n] ",
-                    static_cast<long long>(loaded_.session->context_length()), count,
-                    conversation_.exchanges()));
+  const bool yes = asks_yes(format_string(
+      "The context of %lld tokens is full. Forget the oldest %zu of %zu exchanges? "
+      "[Y/n] ",
+      static_cast<long long>(loaded_.session->context_length()), count, conversation_.exchanges()));
   if (!yes) return Status();
   conversation_.drop_oldest(count);
   return answer(message);
@@ -440,8 +437,7 @@ void add_chat_command(CLI::App& app, Command* run) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model");
   add_run_options(*command, options->run);
   command->add_option("--system", options->system, "System message")->group(kChatGroup);
-  command
-      ->add_option("--load", options->load_path, "Go on with a conversation of --save or /save")
+  command->add_option("--load", options->load_path, "Go on with a conversation of --save or /save")
       ->type_name("FILE")
       ->group(kChatGroup);
   command->add_option("--save", options->save_path, "Write the conversation there at the end")

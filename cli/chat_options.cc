@@ -21,9 +21,9 @@ std::vector<CLI::Option*> add_chat_options(CLI::App& app, ChatOptions& options) 
       app.add_option("--tools", options.tools_path, "JSON file of tools that the model may call")
           ->type_name("FILE")
           ->group(kChatGroup),
-      takes_one_of(app.add_option("--think", options.think,
-                                  "What happens to <think> sections of answers"),
-                   {"show", "hide"})
+      takes_one_of(
+          app.add_option("--think", options.think, "What happens to <think> sections of answers"),
+          {"show", "hide"})
           ->group(kChatGroup)
           ->capture_default_str(),
       app.add_flag("--drop-think", options.drop_think,

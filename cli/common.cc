@@ -21,8 +21,8 @@ namespace {
 
 /// What GGUF calls encodings that are the same numbers here.
 constexpr std::pair<const char*, const char*> kGgufNames[] = {
-    {"q4_0", "q4b32"},      {"q4_1", "q4b32m"},     {"q5_0", "q5b32"},      {"q5_1", "q5b32m"},
-    {"q8_0", "q8b32"},      {"q4_k", "q4b32ms256"}, {"q5_k", "q5b32ms256"}, {"q6_k", "q6b16s256"},
+    {"q4_0", "q4b32"}, {"q4_1", "q4b32m"},     {"q5_0", "q5b32"},      {"q5_1", "q5b32m"},
+    {"q8_0", "q8b32"}, {"q4_k", "q4b32ms256"}, {"q5_k", "q5b32ms256"}, {"q6_k", "q6b16s256"},
 };
 
 // Those that matrices are made into.
@@ -140,9 +140,10 @@ void add_weight_options(CLI::App& app, RunOptions& options) {
                      "Encode every matrix first, as q4b32, q8b32 ... or by the name that GGUF "
                      "gives, as Q4_0 (default: as in the files)");
   weights->type_name("ENCODING")->check(encoding_check())->group(kWeightsGroup);
-  takes_one_of(app.add_option("--recipe", options.recipe,
-                              "Encode the matrices first: fast 4 bits, balanced 5, int8 8, half 16"),
-               {"fast", "balanced", "int8", "half"})
+  takes_one_of(
+      app.add_option("--recipe", options.recipe,
+                     "Encode the matrices first: fast 4 bits, balanced 5, int8 8, half 16"),
+      {"fast", "balanced", "int8", "half"})
       ->excludes(weights)
       ->group(kWeightsGroup);
   app.add_option("--tensor", options.tensors,
@@ -219,8 +220,7 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
       ->check(whole_number(0, INT32_MAX))
       ->group(kSamplingGroup)
       ->capture_default_str();
-  app.add_option("--top-p", sampler.top_p,
-                 "Keep the best tokens up to this probability mass")
+  app.add_option("--top-p", sampler.top_p, "Keep the best tokens up to this probability mass")
       ->check(number_above(0, 1))
       ->group(kSamplingGroup)
       ->capture_default_str();
@@ -243,8 +243,7 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
       ->check(number())
       ->group(kSamplingGroup)
       ->capture_default_str();
-  app.add_option("--logit-bias", options.logit_bias,
-                 "Added to the logit of a token; repeatable")
+  app.add_option("--logit-bias", options.logit_bias, "Added to the logit of a token; repeatable")
       ->allow_extra_args(false)
       ->type_name("ID=NUMBER")
       ->group(kSamplingGroup);
@@ -252,8 +251,7 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
 
 Status with_context_hint(const Status& status, const OpenedModel& loaded) {
   const int64_t longest = loaded.model->model().config().context_length;
-  if (status.code() != StatusCode::kContextFull ||
-      loaded.session->context_length() >= longest) {
+  if (status.code() != StatusCode::kContextFull || loaded.session->context_length() >= longest) {
     return status;
   }
   return make_status(StatusCode::kContextFull, "%s; -c N makes it larger, up to %lld tokens",

@@ -39,25 +39,27 @@ std::string zsh_value(const ListedOption& option) {
   if (option.value.empty()) return {};
   const std::vector<std::string> choices = option.choices();
   if (!choices.empty()) return ":value:(" + word_list(choices) + ")";
-  return option.value == "FILE" ? ":file:_files" : option.value == "DIR" ? ":folder:_files -/"
-                                                                          : ":value:";
+  return option.value == "FILE"  ? ":file:_files"
+         : option.value == "DIR" ? ":folder:_files -/"
+                                 : ":value:";
 }
 
 }  // namespace
 
 std::string bash_completion(const CLI::App& app) {
-  std::string script = "# Completion of midge for bash. Made by 'midge generate bash'.\n"
-                       "_midge() {\n"
-                       "  local word=${COMP_WORDS[COMP_CWORD]} last=${COMP_WORDS[COMP_CWORD-1]}\n"
-                       "  local command=${COMP_WORDS[1]} options=\n"
-                       "  COMPREPLY=()\n"
-                       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-                       "    COMPREPLY=($(compgen -W '" +
-                       word_list(command_names(app)) +
-                       " --help --version' -- \"$word\"))\n"
-                       "    return\n"
-                       "  fi\n"
-                       "  case $command:$last in\n";
+  std::string script =
+      "# Completion of midge for bash. Made by 'midge generate bash'.\n"
+      "_midge() {\n"
+      "  local word=${COMP_WORDS[COMP_CWORD]} last=${COMP_WORDS[COMP_CWORD-1]}\n"
+      "  local command=${COMP_WORDS[1]} options=\n"
+      "  COMPREPLY=()\n"
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+      "    COMPREPLY=($(compgen -W '" +
+      word_list(command_names(app)) +
+      " --help --version' -- \"$word\"))\n"
+      "    return\n"
+      "  fi\n"
+      "  case $command:$last in\n";
   for (const CLI::App* command : commands_of(app)) {
     for (const ListedOption& option : options_of(*command)) {
       if (option.choices().empty() || option.long_name.empty()) continue;
@@ -77,34 +79,37 @@ std::string bash_completion(const CLI::App& app) {
     if (command->get_name() == "help") words = command_names(app);
     script += "    " + command->get_name() + ") options='" + word_list(words) + "' ;;\n";
   }
-  return script + "  esac\n"
-                  "  if [[ $word == -* || $command == help || $command == generate ]]; then\n"
-                  "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
-                  "  else\n"
-                  "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
-                  "  fi\n"
-                  "}\n"
-                  "complete -o filenames -F _midge midge\n";
+  return script +
+         "  esac\n"
+         "  if [[ $word == -* || $command == help || $command == generate ]]; then\n"
+         "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+         "  else\n"
+         "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
+         "  fi\n"
+         "}\n"
+         "complete -o filenames -F _midge midge\n";
 }
 
 std::string zsh_completion(const CLI::App& app) {
-  std::string script = "#compdef midge\n"
-                       "# Completion of midge for zsh. Made by 'midge generate zsh'.\n"
-                       "_midge() {\n"
-                       "  local -a commands\n"
-                       "  commands=(\n";
+  std::string script =
+      "#compdef midge\n"
+      "# Completion of midge for zsh. Made by 'midge generate zsh'.\n"
+      "_midge() {\n"
+      "  local -a commands\n"
+      "  commands=(\n";
   for (const CLI::App* command : commands_of(app)) {
     script += "    '" + command->get_name() + ":" + zsh_text(command->get_description()) + "'\n";
   }
-  script += "  )\n"
-            "  if (( CURRENT == 2 )); then\n"
-            "    _describe command commands\n"
-            "    return\n"
-            "  fi\n"
-            "  local name=$words[2]\n"
-            "  shift words\n"
-            "  (( CURRENT-- ))\n"
-            "  case $name in\n";
+  script +=
+      "  )\n"
+      "  if (( CURRENT == 2 )); then\n"
+      "    _describe command commands\n"
+      "    return\n"
+      "  fi\n"
+      "  local name=$words[2]\n"
+      "  shift words\n"
+      "  (( CURRENT-- ))\n"
+      "  case $name in\n";
   for (const CLI::App* command : commands_of(app)) {
     script += "    " + command->get_name() + ")\n      _arguments -s";
     for (const ListedOption& option : options_of(*command)) {
@@ -116,8 +121,9 @@ std::string zsh_completion(const CLI::App& app) {
         script += " \\\n        ':" + option.positional + zsh_value(option) + "'";
       }
     }
-    script += command->get_name() == "help" ? " \\\n        ':command:(" + word_list(command_names(app)) + ")'"
-                                            : " \\\n        '*:file:_files'";
+    script += command->get_name() == "help"
+                  ? " \\\n        ':command:(" + word_list(command_names(app)) + ")'"
+                  : " \\\n        '*:file:_files'";
     script += "\n      ;;\n";
   }
   return script + "  esac\n}\n_midge \"$@\"\n";

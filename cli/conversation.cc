@@ -18,9 +18,8 @@ Result<GenerateResult> Conversation::send(const ChatMessage& message,
   std::vector<int32_t> prompt = unread_;
   MIDGE_RETURN_IF_ERROR(append_parts(turn.messages, &prompt));
   const int64_t answer_begin = turn.begin + static_cast<int64_t>(prompt.size());
-  Result<GenerateResult> result =
-      generate(*loaded_.session, loaded_.model->tokenizer(), loaded_.model->allowed_tokens(),
-               prompt, options_, show);
+  Result<GenerateResult> result = generate(*loaded_.session, loaded_.model->tokenizer(),
+                                           loaded_.model->allowed_tokens(), prompt, options_, show);
   if (!result.ok() || result->tokens.empty()) {
     MIDGE_RETURN_IF_ERROR(loaded_.session->truncate(turn.begin));
     return result;
@@ -69,7 +68,8 @@ void Conversation::clear() {
 }
 
 void Conversation::drop_oldest(size_t count) {
-  turns_.erase(turns_.begin(), turns_.begin() + static_cast<int64_t>(std::min(count, turns_.size())));
+  turns_.erase(turns_.begin(),
+               turns_.begin() + static_cast<int64_t>(std::min(count, turns_.size())));
   forget_what_is_read();
 }
 
@@ -175,8 +175,7 @@ Status Conversation::forget_thought(const GenerateResult& result, int64_t answer
   std::vector<int32_t> answer;
   for (const GeneratedToken& token : result.tokens) answer.push_back(token.token);
   if (result.reason == FinishReason::kStopToken) answer.pop_back();
-  MIDGE_ASSIGN_OR_RETURN(std::vector<int32_t> kept,
-                         drop_think(loaded_.model->tokenizer(), answer));
+  MIDGE_ASSIGN_OR_RETURN(std::vector<int32_t> kept, drop_think(loaded_.model->tokenizer(), answer));
   if (kept == answer) return Status();
   unread_ = std::move(kept);
   return loaded_.session->truncate(answer_begin);

@@ -60,8 +60,8 @@ class Conversation {
   struct Turn {
     std::vector<ChatMessage> messages;  // without the answer
     ChatMessage answer;
-    int64_t begin = 0;             // length of the session before
-    std::vector<int32_t> unread;   // and what it had not read
+    int64_t begin = 0;            // length of the session before
+    std::vector<int32_t> unread;  // and what it had not read
   };
 
   bool is_read() const { return loaded_.session->length() > 0; }
@@ -78,7 +78,7 @@ class Conversation {
   std::optional<std::string> system_;
   std::vector<Turn> turns_;
   std::vector<ChatMessage> unanswered_;  // stands before the next message
-  std::vector<int32_t> unread_;  // tokens of the last answer that the session has not read
+  std::vector<int32_t> unread_;          // tokens of the last answer that the session has not read
 };
 
 }  // namespace midge

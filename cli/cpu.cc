@@ -154,8 +154,9 @@ void print_rates(const CalibrationReport& report, const KernelChoice& choice) {
   if (!report.saved.ok())
     print(stdout, "                not kept: %s\n", report.saved.message().c_str());
   if (report.calibration.kernels.empty()) return;
-  print(stdout, "\noperation       weights     rows  core type  rate            spread  measured    "
-                "candidate\n");
+  print(stdout,
+        "\noperation       weights     rows  core type  rate            spread  measured    "
+        "candidate\n");
   for (const KernelRate& rate : report.calibration.kernels) {
     print(stdout, "%-15s %-11s %-4d  %-9d %8.2f %-6s %5.1f %%  %s  %s %s\n", op_name(rate.at.op),
           encoding_info(rate.at.encoding).name, rate.at.rows, rate.core_type,

@@ -3,10 +3,10 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "cli/prompt.h"
 #include "cli/common.h"
 #include "cli/find_model.h"
 #include "cli/option_checks.h"
+#include "cli/prompt.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
 #include "engine/packed/packed_quality.h"

@@ -82,8 +82,8 @@ std::vector<std::string> groups_of(const std::vector<ListedOption>& options) {
 
 std::string help_of(const CLI::App& command, bool all) {
   const std::vector<ListedOption> options = options_of(command);
-  std::string text = wrapped(command.get_description() + ".", 0) + "\n\nUsage: " +
-                     usage_line(command) + "\n";
+  std::string text =
+      wrapped(command.get_description() + ".", 0) + "\n\nUsage: " + usage_line(command) + "\n";
   bool first = true;
   for (const ListedOption& option : options) {
     if (option.positional.empty()) continue;
@@ -143,8 +143,8 @@ std::string man_options(const CLI::App& command) {
     for (const ListedOption& option : options) {
       if (option.group != group || !has_name(option)) continue;
       page += ".TP\n";
-      std::string names = "\\fB" + roff(option.short_name.empty() ? option.long_name
-                                                                  : option.short_name);
+      std::string names =
+          "\\fB" + roff(option.short_name.empty() ? option.long_name : option.short_name);
       if (!option.short_name.empty() && !option.long_name.empty()) {
         names += "\\fR, \\fB" + roff(option.long_name);
       }
@@ -159,15 +159,17 @@ std::string man_options(const CLI::App& command) {
 }  // namespace
 
 std::string overview(const CLI::App& app) {
-  std::string text = "midge runs large language models on this machine, from their published "
-                     "files.\n\nUsage: midge COMMAND [OPTIONS] [MODEL]\n\nCommands:\n";
+  std::string text =
+      "midge runs large language models on this machine, from their published "
+      "files.\n\nUsage: midge COMMAND [OPTIONS] [MODEL]\n\nCommands:\n";
   for (const CLI::App* command : commands_of(app)) {
     text += entry(command->get_name(), command->get_description(), 16);
   }
   text += "\nOptions:\n" + entry("-h, --help", "This page", 16) +
           entry("--version", "Version, compiler and levels", 16);
-  return text + "\nExamples:\n" + app.get_footer() + "\n'midge COMMAND -h' shows the options of a "
-                                                     "command, '--help' all of them.\n";
+  return text + "\nExamples:\n" + app.get_footer() +
+         "\n'midge COMMAND -h' shows the options of a "
+         "command, '--help' all of them.\n";
 }
 
 std::string short_help(const CLI::App& command) { return help_of(command, false); }
@@ -192,19 +194,21 @@ std::string man_page(const CLI::App& app, const std::string& version) {
       page += ".PP\nExamples:\n.PP\n.nf\n" + roff(command->get_footer()) + ".fi\n";
     }
   }
-  page += ".SH EXIT STATUS\n"
-          "0 fine, 1 a fault of midge itself, 2 bad option, 3 not found, 4 input or output, 5 "
-          "damaged file, 6 unsupported, 7 model and tensors contradict each other, 8 out of "
-          "memory, 9 out of range, 10 the prompt does not fit into the context, 11 cancelled, 12 "
-          "busy, 13 no KV pages.\n";
-  page += ".SH ENVIRONMENT\n"
-          ".TP\n.B XDG_CACHE_HOME\nFolder of midge/, which keeps measured rates and packed files; "
-          "without it ~/.cache.\n"
-          ".TP\n.B XDG_STATE_HOME\nFolder of midge/, which keeps the lines typed into midge chat; "
-          "without it ~/.local/state.\n"
-          ".TP\n.BR HF_HUB_CACHE \", \" HF_HOME\nWhere snapshots of Hugging Face are looked for, "
-          "before ~/.cache/huggingface/hub.\n"
-          ".TP\n.B NO_COLOR\nIf set and not empty, nothing is coloured.\n";
+  page +=
+      ".SH EXIT STATUS\n"
+      "0 fine, 1 a fault of midge itself, 2 bad option, 3 not found, 4 input or output, 5 "
+      "damaged file, 6 unsupported, 7 model and tensors contradict each other, 8 out of "
+      "memory, 9 out of range, 10 the prompt does not fit into the context, 11 cancelled, 12 "
+      "busy, 13 no KV pages.\n";
+  page +=
+      ".SH ENVIRONMENT\n"
+      ".TP\n.B XDG_CACHE_HOME\nFolder of midge/, which keeps measured rates and packed files; "
+      "without it ~/.cache.\n"
+      ".TP\n.B XDG_STATE_HOME\nFolder of midge/, which keeps the lines typed into midge chat; "
+      "without it ~/.local/state.\n"
+      ".TP\n.BR HF_HUB_CACHE \", \" HF_HOME\nWhere snapshots of Hugging Face are looked for, "
+      "before ~/.cache/huggingface/hub.\n"
+      ".TP\n.B NO_COLOR\nIf set and not empty, nothing is coloured.\n";
   return page;
 }
 

@@ -2,9 +2,9 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "cli/prompt.h"
 #include "cli/common.h"
 #include "cli/option_checks.h"
+#include "cli/prompt.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
 #include "engine/ops/dense_backend.h"

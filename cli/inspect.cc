@@ -306,8 +306,8 @@ std::string fast_levels(Op op, Encoding encoding) {
   std::string levels;
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
-    const bool has_kernel = std::any_of(
-        all_kernels().begin(), all_kernels().end(), [&](const KernelInfo& kernel) {
+    const bool has_kernel =
+        std::any_of(all_kernels().begin(), all_kernels().end(), [&](const KernelInfo& kernel) {
           return kernel.op == op && kernel.encoding == encoding && kernel.level == level;
         });
     if (!has_kernel || level == IsaLevel::kGeneric) continue;
@@ -337,10 +337,12 @@ Status print_supported(bool as_json) {
     print_json(json);
     return Status();
   }
-  print(stdout, "files    packed (.midge), GGUF (also in parts), Hugging Face folders (safetensors)\n");
+  print(stdout,
+        "files    packed (.midge), GGUF (also in parts), Hugging Face folders (safetensors)\n");
   for (const SourceKind kind : {SourceKind::kHuggingFace, SourceKind::kGguf}) {
-    print(stdout, "\n%s\n", kind == SourceKind::kGguf ? "general.architecture of GGUF files"
-                                                     : "model_type of Hugging Face folders");
+    print(stdout, "\n%s\n",
+          kind == SourceKind::kGguf ? "general.architecture of GGUF files"
+                                    : "model_type of Hugging Face folders");
     for (const SupportedFamily& family : supported_families()) {
       if (family.kind != kind) continue;
       print(stdout, "  %-9s %s\n", family.name, family.models);

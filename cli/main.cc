@@ -23,8 +23,9 @@ void add_generate_command(CLI::App& app, Command* run) {
   takes_one_of(command->add_option("WHAT", *what, "What to print: the man page, or completions"),
                {"man", "bash", "zsh", "fish"})
       ->required();
-  command->footer("  midge generate man | man -l -\n"
-                  "  midge generate bash > ~/.local/share/bash-completion/completions/midge\n");
+  command->footer(
+      "  midge generate man | man -l -\n"
+      "  midge generate bash > ~/.local/share/bash-completion/completions/midge\n");
   command->callback([=, &app] {
     *run = [=, &app] {
       print_document(*what == "man"    ? man_page(app, version_number())
@@ -138,9 +139,10 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", version_number());
   app.set_help_flag("-h", "The most used options");
   app.set_help_all_flag("--help", "All options");
-  app.footer("  midge run tiny-phi \"What is 7 + 5?\"\n"
-             "  midge chat path/to/model.gguf\n"
-             "  echo \"Say hello.\" | midge run path/to/model\n");
+  app.footer(
+      "  midge run tiny-phi \"What is 7 + 5?\"\n"
+      "  midge chat path/to/model.gguf\n"
+      "  echo \"Say hello.\" | midge run path/to/model\n");
   app.require_subcommand(1);
   Command command;
   add_commands(app, &command);

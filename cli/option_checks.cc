@@ -55,12 +55,11 @@ CLI::Validator whole_number(int64_t least, int64_t most) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool is_number = error == std::errc() && end == text.data() + text.size();
     if (is_number && value >= least && value <= most) return {};
-    return complaint(text, most == kNoLimit
-                               ? format_string("a whole number of at least %lld",
-                                               static_cast<long long>(least))
-                               : format_string("a whole number from %lld to %lld",
-                                               static_cast<long long>(least),
-                                               static_cast<long long>(most)));
+    return complaint(
+        text, most == kNoLimit
+                  ? format_string("a whole number of at least %lld", static_cast<long long>(least))
+                  : format_string("a whole number from %lld to %lld", static_cast<long long>(least),
+                                  static_cast<long long>(most)));
   });
 }
 
@@ -69,9 +68,8 @@ CLI::Validator number(double least, double most) {
     double value = 0;
     if (read_number(text, &value) && value >= least && value <= most) return {};
     if (std::isinf(least)) return complaint(text, "a number");
-    return complaint(text, std::isinf(most)
-                               ? format_string("a number of at least %g", least)
-                               : format_string("a number from %g to %g", least, most));
+    return complaint(text, std::isinf(most) ? format_string("a number of at least %g", least)
+                                            : format_string("a number from %g to %g", least, most));
   });
 }
 

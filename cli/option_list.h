@@ -9,10 +9,10 @@
 namespace midge {
 
 struct ListedOption {
-  std::string short_name;   ///< "-n"; empty: none
-  std::string long_name;    ///< "--tokens"; empty: none
-  std::string positional;   ///< "MODEL"; empty: none
-  std::string value;        ///< "N", "FILE", "show|hide"; empty: a flag
+  std::string short_name;  ///< "-n"; empty: none
+  std::string long_name;   ///< "--tokens"; empty: none
+  std::string positional;  ///< "MODEL"; empty: none
+  std::string value;       ///< "N", "FILE", "show|hide"; empty: a flag
   std::string group;
   std::string description;  ///< with its default
   bool required = false;

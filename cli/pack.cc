@@ -5,11 +5,11 @@
 #include <optional>
 
 #include "api/packing.h"
-#include "cli/prompt.h"
 #include "cli/common.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
 #include "cli/option_checks.h"
+#include "cli/prompt.h"
 #include "engine/core/visible.h"
 #include "engine/ops/dense_backend.h"
 #include "engine/packed/packed_model.h"

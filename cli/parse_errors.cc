@@ -11,8 +11,8 @@ namespace {
 
 // The command that was being read; the program itself before one was named.
 const CLI::App& parsed_command(const CLI::App& app) {
-  const std::vector<const CLI::App*> parsed = app.get_subcommands(
-      [](const CLI::App* command) { return command->parsed(); });
+  const std::vector<const CLI::App*> parsed =
+      app.get_subcommands([](const CLI::App* command) { return command->parsed(); });
   return parsed.empty() ? app : *parsed.back();
 }
 

@@ -36,8 +36,8 @@ struct Options {
 struct Prompt {
   std::string text;
   std::vector<int32_t> tokens;
-  bool is_chat = false;  ///< a conversation to answer, not a text to continue
-  bool is_shown = false; ///< stands before the answer already
+  bool is_chat = false;   ///< a conversation to answer, not a text to continue
+  bool is_shown = false;  ///< stands before the answer already
 };
 
 // Whether the prompt is a turn of a conversation. Puts into *note what a person may want to know.
@@ -46,8 +46,7 @@ bool answers_turn(const Options& options, const OpenedModel& loaded, std::string
   const bool asked = options.is_chat || options.system.has_value() ||
                      !options.chat.template_name.empty() || !options.chat.tools_path.empty();
   if (asked) return true;
-  const Result<ChatTemplate> chat =
-      detect_chat_template(loaded.model->tokenizer().chat_template());
+  const Result<ChatTemplate> chat = detect_chat_template(loaded.model->tokenizer().chat_template());
   if (chat.ok()) {
     *note = "answering a chat turn, as the model has a chat template (--raw continues the text)";
   } else if (!loaded.model->tokenizer().chat_template().empty()) {
@@ -61,10 +60,10 @@ Result<Prompt> text_prompt(const PromptText& given, const Options& options,
   Prompt prompt;
   prompt.text = given.text;
   prompt.is_shown = given.typed;
-  MIDGE_ASSIGN_OR_RETURN(
-      prompt.tokens,
-      loaded.model->encode_prompt(prompt.text, context_tokens(loaded),
-                                  options.special ? SpecialTokens::kParse : SpecialTokens::kAsText));
+  MIDGE_ASSIGN_OR_RETURN(prompt.tokens,
+                         loaded.model->encode_prompt(
+                             prompt.text, context_tokens(loaded),
+                             options.special ? SpecialTokens::kParse : SpecialTokens::kAsText));
   return prompt;
 }
 
@@ -110,9 +109,9 @@ Result<Prompt> make_prompt(const Options& options, const OpenedModel& loaded, Ch
   if (options.system.has_value()) {
     MIDGE_RETURN_IF_ERROR(check_takes_system(setup->chat, loaded.model->path()));
   }
-  MIDGE_ASSIGN_OR_RETURN(const std::vector<PromptPart> parts,
-                         is_conversation ? read_conversation(options, *setup)
-                                         : one_turn(given, options, *setup));
+  MIDGE_ASSIGN_OR_RETURN(
+      const std::vector<PromptPart> parts,
+      is_conversation ? read_conversation(options, *setup) : one_turn(given, options, *setup));
   return chat_prompt(parts, loaded);
 }
 
@@ -129,8 +128,8 @@ void write_answer(JsonWriter& json, ChatFamily family, const std::string& text) 
   json.end_array();
 }
 
-// Writes the prompt and what the model adds. The prompt waits for the first of that: what is refused
-// by then leaves nothing behind.
+// Writes the prompt and what the model adds. The prompt waits for the first of that: what is
+// refused by then leaves nothing behind.
 class RunPrinter {
  public:
   RunPrinter(const Options& options, const Prompt& prompt, bool hide_think)
@@ -162,9 +161,8 @@ class RunPrinter {
   AnswerPrinter answer_;
 };
 
-void print_report(const OpenedModel& loaded, const Prompt& prompt,
-                  const ChatSetup& setup, const SamplerOptions& sampler,
-                  const GenerateResult& result) {
+void print_report(const OpenedModel& loaded, const Prompt& prompt, const ChatSetup& setup,
+                  const SamplerOptions& sampler, const GenerateResult& result) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.run").member("version", int64_t{1});
   json.member("model", loaded.model->path())
@@ -240,8 +238,9 @@ void add_run_command(CLI::App& app, Command* run) {
                                        "JSON file of a conversation, to answer it");
   messages->type_name("FILE")->group(kChatGroup)->excludes(prompt)->excludes(raw)->excludes(system);
   for (CLI::Option* option : add_chat_options(*command, options->chat)) option->excludes(raw);
-  command->add_flag("--special", options->special,
-                    "Special tokens in the prompt, as <|end|>, count as such; implies --raw")
+  command
+      ->add_flag("--special", options->special,
+                 "Special tokens in the prompt, as <|end|>, count as such; implies --raw")
       ->excludes(chat);
   command
       ->add_option("--requests", options->requests_path,

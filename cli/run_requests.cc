@@ -10,9 +10,9 @@
 
 #include <midge/midge.h>
 
-#include "cli/prompt.h"
 #include "cli/find_model.h"
 #include "cli/json_writer.h"
+#include "cli/prompt.h"
 #include "cli/terminal.h"
 #include "engine/core/mapped_file.h"
 #include "engine/core/seconds.h"

@@ -24,25 +24,25 @@ std::string slow_path_note(const LoadedModel& model) {
   int64_t float_bytes = 0;
   int64_t portable_bytes = 0;
   const char* portable = "";
-  visit_linear_matrices(*executor.engine().weights,
-                        [&](const std::string&, const PreparedMatrix& matrix) {
-                          if (matrix.form == PreparedMatrix::Form::kRows) {
-                            float_bytes += matrix.bytes();
-                          } else if (matrix.form == PreparedMatrix::Form::kTiles &&
-                                     has_only_portable_kernel(matrix.tiles.encoding,
-                                                              executor.isa())) {
-                            portable_bytes += matrix.bytes();
-                            portable = encoding_info(matrix.tiles.encoding).name;
-                          }
-                        });
+  visit_linear_matrices(
+      *executor.engine().weights, [&](const std::string&, const PreparedMatrix& matrix) {
+        if (matrix.form == PreparedMatrix::Form::kRows) {
+          float_bytes += matrix.bytes();
+        } else if (matrix.form == PreparedMatrix::Form::kTiles &&
+                   has_only_portable_kernel(matrix.tiles.encoding, executor.isa())) {
+          portable_bytes += matrix.bytes();
+          portable = encoding_info(matrix.tiles.encoding).name;
+        }
+      });
   if (float_bytes > kNotedBytes) {
     return "float weights run as they are, several times slower than packed ones; --recipe int8 "
            "or --recipe fast packs them";
   }
   if (portable_bytes > kNotedBytes && executor.isa() == detect_cpu_features()) {
-    return format_string("weights of %s have portable kernels alone here, many times slower; "
-                         "--recipe int8 encodes them anew",
-                         portable);
+    return format_string(
+        "weights of %s have portable kernels alone here, many times slower; "
+        "--recipe int8 encodes them anew",
+        portable);
   }
   return {};
 }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include "engine/formats/json.h"
 #include "engine/core/visible.h"
+#include "engine/formats/json.h"
 
 namespace midge {
 namespace {

@@ -1,8 +1,8 @@
 // Phi-3 family: Phi-4 (14B), Phi-4-mini, and Phi-3 and 3.5 mini and medium. docs/models/phi3.md.
 // Fused qkv and gate_up matrices, no biases; Phi-4-mini: tied head, partial rotary, longrope;
 // Phi-3 of 4k context: a sliding window.
-#include "engine/formats/json.h"
 #include "engine/core/visible.h"
+#include "engine/formats/json.h"
 #include "models/config_reader.h"
 #include "models/registry.h"
 

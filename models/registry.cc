@@ -1,6 +1,6 @@
 #include "models/registry.h"
-#include "engine/formats/json.h"
 #include "engine/core/visible.h"
+#include "engine/formats/json.h"
 
 namespace midge {
 namespace {

@@ -380,7 +380,7 @@ void measure_reads(const WorkerTeam& team, std::span<const WeightTiles> weights,
 }  // namespace
 
 std::vector<MeasuredRate> measure_rates(size_t count, const TimedRun& run, int64_t units_max,
-                                  double budget_seconds) {
+                                        double budget_seconds) {
   double best = std::numeric_limits<double>::infinity();
   std::vector<double> seconds(count, best);  // of one of the units
   for (int trial = 0; trial < kTrials; ++trial) {

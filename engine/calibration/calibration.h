@@ -37,9 +37,9 @@ std::vector<CalibrationCase> calibration_cases(CpuFeatures features);
 struct KernelRate {
   CalibrationCase at;
   const KernelInfo* kernel;
-  int core_type;  ///< index
-  int64_t rate;   ///< per second: multiply-adds of kGemmPanel, bytes of weights or of K and V else
-  int spread = 0;        ///< between the quartiles of the runs, in thousandths of their median
+  int core_type;   ///< index
+  int64_t rate;    ///< per second: multiply-adds of kGemmPanel, bytes of weights or of K and V else
+  int spread = 0;  ///< between the quartiles of the runs, in thousandths of their median
   int64_t measured = 0;  ///< seconds since 1970
 };
 

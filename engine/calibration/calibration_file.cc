@@ -107,10 +107,10 @@ std::string calibration_text(const Calibration& calibration, std::string_view ke
                           static_cast<long long>(read.measured));
   }
   for (const KernelRate& k : calibration.kernels) {
-    text += format_string("kernel %s %s %d %d %lld %d %lld\n", k.kernel->name,
-                          encoding_info(k.at.encoding).name, k.at.rows, k.core_type,
-                          static_cast<long long>(k.rate), k.spread,
-                          static_cast<long long>(k.measured));
+    text +=
+        format_string("kernel %s %s %d %d %lld %d %lld\n", k.kernel->name,
+                      encoding_info(k.at.encoding).name, k.at.rows, k.core_type,
+                      static_cast<long long>(k.rate), k.spread, static_cast<long long>(k.measured));
   }
   const std::string hash = hash_text(text);
   return text.append(kEnd).append(hash).append("\n");

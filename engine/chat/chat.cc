@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "engine/chat/chat_json.h"
-#include "engine/chat/template_json.h"
 #include "engine/chat/chat_texts.h"
+#include "engine/chat/template_json.h"
 
 namespace midge {
 namespace {

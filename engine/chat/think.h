@@ -22,8 +22,8 @@ struct ThinkSplit {
 ThinkSplit split_think(std::string_view text);
 
 /// Takes text that arrives in pieces, wherever these are cut, apart into the section and what
-/// follows. What has been shown in the end is split_think(all pieces).answer; thought and shown text
-/// together are all there was.
+/// follows. What has been shown in the end is split_think(all pieces).answer; thought and shown
+/// text together are all there was.
 class ThinkFilter {
  public:
   /// Appends to *shown what of the next piece can be shown now, and to *thought, if it is not null,

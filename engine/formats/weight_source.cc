@@ -294,9 +294,8 @@ Status WeightSource::open_directory() {
   kind_ = SourceKind::kHuggingFace;
   JsonLimits limits;
   limits.parsed_bytes = kConfigParsedBytesMax;
-  MIDGE_ASSIGN_OR_RETURN(
-      JsonDocument config,
-      JsonDocument::load(join_path(path_, "config.json"), kConfigBytesMax, limits));
+  MIDGE_ASSIGN_OR_RETURN(JsonDocument config, JsonDocument::load(join_path(path_, "config.json"),
+                                                                 kConfigBytesMax, limits));
   config_ = std::make_unique<const JsonDocument>(std::move(config));
   const std::string generation = join_path(path_, "generation_config.json");
   if (is_regular_file(generation)) {

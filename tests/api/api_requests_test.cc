@@ -318,16 +318,17 @@ TEST_F(ApiRequestsTest, RandomRequests) {
   for (int i = 0; i < kRequests; ++i) {
     // The first ones come at once and need more pages than there are.
     const bool is_burst = i < 12;
-    midge_request one = is_burst
-                            ? request(static_cast<uint64_t>(i), 120, 24)
-                            : request(below(40), 1 + below(120), 1 + static_cast<int64_t>(below(24)));
+    midge_request one =
+        is_burst ? request(static_cast<uint64_t>(i), 120, 24)
+                 : request(below(40), 1 + below(120), 1 + static_cast<int64_t>(below(24)));
     if (!is_burst && below(2) == 0) {
       const midge_request& other = all[below(all.size())];
       std::copy_n(other.tokens, std::min(other.token_count, one.token_count),
                   prompts_.back().begin());
     }
     one.priority = static_cast<int32_t>(below(3));
-    if (!is_burst && below(8) == 0) one.deadline_seconds = 1e-4 * static_cast<double>(1 + below(300));
+    if (!is_burst && below(8) == 0)
+      one.deadline_seconds = 1e-4 * static_cast<double>(1 + below(300));
     all.push_back(one);
     uint64_t id = 0;
     midge_status status = midge_submit(engine_, &one, &id);

@@ -188,8 +188,8 @@ std::string token_of_byte(const char* byte) {
 
 TEST(CliTerminal, WhatAModelWritesIsShownOnATerminalAndRawInAPipe) {
   const std::string escape = token_of_byte("\x1B");
-  const std::vector<std::string> run = {"run", kModel, "--raw", "-p", "\xC2\x9BHi",
-                                        "-n",  "3",    "--logit-bias", escape + "=1000000"};
+  const std::vector<std::string> run = {
+      "run", kModel, "--raw", "-p", "\xC2\x9BHi", "-n", "3", "--logit-bias", escape + "=1000000"};
   const std::string shown = on_terminal(run);
   expect_steers_nothing(shown);
   EXPECT_NE(shown.find("\\u009bHi\\x1b\\x1b\\x1b"), std::string::npos) << shown;
@@ -223,7 +223,8 @@ TEST(CliTerminal, ChatShowsWhatAModelWrites) {
 TEST(CliTerminal, ChatShowsWhatIsPasted) {
   ASSERT_EQ(::setenv("LC_ALL", "C.UTF-8", 1), 0);
   for (const char* control : {"\u202e", "\u2066", "\u200f", "\u061c"}) {
-    Program program({"chat", kModel, "-n", "1", "--verbose", "--no-history"}, Program::Output::kTerminalThatIsInput);
+    Program program({"chat", kModel, "-n", "1", "--verbose", "--no-history"},
+                    Program::Output::kTerminalThatIsInput);
     ASSERT_TRUE(program.wait_for_editor());
     program.write(std::string("abc") + control + "def\n");
     ASSERT_TRUE(program.read_until("tok/s (")) << program.text();

@@ -83,8 +83,7 @@ TEST(RunPrompt, IsNotShownBeforeEverythingIsChecked) {
 }
 
 TEST(RunPrompt, SpecialTokensCountOnlyWhenAsked) {
-  const std::string text =
-      in_pipe({"run", "tiny-phi", "--raw", "a<|end|>", "--json", "-n", "1"});
+  const std::string text = in_pipe({"run", "tiny-phi", "--raw", "a<|end|>", "--json", "-n", "1"});
   const std::string special =
       in_pipe({"run", "tiny-phi", "--special", "a<|end|>", "--json", "-n", "1"});
   EXPECT_NE(special.find("\"prompt_tokens\":2,"), std::string::npos) << special;
@@ -110,9 +109,8 @@ TEST(RunPrompt, TooLongOnesSayWhatHelps) {
 }
 
 TEST(RunPrompt, FilesMayBeStandardInput) {
-  const std::string text =
-      in_pipe({"run", "tiny-phi", "--messages", "-", "-q"},
-              "[{\"role\":\"user\",\"content\":\"What is 7 + 5?\"}]");
+  const std::string text = in_pipe({"run", "tiny-phi", "--messages", "-", "-q"},
+                                   "[{\"role\":\"user\",\"content\":\"What is 7 + 5?\"}]");
   EXPECT_EQ(text, kAnswer);
 }
 
@@ -164,11 +162,12 @@ TEST(FindModel, EncodingsHaveTheNamesOfGguf) {
   for (const char* name : {"q8b32", "q8_0", "Q8_0"}) {
     const std::string text =
         in_pipe({"run", kTinyMimo, "--weights", name, "--raw", kTale, "-n", "4", "-q"});
-    EXPECT_EQ(text, in_pipe({"run", kTinyMimo, "--weights", "q8b32", "--raw", kTale, "-n", "4",
-                             "-q"}))
+    EXPECT_EQ(text,
+              in_pipe({"run", kTinyMimo, "--weights", "q8b32", "--raw", kTale, "-n", "4", "-q"}))
         << name;
   }
-  const std::string text = in_pipe({"run", "tiny-phi", "--tensor", "*=Q4_0", "--raw", kTale, "-n", "1", "-q"});
+  const std::string text =
+      in_pipe({"run", "tiny-phi", "--tensor", "*=Q4_0", "--raw", kTale, "-n", "1", "-q"});
   EXPECT_EQ(text.find("error"), std::string::npos) << text;
 }
 
@@ -205,7 +204,8 @@ std::string completed(const std::vector<std::string>& words) {
   dir.write("midge.bash", in_pipe({"generate", "bash"}));
   std::string script = "source " + dir.file("midge.bash") + "; COMP_WORDS=(";
   for (const std::string& word : words) script += "'" + word + "' ";
-  script += "); COMP_CWORD=" + std::to_string(words.size() - 1) + "; _midge; echo \"${COMPREPLY[@]}\"";
+  script +=
+      "); COMP_CWORD=" + std::to_string(words.size() - 1) + "; _midge; echo \"${COMPREPLY[@]}\"";
   std::string text;
   dir.write("complete.bash", script);
   std::FILE* shell = ::popen(("bash " + dir.file("complete.bash")).c_str(), "r");

@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/declarations.h"
 #include "engine/session/sampler.h"
+#include "kernels/declarations.h"
 #include "kernels/kernels.h"
 #include "models/registry.h"
 #include "tests/harness/checkpoint.h"

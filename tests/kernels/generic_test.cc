@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/checked_math.h"
-#include "kernels/half.h"
 #include "kernels/declarations.h"
+#include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "tests/harness/test_data.h"
 

@@ -6,10 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/declarations.h"
 #include "tests/harness/test_data.h"
 #include "tests/kernels/broken_kernels.h"
 #include "tests/kernels/kernel_checks.h"
-#include "kernels/declarations.h"
 
 namespace midge::test {
 namespace {

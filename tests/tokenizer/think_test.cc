@@ -63,8 +63,8 @@ TEST(Think, HidesWhereverThePiecesAreCut) {
 }
 
 TEST(Think, TellsTheSectionApart) {
-  for (const std::string text : {" <think>\na <b> </thin\n</think>\n\nanswer", "<think>only", "none",
-                                 "<think></think>x", ""}) {
+  for (const std::string text : {" <think>\na <b> </thin\n</think>\n\nanswer", "<think>only",
+                                 "none", "<think></think>x", ""}) {
     for (size_t i = 0; i <= text.size(); ++i) {
       ThinkFilter filter;
       std::string shown;

@@ -2,8 +2,8 @@
 #include <benchmark/benchmark.h>
 #include <gtest/gtest.h>
 
-#include "kernels/declarations.h"
 #include "bench/cases.h"
+#include "kernels/declarations.h"
 
 namespace midge::bench {
 namespace {

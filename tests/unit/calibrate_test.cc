@@ -27,7 +27,8 @@ TEST(MeasureRates, AreTheMediansOfRuns) {
         return unit_seconds[candidate] * static_cast<double>(units) * factor;
       },
       1000, 0.01);
-  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(rates[i].rate, 1 / unit_seconds[i], 1e-3 / unit_seconds[i]);
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_NEAR(rates[i].rate, 1 / unit_seconds[i], 1e-3 / unit_seconds[i]);
 }
 
 TEST(MeasureRates, TakeTheTimeTheyAreGiven) {
@@ -83,8 +84,7 @@ TEST(MeasureRates, SayHowFarTheRunsAreApart) {
 }
 
 TEST(MeasureRates, ClocksThatStandStill) {
-  for (const MeasuredRate& rate :
-       measure_rates(2, [](size_t, int64_t) { return 0.0; }, 10, 0.01)) {
+  for (const MeasuredRate& rate : measure_rates(2, [](size_t, int64_t) { return 0.0; }, 10, 0.01)) {
     EXPECT_TRUE(std::isfinite(rate.rate) && std::isfinite(rate.spread));
   }
 }

@@ -24,7 +24,8 @@ constexpr std::string_view kTheKey = "2 x a core, midge 0, kernels 00";
 Calibration example(int64_t first_rate = 1000) {
   Calibration calibration;
   for (const KernelInfo& kernel : all_kernels()) {
-    calibration.kernels.push_back({{kernel.op, kernel.encoding, 4}, &kernel, 1, first_rate++, 17, 1800000000});
+    calibration.kernels.push_back(
+        {{kernel.op, kernel.encoding, 4}, &kernel, 1, first_rate++, 17, 1800000000});
   }
   calibration.reads = {{1, 33, 5}, {2, int64_t{1} << 40, 6}};
   return calibration;

@@ -1,6 +1,6 @@
 // Sampling against the logits processors of Hugging Face transformers, and its own definitions.
-#include "kernels/declarations.h"
 #include "engine/session/sampler.h"
+#include "kernels/declarations.h"
 
 #include <cmath>
 #include <limits>

@@ -20,6 +20,8 @@ struct Tiles : attention::CacheK8V4<NeonVectors, NeonKeySums> {
 
 }  // namespace
 
-extern "C" void attn_f32_q8r_k8v4_neon(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_k8v4_neon(const AttnArgs* args) {
+  attention::Kernel<Tiles>::run(args);
+}
 
 }  // namespace midge

@@ -19,6 +19,8 @@ struct Tiles : attention::CacheQ8<NeonVectors, NeonDotKeySums> {
 
 }  // namespace
 
-extern "C" void attn_f32_q8r_q8r_neon_dot(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_q8r_neon_dot(const AttnArgs* args) {
+  attention::Kernel<Tiles>::run(args);
+}
 
 }  // namespace midge

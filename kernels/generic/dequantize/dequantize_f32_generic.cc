@@ -4,9 +4,9 @@
 
 namespace midge {
 
-#define MIDGE_ENCODING(token, Name, Block, elements)                  \
+#define MIDGE_ENCODING(token, Name, Block, elements)                             \
   extern "C" void dequantize_f32_##token##_generic(const DequantizeArgs* args) { \
-    generic::Decode##Name::run(args->row, 0, args->k, args->out);     \
+    generic::Decode##Name::run(args->row, 0, args->k, args->out);                \
   }
 #include "kernels/encodings.def"
 

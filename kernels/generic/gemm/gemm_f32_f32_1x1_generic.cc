@@ -4,9 +4,9 @@
 
 namespace midge {
 
-#define MIDGE_ENCODING(token, Name, Block, elements)              \
+#define MIDGE_ENCODING(token, Name, Block, elements)                         \
   extern "C" void gemm_f32_f32_##token##_1x1_generic(const GemmArgs* args) { \
-    generic::gemm_f32_f32<generic::Decode##Name>(args);           \
+    generic::gemm_f32_f32<generic::Decode##Name>(args);                      \
   }
 #include "kernels/encodings.def"
 

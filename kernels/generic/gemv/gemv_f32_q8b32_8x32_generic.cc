@@ -17,9 +17,9 @@ void gemv(const GemvArgs* args) {
 
 }  // namespace
 
-#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)          \
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)                     \
   extern "C" void gemv_f32_q8b32_##token##_8x32_generic(const GemvArgs* args) { \
-    gemv<generic::Read##Name>(args);                                 \
+    gemv<generic::Read##Name>(args);                                            \
   }
 #include "kernels/encodings.def"
 

@@ -16,8 +16,10 @@ void lookup(const LookupArgs* args) {
 
 }  // namespace
 
-#define MIDGE_PACKED_ENCODING(token, Name, Block, elements) \
-  extern "C" void lookup_f32_##token##_generic(const LookupArgs* args) { lookup<generic::Read##Name>(args); }
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)              \
+  extern "C" void lookup_f32_##token##_generic(const LookupArgs* args) { \
+    lookup<generic::Read##Name>(args);                                   \
+  }
 #include "kernels/encodings.def"
 
 extern "C" void lookup_f32_f16_generic(const LookupArgs* args) {

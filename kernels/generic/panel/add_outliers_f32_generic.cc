@@ -107,9 +107,9 @@ void add_outliers(const AddOutliersArgs* args) {
 
 }  // namespace
 
-#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)              \
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)                         \
   extern "C" void add_outliers_f32_##token##_generic(const AddOutliersArgs* args) { \
-    add_outliers<generic::Read##Name>(args);                             \
+    add_outliers<generic::Read##Name>(args);                                        \
   }
 #include "kernels/encodings.def"
 

@@ -19,9 +19,9 @@ void unpack(const UnpackArgs* args) {
 
 }  // namespace
 
-#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)      \
+#define MIDGE_PACKED_ENCODING(token, Name, Block, elements)                 \
   extern "C" void unpack_q8s256_##token##_generic(const UnpackArgs* args) { \
-    unpack<generic::Read##Name>(args);                           \
+    unpack<generic::Read##Name>(args);                                      \
   }
 #include "kernels/encodings.def"
 

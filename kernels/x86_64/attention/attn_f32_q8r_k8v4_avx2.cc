@@ -18,6 +18,8 @@ struct Tiles : attention::CacheK8V4<Avx2Vectors, Avx2KeySums> {
 
 }  // namespace
 
-extern "C" void attn_f32_q8r_k8v4_avx2(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_k8v4_avx2(const AttnArgs* args) {
+  attention::Kernel<Tiles>::run(args);
+}
 
 }  // namespace midge

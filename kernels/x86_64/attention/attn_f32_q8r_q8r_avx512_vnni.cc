@@ -17,6 +17,8 @@ struct Tiles : attention::CacheQ8<Avx512Vectors, Avx512KeySums> {
 
 }  // namespace
 
-extern "C" void attn_f32_q8r_q8r_avx512_vnni(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_q8r_avx512_vnni(const AttnArgs* args) {
+  attention::Kernel<Tiles>::run(args);
+}
 
 }  // namespace midge

@@ -23,6 +23,8 @@ struct SumVectors : Avx512Vectors {
 
 }  // namespace
 
-extern "C" void exp_sum_f64_f32_avx512_vnni(const ExpSumArgs* args) { vectors::exp_sum<SumVectors>(args); }
+extern "C" void exp_sum_f64_f32_avx512_vnni(const ExpSumArgs* args) {
+  vectors::exp_sum<SumVectors>(args);
+}
 
 }  // namespace midge

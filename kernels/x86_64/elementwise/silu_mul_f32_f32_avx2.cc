@@ -29,6 +29,8 @@ struct SiluVectors : Avx2Vectors {
 
 }  // namespace
 
-extern "C" void silu_mul_f32_f32_avx2(const SiluMulArgs* args) { vectors::silu_mul<SiluVectors>(args); }
+extern "C" void silu_mul_f32_f32_avx2(const SiluMulArgs* args) {
+  vectors::silu_mul<SiluVectors>(args);
+}
 
 }  // namespace midge

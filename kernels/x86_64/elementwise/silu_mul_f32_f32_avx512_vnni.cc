@@ -18,6 +18,8 @@ struct SiluVectors : Avx512Vectors {
 
 }  // namespace
 
-extern "C" void silu_mul_f32_f32_avx512_vnni(const SiluMulArgs* args) { vectors::silu_mul<SiluVectors>(args); }
+extern "C" void silu_mul_f32_f32_avx512_vnni(const SiluMulArgs* args) {
+  vectors::silu_mul<SiluVectors>(args);
+}
 
 }  // namespace midge

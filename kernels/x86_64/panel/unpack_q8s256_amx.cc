@@ -7,7 +7,9 @@ namespace midge {
 
 constexpr int kOffset = avx512::kAmxOffset;
 
-extern "C" void unpack_q8s256_q4b32_amx(const UnpackArgs* args) { avx512::unpack_q4b32<kOffset>(args); }
+extern "C" void unpack_q8s256_q4b32_amx(const UnpackArgs* args) {
+  avx512::unpack_q4b32<kOffset>(args);
+}
 extern "C" void unpack_q8s256_q4b32m_amx(const UnpackArgs* args) {
   avx512::unpack_ranges<kOffset, 0, 15, UnitQ4B32M>(args);
 }
@@ -17,7 +19,9 @@ extern "C" void unpack_q8s256_q5b32_amx(const UnpackArgs* args) {
 extern "C" void unpack_q8s256_q5b32m_amx(const UnpackArgs* args) {
   avx512::unpack_ranges<kOffset, 0, 31, UnitQ5B32M>(args);
 }
-extern "C" void unpack_q8s256_q8b32_amx(const UnpackArgs* args) { avx512::unpack_q8b32<kOffset>(args); }
+extern "C" void unpack_q8s256_q8b32_amx(const UnpackArgs* args) {
+  avx512::unpack_q8b32<kOffset>(args);
+}
 extern "C" void unpack_q8s256_q4b32ms256_amx(const UnpackArgs* args) {
   avx512::unpack_ms256<kOffset, 15, UnitQ4B32MS256>(args);
 }

@@ -93,6 +93,8 @@ extern "C" void unpack_q8s256_q5b32ms256_avx2(const UnpackArgs* args) {
 }
 
 // About 14 instructions per 32 weights.
-extern "C" void unpack_q8s256_q6b16s256_avx2(const UnpackArgs* args) { avx2::unpack_q6b16s256(args); }
+extern "C" void unpack_q8s256_q6b16s256_avx2(const UnpackArgs* args) {
+  avx2::unpack_q6b16s256(args);
+}
 
 }  // namespace midge
