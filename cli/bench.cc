@@ -411,12 +411,12 @@ Status bench_command(Options options) {
 
 }  // namespace
 
-void add_bench_command(CLI::App& app, Command* run) {
+void add_bench_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
+  CommandLine* command = app.add_subcommand(
       "bench", "Measure the speed of a model, against the bandwidth of the memory");
   add_run_options(*command, options->run);
-  CLI::Option* decode =
+  CommandOption* decode =
       command->add_flag("--decode-only", options->decode_only,
                         "One run after a prompt of --depth tokens, no warm-up, nothing else "
                         "measured");

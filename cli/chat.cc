@@ -31,12 +31,12 @@ struct Options {
 /// An option that /set changes for the answers to come.
 struct Setting {
   const char* name;
-  CLI::Validator check;
+  OptionCheck check;
   std::function<void(GenerateOptions&, const std::string&)> set;
   std::function<std::string(const GenerateOptions&)> show;
 };
 
-Setting float_setting(const char* name, float SamplerOptions::* field, CLI::Validator check) {
+Setting float_setting(const char* name, float SamplerOptions::* field, OptionCheck check) {
   return {name, std::move(check),
           [field](GenerateOptions& options, const std::string& text) {
             options.sampler.*field = std::stof(text);
@@ -432,9 +432,9 @@ Status chat_command(const Options& options) {
 
 }  // namespace
 
-void add_chat_command(CLI::App& app, Command* run) {
+void add_chat_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("chat", "Talk with a model");
+  CommandLine* command = app.add_subcommand("chat", "Talk with a model");
   add_run_options(*command, options->run);
   command->add_option("--system", options->system, "System message")->group(kChatGroup);
   command->add_option("--load", options->load_path, "Go on with a conversation of --save or /save")

@@ -11,7 +11,7 @@
 
 namespace midge {
 
-std::vector<CLI::Option*> add_chat_options(CLI::App& app, ChatOptions& options) {
+std::vector<CommandOption*> add_chat_options(CommandLine& app, ChatOptions& options) {
   return {
       app.add_option("--template", options.template_name,
                      "Chat template, if the model's own is not recognised: phi3, phi4, phi4-mini, "

@@ -5,8 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
+#include "cli/command_line.h"
 #include "cli/terminal.h"
 #include "engine/chat/chat.h"
 #include "engine/chat/think.h"
@@ -21,7 +20,7 @@ struct ChatOptions {
 };
 
 /// Adds --template, --tools, --think and --drop-think, and returns them.
-std::vector<CLI::Option*> add_chat_options(CLI::App& app, ChatOptions& options);
+std::vector<CommandOption*> add_chat_options(CommandLine& app, ChatOptions& options);
 
 /// What the options and the model say about conversations.
 struct ChatSetup {

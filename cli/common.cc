@@ -48,16 +48,13 @@ Result<Encoding> encoding_of_name(std::string name) {
                      printable(name).c_str(), target_names().c_str());
 }
 
-CLI::Validator encoding_check() {
-  return CLI::Validator(
-      [](std::string& text) -> std::string {
-        const Result<Encoding> encoding = encoding_of_name(text);
-        const bool is_target = encoding.ok() && std::find(std::begin(kTargets), std::end(kTargets),
-                                                          *encoding) != std::end(kTargets);
-        return is_target ? std::string()
-                         : "is '" + printable(text) + "', expected " + target_names();
-      },
-      "");
+OptionCheck encoding_check() {
+  return OptionCheck([](const std::string& text) -> std::string {
+    const Result<Encoding> encoding = encoding_of_name(text);
+    const bool is_target = encoding.ok() && std::find(std::begin(kTargets), std::end(kTargets),
+                                                      *encoding) != std::end(kTargets);
+    return is_target ? std::string() : "is '" + printable(text) + "', expected " + target_names();
+  });
 }
 
 Result<std::pair<int32_t, float>> parse_logit_bias(const std::string& text) {
@@ -95,7 +92,7 @@ SequenceOptions session_options(const RunOptions& options) {
 
 }  // namespace
 
-void add_model_option(CLI::App& app, RunOptions& options) {
+void add_model_option(CommandLine& app, RunOptions& options) {
   app.add_option("-m,--model,MODEL", options.model,
                  "A .midge file, a GGUF file, a Hugging Face folder, org/name in the Hugging Face "
                  "cache, tiny-mimo or tiny-phi (default: the bundled tiny-phi)")
@@ -104,20 +101,20 @@ void add_model_option(CLI::App& app, RunOptions& options) {
       ->group(kMemoryGroup);
 }
 
-void add_json_option(CLI::App& app, RunOptions& options) {
+void add_json_option(CommandLine& app, RunOptions& options) {
   app.add_flag("--json", options.json, "Report as JSON on standard output");
 }
 
-void add_quiet_option(CLI::App& app, RunOptions& options) {
+void add_quiet_option(CommandLine& app, RunOptions& options) {
   app.add_flag("-q,--quiet", options.quiet, "Nothing beside the answer but warnings and errors");
 }
 
-void add_threads_option(CLI::App& app, RunOptions& options) {
+void add_threads_option(CommandLine& app, RunOptions& options) {
   app.add_option("-t,--threads", options.threads, "Threads; 0: one per available core")
       ->check(whole_number(0, 256));
 }
 
-void add_kernel_options(CLI::App& app, RunOptions& options) {
+void add_kernel_options(CommandLine& app, RunOptions& options) {
   app.add_option("--isa", options.isa, "Highest instruction set level to use; see midge cpu")
       ->type_name("LEVEL")
       ->group(kKernelsGroup);
@@ -134,7 +131,7 @@ void add_kernel_options(CLI::App& app, RunOptions& options) {
       ->group(kKernelsGroup);
 }
 
-void add_weight_options(CLI::App& app, RunOptions& options) {
+void add_weight_options(CommandLine& app, RunOptions& options) {
   auto* weights =
       app.add_option("--weights", options.weights,
                      "Encode every matrix first, as q4b32, q8b32 ... or by the name that GGUF "
@@ -159,7 +156,7 @@ void add_weight_options(CLI::App& app, RunOptions& options) {
       ->group(kWeightsGroup);
 }
 
-void add_run_options(CLI::App& app, RunOptions& options) {
+void add_run_options(CommandLine& app, RunOptions& options) {
   add_model_option(app, options);
   add_threads_option(app, options);
   app.add_option("-c,--context", options.context_length,
@@ -202,7 +199,7 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->capture_default_str();
 }
 
-void add_sample_options(CLI::App& app, SampleOptions& options) {
+void add_sample_options(CommandLine& app, SampleOptions& options) {
   SamplerOptions& sampler = options.sampler;
   app.add_option("-n,--tokens", options.tokens_max, "Most tokens to generate")
       ->check(whole_number(1))

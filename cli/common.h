@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "api/loaded_model.h"
+#include "cli/command_line.h"
 #include "cli/json_writer.h"
 #include "cli/terminal.h"
 
@@ -53,16 +52,16 @@ struct SampleOptions {
   SamplerOptions sampler;
 };
 
-void add_model_option(CLI::App& app, RunOptions& options);
-void add_json_option(CLI::App& app, RunOptions& options);
+void add_model_option(CommandLine& app, RunOptions& options);
+void add_json_option(CommandLine& app, RunOptions& options);
 /// --quiet.
-void add_quiet_option(CLI::App& app, RunOptions& options);
-void add_threads_option(CLI::App& app, RunOptions& options);
+void add_quiet_option(CommandLine& app, RunOptions& options);
+void add_threads_option(CommandLine& app, RunOptions& options);
 /// --weights, --recipe, --tensor, --importance.
-void add_weight_options(CLI::App& app, RunOptions& options);
-void add_kernel_options(CLI::App& app, RunOptions& options);
-void add_run_options(CLI::App& app, RunOptions& options);
-void add_sample_options(CLI::App& app, SampleOptions& options);
+void add_weight_options(CommandLine& app, RunOptions& options);
+void add_kernel_options(CommandLine& app, RunOptions& options);
+void add_run_options(CommandLine& app, RunOptions& options);
+void add_sample_options(CommandLine& app, SampleOptions& options);
 
 /// For `--importance` where nothing is encoded.
 inline constexpr const char* kImportanceUnused =
@@ -146,16 +145,16 @@ void print_json(const JsonWriter& json);
 
 // The subcommands. Each registers itself and sets *run to what main() calls.
 using Command = std::function<Status()>;
-void add_run_command(CLI::App& app, Command* run);
-void add_chat_command(CLI::App& app, Command* run);
-void add_inspect_command(CLI::App& app, Command* run);
-void add_tokenize_command(CLI::App& app, Command* run);
-void add_eval_command(CLI::App& app, Command* run);
-void add_importance_command(CLI::App& app, Command* run);
-void add_plan_command(CLI::App& app, Command* run);
-void add_pack_command(CLI::App& app, Command* run);
-void add_verify_command(CLI::App& app, Command* run);
-void add_bench_command(CLI::App& app, Command* run);
-void add_cpu_command(CLI::App& app, Command* run);
+void add_run_command(CommandLine& app, Command* run);
+void add_chat_command(CommandLine& app, Command* run);
+void add_inspect_command(CommandLine& app, Command* run);
+void add_tokenize_command(CommandLine& app, Command* run);
+void add_eval_command(CommandLine& app, Command* run);
+void add_importance_command(CommandLine& app, Command* run);
+void add_plan_command(CommandLine& app, Command* run);
+void add_pack_command(CommandLine& app, Command* run);
+void add_verify_command(CommandLine& app, Command* run);
+void add_bench_command(CommandLine& app, Command* run);
+void add_cpu_command(CommandLine& app, Command* run);
 
 }  // namespace midge

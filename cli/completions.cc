@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "cli/help.h"
-#include "cli/option_list.h"
 
 namespace midge {
 namespace {
@@ -46,7 +45,7 @@ std::string zsh_value(const ListedOption& option) {
 
 }  // namespace
 
-std::string bash_completion(const CLI::App& app) {
+std::string bash_completion(const CommandLine& app) {
   std::string script =
       "# Completion of midge for bash. Made by 'midge generate bash'.\n"
       "_midge() {\n"
@@ -55,13 +54,13 @@ std::string bash_completion(const CLI::App& app) {
       "  COMPREPLY=()\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
       "    COMPREPLY=($(compgen -W '" +
-      word_list(command_names(app)) +
+      word_list(app.command_names()) +
       " --help --version' -- \"$word\"))\n"
       "    return\n"
       "  fi\n"
       "  case $command:$last in\n";
-  for (const CLI::App* command : commands_of(app)) {
-    for (const ListedOption& option : options_of(*command)) {
+  for (const auto& command : app.commands()) {
+    for (const ListedOption& option : command->options()) {
       if (option.choices().empty() || option.long_name.empty()) continue;
       script += "    " + command->get_name() + ":" + option.long_name +
                 ") COMPREPLY=($(compgen -W '" + word_list(option.choices()) +
@@ -69,14 +68,14 @@ std::string bash_completion(const CLI::App& app) {
     }
   }
   script += "  esac\n  case $command in\n";
-  for (const CLI::App* command : commands_of(app)) {
-    std::vector<std::string> words = option_names(*command);
-    for (const ListedOption& option : options_of(*command)) {
+  for (const auto& command : app.commands()) {
+    std::vector<std::string> words = command->option_names();
+    for (const ListedOption& option : command->options()) {
       if (option.long_name.empty() && !option.choices().empty()) {
         for (const std::string& choice : option.choices()) words.push_back(choice);
       }
     }
-    if (command->get_name() == "help") words = command_names(app);
+    if (command->get_name() == "help") words = app.command_names();
     script += "    " + command->get_name() + ") options='" + word_list(words) + "' ;;\n";
   }
   return script +
@@ -90,14 +89,14 @@ std::string bash_completion(const CLI::App& app) {
          "complete -o filenames -F _midge midge\n";
 }
 
-std::string zsh_completion(const CLI::App& app) {
+std::string zsh_completion(const CommandLine& app) {
   std::string script =
       "#compdef midge\n"
       "# Completion of midge for zsh. Made by 'midge generate zsh'.\n"
       "_midge() {\n"
       "  local -a commands\n"
       "  commands=(\n";
-  for (const CLI::App* command : commands_of(app)) {
+  for (const auto& command : app.commands()) {
     script += "    '" + command->get_name() + ":" + zsh_text(command->get_description()) + "'\n";
   }
   script +=
@@ -110,9 +109,9 @@ std::string zsh_completion(const CLI::App& app) {
       "  shift words\n"
       "  (( CURRENT-- ))\n"
       "  case $name in\n";
-  for (const CLI::App* command : commands_of(app)) {
+  for (const auto& command : app.commands()) {
     script += "    " + command->get_name() + ")\n      _arguments -s";
-    for (const ListedOption& option : options_of(*command)) {
+    for (const ListedOption& option : command->options()) {
       const std::string text = "[" + zsh_text(option.description) + "]" + zsh_value(option);
       for (const std::string& name : {option.short_name, option.long_name}) {
         if (!name.empty()) script += " \\\n        '*" + name + text + "'";
@@ -122,23 +121,23 @@ std::string zsh_completion(const CLI::App& app) {
       }
     }
     script += command->get_name() == "help"
-                  ? " \\\n        ':command:(" + word_list(command_names(app)) + ")'"
+                  ? " \\\n        ':command:(" + word_list(app.command_names()) + ")'"
                   : " \\\n        '*:file:_files'";
     script += "\n      ;;\n";
   }
   return script + "  esac\n}\n_midge \"$@\"\n";
 }
 
-std::string fish_completion(const CLI::App& app) {
+std::string fish_completion(const CommandLine& app) {
   std::string script = "# Completion of midge for fish. Made by 'midge generate fish'.\n";
-  for (const CLI::App* command : commands_of(app)) {
+  for (const auto& command : app.commands()) {
     script += "complete -c midge -n __fish_use_subcommand -f -a " + command->get_name() + " -d '" +
               single_quoted(first_sentence(command->get_description())) + "'\n";
   }
-  for (const CLI::App* command : commands_of(app)) {
+  for (const auto& command : app.commands()) {
     const std::string begin =
         "complete -c midge -n '__fish_seen_subcommand_from " + command->get_name() + "'";
-    for (const ListedOption& option : options_of(*command)) {
+    for (const ListedOption& option : command->options()) {
       std::string line = begin;
       if (!option.short_name.empty()) line += " -s " + option.short_name.substr(1);
       if (!option.long_name.empty()) line += " -l " + option.long_name.substr(2);
@@ -155,7 +154,7 @@ std::string fish_completion(const CLI::App& app) {
       script += line + " -d '" + single_quoted(first_sentence(option.description)) + "'\n";
     }
     if (command->get_name() == "help") {
-      script += begin + " -f -a '" + word_list(command_names(app)) + "'\n";
+      script += begin + " -f -a '" + word_list(app.command_names()) + "'\n";
     }
   }
   return script;

@@ -263,9 +263,9 @@ Status cpu_command(const Options& options) {
 
 }  // namespace
 
-void add_cpu_command(CLI::App& app, Command* run) {
+void add_cpu_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  CommandLine* command =
       app.add_subcommand("cpu", "Show instruction set levels and the kernels chosen for them");
   add_kernel_options(*command, options->run);
   command->add_flag("--all", options->all, "List every kernel that may be used");

@@ -151,9 +151,9 @@ Status eval_command(Options options) {
 
 }  // namespace
 
-void add_eval_command(CLI::App& app, Command* run) {
+void add_eval_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
+  CommandLine* command = app.add_subcommand(
       "eval", "Measure the perplexity of a text, and the divergence from a reference");
   add_run_options(*command, options->run);
   command->add_option("--perplexity", options->file, "Text file")->type_name("FILE")->required();

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <sstream>
 
-#include "cli/option_list.h"
-
 namespace midge {
 namespace {
 
@@ -53,13 +51,19 @@ std::string usage_of(const ListedOption& option) {
   return usage;
 }
 
+// Left out of short help.
+bool is_advanced(const ListedOption& option) {
+  return option.group == kSamplingGroup || option.group == kMemoryGroup ||
+         option.group == kWeightsGroup || option.group == kKernelsGroup;
+}
+
 bool has_name(const ListedOption& option) {
   return !option.short_name.empty() || !option.long_name.empty();
 }
 
-std::string usage_line(const CLI::App& command) {
+std::string usage_line(const CommandLine& command) {
   std::string usage = "midge " + command.get_name() + " [OPTIONS]";
-  for (const ListedOption& option : options_of(command)) {
+  for (const ListedOption& option : command.options()) {
     if (option.positional.empty()) continue;
     usage += option.required ? " " + option.positional : " [" + option.positional + "]";
   }
@@ -71,17 +75,20 @@ std::vector<std::string> groups_of(const std::vector<ListedOption>& options) {
   std::vector<std::string> groups;
   for (const bool advanced : {false, true}) {
     for (const ListedOption& option : options) {
-      if (option.is_advanced() != advanced || !has_name(option)) continue;
+      if (is_advanced(option) != advanced || !has_name(option) || option.group == kHelpGroup) {
+        continue;
+      }
       if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) {
         groups.push_back(option.group);
       }
     }
   }
+  groups.emplace_back(kHelpGroup);
   return groups;
 }
 
-std::string help_of(const CLI::App& command, bool all) {
-  const std::vector<ListedOption> options = options_of(command);
+std::string help_of(const CommandLine& command, bool all) {
+  const std::vector<ListedOption> options = command.options();
   std::string text =
       wrapped(command.get_description() + ".", 0) + "\n\nUsage: " + usage_line(command) + "\n";
   bool first = true;
@@ -96,7 +103,7 @@ std::string help_of(const CLI::App& command, bool all) {
     std::string list;
     for (const ListedOption& option : options) {
       if (option.group != group || !has_name(option)) continue;
-      if (option.is_advanced() && !all) {
+      if (is_advanced(option) && !all) {
         leaves_out = true;
         continue;
       }
@@ -131,9 +138,9 @@ std::string roff(const std::string& text) {
   return out;
 }
 
-std::string man_options(const CLI::App& command) {
+std::string man_options(const CommandLine& command) {
   std::string page;
-  const std::vector<ListedOption> options = options_of(command);
+  const std::vector<ListedOption> options = command.options();
   for (const ListedOption& option : options) {
     if (option.positional.empty()) continue;
     page += ".TP\n.I " + option.positional + "\n" + roff(option.description) + "\n";
@@ -158,11 +165,11 @@ std::string man_options(const CLI::App& command) {
 
 }  // namespace
 
-std::string overview(const CLI::App& app) {
+std::string overview(const CommandLine& app) {
   std::string text =
       "midge runs large language models on this machine, from their published "
       "files.\n\nUsage: midge COMMAND [OPTIONS] [MODEL]\n\nCommands:\n";
-  for (const CLI::App* command : commands_of(app)) {
+  for (const auto& command : app.commands()) {
     text += entry(command->get_name(), command->get_description(), 16);
   }
   text += "\nOptions:\n" + entry("-h, --help", "This page", 16) +
@@ -172,19 +179,19 @@ std::string overview(const CLI::App& app) {
          "command, '--help' all of them.\n";
 }
 
-std::string short_help(const CLI::App& command) { return help_of(command, false); }
+std::string short_help(const CommandLine& command) { return help_of(command, false); }
 
-std::string long_help(const CLI::App& command) { return help_of(command, true); }
+std::string long_help(const CommandLine& command) { return help_of(command, true); }
 
-std::string man_page(const CLI::App& app, const std::string& version) {
+std::string man_page(const CommandLine& app, const std::string& version) {
   std::string page = ".TH MIDGE 1 \"\" \"midge " + version + "\" \"User Commands\"\n";
   page += ".SH NAME\nmidge \\- run large language models from their published files\n";
   page += ".SH SYNOPSIS\n.B midge\n.I COMMAND\n[\\fIOPTIONS\\fR] [\\fIMODEL\\fR]\n";
   page += ".SH DESCRIPTION\nThe commands are:\n";
-  for (const CLI::App* command : commands_of(app)) {
+  for (const auto& command : app.commands()) {
     page += ".TP\n.B " + command->get_name() + "\n" + roff(command->get_description()) + ".\n";
   }
-  for (const CLI::App* command : commands_of(app)) {
+  for (const auto& command : app.commands()) {
     std::string title = command->get_name();
     std::transform(title.begin(), title.end(), title.begin(),
                    [](unsigned char c) { return static_cast<char>(std::toupper(c)); });

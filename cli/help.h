@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <CLI/CLI.hpp>
+#include "cli/command_line.h"
 
 namespace midge {
 
@@ -14,21 +14,22 @@ inline constexpr const char* kWeightsGroup = "Weights";
 inline constexpr const char* kKernelsGroup = "Kernels";
 /// Those of all others are shown in both.
 inline constexpr const char* kChatGroup = "Conversation";
+inline constexpr const char* kHelpGroup = "Help";  ///< as command_line.cc puts it
 
-/// The lines "name  what it does" of a command's footer (CLI::App::footer) are examples.
+/// The lines "name  what it does" of a command's footer (CommandLine::footer) are examples.
 ///
 /// What `midge` alone prints: the commands, a line each.
-std::string overview(const CLI::App& app);
+std::string overview(const CommandLine& app);
 /// The options that most need, one line each (-h).
-std::string short_help(const CLI::App& command);
+std::string short_help(const CommandLine& command);
 /// Every option, in groups (--help, midge help COMMAND).
-std::string long_help(const CLI::App& command);
+std::string long_help(const CommandLine& command);
 /// The man page of the program, in the man macros.
-std::string man_page(const CLI::App& app, const std::string& version);
+std::string man_page(const CommandLine& app, const std::string& version);
 
 /// Completion scripts.
-std::string bash_completion(const CLI::App& app);
-std::string zsh_completion(const CLI::App& app);
-std::string fish_completion(const CLI::App& app);
+std::string bash_completion(const CommandLine& app);
+std::string zsh_completion(const CommandLine& app);
+std::string fish_completion(const CommandLine& app);
 
 }  // namespace midge

@@ -72,10 +72,10 @@ Status importance_command(Options options) {
 
 }  // namespace
 
-void add_importance_command(CLI::App& app, Command* run) {
+void add_importance_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
   options->run.arithmetic = dense_backend_available() ? "xnnpack" : "float";
-  CLI::App* command =
+  CommandLine* command =
       app.add_subcommand("importance", "Measure which channels matter, for encoding with few bits");
   add_run_options(*command, options->run);
   command->get_option("--model")->description(

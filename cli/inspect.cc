@@ -387,9 +387,9 @@ Status inspect_command(const Options& options) {
 
 }  // namespace
 
-void add_inspect_command(CLI::App& app, Command* run) {
+void add_inspect_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("inspect", "Show config, tensors and sizes of a model");
+  CommandLine* command = app.add_subcommand("inspect", "Show config, tensors and sizes of a model");
   add_model_option(*command, options->run);
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_flag("--supported", options->supported,

@@ -43,14 +43,10 @@ bool read_number(const std::string& text, double* value) {
   return end != text.c_str() && *end == '\0' && std::isfinite(*value);
 }
 
-CLI::Validator validator(std::function<std::string(const std::string&)> check) {
-  return CLI::Validator([check = std::move(check)](std::string& text) { return check(text); }, "");
-}
-
 }  // namespace
 
-CLI::Validator whole_number(int64_t least, int64_t most) {
-  return validator([=](const std::string& text) -> std::string {
+OptionCheck whole_number(int64_t least, int64_t most) {
+  return OptionCheck([=](const std::string& text) -> std::string {
     int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool is_number = error == std::errc() && end == text.data() + text.size();
@@ -63,8 +59,8 @@ CLI::Validator whole_number(int64_t least, int64_t most) {
   });
 }
 
-CLI::Validator number(double least, double most) {
-  return validator([=](const std::string& text) -> std::string {
+OptionCheck number(double least, double most) {
+  return OptionCheck([=](const std::string& text) -> std::string {
     double value = 0;
     if (read_number(text, &value) && value >= least && value <= most) return {};
     if (std::isinf(least)) return complaint(text, "a number");
@@ -73,8 +69,8 @@ CLI::Validator number(double least, double most) {
   });
 }
 
-CLI::Validator number_above(double least, double most) {
-  return validator([=](const std::string& text) -> std::string {
+OptionCheck number_above(double least, double most) {
+  return OptionCheck([=](const std::string& text) -> std::string {
     double value = 0;
     if (read_number(text, &value) && value > least && value <= most) return {};
     return complaint(text, std::isinf(most)
@@ -83,12 +79,12 @@ CLI::Validator number_above(double least, double most) {
   });
 }
 
-CLI::Option* takes_one_of(CLI::Option* option, const std::vector<std::string>& names) {
+CommandOption* takes_one_of(CommandOption* option, const std::vector<std::string>& names) {
   const std::string shown = std::accumulate(
       std::next(names.begin()), names.end(), names.front(),
       [](const std::string& list, const std::string& name) { return list + "|" + name; });
   option->type_name(shown);
-  return option->check(validator([names](const std::string& text) -> std::string {
+  return option->check(OptionCheck([names](const std::string& text) -> std::string {
     if (std::find(names.begin(), names.end(), text) != names.end()) return {};
     return complaint(text, list_of(names));
   }));

@@ -7,22 +7,22 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include "cli/command_line.h"
 
 namespace midge {
 
 /// "expected a whole number from 0 to 256", "… of at least 1".
-CLI::Validator whole_number(int64_t least, int64_t most = std::numeric_limits<int64_t>::max());
+OptionCheck whole_number(int64_t least, int64_t most = std::numeric_limits<int64_t>::max());
 
 /// "expected a number", "… from 0 to 1", "… of at least 0".
-CLI::Validator number(double least = -std::numeric_limits<double>::infinity(),
-                      double most = std::numeric_limits<double>::infinity());
+OptionCheck number(double least = -std::numeric_limits<double>::infinity(),
+                   double most = std::numeric_limits<double>::infinity());
 
 /// "expected a number above 0, at most 1".
-CLI::Validator number_above(double least, double most = std::numeric_limits<double>::infinity());
+OptionCheck number_above(double least, double most = std::numeric_limits<double>::infinity());
 
 /// Lets the option take one of these names, which help and completions show.
-CLI::Option* takes_one_of(CLI::Option* option, const std::vector<std::string>& names);
+CommandOption* takes_one_of(CommandOption* option, const std::vector<std::string>& names);
 
 /// The name among `names` that somebody may have meant by `word`; empty if none is close.
 std::string closest(std::string_view word, const std::vector<std::string>& names);

@@ -186,9 +186,9 @@ Status verify_command(const RunOptions& options) {
 
 }  // namespace
 
-void add_pack_command(CLI::App& app, Command* run) {
+void add_pack_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
+  CommandLine* command =
       app.add_subcommand("pack", "Convert a model once into a file that opens at once");
   command
       ->add_option("MODEL", options->run.model,
@@ -209,15 +209,15 @@ void add_pack_command(CLI::App& app, Command* run) {
           "Encode the matrices: fast (4 bits; the default for float weights), balanced (5 bits), "
           "int8, half. Without: quantised weights as in the files");
   options->run.arithmetic = dense_backend_available() ? "xnnpack" : "float";
-  CLI::Option* target =
+  CommandOption* target =
       command
           ->add_option("--target-bpw", options->target_bpw,
                        "Bits per weight, 4.5 to 8.5: choose 4, 5 or 8 bits for each matrix of the "
                        "layers by what it costs on --text; those of --tensor do not count")
           ->check(number(1, 32))
-          ->excludes("--recipe")
-          ->excludes("--weights");
-  CLI::Option* text =
+          ->excludes(command->get_option("--recipe"))
+          ->excludes(command->get_option("--weights"));
+  CommandOption* text =
       command->add_option("--text", options->text, "Text file like what the model will read")
           ->type_name("FILE");
   target->needs(text);
@@ -242,9 +242,9 @@ void add_pack_command(CLI::App& app, Command* run) {
   command->callback([=] { *run = [=] { return pack_command(*options); }; });
 }
 
-void add_verify_command(CLI::App& app, Command* run) {
+void add_verify_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand("verify", "Check every byte of a packed file");
+  CommandLine* command = app.add_subcommand("verify", "Check every byte of a packed file");
   command->add_option("FILE", options->model, "Packed file (.midge)")
       ->type_name("FILE")
       ->required();

@@ -96,10 +96,10 @@ Status plan_command(const Options& options) {
 
 }  // namespace
 
-void add_plan_command(CLI::App& app, Command* run) {
+void add_plan_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
   options->run.needs_tokenizer = false;
-  CLI::App* command =
+  CommandLine* command =
       app.add_subcommand("plan", "Show how much memory a model takes, before it is loaded");
   add_run_options(*command, options->run);
   command

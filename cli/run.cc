@@ -217,11 +217,11 @@ Status run_command(const Options& options) {
 
 }  // namespace
 
-void add_run_command(CLI::App& app, Command* run) {
+void add_run_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("run", "Answer a prompt, or continue a text");
+  CommandLine* command = app.add_subcommand("run", "Answer a prompt, or continue a text");
   add_run_options(*command, options->run);
-  CLI::Option* prompt =
+  CommandOption* prompt =
       command->add_option("-p,--prompt,PROMPT", options->prompt,
                           "The prompt; what comes through a pipe follows it. '-': the pipe alone");
   auto* chat = command->add_flag("--chat", options->is_chat,
@@ -237,7 +237,7 @@ void add_run_command(CLI::App& app, Command* run) {
   auto* messages = command->add_option("--messages", options->messages_path,
                                        "JSON file of a conversation, to answer it");
   messages->type_name("FILE")->group(kChatGroup)->excludes(prompt)->excludes(raw)->excludes(system);
-  for (CLI::Option* option : add_chat_options(*command, options->chat)) option->excludes(raw);
+  for (CommandOption* option : add_chat_options(*command, options->chat)) option->excludes(raw);
   command
       ->add_flag("--special", options->special,
                  "Special tokens in the prompt, as <|end|>, count as such; implies --raw")

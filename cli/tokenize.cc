@@ -81,9 +81,10 @@ Status tokenize_command(const Options& options) {
 
 }  // namespace
 
-void add_tokenize_command(CLI::App& app, Command* run) {
+void add_tokenize_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
+  CommandLine* command =
+      app.add_subcommand("tokenize", "Turn text into token ids, or ids into text");
   add_model_option(*command, options->run);
   auto* text =
       command->add_option("-p,--text,TEXT", options->text, "The text; '-' reads standard input");
@@ -101,8 +102,12 @@ void add_tokenize_command(CLI::App& app, Command* run) {
       "  midge tokenize tiny-phi \"Once upon a time\"\n"
       "  midge tokenize model.gguf -d 300,301\n");
   command->callback([=] {
-    if (text->count() + decode->count() == 0) throw CLI::RequiredError("--text or --decode");
-    *run = [=] { return tokenize_command(*options); };
+    const bool has_input = text->count() + decode->count() > 0;
+    *run = [=] {
+      return has_input ? tokenize_command(*options)
+                       : Status(StatusCode::kInvalidArgument,
+                                "--text or --decode is missing; see midge tokenize -h");
+    };
   });
 }
 
