@@ -100,8 +100,7 @@ class CommandLine {
                             const std::string& description);
   CommandOption* add_option(const std::string& names, std::optional<uint64_t>& value,
                             const std::string& description);
-  CommandOption* add_option(const std::string& names, float& value,
-                            const std::string& description);
+  CommandOption* add_option(const std::string& names, float& value, const std::string& description);
   CommandOption* add_option(const std::string& names, double& value,
                             const std::string& description);
   /// One that was added, by "--name".
