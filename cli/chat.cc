@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <limits>
+#include <utility>
 
 #include "cli/chat_options.h"
 #include "cli/common.h"
@@ -137,12 +139,14 @@ class Chat {
   std::unique_ptr<LineEditor> editor_;
   std::optional<GenerateResult> last_;
   bool ended_ = false;
+  bool in_open_block_ = false;  // the input ended between """ and """
+  bool told_how_to_end_ = false;
 };
 
 std::vector<Chat::Command> Chat::commands() {
   return {
       {"help", "", "this list", &Chat::help},
-      {"system", "[TEXT]", "show the system message, or change it", &Chat::system},
+      {"system", "[TEXT]", "show the system message, or change it; \"\" removes it", &Chat::system},
       {"clear", "", "start anew", &Chat::clear},
       {"undo", "", "take the last exchange back", &Chat::undo},
       {"retry", "", "answer the last message again, with another seed", &Chat::retry},
@@ -165,7 +169,11 @@ Status Chat::run() {
   while (!ended_) {
     const LineStatus read = read_message(&message);
     if (read == LineStatus::kEnd) break;
+    if (read == LineStatus::kInterrupted && !std::exchange(told_how_to_end_, true)) {
+      print(stderr, "Ctrl-D ends\n");
+    }
     if (read == LineStatus::kInterrupted || message.empty()) continue;
+    editor_->remember(message);
     Status status = handle(message);
     if (status.ok()) continue;
     // A person can do something about it. A script gets the exit code.
@@ -177,6 +185,10 @@ Status Chat::run() {
          status.code() == StatusCode::kInvalidFile || status.code() == StatusCode::kOutOfRange);
     if (!goes_on) return status;
     print(stderr, "midge: error: %s\n", visible_text(status.message(), Layout::kOneLine).c_str());
+  }
+  if (in_open_block_) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "the input ends in a message that \"\"\" does not close");
   }
   if (options_.save_path.empty()) return Status();
   return write_file(options_.save_path, conversation_.to_json());
@@ -204,12 +216,13 @@ LineStatus Chat::read_block(std::string* message) {
   while (!message->ends_with(kQuotes)) {
     std::string line;
     const LineStatus status = editor_->read(". ", &line);
-    if (status == LineStatus::kEnd) return LineStatus::kLine;
+    in_open_block_ = status == LineStatus::kEnd;
     if (status != LineStatus::kLine) return status;
     if (!message->empty()) *message += '\n';
     *message += line;
   }
   message->erase(message->size() - kQuotes.size());
+  if (message->starts_with('\n')) message->erase(0, 1);  // of a paste
   if (message->ends_with('\n')) message->pop_back();
   return LineStatus::kLine;
 }
@@ -229,7 +242,8 @@ Status Chat::handle(const std::string& message) {
 
 Status Chat::handle_command(const std::string& line) {
   const size_t end = std::min(line.find(' '), line.size());
-  const std::string name = line.substr(1, end - 1);
+  std::string name = line.substr(1, end - 1);
+  if (name == "quit" || name == "bye") name = "exit";
   std::string argument = line.substr(end);
   argument.erase(0, std::min(argument.find_first_not_of(' '), argument.size()));
   std::vector<std::string> names;
@@ -269,7 +283,11 @@ Status Chat::answer(const ChatMessage& message) {
   if (!result.ok() || result->tokens.empty()) return Status();
   last_ = std::move(*result);
   if (options_.verbose) report_speed(*last_);
-  if (last_->reason == FinishReason::kContextFull && stdin_is_terminal()) {
+  if (options_.run.quiet) return Status();
+  if (last_->reason == FinishReason::kTokensMax) {
+    print(stderr, "stopped at %lld tokens; /set tokens N or -n allows more\n",
+          static_cast<long long>(conversation_.options().tokens_max));
+  } else if (last_->reason == FinishReason::kContextFull) {
     print(stderr, "the context is full: /drop %zu forgets the oldest exchanges, /clear all\n",
           std::max<size_t>(1, conversation_.droppable()));
   }
@@ -287,15 +305,26 @@ Status Chat::offer_room(const ChatMessage& message, const Status& status) {
       "The context of %lld tokens is full. Forget the oldest %zu of %zu exchanges? "
       "[Y/n] ",
       static_cast<long long>(loaded_.session->context_length()), count, conversation_.exchanges()));
-  if (!yes) return Status();
+  if (!yes) {
+    print(stderr, "not sent; /drop or /clear makes room, the up arrow brings it back\n");
+    return Status();
+  }
   conversation_.drop_oldest(count);
   return answer(message);
 }
 
 bool Chat::asks_yes(const std::string& question) {
   std::string line;
-  if (editor_->read(question, &line, false) != LineStatus::kLine) return false;
-  return line.empty() || line[0] == 'y' || line[0] == 'Y';
+  for (;;) {
+    if (editor_->read(question, &line) != LineStatus::kLine) return false;
+    if (line.empty() || line == "y" || line == "Y" || line == "yes") return true;
+    if (line == "n" || line == "N" || line == "no") return false;
+  }
+}
+
+// "1 exchange", "2 exchanges".
+std::string exchanges_text(size_t count) {
+  return std::to_string(count) + (count == 1 ? " exchange" : " exchanges");
 }
 
 Status Chat::help(const std::string&) {
@@ -310,7 +339,11 @@ Status Chat::help(const std::string&) {
 }
 
 Status Chat::system(const std::string& text) {
-  if (!text.empty()) return conversation_.set_system(text);
+  if (!text.empty()) {
+    const bool removes = text == "\"\"";
+    MIDGE_RETURN_IF_ERROR(
+        conversation_.set_system(removes ? std::nullopt : std::optional<std::string>(text)));
+  }
   const std::optional<std::string>& now = conversation_.system();
   print(stderr, "%s\n", now.has_value() ? now->c_str() : "no system message of your own");
   return Status();
@@ -319,6 +352,7 @@ Status Chat::system(const std::string& text) {
 Status Chat::clear(const std::string&) {
   conversation_.clear();
   last_.reset();
+  print(stderr, "started anew\n");
   return Status();
 }
 
@@ -354,28 +388,30 @@ Status Chat::drop(const std::string& count) {
     oldest = std::stoul(count);
   }
   conversation_.drop_oldest(oldest);
-  print(stderr, "%zu exchanges are left\n", conversation_.exchanges());
+  print(stderr, "%s left\n", exchanges_text(conversation_.exchanges()).c_str());
   return Status();
 }
 
 Status Chat::save(const std::string& path) {
   MIDGE_RETURN_IF_ERROR(write_file(path, conversation_.to_json()));
-  print(stderr, "%s: %zu exchanges\n", shown_path(path).c_str(), conversation_.exchanges());
+  print(stderr, "%s: %s\n", shown_path(path).c_str(),
+        exchanges_text(conversation_.exchanges()).c_str());
   return Status();
 }
 
 Status Chat::load(const std::string& path) {
   MIDGE_ASSIGN_OR_RETURN(std::vector<ChatMessage> messages, read_messages(path));
   conversation_.replace(std::move(messages));
-  print(stderr, "%s: %zu exchanges\n", shown_path(path).c_str(), conversation_.exchanges());
+  print(stderr, "%s: %s\n", shown_path(path).c_str(),
+        exchanges_text(conversation_.exchanges()).c_str());
   return Status();
 }
 
 Status Chat::stats(const std::string&) {
   if (last_.has_value()) report_speed(*last_);
-  print(stderr, "context %lld of %lld tokens, %zu exchanges\n",
-        static_cast<long long>(conversation_.tokens()),
-        static_cast<long long>(loaded_.session->context_length()), conversation_.exchanges());
+  print(stderr, "context %lld of %lld tokens, %s\n", static_cast<long long>(conversation_.tokens()),
+        static_cast<long long>(loaded_.session->context_length()),
+        exchanges_text(conversation_.exchanges()).c_str());
   return Status();
 }
 
@@ -394,6 +430,7 @@ Status Chat::set(const std::string& text) {
     const std::string complaint = setting.check(value);
     if (!complaint.empty()) return Status(StatusCode::kInvalidArgument, name + " " + complaint);
     setting.set(conversation_.options(), value);
+    print(stderr, "%s is %s\n", setting.name, setting.show(conversation_.options()).c_str());
     return Status();
   }
   if (name.empty()) return Status();
@@ -413,6 +450,14 @@ Status chat_command(const Options& options) {
   if (!options.load_path.empty()) {
     MIDGE_ASSIGN_OR_RETURN(messages, read_messages(options.load_path));
   }
+  if (!options.save_path.empty()) {
+    // Not at the end, when there is something to lose.
+    const std::ofstream file(options.save_path, std::ios::app);
+    if (!file.good()) {
+      return make_status(StatusCode::kIoError, "%s: cannot be written",
+                         shown_path(options.save_path).c_str());
+    }
+  }
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(options.run));
   MIDGE_ASSIGN_OR_RETURN(ChatSetup setup, set_up_chat(options.chat, loaded.model->tokenizer()));
   if (options.system.has_value()) {
@@ -426,7 +471,10 @@ Status chat_command(const Options& options) {
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
   Conversation conversation(loaded, std::move(setup), std::move(generate_options), options.system);
-  if (!messages.empty()) conversation.replace(std::move(messages));
+  if (!messages.empty()) {
+    conversation.replace(std::move(messages));
+    if (options.system.has_value()) MIDGE_RETURN_IF_ERROR(conversation.set_system(options.system));
+  }
   return Chat(options, loaded, conversation, hide_think).run();
 }
 

@@ -13,10 +13,9 @@ namespace midge {
 
 std::vector<CommandOption*> add_chat_options(CommandLine& app, ChatOptions& options) {
   return {
-      app.add_option("--template", options.template_name,
-                     "Chat template, if the model's own is not recognised: phi3, phi4, phi4-mini, "
-                     "phi4-mini-reasoning, mimo, smollm2")
-          ->type_name("NAME")
+      takes_one_of(app.add_option("--template", options.template_name,
+                                  "Chat template, if the model's own is not recognised"),
+                   {"phi3", "phi4", "phi4-mini", "phi4-mini-reasoning", "mimo", "smollm2"})
           ->group(kChatGroup),
       app.add_option("--tools", options.tools_path, "JSON file of tools that the model may call")
           ->type_name("FILE")

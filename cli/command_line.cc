@@ -28,10 +28,12 @@ std::string describe_extra(const CLI::App& app, const std::vector<std::string>& 
                            const std::string& word) {
   const std::string option = word.substr(0, word.find('='));
   if (option.size() < 2 || option[0] != '-') {
-    return "'" + printable(word) + "' is one word too many; text of several words needs quotes" +
-           see_help(app);
+    const bool is_quoted = word.find(' ') != std::string::npos;
+    return "'" + printable(word) + "' is one argument too many" +
+           (is_quoted ? "" : "; text of several words needs quotes") + see_help(app);
   }
-  const std::string meant = closest(option, options);
+  // One letter is like any other.
+  const std::string meant = option.size() > 2 ? closest(option, options) : "";
   return app.get_name() + " has no option '" + printable(option) + "'" +
          (meant.empty() ? see_help(app) : "; did you mean " + meant + "?");
 }
@@ -266,6 +268,9 @@ std::vector<std::string> CommandLine::option_names() const {
 }
 
 std::string CommandLine::describe_unknown_command(const std::string& word) const {
+  if (word.starts_with('-')) {
+    return "no option '" + printable(word) + "' before a command; midge COMMAND OPTIONS";
+  }
   const std::string meant = closest(word, command_names());
   return "no command '" + printable(word) + "'" +
          (meant.empty() ? see_help(*app_) : "; did you mean " + meant + "?");

@@ -83,7 +83,8 @@ std::string bash_completion(const CommandLine& app) {
          "  if [[ $word == -* || $command == help || $command == generate ]]; then\n"
          "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
          "  else\n"
-         "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
+         "    COMPREPLY=($(compgen -f -- \"$word\") $(compgen -W 'tiny-mimo tiny-phi' -- "
+         "\"$word\"))\n"
          "  fi\n"
          "}\n"
          "complete -o filenames -F _midge midge\n";
@@ -122,7 +123,7 @@ std::string zsh_completion(const CommandLine& app) {
     }
     script += command->get_name() == "help"
                   ? " \\\n        ':command:(" + word_list(app.command_names()) + ")'"
-                  : " \\\n        '*:file:_files'";
+                  : " \\\n        '*:model or file:{ _files; compadd tiny-mimo tiny-phi }'";
     script += "\n      ;;\n";
   }
   return script + "  esac\n}\n_midge \"$@\"\n";

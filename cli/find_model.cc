@@ -172,8 +172,11 @@ Status not_found(const std::string& name, const std::optional<Repository>& repos
                        "'%s': no such file; a prompt follows the model, or -p",
                        printable(name, 60).c_str());
   }
-  return make_status(StatusCode::kNotFound, "%s: no such file or folder, and no bundled model (%s)",
-                     shown_path(name).c_str(), list_of(bundled_models()).c_str());
+  const std::vector<std::string> bundled = bundled_models();
+  return make_status(
+      StatusCode::kNotFound, "%s: no such file or folder, and no bundled model%s",
+      shown_path(name).c_str(),
+      bundled.empty() ? "; none are beside the program" : (" (" + list_of(bundled) + ")").c_str());
 }
 
 }  // namespace

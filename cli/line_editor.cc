@@ -32,7 +32,9 @@ namespace {
 
 class PlainReader final : public LineEditor {
  public:
-  LineStatus read(const std::string& prompt, std::string* line, bool) override {
+  void remember(const std::string&) override {}
+
+  LineStatus read(const std::string& prompt, std::string* line) override {
     if (stdin_is_terminal()) print(stderr, "%s", prompt.c_str());
     if (std::getline(std::cin, *line)) return LineStatus::kLine;
     if (interrupted().exchange(false)) {
@@ -68,6 +70,16 @@ uint32_t stand_in_of(uint32_t c) {
   if (c == '\n') return kNewlineSign;
   if (c == '\t') return kTabSign;
   return has_stand_in(c) ? kStandIn + c : c;
+}
+
+std::string with_stand_ins(std::string_view text) {
+  std::string line;
+  for (size_t i = 0; i < text.size();) {
+    const CodePoint point = decode_utf8(text, i);
+    if (point.value != kInvalidCodePoint) append_utf8(stand_in_of(point.value), &line);
+    i += point.length;
+  }
+  return line;
 }
 
 std::string without_stand_ins(std::string_view line) {
@@ -150,7 +162,7 @@ class EditReader final : public LineEditor {
     history_end(history_);
   }
 
-  LineStatus read(const std::string& prompt, std::string* line, bool is_kept) override {
+  LineStatus read(const std::string& prompt, std::string* line) override {
     prompt_ = prompt;
     in_paste_ = false;
     int count = 0;
@@ -170,9 +182,14 @@ class EditReader final : public LineEditor {
     if (text == nullptr || count <= 0) return LineStatus::kEnd;
     *line = text;
     while (!line->empty() && (line->back() == '\n' || line->back() == '\r')) line->pop_back();
-    if (is_kept && !line->empty()) keep(*line);
     *line = without_stand_ins(*line);
     return LineStatus::kLine;
+  }
+
+  void remember(const std::string& text) override {
+    HistEvent event;
+    history(history_, &event, H_ENTER, with_stand_ins(text).c_str());
+    if (!history_path_.empty()) history(history_, &event, H_SAVE, history_path_.c_str());
   }
 
  private:
@@ -199,12 +216,6 @@ class EditReader final : public LineEditor {
     ::close(file);
     HistEvent event;
     history(history_, &event, H_LOAD, history_path_.c_str());
-  }
-
-  void keep(const std::string& line) {
-    HistEvent event;
-    history(history_, &event, H_ENTER, line.c_str());
-    if (!history_path_.empty()) history(history_, &event, H_SAVE, history_path_.c_str());
   }
 
   // Stops the program as the terminal's user asked, and goes on where the line was.

@@ -22,8 +22,10 @@ class LineEditor {
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
-  /// Shows the prompt on a terminal and reads a line; is_kept: for the history.
-  virtual LineStatus read(const std::string& prompt, std::string* line, bool is_kept = true) = 0;
+  /// Shows the prompt on a terminal and reads a line.
+  virtual LineStatus read(const std::string& prompt, std::string* line) = 0;
+  /// Puts a text of one or more lines into the history.
+  virtual void remember(const std::string& text) = 0;
 
  protected:
   LineEditor() = default;

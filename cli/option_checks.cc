@@ -91,6 +91,15 @@ CommandOption* takes_one_of(CommandOption* option, const std::vector<std::string
 }
 
 std::string closest(std::string_view word, const std::vector<std::string>& names) {
+  // "--temprature" is "--temp" and more.
+  constexpr size_t kPrefixMin = 4;
+  std::string longest;
+  for (const std::string& name : names) {
+    if (name.size() >= kPrefixMin && word.starts_with(name) && name.size() > longest.size()) {
+      longest = name;
+    }
+  }
+  if (!longest.empty()) return longest;
   // One error in three letters: of "rnu" run, of "xyz" nothing.
   size_t best = std::max<size_t>(1, word.size() / 3) + 1;
   std::string found;

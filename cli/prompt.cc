@@ -54,11 +54,16 @@ Result<PromptText> read_prompt(const std::string& given, const OpenedModel& load
     prompt.text += text;
     prompt.typed = stdin_is_terminal();
   }
-  if (prompt.text.empty()) {
-    return make_status(StatusCode::kInvalidArgument,
-                       "no prompt: give it behind the model, with -p, or on standard input");
-  }
+  if (prompt.text.empty()) return no_prompt();
   return prompt;
+}
+
+bool has_prompt(const std::string& given) { return !given.empty() || stdin_has_text(); }
+
+Status no_prompt() {
+  return make_status(StatusCode::kInvalidArgument,
+                     "no prompt: give it behind the model, with -p, or through a pipe; midge chat "
+                     "talks");
 }
 
 Result<std::string> read_text_or_stdin(const std::string& path, size_t bytes_max) {

@@ -17,6 +17,11 @@ struct PromptText {
 /// Errors: invalid_argument (no prompt), context_full (more than any prompt can have).
 Result<PromptText> read_prompt(const std::string& given, const OpenedModel& loaded);
 
+/// False if nothing is given and nothing can be read: no model needs to be opened to say so.
+bool has_prompt(const std::string& given);
+/// What read_prompt says then.
+Status no_prompt();
+
 /// The bytes of a file, or of standard input for "-". Errors: those of read_small_file.
 Result<std::string> read_text_or_stdin(const std::string& path, size_t bytes_max);
 

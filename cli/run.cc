@@ -7,6 +7,7 @@
 
 #include "cli/chat_options.h"
 #include "cli/common.h"
+#include "cli/find_model.h"
 #include "cli/help.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
@@ -179,6 +180,11 @@ void print_report(const OpenedModel& loaded, const Prompt& prompt, const ChatSet
 Status run_command(const Options& options) {
   if (!options.requests_path.empty()) {
     return run_requests(options.run, options.sample, options.requests_path);
+  }
+  if (options.messages_path.empty() && !has_prompt(options.prompt)) {
+    // A name that is a prompt is the more probable mistake.
+    MIDGE_RETURN_IF_ERROR(find_model(options.run.model).status());
+    return no_prompt();
   }
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(options.run));
   ChatSetup setup;

@@ -83,6 +83,11 @@ TEST(ChatProgram, ConversationsAreSavedAndGoOn) {
   const std::string at_once = dir.file("at_once.json");
   chat({"--system", "Be kind.", "--save", at_once}, "What is 7 + 5?\nWhat is 3 + 4?\n");
   EXPECT_EQ(read_file(at_once), resumed);
+  // The system message of the command line wins.
+  const std::string other = dir.file("other.json");
+  chat({"--load", first, "--system", "Be brief.", "--save", other}, "");
+  EXPECT_EQ(read_file(other).find("[{\"role\":\"system\",\"content\":\"Be brief.\"}"), 0u)
+      << read_file(other);
   // midge run reads it, too.
   const std::string text = in_pipe({"run", "tiny-phi", "--messages", first, "-n", "2", "-q"});
   EXPECT_EQ(text.find("error"), std::string::npos) << text;
@@ -96,12 +101,17 @@ TEST(ChatProgram, CommandsSteerIt) {
   }
   EXPECT_EQ(saved("What is 7 + 5?\n/clear\n"), "[]\n");
   EXPECT_EQ(saved("/system Be kind.\n"), "[{\"role\":\"system\",\"content\":\"Be kind.\"}]\n");
+  EXPECT_EQ(saved("/system Be kind.\n/system \"\"\n"), "[]\n");
+  EXPECT_EQ(chat({}, "/quit\nOne day\n"), "");
   EXPECT_EQ(saved("What is 7 + 5?\nWhat is 3 + 4?\n/drop 1\n").find("7 + 5"), std::string::npos);
   const std::string stats = chat({}, "What is 7 + 5?\n/stats\n");
   EXPECT_NE(stats.find("tok/s ("), std::string::npos) << stats;
-  EXPECT_NE(stats.find("context 19 of 2048 tokens, 1 exchanges"), std::string::npos) << stats;
+  EXPECT_NE(stats.find("context 19 of 2048 tokens, 1 exchange\n"), std::string::npos) << stats;
   // Without it, the answer alone.
   EXPECT_EQ(chat({}, "What is 7 + 5?\n"), "7 + 5 = 12.\n");
+  const std::string cut = chat({}, "/set tokens 3\nOne day\n");
+  EXPECT_NE(cut.find("stopped at 3 tokens; /set tokens N or -n allows more"), std::string::npos)
+      << cut;
   const std::string set = chat({}, "/set temp 0.5\n/set tokens=3\n/set\nWhat is 7 + 5?\n");
   EXPECT_NE(set.find("temp                 0.5"), std::string::npos) << set;
   EXPECT_NE(set.find("tokens               3"), std::string::npos) << set;
@@ -110,6 +120,8 @@ TEST(ChatProgram, CommandsSteerIt) {
 TEST(ChatProgram, MistakesEndAScript) {
   for (const auto& [line, message] :
        {std::pair("/foo", "no command '/foo'; /help lists them"),
+        std::pair("\"\"\"\nnever closed", "the input ends in a message that \"\"\" does not close"),
+        std::pair("/undo now", "/undo takes nothing, found 'now'"),
         std::pair("/hlep", "no command '/hlep'; did you mean /help?"),
         std::pair("/set temp hot", "temp is 'hot', expected a number of at least 0"),
         std::pair("/set heat 1", "no setting 'heat', expected temp, "),
@@ -198,6 +210,19 @@ TEST_F(ChatTerminal, HistoryOutlivesTheProgram) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+TEST_F(ChatTerminal, BlocksComeBackWhole) {
+  Program program(words({}), Program::Output::kSession);
+  for (const char* line : {"\"\"\"one\r", "two\"\"\"\r"}) {
+    ASSERT_TRUE(program.wait_for_editor());
+    program.write(line);
+    ASSERT_TRUE(program.read_until(line[0] == 't' ? "tok/s (" : ". ")) << program.text();
+  }
+  ASSERT_TRUE(program.wait_for_editor());
+  program.write(std::string(kUp) + "!\r");
+  ASSERT_TRUE(program.read_until("tok/s (", 2)) << program.text();
+  EXPECT_NE(end(program).find("\"content\":\"one\\ntwo!\""), std::string::npos);
+}
+
 TEST_F(ChatTerminal, CtrlCStopsAnAnswerOrALine) {
   // An answer without an end: no token but that of a letter.
   std::string letter = in_pipe({"tokenize", "tiny-phi", "g", "--ids-only"});
@@ -271,6 +296,15 @@ TEST_F(ChatTerminal, AFullContextOffersWhatToDrop) {
   ASSERT_TRUE(program.wait_for_editor());
   program.write("What is 3 + 4? Tell me more about it, please, and about this number.\r");
   ASSERT_TRUE(program.read_until("Forget the oldest ")) << program.text();
+  ASSERT_TRUE(program.wait_for_editor());
+  program.write("what?\r");  // neither yes nor no
+  ASSERT_TRUE(program.read_until("Forget the oldest ", 2)) << program.text();
+  ASSERT_TRUE(program.wait_for_editor());
+  program.write("n\r");
+  ASSERT_TRUE(program.read_until("not sent; ")) << program.text();
+  ASSERT_TRUE(program.wait_for_editor());
+  program.write(std::string(kUp) + "\r");
+  ASSERT_TRUE(program.read_until("Forget the oldest ", 3)) << program.text();
   ASSERT_TRUE(program.wait_for_editor());
   program.write("y\r");
   ASSERT_TRUE(program.read_until("tok/s (", 4)) << program.text();

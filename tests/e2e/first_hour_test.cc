@@ -202,7 +202,8 @@ TEST(Help, TheVersionSaysWhatWasBuilt) {
 std::string completed(const std::vector<std::string>& words) {
   const TempDir dir;
   dir.write("midge.bash", in_pipe({"generate", "bash"}));
-  std::string script = "source " + dir.file("midge.bash") + "; COMP_WORDS=(";
+  std::string script =
+      "cd '" + dir.path() + "'; source " + dir.file("midge.bash") + "; COMP_WORDS=(";
   for (const std::string& word : words) script += "'" + word + "' ";
   script +=
       "); COMP_CWORD=" + std::to_string(words.size() - 1) + "; _midge; echo \"${COMPREPLY[@]}\"";
@@ -224,6 +225,7 @@ TEST(Help, ShellsCompleteWhatItLists) {
   EXPECT_EQ(completed({"midge", "run", "--kv", ""}), "f16 f32 int8 k8v4\n");
   EXPECT_EQ(completed({"midge", "generate", "z"}), "zsh\n");
   EXPECT_EQ(completed({"midge", "help", "ch"}), "chat\n");
+  EXPECT_EQ(completed({"midge", "run", "tiny-m"}), "tiny-mimo\n");
   // Models are files.
   EXPECT_EQ(completed({"midge", "run", MIDGE_SOURCE_DIR "/READ"}), MIDGE_SOURCE_DIR "/README.md\n");
 }
@@ -251,6 +253,8 @@ TEST(Help, TheManPageHasEveryOption) {
 TEST(Help, CommandsAndOptionsThatAreMeantAreNamed) {
   EXPECT_NE(in_pipe({"chta"}).find("did you mean chat?"), std::string::npos);
   EXPECT_NE(in_pipe({"run", "--promt", "x"}).find("did you mean --prompt?"), std::string::npos);
+  EXPECT_NE(in_pipe({"run", "--temprature", "1"}).find("did you mean --temp?"), std::string::npos);
+  EXPECT_EQ(in_pipe({"chat", "-p", "x"}).find("did you mean"), std::string::npos);
   EXPECT_NE(in_pipe({"help", "pakc"}).find("did you mean pack?"), std::string::npos);
 }
 

@@ -65,8 +65,8 @@ std::vector<Shown> shown_commands(const std::string& page) {
 
 // What stands for a reader's own files, and contexts that tiny models have.
 std::string with_tiny_models(std::string command) {
-  for (const char* name : {"path/to/Phi-4-mini-instruct.gguf", "path/to/model.gguf",
-                           "path/to/model"}) {
+  for (const char* name :
+       {"path/to/Phi-4-mini-instruct.gguf", "path/to/model.gguf", "path/to/model"}) {
     command = replaced(command, name, test::kTinyMimo);
   }
   command = replaced(command, "build/release/midge", "midge");
@@ -97,8 +97,8 @@ std::string without_speeds(const std::string& text) {
 
 TEST(Pages, TheirCommandsRun) {
   const test::TempDir home;
-  for (const char* folder :
-       {".local/share/bash-completion/completions", ".zsh/completions", ".config/fish/completions"}) {
+  for (const char* folder : {".local/share/bash-completion/completions", ".zsh/completions",
+                             ".config/fish/completions"}) {
     fs::create_directories(home.path() + "/" + folder);
   }
   size_t count = 0;
