@@ -1,6 +1,7 @@
 // midge chat: a conversation over several turns, and the commands that steer it.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <utility>
@@ -14,7 +15,9 @@
 #include "cli/prompt.h"
 #include "cli/terminal.h"
 #include "engine/chat/chat_json.h"
+#include "engine/core/mapped_file.h"
 #include "engine/core/visible.h"
+#include "engine/core/whole_file.h"
 
 namespace midge {
 namespace {
@@ -74,9 +77,12 @@ std::vector<Setting> settings() {
   };
 }
 
-// Ends in the file at once and whole, or leaves what was there.
+// A file is there whole or as it was; devices and pipes are written to.
 Status write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  std::error_code error;
+  const bool is_special = std::filesystem::exists(path, error) && !is_regular_file(path);
+  if (!is_special) return write_whole_file(path, text + "\n");
+  std::ofstream file(path, std::ios::binary);
   file << text << '\n';
   file.close();
   if (file.good()) return Status();
@@ -98,6 +104,7 @@ class Chat {
         hide_think_(hide_think),
         editor_(LineEditor::create(options.no_history ? std::string() : history_path())) {}
 
+  /// Saves the conversation at the end, if the options ask for that, whatever ended it.
   Status run();
 
  private:
@@ -110,6 +117,7 @@ class Chat {
   };
   static std::vector<Command> commands();
 
+  Status talk();
   // Reads a message of one or more lines.
   LineStatus read_message(std::string* message);
   LineStatus read_block(std::string* message);
@@ -161,6 +169,13 @@ std::vector<Chat::Command> Chat::commands() {
 }
 
 Status Chat::run() {
+  const Status status = talk();
+  if (options_.save_path.empty()) return status;
+  const Status saved = write_file(options_.save_path, conversation_.to_json());
+  return status.ok() ? saved : status;
+}
+
+Status Chat::talk() {
   if (stdin_is_terminal() && !options_.run.quiet) {
     print(stderr, "%s. /help lists commands; Ctrl-C stops an answer, Ctrl-D ends.\n",
           shown_path(loaded_.model->path()).c_str());
@@ -190,8 +205,7 @@ Status Chat::run() {
     return make_status(StatusCode::kInvalidArgument,
                        "the input ends in a message that \"\"\" does not close");
   }
-  if (options_.save_path.empty()) return Status();
-  return write_file(options_.save_path, conversation_.to_json());
+  return Status();
 }
 
 LineStatus Chat::read_message(std::string* message) {

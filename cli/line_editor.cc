@@ -14,6 +14,7 @@
 #include "engine/core/mapped_file.h"
 #include "engine/core/utf8.h"
 #include "engine/core/visible.h"
+#include "engine/core/whole_file.h"
 
 #ifdef MIDGE_HAS_LIBEDIT
 #include <climits>
@@ -204,9 +205,7 @@ class EditReader final : public LineEditor {
   // can't be written is no reason not to talk.
   void open_history() {
     if (history_path_.empty()) return;
-    std::error_code error;
-    const std::filesystem::path folder = std::filesystem::path(history_path_).parent_path();
-    std::filesystem::create_directories(folder, error);
+    make_private_folders(std::filesystem::path(history_path_).parent_path().string());
     const int file = ::open(history_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0) {
       history_path_.clear();

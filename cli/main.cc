@@ -13,7 +13,7 @@
 namespace midge {
 namespace {
 
-// Not part of the page: the shells' own files are made from it.
+// Man page and completions, for the build and for people.
 void add_generate_command(CommandLine& app, Command* run) {
   auto what = std::make_shared<std::string>();
   CommandLine* command =

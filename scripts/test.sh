@@ -87,7 +87,7 @@ run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 # Those of requests side by side, and of the program as people use it: no code of a machine's own,
 # and many passes or many starts. Under the emulator they run with --long.
 run_natively='(SchedulerTest|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
-run_natively+='|WrongInputs|Pages)\.'
+run_natively+='|WrongInputs|Pages|SlowPaths|Colors)\.'
 
 # run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown, kept and counted.
 run_ctest() {

@@ -4,9 +4,13 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "cli/terminal.h"
 #include "engine/core/status.h"
 #include "tests/e2e/program.h"
 #include "tests/harness/temp_dir.h"
@@ -117,6 +121,13 @@ TEST(ChatProgram, CommandsSteerIt) {
   EXPECT_NE(set.find("tokens               3"), std::string::npos) << set;
 }
 
+TEST(ChatProgram, SavesWhateverEndsIt) {
+  const TempDir dir;
+  const std::string path = dir.file("talk.json");
+  chat({"--save", path}, "What is 7 + 5?\n/foo\n");
+  EXPECT_NE(read_file(path).find("7 + 5 = 12."), std::string::npos);
+}
+
 TEST(ChatProgram, MistakesEndAScript) {
   for (const auto& [line, message] :
        {std::pair("/foo", "no command '/foo'; /help lists them"),
@@ -134,6 +145,38 @@ TEST(ChatProgram, MistakesEndAScript) {
     EXPECT_NE(program.text().find(std::string("midge: error: ") + message), std::string::npos)
         << program.text();
   }
+}
+
+// What a terminal gets of a dimmed text, or of one where the environment says otherwise.
+std::string dimmed(const char* variable, const char* value) {
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  EXPECT_GE(pid, 0);
+  if (pid == 0) {
+    ::setenv("TERM", "xterm", 1);
+    ::unsetenv("NO_COLOR");
+    ::setenv(variable, value, 1);
+    TextOutput output;
+    output.write_dim("<think>\x1B[31m");
+    output.write("said");
+    output.finish();
+    ::_exit(0);
+  }
+  std::string text;
+  char buffer[256];
+  for (ssize_t got; (got = ::read(terminal, buffer, sizeof(buffer))) > 0;) {
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  ::close(terminal);
+  ::waitpid(pid, nullptr, 0);
+  return text;
+}
+
+TEST(Colors, ThoughtsAreDimmedWhereThereAreAny) {
+  EXPECT_EQ(dimmed("UNUSED", ""), "\033[2m<think>\\x1b[31m\033[22msaid");
+  EXPECT_EQ(dimmed("NO_COLOR", "1"), "<think>\\x1b[31msaid");
+  EXPECT_EQ(dimmed("NO_COLOR", ""), "\033[2m<think>\\x1b[31m\033[22msaid");
+  EXPECT_EQ(dimmed("TERM", "dumb"), "<think>\\x1b[31msaid");
 }
 
 #ifdef MIDGE_HAS_LIBEDIT

@@ -9,6 +9,7 @@
 
 #include "engine/core/status.h"
 #include "tests/e2e/program.h"
+#include "tests/harness/checkpoint.h"
 #include "tests/harness/temp_dir.h"
 
 namespace midge {
@@ -156,6 +157,26 @@ TEST(FindModel, SnapshotsOfHuggingFaceAreFound) {
   EXPECT_NE(absent.find("hf download org/other"), std::string::npos) << absent;
   EXPECT_EQ(exit_code({"run", "org/../../etc", kSum}), static_cast<int>(StatusCode::kNotFound));
   ::unsetenv("HF_HUB_CACHE");
+}
+
+TEST(SlowPaths, AreSaidWithWhatHelps) {
+  // 62 MB of floats: of less nobody notices.
+  const TempDir dir;
+  test::write_checkpoint(
+      dir, {.hidden = 512, .layers = 1, .heads = 8, .kv_heads = 2, .head_dim = 64, .vocab = 30000});
+  const std::vector<std::string> bench = {"bench", dir.path(), "--decode-only", "-n", "1"};
+  const std::string slow = in_pipe(bench);
+  EXPECT_NE(slow.find("midge: warning: float weights run as they are, several times slower than "
+                      "packed ones; --recipe int8 or --recipe fast packs them"),
+            std::string::npos)
+      << slow;
+  for (const std::vector<std::string>& options :
+       {std::vector<std::string>{"--recipe", "int8"}, {"--arithmetic", "float"}}) {
+    std::vector<std::string> words = bench;
+    words.insert(words.end(), options.begin(), options.end());
+    const std::string text = in_pipe(words);
+    EXPECT_EQ(text.find("warning: float"), std::string::npos) << text;
+  }
 }
 
 TEST(FindModel, EncodingsHaveTheNamesOfGguf) {
