@@ -477,6 +477,7 @@ Status chat_command(const Options& options) {
   if (options.system.has_value()) {
     MIDGE_RETURN_IF_ERROR(check_takes_system(setup.chat, loaded.model->path()));
   }
+  warn_of_unused(options.sample);
   SampleOptions sample = options.sample;
   sample.seed = draw_seed(options.run, sample);
   MIDGE_ASSIGN_OR_RETURN(GenerateOptions generate_options, make_generate_options(sample, loaded));

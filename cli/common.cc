@@ -212,6 +212,7 @@ void add_sample_options(CommandLine& app, SampleOptions& options) {
       ->type_name("N")
       ->check(whole_number(0));
   app.add_option("--stop", options.stop_strings, "Text that ends the output; repeatable")
+      ->check(not_empty())
       ->allow_extra_args(false);
   app.add_option("--top-k", sampler.top_k, "Keep the k best tokens; 0 keeps all")
       ->check(whole_number(0, INT32_MAX))
@@ -469,6 +470,22 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
   }
   MIDGE_ASSIGN_OR_RETURN(generate.stop_ids, loaded.model->stop_ids());
   return generate;
+}
+
+void warn_of_unused(const SampleOptions& options) {
+  const SamplerOptions& sampler = options.sampler;
+  if (sampler.temperature > 0) return;
+  const SamplerOptions defaults;
+  std::string unused;
+  for (const auto& [name, is_set] : {std::pair("--top-k", sampler.top_k != defaults.top_k),
+                                     std::pair("--top-p", sampler.top_p != defaults.top_p),
+                                     std::pair("--min-p", sampler.min_p != defaults.min_p),
+                                     std::pair("--seed", options.seed.has_value())}) {
+    if (is_set) unused += (unused.empty() ? "" : ", ") + std::string(name);
+  }
+  if (unused.empty()) return;
+  print(stderr, "midge: warning: without --temp the best token is taken: no effect of %s\n",
+        unused.c_str());
 }
 
 std::optional<uint64_t> draw_seed(const RunOptions& run, const SampleOptions& options) {

@@ -121,6 +121,9 @@ class CopyProgressBar {
 /// warnings to stderr.
 Result<OpenedModel> load_model(const RunOptions& options);
 
+/// Says on stderr which options change nothing, as the best token is taken anyway.
+void warn_of_unused(const SampleOptions& options);
+
 /// A seed for options that draw and name none; nothing: none is needed. Says so on stderr.
 std::optional<uint64_t> draw_seed(const RunOptions& run, const SampleOptions& options);
 

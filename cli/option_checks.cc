@@ -79,6 +79,12 @@ OptionCheck number_above(double least, double most) {
   });
 }
 
+OptionCheck not_empty() {
+  return OptionCheck([](const std::string& text) -> std::string {
+    return text.empty() ? complaint(text, "a text that is not empty") : std::string();
+  });
+}
+
 CommandOption* takes_one_of(CommandOption* option, const std::vector<std::string>& names) {
   const std::string shown = std::accumulate(
       std::next(names.begin()), names.end(), names.front(),

@@ -21,6 +21,9 @@ OptionCheck number(double least = -std::numeric_limits<double>::infinity(),
 /// "expected a number above 0, at most 1".
 OptionCheck number_above(double least, double most = std::numeric_limits<double>::infinity());
 
+/// "expected a text that is not empty".
+OptionCheck not_empty();
+
 /// Lets the option take one of these names, which help and completions show.
 CommandOption* takes_one_of(CommandOption* option, const std::vector<std::string>& names);
 

@@ -194,6 +194,7 @@ Status run_command(const Options& options) {
   if (prompt->tokens.empty()) {
     return make_status(StatusCode::kInvalidArgument, "the prompt has no tokens");
   }
+  warn_of_unused(options.sample);
   SampleOptions sample = options.sample;
   sample.seed = draw_seed(options.run, sample);
   MIDGE_ASSIGN_OR_RETURN(GenerateOptions generate_options, make_generate_options(sample, loaded));

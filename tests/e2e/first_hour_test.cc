@@ -101,6 +101,15 @@ TEST(RunPrompt, SeedsAreDrawnAndShown) {
   EXPECT_EQ(in_pipe({"run", "tiny-phi", "-n", "2", kSum}).find("seed "), std::string::npos);
 }
 
+TEST(RunPrompt, OptionsWithoutEffectAreNamed) {
+  const std::string unused =
+      in_pipe({"run", "tiny-phi", kSum, "--top-p", "0.9", "--seed", "3", "-n", "1", "-q"});
+  EXPECT_NE(unused.find("no effect of --top-p, --seed\n"), std::string::npos) << unused;
+  const std::string used =
+      in_pipe({"run", "tiny-phi", kSum, "--top-p", "0.9", "--temp", "0.5", "-n", "1"});
+  EXPECT_EQ(used.find("no effect"), std::string::npos) << used;
+}
+
 TEST(RunPrompt, TooLongOnesSayWhatHelps) {
   Program program({"run", "tiny-phi", "--raw", "-c", "8", "-p", "-"});
   for (int i = 0; i < 20; ++i) program.write("once upon a time ");
