@@ -82,7 +82,7 @@ run_once='(Hostile(Gguf|Safetensors|Tokenizer|Config|Index|Chat|Sentencepiece|Me
 run_once+='|PretokenizerFuzz|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*'
 run_once+='|Tokenizer[A-Za-z]*|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf'
 run_once+='|Safetensors|PackedFile|Files/Packed[A-Za-z]*|ModelCache|MemoryPlan|ResidencyTest'
-run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
+run_once+='|GgufVariants|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 
 # Those of requests side by side, and of the program as people use it: no code of a machine's own,
 # and many passes or many starts. Under the emulator they run with --long.
