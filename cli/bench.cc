@@ -49,25 +49,22 @@ double median(std::vector<double> values) {
 // The kernels of the matrices' products, of the encodings that the model has.
 std::string used_kernels(const Executor& executor) {
   std::vector<std::string> names;
-  const auto add = [&](const KernelInfo* kernel) {
-    if (kernel == nullptr) return;
-    if (std::find(names.begin(), names.end(), kernel->name) == names.end()) {
-      names.emplace_back(kernel->name);
+  const auto add = [&](auto function) {
+    for (const KernelInfo& kernel : all_kernels()) {
+      if (kernel.function != reinterpret_cast<void (*)()>(function)) continue;
+      if (std::find(names.begin(), names.end(), kernel.name) == names.end()) {
+        names.emplace_back(kernel.name);
+      }
     }
   };
-  const CalibrationReport& rates = executor.calibration();
-  const std::vector<TunedKernel> tuned =
-      fastest_kernels(rates.calibration, rates.cores, executor.isa());
-  KernelChoice choice;
-  choice.features = executor.isa();
-  choice.tuned = tuned;
   visit_linear_matrices(*executor.engine().weights,
                         [&](const std::string&, const PreparedMatrix& matrix) {
                           if (matrix.form != PreparedMatrix::Form::kTiles) return;
-                          add(select_kernel(Op::kGemv, matrix.tiles.encoding, choice, 1));
+                          const auto encoding = static_cast<size_t>(matrix.tiles.encoding);
+                          add(executor.kernels().gemv[encoding][1]);
                         });
   if (names.empty()) return "none: float arithmetic";
-  add(select_kernel(Op::kGemmPanel, Encoding::kF32, choice, 1));
+  add(executor.kernels().gemm_panel);
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
   return list;

@@ -237,16 +237,8 @@ std::string completed(const std::vector<std::string>& words) {
   for (const std::string& word : words) script += "'" + word + "' ";
   script +=
       "); COMP_CWORD=" + std::to_string(words.size() - 1) + "; _midge; echo \"${COMPREPLY[@]}\"";
-  std::string text;
   dir.write("complete.bash", script);
-  std::FILE* shell = ::popen(("bash " + dir.file("complete.bash")).c_str(), "r");
-  EXPECT_NE(shell, nullptr);
-  char buffer[4096];
-  for (size_t got; (got = std::fread(buffer, 1, sizeof(buffer), shell)) > 0;) {
-    text.append(buffer, got);
-  }
-  ::pclose(shell);
-  return text;
+  return test::shell_output("bash " + dir.file("complete.bash"));
 }
 
 TEST(Help, ShellsCompleteWhatItLists) {

@@ -75,19 +75,9 @@ std::string with_tiny_models(std::string command) {
 
 // Exit code and everything that is written. The folder is the home.
 std::string run(const std::string& command, const test::TempDir& home, int* exit_code) {
-  std::string script = "cd '" + home.path() + "' && export HOME=$PWD && midge() {";
-  for (const std::string& word : test::command({})) script += " '" + word + "'";
-  script += " \"$@\"; }; exec 2>&1 </dev/null; " + command;
-  home.write("script.sh", script);
-  std::FILE* shell = ::popen(("sh '" + home.file("script.sh") + "'").c_str(), "r");
-  EXPECT_NE(shell, nullptr);
-  std::string text;
-  char buffer[4096];
-  for (size_t got; (got = std::fread(buffer, 1, sizeof(buffer), shell)) > 0;) {
-    text.append(buffer, got);
-  }
-  *exit_code = ::pclose(shell);
-  return text;
+  home.write("script.sh", "cd '" + home.path() + "' && export HOME=$PWD && " +
+                              test::midge_function() + "; exec 2>&1 </dev/null; " + command);
+  return test::shell_output("sh '" + home.file("script.sh") + "'", exit_code);
 }
 
 // Speeds differ from run to run.

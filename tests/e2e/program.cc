@@ -1,5 +1,7 @@
 #include "tests/e2e/program.h"
 
+#include <cstdio>
+
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <pty.h>
@@ -154,6 +156,25 @@ bool Program::read_some() {
   const ssize_t got = ::read(output_, buffer, sizeof(buffer));
   if (got > 0) text_.append(buffer, static_cast<size_t>(got));
   return got > 0;
+}
+
+std::string midge_function() {
+  std::string definition = "midge() {";
+  for (const std::string& word : command({})) definition += " '" + word + "'";
+  return definition + " \"$@\"; }";
+}
+
+std::string shell_output(const std::string& command, int* status) {
+  std::FILE* shell = ::popen(command.c_str(), "r");
+  EXPECT_NE(shell, nullptr);
+  std::string text;
+  char buffer[4096];
+  for (size_t got; (got = std::fread(buffer, 1, sizeof(buffer), shell)) > 0;) {
+    text.append(buffer, got);
+  }
+  const int ended = ::pclose(shell);
+  if (status != nullptr) *status = ended;
+  return text;
 }
 
 std::string on_terminal(const std::vector<std::string>& arguments, int* exit_code) {

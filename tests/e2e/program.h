@@ -54,6 +54,11 @@ class Program {
   std::string text_;
 };
 
+/// A definition of the shell function midge, which is the program.
+std::string midge_function();
+/// What a command of /bin/sh writes to standard output, and its wait status.
+std::string shell_output(const std::string& command, int* status = nullptr);
+
 /// What the program shows on a terminal of its own.
 std::string on_terminal(const std::vector<std::string>& arguments, int* exit_code = nullptr);
 /// What it writes to pipes, its input being `input`.

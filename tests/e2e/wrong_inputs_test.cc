@@ -35,8 +35,6 @@ std::vector<Case> read_cases() {
   return cases;
 }
 
-std::string shell_word(const std::string& word) { return "'" + word + "'"; }
-
 // Files that the commands name, in the folder where they run.
 void write_files(const test::TempDir& dir) {
   dir.write("broken.json", "{");
@@ -54,18 +52,9 @@ void write_files(const test::TempDir& dir) {
 
 // Exit code and everything that is written, as a shell in the folder has them.
 std::string run(const Case& wrong, const test::TempDir& dir) {
-  std::string script = "cd " + shell_word(dir.path()) + " && midge() {";
-  for (const std::string& word : test::command({})) script += " " + shell_word(word);
-  script += " \"$@\"; }; exec 2>&1; " + wrong.command + "; echo \"exit $?\"";
-  std::string text;
-  std::FILE* shell = ::popen(("exec </dev/null; " + script).c_str(), "r");
-  EXPECT_NE(shell, nullptr);
-  char buffer[4096];
-  for (size_t got; (got = std::fread(buffer, 1, sizeof(buffer), shell)) > 0;) {
-    text.append(buffer, got);
-  }
-  ::pclose(shell);
-  return text;
+  return test::shell_output("exec </dev/null; cd '" + dir.path() + "' && " +
+                            test::midge_function() + "; exec 2>&1; " + wrong.command +
+                            "; echo \"exit $?\"");
 }
 
 TEST(WrongInputs, AreRefusedInOneLine) {
