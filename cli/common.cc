@@ -15,15 +15,10 @@
 #include "cli/option_checks.h"
 #include "cli/slow_paths.h"
 #include "engine/core/visible.h"
+#include "engine/formats/gguf_types.h"
 
 namespace midge {
 namespace {
-
-/// What GGUF calls encodings that are the same numbers here.
-constexpr std::pair<const char*, const char*> kGgufNames[] = {
-    {"q4_0", "q4b32"}, {"q4_1", "q4b32m"},     {"q5_0", "q5b32"},      {"q5_1", "q5b32m"},
-    {"q8_0", "q8b32"}, {"q4_k", "q4b32ms256"}, {"q5_k", "q5b32ms256"}, {"q6_k", "q6b16s256"},
-};
 
 // Those that matrices are made into.
 constexpr Encoding kTargets[] = {Encoding::kF16,        Encoding::kQ4B32,     Encoding::kQ4B32M,
@@ -36,13 +31,17 @@ std::string target_names() {
   return list_of(names);
 }
 
+// By midge's name or GGUF's, in any case.
 Result<Encoding> encoding_of_name(std::string name) {
-  Encoding encoding = Encoding::kF32;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  for (int i = 0; i < kEncodingCount; ++i) {
+    const auto encoding = static_cast<Encoding>(i);
+    if (name == gguf_type_name(encoding)) return encoding;
+  }
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (const auto& [gguf, own] : kGgufNames) {
-    if (name == gguf) name = own;
-  }
+  Encoding encoding = Encoding::kF32;
   if (find_encoding(name, &encoding)) return encoding;
   return make_status(StatusCode::kInvalidArgument, "no encoding '%s', expected %s",
                      printable(name).c_str(), target_names().c_str());

@@ -6,6 +6,7 @@
 #include "cli/common.h"
 #include "cli/find_model.h"
 #include "engine/core/visible.h"
+#include "engine/formats/gguf_types.h"
 #include "engine/packed/packed_model.h"
 #include "engine/packed/packed_quality.h"
 #include "engine/packed/tensor_directory.h"
@@ -283,24 +284,6 @@ void report(const Options& options, const Listing& listing, const Model& model,
   }
 }
 
-// What encodings are called in files.
-const char* file_type_of(Encoding encoding) {
-  switch (encoding) {
-    case Encoding::kF32: return "F32";
-    case Encoding::kF16: return "F16";
-    case Encoding::kBF16: return "BF16";
-    case Encoding::kQ4B32: return "Q4_0";
-    case Encoding::kQ4B32M: return "Q4_1";
-    case Encoding::kQ5B32: return "Q5_0";
-    case Encoding::kQ5B32M: return "Q5_1";
-    case Encoding::kQ8B32: return "Q8_0";
-    case Encoding::kQ4B32MS256: return "Q4_K";
-    case Encoding::kQ5B32MS256: return "Q5_K";
-    case Encoding::kQ6B16S256: return "Q6_K";
-  }
-  return "";
-}
-
 // Levels with kernels of an operation for the encoding, but for the portable one.
 std::string fast_levels(Op op, Encoding encoding) {
   std::string levels;
@@ -330,7 +313,7 @@ Status print_supported(bool as_json) {
     for (int i = 0; i < kEncodingCount; ++i) {
       const auto encoding = static_cast<Encoding>(i);
       json.begin_object().member("name", encoding_info(encoding).name);
-      json.member("file_type", file_type_of(encoding));
+      json.member("file_type", gguf_type_name(encoding));
       json.member("levels", fast_levels(Op::kGemv, encoding)).end_object();
     }
     json.end_array().end_object();
@@ -351,7 +334,7 @@ Status print_supported(bool as_json) {
   print(stdout, "\nweights      in files  levels with fast kernels, beside portable ones\n");
   for (int i = 0; i < kEncodingCount; ++i) {
     const auto encoding = static_cast<Encoding>(i);
-    print(stdout, "  %-11s %-8s %s\n", encoding_info(encoding).name, file_type_of(encoding),
+    print(stdout, "  %-11s %-8s %s\n", encoding_info(encoding).name, gguf_type_name(encoding),
           fast_levels(Op::kGemv, encoding).c_str());
   }
   return Status();

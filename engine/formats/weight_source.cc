@@ -9,6 +9,7 @@
 #include "engine/core/utf8.h"
 #include "engine/core/visible.h"
 #include "engine/formats/gguf/split.h"
+#include "engine/formats/gguf_types.h"
 #include "engine/formats/json.h"
 
 namespace midge {
@@ -240,6 +241,12 @@ std::string shape_to_string(const std::vector<int64_t>& shape) {
     text += std::to_string(shape[i]);
   }
   return text + "]";
+}
+
+const char* gguf_type_name(Encoding encoding) {
+  const auto* row = std::find_if(std::begin(kGgufTypes), std::end(kGgufTypes),
+                                 [&](const TypeRow& type) { return type.encoding == encoding; });
+  return row == std::end(kGgufTypes) ? "" : row->name;
 }
 
 WeightSource::WeightSource() = default;
