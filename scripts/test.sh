@@ -89,6 +89,10 @@ run_once+='|GgufVariants|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 run_natively='(SchedulerTest|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
 run_natively+='|WrongInputs|Pages|SlowPaths|Colors)\.'
 
+# Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
+# CPU with all levels: --long.
+whole_models='(Session|MixedBatch|Attention|Models/Parity|ParityGguf|Encodings/MixedTeam)\.'
+
 # run_ctest NAME PRESET [OPTION...]: the tests of a preset, shown, kept and counted.
 run_ctest() {
   local name=$1 preset=$2 code=0 log summary failed count skipped
@@ -178,8 +182,7 @@ if [ "$native_only" = no ] && build_phases arm64-emu; then
     --tests-regex "^(Kernels\..*_neon_dot|$level_tests)"
   QEMU_CPU=max,sve=off test_phase "test neon_i8mm arm64-emu max,sve=off" arm64-emu \
     --tests-regex "^(Kernels\..*_neon_i8mm|$level_tests)"
-  QEMU_CPU=max test_phase "test arm64-emu max" arm64-emu "${without_timing[@]}" \
-    --exclude-regex "^(Kernels\.|$run_once|$run_natively)"
+  QEMU_CPU=max test_phase "test arm64-emu max" arm64-emu --tests-regex "^($whole_models|$level_tests)"
 fi
 
 if [ "$long" = yes ]; then
@@ -189,6 +192,8 @@ if [ "$long" = yes ]; then
       QEMU_CPU=$cpu test_phase "test kernels arm64-emu-all $cpu" arm64-emu-all \
         --tests-regex "^((Kernels|Attention|Exp)\.|$level_tests)"
     done
+    QEMU_CPU=max test_phase "test arm64-emu-all max" arm64-emu-all "${without_timing[@]}" \
+      --exclude-regex "^(Kernels\.|Attention\.|Exp\.|$run_once|$run_natively)"
     QEMU_CPU=cortex-a53 test_phase "test requests arm64-emu-all cortex-a53" arm64-emu-all \
       --tests-regex "^$run_natively"
   fi
