@@ -153,9 +153,11 @@ struct EngineMemory {
   int64_t anonymous() const { return executor.weights_copied + executor.scratch + kv_bytes(); }
 };
 
-Result<EngineMemory> memory_of(const midge_model& model, int threads) {
+Result<EngineMemory> memory_of(const midge_model& model, const midge_engine_options& engine) {
   ExecutorOptions options = model.served.executor;
-  options.threads = threads;
+  options.threads = engine.threads;
+  if (engine.cores != nullptr) options.cores = engine.cores;
+  options.pins = engine.no_pinning == 0;
   const ModelConfig& config = model.loaded->model().config();
   const SchedulerOptions& scheduling = model.served.scheduling;
   EngineMemory memory;
@@ -204,11 +206,13 @@ Status create_engine(std::vector<midge_model*> models, const midge_engine_option
                      midge_engine& engine) {
   EngineOptions options;
   options.threads = given.threads;
+  if (given.cores != nullptr) options.cores = given.cores;
+  options.pins = given.no_pinning == 0;
   options.has_driver = given.caller_driven == 0;
   if (given.requests_max != 0) options.requests_max = given.requests_max;
   std::vector<ServedModel> served;
   for (midge_model* model : models) {
-    MIDGE_ASSIGN_OR_RETURN(const EngineMemory memory, memory_of(*model, given.threads));
+    MIDGE_ASSIGN_OR_RETURN(const EngineMemory memory, memory_of(*model, given));
     MIDGE_RETURN_IF_ERROR(check_budget(*model, memory));
     engine.memory += memory.anonymous();
     served.push_back(model->served);
@@ -400,7 +404,7 @@ midge_status midge_plan(midge_model* model, const midge_engine_options* options,
     MIDGE_RETURN_IF_ERROR(midge::check_filled("midge_memory", memory));
     midge_engine_options known;
     MIDGE_RETURN_IF_ERROR(midge::read_struct("midge_engine_options", options, &known));
-    MIDGE_ASSIGN_OR_RETURN(const midge::EngineMemory plan, midge::memory_of(*model, known.threads));
+    MIDGE_ASSIGN_OR_RETURN(const midge::EngineMemory plan, midge::memory_of(*model, known));
     midge_memory filled = {};
     filled.weights_mapped = plan.executor.weights_in_place;
     filled.weights_anonymous = plan.executor.weights_copied;

@@ -41,7 +41,9 @@ Result<std::unique_ptr<Engine>> Engine::create(std::span<const ServedModel> mode
     return make_status(StatusCode::kInvalidArgument, "%lld requests, expected at least 1",
                        static_cast<long long>(options.requests_max));
   }
-  MIDGE_ASSIGN_OR_RETURN(WorkerTeam created, WorkerTeam::create(options.threads));
+  MIDGE_ASSIGN_OR_RETURN(
+      WorkerTeam created,
+      WorkerTeam::create(TeamOptions{{options.threads, options.cores}, options.pins, {}}));
   const auto team = std::make_shared<const WorkerTeam>(std::move(created));
   std::unique_ptr<Engine> engine(new Engine(options));
   for (const ServedModel& served : models) {

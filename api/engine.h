@@ -30,7 +30,9 @@ struct ServedModel {
 };
 
 struct EngineOptions {
-  int threads = 0;  ///< of the team, 1..256; 0: one per core of this process
+  int threads = 0;    ///< of the team, 1..256; 0: as many as passes need
+  std::string cores;  ///< as CoreRequest::cores
+  bool pins = true;   ///< as TeamOptions::pins
   /// Requests are served by a thread of the engine's, which is worker 0. Without, whoever calls
   /// step() is.
   bool has_driver = true;

@@ -69,4 +69,7 @@ void add_kernel_cases(const Machine& machine, const KernelInfo& kernel);
 /// XNNPACK's fully-connected operators at the same shapes.
 void add_xnnpack_cases(const Machine& machine);
 
+/// Bringing the workers together, with nothing to do.
+void add_team_cases(const Machine& machine);
+
 }  // namespace midge::bench

@@ -76,6 +76,7 @@ int run(int argc, char** argv) {
   add_limit_cases(machine);
   for (const KernelInfo& kernel : all_kernels()) add_kernel_cases(machine, kernel);
   add_xnnpack_cases(machine);
+  add_team_cases(machine);
   const size_t matched = benchmark::RunSpecifiedBenchmarks();
   return matched > 0 && failed_checks() == 0 ? 0 : 1;
 }

@@ -6,6 +6,7 @@
 
 #include "cli/bench_mixed.h"
 #include "cli/common.h"
+#include "cli/core_report.h"
 #include "cli/machine_load.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"
@@ -163,7 +164,8 @@ struct Report {
   int64_t decode_steps = 0;
   double decode_seconds = 0;  ///< per step
   double decode_spread = 0;
-  double decode_total = 0;  ///< seconds of all steps
+  double decode_total = 0;          ///< seconds of all steps
+  std::vector<double> decode_ends;  ///< of each step, since the first began; of one run
   int64_t prefill_tokens = 0;
   double prefill_seconds = 0;
   double prefill_spread = 0;
@@ -238,7 +240,11 @@ Status run_once(const Options& options, BenchRun& run, Report* report) {
   }
   MIDGE_RETURN_IF_ERROR(run.prefill(options.depth));
   const Clock::time_point start = Clock::now();
-  for (int64_t i = 0; i < options.tokens; ++i) MIDGE_RETURN_IF_ERROR(run.decode(options.rows));
+  report->decode_ends.reserve(static_cast<size_t>(options.tokens));
+  for (int64_t i = 0; i < options.tokens; ++i) {
+    MIDGE_RETURN_IF_ERROR(run.decode(options.rows));
+    report->decode_ends.push_back(seconds_since(start));
+  }
   report->decode_steps = options.tokens;
   report->decode_seconds = seconds_since(start) / static_cast<double>(options.tokens);
   return Status();
@@ -300,6 +306,7 @@ void print_report(const Options& options, const BenchRun& run, const OpenedModel
       print_profile("prefill time:", report.prefill_profile, report.prefill_total);
     }
   }
+  print_core_work(stdout, loaded.model->executor().team());
 }
 
 void write_profile(JsonWriter& json, const char* name, const OpProfile& profile) {
@@ -321,7 +328,9 @@ void print_json_report(const Options& options, const OpenedModel& loaded, const 
   json.member("decode_steps", report.decode_steps);
   json.member("decode_step_seconds", report.decode_seconds);
   json.member("decode_linear_seconds", report.linear_seconds);
-  json.member("read_seconds", report.read_seconds);
+  json.begin_array("decode_ends_seconds");
+  for (const double end : report.decode_ends) json.element(end);
+  json.end_array().member("read_seconds", report.read_seconds);
   json.member("calibration_seconds", loaded.model->executor().calibration().seconds);
   json.member("prefill_tokens", report.prefill_tokens);
   json.member("prefill_seconds", report.prefill_seconds);
@@ -332,6 +341,7 @@ void print_json_report(const Options& options, const OpenedModel& loaded, const 
   json.member("kernels", used_kernels(loaded.model->executor()));
   write_profile(json, "decode_profile_seconds", report.decode_profile);
   write_profile(json, "prefill_profile_seconds", report.prefill_profile);
+  write_core_work(json, loaded.model->executor().team());
   write_memory(json, loaded);
   json.end_object();
   print_json(json);

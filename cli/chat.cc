@@ -9,6 +9,7 @@
 #include "cli/chat_options.h"
 #include "cli/common.h"
 #include "cli/conversation.h"
+#include "cli/core_report.h"
 #include "cli/help.h"
 #include "cli/line_editor.h"
 #include "cli/option_checks.h"
@@ -161,7 +162,7 @@ std::vector<Chat::Command> Chat::commands() {
       {"drop", "[N]", "forget the N oldest exchanges, for a full context", &Chat::drop},
       {"save", "FILE", "write the conversation, as --load and --messages read it", &Chat::save},
       {"load", "FILE", "go on with a conversation from a file", &Chat::load},
-      {"stats", "", "speed of the last answer, and how full the context is", &Chat::stats},
+      {"stats", "", "speed, cores, and how full the context is", &Chat::stats},
       {"set", "[NAME VALUE]", "show the settings, or change one", &Chat::set},
       {"tool", "TEXT", "give the result of a tool that the model called", &Chat::tool},
       {"exit", "", "end; Ctrl-D, too", &Chat::exit},
@@ -423,6 +424,7 @@ Status Chat::load(const std::string& path) {
 
 Status Chat::stats(const std::string&) {
   if (last_.has_value()) report_speed(*last_);
+  print_core_work(stderr, loaded_.model->executor().team());
   print(stderr, "context %lld of %lld tokens, %s\n", static_cast<long long>(conversation_.tokens()),
         static_cast<long long>(loaded_.session->context_length()),
         exchanges_text(conversation_.exchanges()).c_str());

@@ -108,8 +108,21 @@ void add_quiet_option(CommandLine& app, RunOptions& options) {
   app.add_flag("-q,--quiet", options.quiet, "Nothing beside the answer but warnings and errors");
 }
 
+void add_cores_options(CommandLine& app, RunOptions& options) {
+  app.add_option(
+         "--cores", options.cores,
+         "Cores to run on: a list such as 0-3,6; prime: the fastest cluster; big: those with half "
+         "of its speed; all (default: chosen)")
+      ->type_name("LIST")
+      ->group(kCoresGroup);
+  app.add_flag("--no-pin", options.no_pin,
+               "Let the system place the threads, and keep their number when cores are busy")
+      ->group(kCoresGroup);
+}
+
 void add_threads_option(CommandLine& app, RunOptions& options) {
-  app.add_option("-t,--threads", options.threads, "Threads; 0: one per available core")
+  app.add_option("-t,--threads", options.threads,
+                 "Threads; 0: as many as help, by measured rates; see midge cpu")
       ->check(whole_number(0, 256));
 }
 
@@ -158,6 +171,7 @@ void add_weight_options(CommandLine& app, RunOptions& options) {
 void add_run_options(CommandLine& app, RunOptions& options) {
   add_model_option(app, options);
   add_threads_option(app, options);
+  add_cores_options(app, options);
   app.add_option("-c,--context", options.context_length,
                  "Context in tokens; 0: the model's, at most 4096")
       ->check(whole_number(0));
@@ -297,6 +311,8 @@ Result<WeightRecipe> weight_recipe(const RunOptions& options) {
 Result<ExecutorOptions> executor_options(const RunOptions& options) {
   ExecutorOptions executor;
   executor.threads = options.threads;
+  executor.cores = options.cores;
+  executor.pins = !options.no_pin;
   executor.arithmetic = options.arithmetic == "float"     ? Arithmetic::kFloat
                         : options.arithmetic == "xnnpack" ? Arithmetic::kXnnpack
                                                           : Arithmetic::kPacked;

@@ -20,6 +20,8 @@ struct RunOptions {
   bool no_mmap = false;
   bool no_huge_pages = false;
   int threads = 0;
+  std::string cores;  ///< list or name; empty: chosen
+  bool no_pin = false;
   int64_t context_length = 0;
   std::string arithmetic = "packed";
   std::string weights;               ///< encoding; empty: as in the files
@@ -57,6 +59,8 @@ void add_json_option(CommandLine& app, RunOptions& options);
 /// --quiet.
 void add_quiet_option(CommandLine& app, RunOptions& options);
 void add_threads_option(CommandLine& app, RunOptions& options);
+/// --cores, --no-pin.
+void add_cores_options(CommandLine& app, RunOptions& options);
 /// --weights, --recipe, --tensor, --importance.
 void add_weight_options(CommandLine& app, RunOptions& options);
 void add_kernel_options(CommandLine& app, RunOptions& options);

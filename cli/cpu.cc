@@ -4,6 +4,7 @@
 
 #include "api/kernel_names.h"
 #include "cli/common.h"
+#include "cli/core_report.h"
 #include "engine/calibration/calibrate.h"
 #include "engine/calibration/operands.h"
 #include "engine/core/visible.h"
@@ -16,6 +17,7 @@ struct Options {
   RunOptions run;
   bool all = false;
   bool calibrate = false;
+  std::string topology;  // a recording; empty: this machine
 };
 
 // Random weights to measure on, more than most caches hold; their width; and how long the
@@ -88,8 +90,8 @@ void print_line(Op op, Encoding encoding, const std::string& rows, const char* n
 }
 
 // The rates of the file; measured ones with --calibrate.
-Result<CalibrationReport> find_rates(const Options& options, CpuFeatures features) {
-  MIDGE_ASSIGN_OR_RETURN(const WorkerTeam team, WorkerTeam::create(0));
+Result<CalibrationReport> find_rates(const Options& options, const WorkerTeam& team,
+                                     CpuFeatures features) {
   CalibrateOptions calibrate_options;
   calibrate_options.features = features;
   calibrate_options.cache_dir = cache_dir(options.run);
@@ -192,7 +194,6 @@ void write_rates(JsonWriter& json, const CalibrationReport& report, const Kernel
 
 void print_text(const std::vector<Level>& levels, const KernelChoice& choice,
                 const CalibrationReport& report, bool all) {
-  print(stdout, "cores           %d\n", allowed_cores());
   for (const Level& level : levels) {
     print(stdout, "level           %-11s %s, %lld kernels%s\n", isa_level_name(level.level),
           level.available ? "available" : "missing", static_cast<long long>(level.kernels),
@@ -212,11 +213,12 @@ void print_text(const std::vector<Level>& levels, const KernelChoice& choice,
   }
 }
 
-void print_report(const std::vector<Level>& levels, const KernelChoice& choice,
+void print_report(const Topology& topology, const CoreChoice& cores,
+                  const std::vector<Level>& levels, const KernelChoice& choice,
                   const CalibrationReport& report) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.cpu").member("version", int64_t{1});
-  json.member("cores", int64_t{allowed_cores()});
+  write_cores(json, topology, cores);
   json.begin_array("levels");
   for (const Level& level : levels) {
     json.begin_object().member("name", isa_level_name(level.level));
@@ -243,19 +245,50 @@ void print_report(const std::vector<Level>& levels, const KernelChoice& choice,
   print_json(json);
 }
 
+void print_recorded(const Options& options, const Topology& topology, const CoreChoice& cores) {
+  const char* level = isa_level_name(top_level(topology.features));
+  const bool is_known = topology.features != cpu::kNone;
+  if (options.run.json) {
+    JsonWriter json;
+    json.begin_object().member("schema", "midge.cpu").member("version", int64_t{1});
+    write_cores(json, topology, cores);
+    json.member("level", is_known ? level : "").end_object();
+    print_json(json);
+    return;
+  }
+  print_cores(topology, cores);
+  print(stdout, "level           %s\n",
+        is_known ? level : "not known: recordings of x86 do not tell");
+}
+
 Status cpu_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(KernelChoice choice, kernel_choice(options.run.isa, options.run.kernels));
-  const std::vector<Level> levels = levels_of_build(detect_cpu_features());
+  Topology topology;
+  if (options.topology.empty()) {
+    topology = detect_topology();
+  } else {
+    MIDGE_ASSIGN_OR_RETURN(topology, replay_topology(options.topology));
+    choice.features = topology.features;
+  }
+  TeamOptions team_options = {
+      {options.run.threads, options.run.cores}, !options.run.no_pin, topology};
+  MIDGE_ASSIGN_OR_RETURN(const WorkerTeam team, WorkerTeam::create(team_options));
+  const std::vector<Level> levels = levels_of_build(topology.features);
   CalibrationReport report;
   std::vector<TunedKernel> tuned;
-  if (calibrates(options.run)) {
-    MIDGE_ASSIGN_OR_RETURN(report, find_rates(options, choice.features));
+  if (calibrates(options.run) && options.topology.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(report, find_rates(options, team, choice.features));
     tuned = fastest_kernels(report.calibration, report.cores, choice.features);
     choice.tuned = tuned;
+    team.use_rates(core_rates(report.calibration, topology, choice.features, Encoding::kQ4B32));
   }
-  if (options.run.json) {
-    print_report(levels, choice, report);
+  if (!options.topology.empty()) {
+    // The kernels of this build need not be those of a build for that machine.
+    print_recorded(options, topology, team.choice());
+  } else if (options.run.json) {
+    print_report(topology, team.choice(), levels, choice, report);
   } else {
+    print_cores(topology, team.choice());
     print_text(levels, choice, report, options.all);
   }
   return Status();
@@ -265,8 +298,10 @@ Status cpu_command(const Options& options) {
 
 void add_cpu_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CommandLine* command =
-      app.add_subcommand("cpu", "Show instruction set levels and the kernels chosen for them");
+  CommandLine* command = app.add_subcommand(
+      "cpu", "Show the cores and levels of this machine, and what is chosen for them");
+  add_threads_option(*command, options->run);
+  add_cores_options(*command, options->run);
   add_kernel_options(*command, options->run);
   command->add_flag("--all", options->all, "List every kernel that may be used");
   command
@@ -276,9 +311,16 @@ void add_cpu_command(CommandLine& app, Command* run) {
       ->excludes(command->get_option("--kernel"))
       ->excludes(command->get_option("--no-calibration"));
   add_json_option(*command, options->run);
+  command
+      ->add_option("--topology", options->topology,
+                   "Show the choices for a recorded machine: a folder like /, or a file of "
+                   "tools/record_topology.sh")
+      ->type_name("PATH")
+      ->excludes(command->get_option("--calibrate"));
   command->footer(
       "  midge cpu\n"
-      "  midge cpu --calibrate\n");
+      "  midge cpu --calibrate\n"
+      "  midge cpu --topology phone.txt\n");
   command->callback([=] { *run = [=] { return cpu_command(*options); }; });
 }
 

@@ -11,6 +11,7 @@ namespace midge {
 inline constexpr const char* kSamplingGroup = "Sampling";
 inline constexpr const char* kMemoryGroup = "Memory";
 inline constexpr const char* kWeightsGroup = "Weights";
+inline constexpr const char* kCoresGroup = "Cores";
 inline constexpr const char* kKernelsGroup = "Kernels";
 /// Those of all others are shown in both.
 inline constexpr const char* kChatGroup = "Conversation";

@@ -98,6 +98,12 @@ JsonWriter& JsonWriter::element(int64_t value) {
   return *this;
 }
 
+JsonWriter& JsonWriter::element(double value) {
+  separate();
+  number(value);
+  return *this;
+}
+
 void JsonWriter::number(double value) {
   // JSON has no infinities.
   if (!std::isfinite(value)) {

@@ -27,6 +27,7 @@ class JsonWriter {
   JsonWriter& member_json(std::string_view key, std::string_view json);
   JsonWriter& element(std::string_view text);
   JsonWriter& element(int64_t number);
+  JsonWriter& element(double number);
 
   const std::string& text() const { return text_; }
 

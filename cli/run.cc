@@ -7,6 +7,7 @@
 
 #include "cli/chat_options.h"
 #include "cli/common.h"
+#include "cli/core_report.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
 #include "cli/option_checks.h"
@@ -31,6 +32,7 @@ struct Options {
   bool is_chat = false;
   bool is_raw = false;
   bool special = false;
+  bool stats = false;
 };
 
 /// What the model continues.
@@ -172,6 +174,7 @@ void print_report(const OpenedModel& loaded, const Prompt& prompt, const ChatSet
   write_sampling(json, sampler);
   write_result(json, result);
   if (prompt.is_chat) write_answer(json, setup.chat.family, result.text);
+  write_core_work(json, loaded.model->executor().team());
   write_memory(json, loaded);
   json.member("load_seconds", loaded.model->load_seconds()).end_object();
   print_json(json);
@@ -215,6 +218,7 @@ Status run_command(const Options& options) {
   } else {
     printer.finish();
     if (!options.run.quiet) report_speed(*result);
+    if (options.stats) print_core_work(stderr, loaded.model->executor().team());
   }
   if (result->reason == FinishReason::kCancelled) {
     return make_status(StatusCode::kCancelled, "cancelled");
@@ -237,6 +241,7 @@ void add_run_command(CommandLine& app, Command* run) {
   auto* raw = command->add_flag("--raw", options->is_raw, "The prompt is a text to continue");
   raw->excludes(chat);
   add_quiet_option(*command, options->run);
+  command->add_flag("--stats", options->stats, "What each core did, on stderr behind the answer");
   add_json_option(*command, options->run);
   add_sample_options(*command, options->sample);
   auto* system = command->add_option("--system", options->system, "System message");

@@ -471,6 +471,8 @@ Status run_requests(const RunOptions& run, const SampleOptions& sample, const st
   midge_engine_options engine = {};
   engine.size = sizeof(engine);
   engine.threads = run.threads;
+  engine.cores = run.cores.empty() ? nullptr : run.cores.c_str();
+  engine.no_pinning = run.no_pin ? 1 : 0;
   RequestFile file(std::move(lines));
   MIDGE_RETURN_IF_ERROR(file.open(model, options, engine));
   watch_interrupts();

@@ -225,8 +225,7 @@ void unpack_panel(const KernelTable& table, Encoding encoding, const UnpackArgs&
   generic::order_panel(rows, table.panel_order, args.panel);
 }
 
-KernelTables::KernelTables(std::vector<KernelTable> tables, std::vector<uint8_t> type_of_worker)
-    : tables_(std::move(tables)), type_of_worker_(std::move(type_of_worker)) {
+KernelTables::KernelTables(std::vector<KernelTable> tables) : tables_(std::move(tables)) {
   for (const KernelTable& table : tables_) {
     if (std::find(orders_.begin(), orders_.end(), table.lhs_order) == orders_.end()) {
       orders_.push_back(table.lhs_order);
@@ -234,10 +233,9 @@ KernelTables::KernelTables(std::vector<KernelTable> tables, std::vector<uint8_t>
   }
 }
 
-const KernelTable& KernelTables::of_worker(int worker) const {
-  const auto at = static_cast<size_t>(worker);
-  const size_t type = at < type_of_worker_.size() ? type_of_worker_[at] : 0;
-  return tables_[type < tables_.size() ? type : 0];
+const KernelTable& KernelTables::of_type(int core_type) const {
+  const auto at = static_cast<size_t>(core_type);
+  return tables_[at < tables_.size() ? at : 0];
 }
 
 int KernelTables::order_index(const KernelTable& table) const {

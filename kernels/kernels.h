@@ -181,15 +181,14 @@ void unpack_panel(const KernelTable& table, Encoding encoding, const UnpackArgs&
 class KernelTables {
  public:
   KernelTables() = default;
-  /// One table for every worker.
+  /// One table for all.
   explicit KernelTables(const KernelTable& table) : tables_{table}, orders_{table.lhs_order} {}
-  /// tables: one per type of core; type_of_worker: of each worker. An index out of range, and a
-  /// worker beyond the list, take the first table.
-  KernelTables(std::vector<KernelTable> tables, std::vector<uint8_t> type_of_worker);
+  /// tables: one per type of core, at least one.
+  explicit KernelTables(std::vector<KernelTable> tables);
 
   std::span<const KernelTable> tables() const { return tables_; }
-  /// The table of a worker. There is at least one.
-  const KernelTable& of_worker(int worker) const;
+  /// The table of a type of core (Worker::core_type); of a type beyond the list, the first one.
+  const KernelTable& of_type(int core_type) const;
 
   /// The orders of activations that the tables' prefill kernels read, each once.
   std::span<const LhsOrder> orders() const { return orders_; }
@@ -200,7 +199,6 @@ class KernelTables {
 
  private:
   std::vector<KernelTable> tables_;
-  std::vector<uint8_t> type_of_worker_;
   std::vector<LhsOrder> orders_;
 };
 

@@ -422,7 +422,7 @@ std::vector<MeasuredRate> measure_rates(size_t count, const TimedRun& run, int64
 Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const WeightTiles> weights,
                                     const CalibrateOptions& options) {
   CalibrationReport report;
-  report.cores = detect_core_types();
+  report.cores = team.topology().types;
   const std::string key = calibration_key(report.cores);
   Calibration& known = report.calibration;
   const auto load = [&] {

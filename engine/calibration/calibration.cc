@@ -160,4 +160,44 @@ std::vector<TunedKernel> fastest_kernels(const Calibration& calibration,
   return tuned;
 }
 
+CoreRates core_rates(const Calibration& calibration, const Topology& topology, CpuFeatures features,
+                     Encoding encoding) {
+  CoreRates rates = estimate_rates(topology);
+  // Per core, by the best kernel on its type; empty where a type was not measured.
+  const auto measured = [&](const CalibrationCase& c) {
+    std::vector<double> best(topology.types.size());
+    for (const KernelInfo* kernel : calibration_candidates(c, features)) {
+      for (size_t type = 0; type < best.size(); ++type) {
+        const KernelRate* rate = calibration.find(c, kernel, static_cast<int>(type));
+        if (rate != nullptr) best[type] = std::max(best[type], static_cast<double>(rate->rate));
+      }
+    }
+    std::vector<double> of_cores;
+    if (std::count(best.begin(), best.end(), 0.0) > 0) return of_cores;
+    // Cores of one type may differ in frequency.
+    std::vector<int64_t> fastest(topology.types.size());
+    for (const CpuCore& core : topology.cores) {
+      int64_t& frequency = fastest[static_cast<size_t>(core.type)];
+      frequency = std::max(frequency, core.frequency);
+    }
+    for (const CpuCore& core : topology.cores) {
+      const auto type = static_cast<size_t>(core.type);
+      const double share = core.frequency > 0 ? static_cast<double>(core.frequency) /
+                                                    static_cast<double>(fastest[type])
+                                              : 1;
+      of_cores.push_back(best[type] * share);
+    }
+    return of_cores;
+  };
+  std::vector<double> compute = measured({Op::kGemmPanel, encoding, kPanelRows});
+  if (!compute.empty()) rates.compute = std::move(compute);
+  for (size_t i = 0; i < std::size(kGemvRows); ++i) {
+    rates.weights[i] = measured({Op::kGemv, encoding, kGemvRows[i]});
+  }
+  for (const ReadRate& read : calibration.reads) {
+    rates.reads.push_back({read.threads, static_cast<double>(read.rate)});
+  }
+  return rates;
+}
+
 }  // namespace midge

@@ -6,7 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/platform/core_types.h"
+#include "engine/platform/core_choice.h"
+#include "engine/platform/topology.h"
 #include "kernels/kernels.h"
 
 namespace midge {
@@ -82,5 +83,11 @@ inline constexpr double kRateNoise = 0.03;
 std::vector<TunedKernel> fastest_kernels(const Calibration& calibration,
                                          std::span<const CoreType> cores, CpuFeatures features,
                                          int core_type = -1);
+
+/// Rates of the cores of a topology (whose types are the calibration's) with packed weights of an
+/// encoding, and of reading memory. What was not measured on every type is left out, and `compute`
+/// is estimated then. Pure.
+CoreRates core_rates(const Calibration& calibration, const Topology& topology, CpuFeatures features,
+                     Encoding encoding);
 
 }  // namespace midge

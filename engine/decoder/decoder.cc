@@ -92,7 +92,7 @@ class DecoderPass {
               DecoderScratch& scratch)
       : c_(*engine.config),
         w_(*engine.weights),
-        context_{&engine.kernels->of_worker(worker.index()), &worker,
+        context_{&engine.kernels->of_type(worker.core_type()), &worker,
                  worker.index() == 0 ? engine.profile : nullptr,
                  worker.index() == 0 ? engine.observer : nullptr},
         batch_(batch),
@@ -270,10 +270,19 @@ bool DecoderScratch::begin(const Batch& batch, int64_t vocab_size) {
   return true;
 }
 
+namespace {
+
+PassClass class_of(const Batch& batch) {
+  const RoleRows rows = count_rows(batch.segments);
+  return pass_class(rows.generated, rows.prompt);
+}
+
+}  // namespace
+
 bool decoder_forward(const DecoderEngine& engine, const Batch& batch, DecoderScratch& scratch) {
   if (!scratch.begin(batch, engine.config->vocab_size)) return false;
   bool done = false;
-  engine.team->run([&](const Worker& worker) {
+  engine.team->run(class_of(batch), [&](const Worker& worker) {
     const bool mine = DecoderPass(engine, worker, batch, scratch).forward();
     if (worker.index() == 0) done = mine;
   });
@@ -284,7 +293,7 @@ bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* h
                  bool mask_first, DecoderScratch& scratch) {
   if (!scratch.begin(batch, engine.config->vocab_size)) return false;
   bool done = false;
-  engine.team->run([&](const Worker& worker) {
+  engine.team->run(class_of(batch), [&](const Worker& worker) {
     const bool mine = DecoderPass(engine, worker, batch, scratch).forward_mtp(hidden, mask_first);
     if (worker.index() == 0) done = mine;
   });
@@ -293,7 +302,7 @@ bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* h
 
 void project_to_logits(const DecoderEngine& engine, const float* normed, int64_t rows,
                        float* logits, DecoderScratch& scratch) {
-  engine.team->run([&](const Worker& worker) {
+  engine.team->run(pass_class(rows, 0), [&](const Worker& worker) {
     const DecoderPass pass(engine, worker, Batch(), scratch);
     for (int64_t row = 0; row < rows; row += scratch.rows_max()) {
       pass.project(normed + row * engine.config->hidden_size,

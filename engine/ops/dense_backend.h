@@ -13,11 +13,11 @@
 
 namespace midge {
 
-/// The fully-connected operator of one matrix, in as many row pieces as there are workers.
+/// The fully-connected operator of one matrix, in as many row pieces as a team has workers.
 class DenseOperator {
  public:
   virtual ~DenseOperator() = default;
-  /// out[m, n] = x[m, k] * w^T. Called by every worker; returns when its own piece is done.
+  /// out[m, n] = x[m, k] * w^T. Called by every worker; returns when its own pieces are done.
   virtual void run(const Worker& worker, const float* x, int64_t m, float* out) const = 0;
 
  protected:

@@ -54,14 +54,15 @@ class XnnpackOperator final : public DenseOperator {
   }
 
   void run(const Worker& worker, const float* x, int64_t m, float* out) const override {
-    const auto piece = static_cast<size_t>(worker.index());
-    if (piece >= pieces_.size()) return;
-    xnn_operator_t op = pieces_[piece].get();
-    // Both calls fail only for null pointers or before xnn_initialize. Without a pool the operator
-    // runs on the calling worker.
-    xnn_setup_fully_connected_nc_f32(op, static_cast<size_t>(m), x,
-                                     out + worker.index() * piece_rows_, nullptr);
-    xnn_run_operator(op, nullptr);
+    for (auto piece = static_cast<size_t>(worker.index()); piece < pieces_.size();
+         piece += static_cast<size_t>(worker.count())) {
+      xnn_operator_t op = pieces_[piece].get();
+      // Both calls fail only for null pointers or before xnn_initialize. Without a pool the
+      // operator runs on the calling worker.
+      xnn_setup_fully_connected_nc_f32(op, static_cast<size_t>(m), x,
+                                       out + static_cast<int64_t>(piece) * piece_rows_, nullptr);
+      xnn_run_operator(op, nullptr);
+    }
   }
 
  private:

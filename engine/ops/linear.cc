@@ -10,9 +10,10 @@
 namespace midge {
 namespace {
 
-// Tasks of the decode arithmetic per worker and matrix: long ranges, because each start makes the
-// hardware prefetchers find a new stream, but more than one, so that a worker that is held up does
-// not hold up the others (docs/tuning-log.md).
+// A task of the decode arithmetic has so many bytes of weights, or a tile: few, so that cores of
+// different speeds end together. A worker takes neighbouring ones, so its stream goes on. But at
+// least so many per worker (docs/tuning-log.md).
+constexpr int64_t kDecodeTaskBytes = 64 * 1024;
 constexpr int64_t kDecodeTasksPerWorker = 4;
 // With more rows than a kernel takes at a time, the tiles that all rows pass through while they are
 // in L2.
@@ -124,17 +125,26 @@ class LinearPass {
     }
     const ProfileScope scope(context_.profile, OpKind::kLinear);
     int64_t tasks = 0;
+    int64_t features = 0;
     for (const LinearJob& job : jobs_) {
-      if (is_dense(*job.w)) job.w->dense->run(worker_, input_.x, m_, job.out);
-      tasks += task_count(job);
-    }
-    worker_.for_each(tasks, [&](int64_t task) {
-      for (const LinearJob& job : jobs_) {
-        const int64_t count = task_count(job);
-        if (task < count) return run_task(job, task);
-        task -= count;
+      if (is_dense(*job.w)) {
+        job.w->dense->run(worker_, input_.x, m_, job.out);
+        continue;
       }
-    });
+      tasks += task_count(job);
+      features += job.w->n();
+    }
+    const double macs = static_cast<double>(features) * static_cast<double>(k_ * m_);
+    worker_.for_each(
+        tasks,
+        [&](int64_t task) {
+          for (const LinearJob& job : jobs_) {
+            const int64_t count = task_count(job);
+            if (task < count) return run_task(job, task);
+            task -= count;
+          }
+        },
+        macs / static_cast<double>(std::max<int64_t>(1, tasks)));
     add_to_dense();
   }
 
@@ -150,8 +160,9 @@ class LinearPass {
       return std::max(kFloatRowsPerTask, ceil_div(kFloatMacsPerTask, m_ * k_));
     }
     if (prefill_rows(job) > 0) return kPanelTiles;
-    return std::max<int64_t>(
-        1, ceil_div(job.w->tiles.tile_count(), kDecodeTasksPerWorker * worker_.count()));
+    const int64_t few = std::max<int64_t>(1, kDecodeTaskBytes / job.w->tiles.tile_bytes());
+    return std::min(few, std::max<int64_t>(1, ceil_div(job.w->tiles.tile_count(),
+                                                       kDecodeTasksPerWorker * worker_.count())));
   }
 
   int64_t task_count(const LinearJob& job) const {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
+#include <cstdio>
 #include <iterator>
 
-#include <sched.h>
+#include "engine/core/status.h"
 
 namespace midge {
 namespace {
@@ -59,17 +59,6 @@ std::vector<Processor> processors(std::string_view cpuinfo) {
   return found;
 }
 
-std::vector<int> allowed_core_numbers() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> numbers;
-  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return {0};
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (CPU_ISSET(static_cast<size_t>(i), &set)) numbers.push_back(i);
-  }
-  return numbers;
-}
-
 }  // namespace
 
 std::vector<CoreType> core_types_of(std::string_view cpuinfo, std::span<const int> allowed) {
@@ -79,7 +68,7 @@ std::vector<CoreType> core_types_of(std::string_view cpuinfo, std::span<const in
     const auto processor = std::find_if(known.begin(), known.end(),
                                         [&](const Processor& p) { return p.number == core; });
     const bool named = processor != known.end() && !processor->name.empty();
-    const std::string name = named ? processor->name : "unknown";
+    const std::string name = named ? processor->name : kUnknownCoreType;
     auto type =
         std::find_if(types.begin(), types.end(), [&](const CoreType& t) { return t.name == name; });
     if (type == types.end()) type = types.insert(types.end(), {name, {}});
@@ -88,12 +77,22 @@ std::vector<CoreType> core_types_of(std::string_view cpuinfo, std::span<const in
   return types;
 }
 
-std::vector<CoreType> detect_core_types() {
-  const std::vector<int> allowed = allowed_core_numbers();
-  std::ifstream file("/proc/cpuinfo");
-  const std::string cpuinfo((std::istreambuf_iterator<char>(file)),
-                            std::istreambuf_iterator<char>());
-  return core_types_of(cpuinfo, allowed);
+std::string core_type_name(uint32_t midr) {
+  return format_string("0x%02x 0x%x 0x%03x %u", midr >> 24 & 0xff, midr >> 20 & 0xf,
+                       midr >> 4 & 0xfff, midr & 0xf);
+}
+
+uint32_t midr_of_core_type(std::string_view name) {
+  unsigned implementer = 0;
+  unsigned variant = 0;
+  unsigned part = 0;
+  unsigned revision = 0;
+  const std::string text(name);
+  if (std::sscanf(text.c_str(), "0x%2x 0x%1x 0x%3x %2u", &implementer, &variant, &part,
+                  &revision) != 4) {
+    return 0;
+  }
+  return implementer << 24 | variant << 20 | 0xfu << 16 | part << 4 | (revision & 0xf);
 }
 
 }  // namespace midge

@@ -2,6 +2,7 @@
 // not the same kernels best.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,7 +22,13 @@ struct CoreType {
 /// Linux's /proc/cpuinfo. Cores that it does not describe are of type "unknown". Pure.
 std::vector<CoreType> core_types_of(std::string_view cpuinfo, std::span<const int> allowed);
 
-/// The types of the cores that this process may run on; at least one. Asks the system each time.
-std::vector<CoreType> detect_core_types();
+/// The name of cores that nothing is known of.
+inline constexpr char kUnknownCoreType[] = "unknown";
+
+/// The name that /proc/cpuinfo would give a 64-bit Arm core, by its main id register. Pure.
+std::string core_type_name(uint32_t midr);
+
+/// The main id register of a 64-bit Arm core by such a name; 0: of another kind of core. Pure.
+uint32_t midr_of_core_type(std::string_view name);
 
 }  // namespace midge

@@ -1,6 +1,7 @@
 #include "engine/session/executor.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "engine/core/check.h"
@@ -153,6 +154,22 @@ Status Executor::copy_weights(const ExecutorOptions& options, const Progress& on
 }
 
 // By what calibration says of the packed weights.
+// A table for each type of core: by what was measured, if anything was.
+KernelTables Executor::make_tables(const ExecutorOptions& options) const {
+  std::vector<KernelTable> of_types;
+  for (size_t type = 0; type < team_->topology().types.size(); ++type) {
+    const CpuFeatures isa =
+        type < options.isa_of_types.size() ? options.isa_of_types[type] : options.isa;
+    std::vector<TunedKernel> tuned;
+    if (type < calibration_.cores.size()) {
+      tuned = fastest_kernels(calibration_.calibration, calibration_.cores, isa,
+                              static_cast<int>(type));
+    }
+    of_types.push_back(make_kernel_table({isa, options.kernels, tuned}));
+  }
+  return KernelTables(std::move(of_types));
+}
+
 Status Executor::choose_kernels(const ExecutorOptions& options) {
   std::vector<WeightTiles> samples;
   visit_linear_matrices(weights_, [&](const std::string&, const PreparedMatrix& w) {
@@ -163,9 +180,17 @@ Status Executor::choose_kernels(const ExecutorOptions& options) {
   calibrate_options.cache_dir = options.cache_dir;
   calibrate_options.bytes_min = options.calibrate_bytes_min;
   MIDGE_ASSIGN_OR_RETURN(calibration_, calibrate(*team_, samples, calibrate_options));
-  const std::vector<TunedKernel> tuned =
-      fastest_kernels(calibration_.calibration, calibration_.cores, options.isa);
-  kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels, tuned}));
+  kernels_ = make_tables(options);
+  // Cores by the encoding that most of the weights have.
+  std::map<Encoding, int64_t> bytes;
+  for (const WeightTiles& tiles : samples)
+    bytes[tiles.encoding] += tiles.tile_count() * tiles.tile_bytes();
+  const auto most = std::max_element(
+      bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most != bytes.end()) {
+    team_->use_rates(
+        core_rates(calibration_.calibration, team_->topology(), options.isa, most->first));
+  }
   return Status();
 }
 
@@ -294,12 +319,14 @@ Result<std::unique_ptr<Executor>> Executor::prepare(const Model& model,
   MIDGE_ASSIGN_OR_RETURN(limits.context_max, resolve_context_length(config, options.context_max));
   std::shared_ptr<const WorkerTeam> team = options.team;
   if (team == nullptr) {
-    MIDGE_ASSIGN_OR_RETURN(WorkerTeam own, WorkerTeam::create(options.threads));
+    MIDGE_ASSIGN_OR_RETURN(
+        WorkerTeam own,
+        WorkerTeam::create(TeamOptions{{options.threads, options.cores}, options.pins, {}}));
     team = std::make_shared<const WorkerTeam>(std::move(own));
   }
   std::unique_ptr<Executor> executor(new Executor(model, std::move(team), limits));
   executor->isa_ = options.isa;
-  executor->kernels_ = KernelTables(make_kernel_table({options.isa, options.kernels}));
+  executor->kernels_ = executor->make_tables(options);
   return executor;
 }
 

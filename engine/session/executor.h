@@ -31,7 +31,9 @@ enum class Arithmetic {
 };
 
 struct ExecutorOptions {
-  int threads = 0;  ///< 1..256; 0: one per core of this process
+  int threads = 0;    ///< 1..256; 0: as many as passes need
+  std::string cores;  ///< as CoreRequest::cores
+  bool pins = true;   ///< as TeamOptions::pins
   /// The workers, which several executors may share if one runs at a time; null: `threads` of its
   /// own.
   std::shared_ptr<const WorkerTeam> team;
@@ -42,6 +44,9 @@ struct ExecutorOptions {
   /// Of the channels of each matrix, for `weights`; null: all count alike. Outlives create().
   const Importance* importance = nullptr;
   CpuFeatures isa = detect_cpu_features();  ///< features that kernels may use; this machine's
+  /// Of the types of core of the team's topology, where they differ from `isa`; those beyond the
+  /// list have it.
+  std::vector<CpuFeatures> isa_of_types;
   std::string kernels;     ///< names of kernels to prefer, see KernelChoice; empty: none
   bool huge_pages = true;  ///< ask for large pages for the copies of the weights
   /// For kPacked: choose kernels by their speed on the weights, measured when they are first run on
@@ -111,8 +116,8 @@ class Executor {
   DecoderEngine engine() const {
     return {&model_.config(), &weights_, &kernels_, team_.get(), profile_, observer_};
   }
-  /// The kernels of every worker.
-  const KernelTable& kernels() const { return kernels_.of_worker(0); }
+  /// The kernels of the first type of core.
+  const KernelTable& kernels() const { return kernels_.of_type(0); }
   /// What the kernels were chosen by; without cores if not calibrated.
   const CalibrationReport& calibration() const { return calibration_; }
   /// Features that the kernels were chosen by.
@@ -183,6 +188,7 @@ class Executor {
   Result<WeightPlan> plan_weights(const ExecutorOptions& options);
   Status copy_weights(const ExecutorOptions& options, const Progress& on_progress);
   Status choose_kernels(const ExecutorOptions& options);
+  KernelTables make_tables(const ExecutorOptions& options) const;
   Status make_dense_operators(const Progress& on_progress);
   Status take_memory(Residency residency);
   template <typename Visit>

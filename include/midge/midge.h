@@ -187,9 +187,13 @@ MIDGE_API midge_status midge_detokenize(midge_model* model, const int32_t* token
 
 typedef struct midge_engine_options {
   size_t size;
-  int32_t threads;       /* 1..256; 0: one per core of this process */
+  int32_t threads;       /* 1..256; 0: as many as passes need, by measured rates */
   int32_t caller_driven; /* 1: no driver; the embedder calls midge_engine_step */
   int64_t requests_max;  /* that have not ended; more are refused with busy. 0: 1024 */
+  const char* cores;     /* "0-3,6", "prime", "big" or "all": no other cores; null: chosen */
+  int32_t no_pinning; /* 1: the system places the threads. 0: each is pinned to a core while a pass
+                         runs, the caller's thread too, in midge_engine_step; busy cores are left
+                         out */
 } midge_engine_options;
 
 /* What an engine will take, in bytes. All of it is taken at its creation; nothing grows later. */

@@ -30,6 +30,8 @@ void open(const RunSetup& setup, Running* out) {
   options.isa = setup.isa.value_or(detect_cpu_features());
   options.calibrate = setup.calibrate;
   options.cache_dir = setup.cache_dir;
+  options.team = setup.team;
+  options.isa_of_types = setup.isa_of_types;
   options.calibrate_bytes_min = 0;
   options.rows_max = setup.session.batch_rows;
   options.context_max = setup.session.context_length;

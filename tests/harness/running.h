@@ -23,6 +23,8 @@ struct RunSetup {
   std::optional<CpuFeatures> isa = std::nullopt;      ///< nothing: those of this machine
   bool calibrate = false;                             ///< models of any size
   std::string cache_dir = {};
+  std::shared_ptr<const WorkerTeam> team = nullptr;  ///< instead of `threads`
+  std::vector<CpuFeatures> isa_of_types = {};
 };
 
 struct Running {

@@ -8,6 +8,7 @@
 
 #include "engine/calibration/calibration_file.h"
 #include "engine/platform/cpu_features.h"
+#include "engine/platform/topology.h"
 #include "models/registry.h"
 #include "tests/harness/amx_emulation.h"
 #include "tests/harness/checkpoint.h"
@@ -194,7 +195,7 @@ TEST_P(Packed, EveryIsaLevelGivesTheBitsOfGeneric) {
 
 // A file of rates for this machine by which the kernels of one level win.
 void write_rates(const std::string& cache_dir, IsaLevel winner) {
-  const std::vector<CoreType> cores = detect_core_types();
+  const std::vector<CoreType> cores = detect_topology().types;
   Calibration calibration;
   for (const CalibrationCase& c : calibration_cases(detect_cpu_features())) {
     for (const KernelInfo* kernel : calibration_candidates(c, detect_cpu_features())) {

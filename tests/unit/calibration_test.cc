@@ -147,14 +147,12 @@ TEST(Calibration, TypesOfCoresHaveTheirOwnKernels) {
               type == 0 ? kLow : kHigh);
     of_types.push_back(make_kernel_table(choice));
   }
-  const KernelTables tables(of_types, {1, 0, 1, 7});
+  const KernelTables tables(of_types);
   EXPECT_EQ(tables.tables().size(), 2u);
-  EXPECT_EQ(&tables.of_worker(0), &tables.tables()[1]);
-  EXPECT_EQ(&tables.of_worker(1), &tables.tables()[0]);
-  EXPECT_EQ(&tables.of_worker(2), &tables.tables()[1]);
-  // No such type; no such worker.
-  EXPECT_EQ(&tables.of_worker(3), &tables.tables()[0]);
-  EXPECT_EQ(&tables.of_worker(4), &tables.tables()[0]);
+  EXPECT_EQ(&tables.of_type(0), &tables.tables()[0]);
+  EXPECT_EQ(&tables.of_type(1), &tables.tables()[1]);
+  // No such type.
+  EXPECT_EQ(&tables.of_type(7), &tables.tables()[0]);
   // Every order in use is written by a table that knows it.
   const bool same_order = of_types[0].lhs_order == of_types[1].lhs_order;
   ASSERT_EQ(tables.orders().size(), same_order ? 1u : 2u);
@@ -171,7 +169,7 @@ TEST(Calibration, OneTableForAll) {
   EXPECT_EQ(tables.tables().size(), 1u);
   ASSERT_EQ(tables.orders().size(), 1u);
   EXPECT_EQ(tables.orders()[0], table.lhs_order);
-  EXPECT_EQ(&tables.of_worker(0), &tables.of_worker(255));
+  EXPECT_EQ(&tables.of_type(0), &tables.of_type(255));
 }
 
 TEST(Calibration, NothingIsChosenByHalfACase) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/platform/core_types.h"
+#include "engine/platform/topology.h"
 #include "engine/platform/worker_team.h"
 
 namespace midge {
@@ -77,7 +78,7 @@ TEST(CoreTypes, NamesArePlain) {
 }
 
 TEST(CoreTypes, ThisMachine) {
-  const std::vector<CoreType> types = detect_core_types();
+  const std::vector<CoreType> types = detect_topology().types;
   size_t cores = 0;
   for (const CoreType& type : types) {
     EXPECT_FALSE(type.name.empty());
