@@ -246,12 +246,12 @@ std::vector<int> cores_by_speed(const Topology& topology, const CoreRates& rates
   const std::vector<double> speed = general_speed(topology, rates);
   std::vector<size_t> order(topology.cores.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     const CpuCore& x = topology.cores[a];
     const CpuCore& y = topology.cores[b];
     if (x.smt_rank != y.smt_rank) return x.smt_rank < y.smt_rank;
     if (x.cluster != y.cluster) return x.cluster < y.cluster;
-    return speed[a] > speed[b];
+    return speed[a] != speed[b] ? speed[a] > speed[b] : a < b;
   });
   std::vector<int> numbers;
   for (const size_t i : order) numbers.push_back(topology.cores[i].number);

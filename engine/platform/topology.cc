@@ -257,8 +257,10 @@ class TopologyReader {
     }
     std::vector<size_t> order(clusters.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return rate_of_cluster[a] > rate_of_cluster[b]; });
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return rate_of_cluster[a] != rate_of_cluster[b] ? rate_of_cluster[a] > rate_of_cluster[b]
+                                                      : a < b;
+    });
     for (size_t place = 0; place < order.size(); ++place) {
       topology_.clusters.push_back(std::move(clusters[order[place]]));
       for (CpuCore& core : topology_.cores) {
