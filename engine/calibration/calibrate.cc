@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <limits>
 #include <optional>
@@ -326,13 +327,16 @@ class ReadWalk {
 
   bool empty() const { return pieces_.empty(); }
 
-  // Seconds in which `threads` of the team read the next kReadBytes each.
+  // Seconds in which `threads` of the team read the next kReadBytes each; infinite if the team runs
+  // on fewer now, because something else keeps cores busy.
   double read(const WorkerTeam& team, int threads) {
     constexpr int64_t kPieces = kReadBytes / kReadPieceBytes;
     Clock::time_point start;
     std::atomic<double> seconds = 0;  // of the last one to finish
     std::atomic<uint64_t> total = 0;  // keeps the compiler from dropping the reads
+    bool has_all = true;
     team.run([&](const Worker& worker) {
+      if (worker.index() == 0) has_all = worker.count() >= threads;
       worker.barrier();  // all are awake
       worker.single([&] { start = Clock::now(); });
       if (worker.index() >= threads) return;
@@ -349,7 +353,7 @@ class ReadWalk {
       }
     });
     next_ += static_cast<size_t>(threads * kPieces);
-    return seconds;
+    return has_all ? seconds.load() : std::numeric_limits<double>::infinity();
   }
 
  private:
@@ -371,6 +375,7 @@ void measure_reads(const WorkerTeam& team, std::span<const WeightTiles> weights,
     for (int i = 1; i < kReadPasses && seconds_since(start) < kReadSeconds; ++i) {
       best = std::min(best, walk.read(team, threads));
     }
+    if (!std::isfinite(best)) continue;
     calibration->reads.push_back(
         {threads, static_cast<int64_t>(static_cast<double>(threads * kReadBytes) / best),
          std::time(nullptr)});
