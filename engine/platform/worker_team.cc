@@ -383,10 +383,13 @@ void Team::run(PassClass c, void (*body)(void*, const Worker&), void* context) {
   const int asked =
       pins ? static_cast<int>(active.cores.size()) : static_cast<int>(choice.of(c).cores.size());
   const int count = is_alone ? 1 : std::clamp(asked, 1, threads());
-  const bool pinned = pins && !is_alone && active.is_pinned;
-  shares.start(pinned ? active.rates.first(static_cast<size_t>(count))
-                      : std::span<const double>(equal_rates).first(static_cast<size_t>(count)),
-               pinned && active.are_measured);
+  const bool is_watched = pins && !is_alone && active.is_pinned;
+  // One worker among cores that are alike: the system finds it an idle one, also beside another
+  // process that would be pinned to the same.
+  const bool pinned = is_watched && (count > 1 || topology.clusters.size() > 1);
+  shares.start(is_watched ? active.rates.first(static_cast<size_t>(count))
+                          : std::span<const double>(equal_rates).first(static_cast<size_t>(count)),
+               is_watched && active.are_measured);
   meeting.learned = started;
   while (count == threads() && !is_alone && probed_core >= 0 &&
          seats.back().probing.load(std::memory_order_acquire) == 1) {
@@ -431,7 +434,7 @@ void Team::run(PassClass c, void (*body)(void*, const Worker&), void* context) {
     sum.work += readings[at].work;
   }
   if (!pins) return;
-  if (pinned)
+  if (is_watched)
     watch.note_pass(c, std::span(readings).first(static_cast<size_t>(count)), seconds, now);
   start_probe(count, now);
 }

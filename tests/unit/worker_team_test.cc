@@ -138,7 +138,7 @@ cpu_set_t mask_of_thread() {
 TEST(WorkerTeam, PinsEachWorkerToItsCoreForTheRunOnly) {
   const auto team = WorkerTeam::create(0);
   MIDGE_ASSERT_OK(team);
-  if (!team->pins()) GTEST_SKIP() << "no pinning here";
+  if (!team->pins() || team->thread_count() == 1) GTEST_SKIP() << "no pinning here";
   const cpu_set_t before = mask_of_thread();
   std::vector<int> cores(static_cast<size_t>(team->thread_count()), -1);
   team->run([&](const Worker& worker) {
