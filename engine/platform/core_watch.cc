@@ -138,15 +138,15 @@ void CoreWatch::note_pass(PassClass c, std::span<const WorkerReading> readings, 
     Core& core = cores_[static_cast<size_t>(state.active[i])];
     core.seconds += seconds;
     core.away += readings[i].away;
-    state.speed.window_work += readings[i].work;
+    state.window_work += readings[i].work;
   }
-  state.speed.window_seconds += seconds;
+  state.window_seconds += seconds;
   ++state.trial.passes;
-  if (state.speed.window_seconds >= kWindowSeconds) consider(state, c, now);
+  if (state.window_seconds >= kWindowSeconds) consider(state, now);
 }
 
-void CoreWatch::consider(ClassState& state, PassClass c, double now) {
-  const double speed = state.speed.window_work / state.speed.window_seconds;
+void CoreWatch::consider(ClassState& state, double now) {
+  const double speed = state.window_work / state.window_seconds;
   const size_t workers = state.active.size();
   double away_of_all = 0;  // share of the time in which a worker is missing
   double away_most = 0;
@@ -181,7 +181,7 @@ void CoreWatch::consider(ClassState& state, PassClass c, double now) {
   if (workers < 2 || away_most < kAwayMin) {
     // One worker on a busy core: another core, or where the system puts it.
     if (workers == 1 && state.is_pinned && away_most >= kAwayMin) {
-      leave(state, c, 0, speed, now);
+      leave(state, 0, speed, now);
     }
     return;
   }
@@ -196,17 +196,17 @@ void CoreWatch::consider(ClassState& state, PassClass c, double now) {
   const double waits = std::min(away_of_all, 0.99);
   const double waits_less = std::max(waits - away_most, 0.0);
   if ((1 - waits) / (1 - waits_less) < without / with + kTryMargin) {
-    leave(state, c, static_cast<int>(worst), speed, now);
+    leave(state, static_cast<int>(worst), speed, now);
   }
 }
 
-void CoreWatch::leave(ClassState& state, PassClass, int worker, double speed, double now) {
+void CoreWatch::leave(ClassState& state, int worker, double speed, double now) {
   const int place = state.active[static_cast<size_t>(worker)];
   Core& core = cores_[static_cast<size_t>(place)];
   core.is_busy = true;
   core.next_probe = now + kProbeSeconds;
   core.idle_after = 0;
-  state.trial = {place, speed, now, 0};
+  state.trial = {place, speed, 0};
   for (ClassState& other : classes_) other.is_stale = true;
 }
 
@@ -240,7 +240,7 @@ void CoreWatch::take_rate_of_kind(int place) {
 
 void CoreWatch::clear_windows() {
   for (Core& core : cores_) core.seconds = core.away = 0;
-  for (ClassState& state : classes_) state.speed.window_work = state.speed.window_seconds = 0;
+  for (ClassState& state : classes_) state.window_work = state.window_seconds = 0;
 }
 
 int CoreWatch::take_probe(double now) {

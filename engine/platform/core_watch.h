@@ -75,17 +75,10 @@ class CoreWatch {
     double seconds = 0;
     double away = 0;
   };
-  // Passes per class and number of workers.
-  struct Speed {
-    double calm = 0;  // work per second when no core was busy; 0: not known
-    double window_work = 0;
-    double window_seconds = 0;
-  };
   // A core that was left out, and how fast passes were with it.
   struct Trial {
     int core = -1;
     double speed_with = 0;
-    double since = 0;
     int passes = 0;
   };
   struct ClassState {
@@ -96,15 +89,18 @@ class CoreWatch {
     bool is_measured = false;
     bool is_pinned = true;
     bool is_stale = true;
-    Speed speed;
-    std::vector<double> calm_speeds;  // by the number of workers
+    // Since the window began.
+    double window_work = 0;
+    double window_seconds = 0;
+    // Work per second when no core was busy, by the number of workers; 0: not known.
+    std::vector<double> calm_speeds;
     Trial trial;
   };
 
   void refresh(ClassState& state, PassClass c);
   void take_rates(ClassState& state, PassClass c, std::span<const WorkerReading> readings);
-  void consider(ClassState& state, PassClass c, double now);
-  void leave(ClassState& state, PassClass c, int worker, double speed, double now);
+  void consider(ClassState& state, double now);
+  void leave(ClassState& state, int worker, double speed, double now);
   void come_back(int core);
   void take_rate_of_kind(int core);
   void clear_windows();

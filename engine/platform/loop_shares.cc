@@ -58,6 +58,8 @@ void LoopShares::learn(std::span<const Progress> progress) {
   const auto is_known = [](const Progress& p) { return p.busy > 0 && p.work > 0; };
   // Before all were measured, what is known of them is of another unit.
   if (!are_measured_ && !std::all_of(progress.begin(), progress.end(), is_known)) return;
+  // Loops whose work does not count say nothing.
+  if (std::none_of(progress.begin(), progress.end(), is_known)) return;
   const double fastest = *std::max_element(known_.begin(), known_.begin() + count_);
   for (size_t i = 0; i < progress.size(); ++i) {
     if (!is_known(progress[i])) {

@@ -180,11 +180,10 @@ struct alignas(64) Seat {
 struct Team {
   Team(const TeamOptions& options, Topology of, CoreChoice chosen, int threads)
       : topology(std::move(of)),
-        rates(estimate_rates(topology)),
         request(options.request),
         choice(std::move(chosen)),
         pins(options.pins),
-        watch(topology, rates, choice, pins),
+        watch(topology, estimate_rates(topology), choice, pins),
         shares(threads),
         seats(static_cast<size_t>(threads)),
         equal_rates(static_cast<size_t>(threads), 1),
@@ -222,7 +221,6 @@ struct Team {
   void start_probe(int used, double now);
 
   Topology topology;
-  CoreRates rates;
   CoreRequest request;
   CoreChoice choice;
   bool pins;
@@ -576,7 +574,6 @@ void WorkerTeam::use_rates(const CoreRates& rates) const {
   while (team.probed_core >= 0 && team.seats.back().probing.load() == 1) ::sched_yield();
   team.seats.back().probing.store(0);
   team.probed_core = -1;
-  team.rates = rates;
   team.choice = std::move(*choice);
   team.watch = CoreWatch(team.topology, rates, team.choice, team.pins);
   team.reset_work();

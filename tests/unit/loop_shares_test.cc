@@ -178,6 +178,15 @@ TEST(LoopShares, SharesOfAbsentWorkersAreTaken) {
   }
 }
 
+// Passes without counted work, as sampling, change nothing.
+TEST(LoopShares, RatesStayWhereNothingWasMeasured) {
+  LoopShares shares(2);
+  shares.start(std::vector<double>{100, 25}, true);
+  for (int i = 0; i < 500; ++i) shares.learn(std::vector<LoopShares::Progress>(2));
+  EXPECT_EQ(shares.rates()[0], 100);
+  EXPECT_EQ(shares.rates()[1], 25);
+}
+
 // A worker that was once so slow that it gets nothing is tried again.
 TEST(LoopShares, NobodyIsLeftWithoutWorkForEver) {
   LoopShares shares(2);
