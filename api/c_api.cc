@@ -50,11 +50,11 @@ midge_status tell(const Status& status, midge_error* error) {
 // As guarded(), where there is no handle.
 template <typename Body>
 midge_status guarded_opening(midge_error* error, const Body& body) {
-  try {
-    return tell(body(), error);
-  } catch (const std::bad_alloc&) {
+  MIDGE_TRY { return tell(body(), error); }
+  MIDGE_CATCH(const std::bad_alloc&) {
     return tell(Status(StatusCode::kOutOfMemory, "no memory"), error);
-  } catch (...) {
+  }
+  MIDGE_CATCH(...) {
     return tell(Status(StatusCode::kInternal, "an exception inside of midge"), error);
   }
 }
@@ -118,6 +118,12 @@ Status open_model(const char* path, const midge_model_options& options, midge_mo
   LoadOptions load;
   load.access = options.copy_files != 0 ? FileAccess::kCopy : FileAccess::kMap;
   load.makes_executor = false;
+  if (options.image != nullptr) {
+    if (options.image_bytes == 0) {
+      return Status(StatusCode::kInvalidArgument, "image_bytes is 0, but image is not null");
+    }
+    load.image = {static_cast<const uint8_t*>(options.image), options.image_bytes};
+  }
   MIDGE_ASSIGN_OR_RETURN(model.served.executor, executor_options(options));
   MIDGE_ASSIGN_OR_RETURN(model.loaded, LoadedModel::open(path, load));
   model.served.model = model.loaded.get();
@@ -294,11 +300,8 @@ midge_status midge_error_text(const void* handle, char* text, size_t text_bytes)
   if (tag != midge::CHandle::Tag::kModel && tag != midge::CHandle::Tag::kEngine) {
     return MIDGE_INVALID_ARGUMENT;
   }
-  try {
-    midge::put_text(any->last_error(), text, text_bytes);
-  } catch (...) {
-    return MIDGE_OUT_OF_MEMORY;
-  }
+  MIDGE_TRY { midge::put_text(any->last_error(), text, text_bytes); }
+  MIDGE_CATCH(...) { return MIDGE_OUT_OF_MEMORY; }
   return MIDGE_OK;
 }
 

@@ -15,6 +15,7 @@
 
 #include "api/engine.h"
 #include "engine/chat/chat.h"
+#include "engine/core/exceptions.h"
 #include "midge/midge.h"
 
 namespace midge {
@@ -152,12 +153,14 @@ Result<uint64_t> submit_request(midge_engine& engine, const midge_request& given
 /// Calls body(), which gives a Status or a number, for a function that must not throw.
 template <typename Body>
 midge_status guarded(CHandle* handle, const Body& body) {
-  try {
+  MIDGE_TRY {
     const Status status = body();
     return status.ok() ? MIDGE_OK : handle->fail(status);
-  } catch (const std::bad_alloc&) {
+  }
+  MIDGE_CATCH(const std::bad_alloc&) {
     return handle->fail(Status(StatusCode::kOutOfMemory, "no memory"));
-  } catch (...) {
+  }
+  MIDGE_CATCH(...) {
     return handle->fail(Status(StatusCode::kInternal, "an exception inside of midge"));
   }
 }

@@ -53,11 +53,10 @@ class CallerMask : public TokenMask {
  private:
   template <typename Call>
   bool call(const Call& body) {
-    try {
+    MIDGE_TRY {
       if (telling_->threw[static_cast<size_t>(sample_)] == 0) body();
-    } catch (...) {
-      telling_->threw[static_cast<size_t>(sample_)] = 1;
     }
+    MIDGE_CATCH(...) { telling_->threw[static_cast<size_t>(sample_)] = 1; }
     return telling_->threw[static_cast<size_t>(sample_)] == 0;
   }
 
@@ -78,9 +77,8 @@ bool tell(Telling& telling, const midge_event& event) {
     return true;
   }
   uint8_t& threw = telling.threw[static_cast<size_t>(event.sample)];
-  try {
-    return telling.on_event(telling.user, &event) == 0 && threw == 0;
-  } catch (...) {
+  MIDGE_TRY { return telling.on_event(telling.user, &event) == 0 && threw == 0; }
+  MIDGE_CATCH(...) {
     threw = 1;
     return false;
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/core/check.h"
+#include "engine/core/exceptions.h"
 #include "engine/scheduler/prefix_file.h"
 
 namespace midge {
@@ -68,9 +69,10 @@ Result<std::unique_ptr<Engine>> Engine::create(std::span<const ServedModel> mode
     engine->models_.push_back(std::move(model));
   }
   if (!options.has_driver) return engine;
-  try {
+  MIDGE_TRY {
     engine->driver_ = std::thread([e = engine.get()] { e->drive(); });
-  } catch (const std::system_error&) {
+  }
+  MIDGE_CATCH(const std::system_error&) {
     return Status(StatusCode::kOutOfMemory, "the system has no thread for the engine");
   }
   return engine;

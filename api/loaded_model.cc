@@ -2,30 +2,20 @@
 
 #include <chrono>
 
+#include "api/foreign_model.h"
 #include "engine/chat/chat.h"
+#include "engine/core/visible.h"
 #include "engine/packed/packed_file.h"
 #include "engine/packed/packed_model.h"
-#include "engine/tokenizer_files/tokenizer_directory.h"
-#include "engine/tokenizer_files/tokenizer_gguf.h"
-#include "models/registry.h"
 
 namespace midge {
 
 Result<Tokenizer> load_tokenizer(const std::string& path, FileAccess access,
                                  const CopyProgress& on_copy) {
-  if (is_directory(path)) return load_tokenizer_directory(path);
-  if (is_packed_file(path)) {
-    MIDGE_ASSIGN_OR_RETURN(std::shared_ptr<const PackedFile> packed,
-                           PackedFile::open(path, access, on_copy));
-    return open_packed_tokenizer(std::move(packed));
-  }
-  MIDGE_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path, access, on_copy));
-  return load_tokenizer_gguf(file);
-}
-
-Result<Tokenizer> load_tokenizer(const WeightSource& source) {
-  const GgufFile* gguf = source.gguf();
-  return gguf != nullptr ? load_tokenizer_gguf(*gguf) : load_tokenizer_directory(source.path());
+  if (!is_packed_file(path)) return load_foreign_tokenizer(path, access, on_copy);
+  MIDGE_ASSIGN_OR_RETURN(std::shared_ptr<const PackedFile> packed,
+                         PackedFile::open(path, access, on_copy));
+  return open_packed_tokenizer(std::move(packed));
 }
 
 namespace {
@@ -72,24 +62,23 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
 
 // Model and tokenizer.
 Status LoadedModel::open_parts(const LoadOptions& options) {
-  if (is_packed_file(path_)) {
-    MIDGE_ASSIGN_OR_RETURN(const std::shared_ptr<const PackedFile> file,
-                           PackedFile::open(path_, options.access, options.on_copy));
-    MIDGE_ASSIGN_OR_RETURN(model_, open_packed_model(file));
-    if (!options.needs_tokenizer) return Status();
-    MIDGE_ASSIGN_OR_RETURN(tokenizer_, open_packed_tokenizer(file));
-    return check_tokenizer(model_->config());
-  }
-  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> opened,
-                         WeightSource::open(path_, options.access, options.on_copy));
-  const std::shared_ptr<const WeightSource> source = std::move(opened);
-  const auto add_tokenizer = [&](const ModelConfig& config) -> Status {
-    if (!options.needs_tokenizer) return Status();
-    MIDGE_ASSIGN_OR_RETURN(tokenizer_, load_tokenizer(*source));
+  const auto use_tokenizer = [&](Result<Tokenizer> opened, const ModelConfig& config) -> Status {
+    MIDGE_ASSIGN_OR_RETURN(tokenizer_, std::move(opened));
     return check_tokenizer(config);
   };
-  MIDGE_ASSIGN_OR_RETURN(model_, open_model(source, add_tokenizer));
-  return Status();
+  if (options.image.empty() && !is_packed_file(path_)) {
+    MIDGE_ASSIGN_OR_RETURN(model_, open_foreign_model(path_, options, use_tokenizer));
+    return Status();
+  }
+  MIDGE_ASSIGN_OR_RETURN(MappedFile bytes,
+                         options.image.empty()
+                             ? MappedFile::open(path_, options.access, options.on_copy)
+                             : Result<MappedFile>(MappedFile::borrow(path_, options.image)));
+  MIDGE_ASSIGN_OR_RETURN(const std::shared_ptr<const PackedFile> file,
+                         PackedFile::open(std::move(bytes)));
+  MIDGE_ASSIGN_OR_RETURN(model_, open_packed_model(file));
+  if (!options.needs_tokenizer) return Status();
+  return use_tokenizer(open_packed_tokenizer(file), model_->config());
 }
 
 Status LoadedModel::check_tokenizer(const ModelConfig& config) {

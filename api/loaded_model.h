@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/formats/weight_source.h"
+#include "engine/core/mapped_file.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/session/generator.h"
 #include "engine/session/memory_plan.h"
@@ -21,6 +21,9 @@ namespace midge {
 /// How a model is opened.
 struct LoadOptions {
   FileAccess access = FileAccess::kMap;
+  /// Bytes of a packed file that the program has in memory, at a multiple of 64, which stay as long
+  /// as the model: opened instead of the file at `path`, which is its name then.
+  std::span<const uint8_t> image;
   bool needs_tokenizer = true;  ///< without: no text in or out
   bool makes_executor = true;   ///< without: whoever uses the model makes one (Engine)
   ExecutorOptions executor;
@@ -108,7 +111,5 @@ Result<int64_t> context_within_budget(const std::string& path, const LoadOptions
 /// weights.
 Result<Tokenizer> load_tokenizer(const std::string& path, FileAccess access,
                                  const CopyProgress& on_copy = nullptr);
-/// The tokenizer that belongs to open files.
-Result<Tokenizer> load_tokenizer(const WeightSource& source);
 
 }  // namespace midge

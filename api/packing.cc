@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "api/foreign_model.h"
 #include "api/loaded_model.h"
 #include "engine/core/visible.h"
 #include "engine/session/sensitivity.h"

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <map>
 
+#include "api/foreign_model.h"
 #include "cli/common.h"
 #include "cli/find_model.h"
 #include "engine/core/visible.h"

@@ -24,6 +24,50 @@ function(midge_harden target)
   target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now,-z,noexecstack)
 endfunction()
 
+# midge_size_options(target): what a small program needs of every object in it.
+function(midge_size_options target)
+  # Functions that nobody calls are left out when a program is linked.
+  target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections)
+  target_link_options(${target} PRIVATE -Wl,--gc-sections)
+  if(MIDGE_SMALL)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:-Os>
+      $<$<COMPILE_LANGUAGE:C,CXX>:-fno-asynchronous-unwind-tables>
+      $<$<COMPILE_LANGUAGE:C,CXX>:-fno-unwind-tables>
+      $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions> $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
+  endif()
+endfunction()
+
+# midge_add_bundled_objects(target): libraries that are built from their sources (MidgeSources.cmake).
+function(midge_add_bundled_objects target)
+  get_property(bundled GLOBAL PROPERTY MIDGE_BUNDLED_OBJECTS)
+  foreach(objects IN LISTS bundled)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+  endforeach()
+endfunction()
+
+# midge_compiles_alone(files...): whose names are those of other files of the folder.
+function(midge_compiles_alone)
+  set_source_files_properties(${ARGN} TARGET_DIRECTORY midge PROPERTIES
+    SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# midge_group_by_folder(target): with MIDGE_UNITY, what is compiled together: the files of a folder,
+# but for kernels, which have flags of their own.
+function(midge_group_by_folder target)
+  if(NOT MIDGE_UNITY)
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${source})
+    if(path MATCHES "^(engine/[a-z_]+|models|api)/.*[.]cc$")
+      set_source_files_properties(${source} TARGET_DIRECTORY ${target} PROPERTIES
+        UNITY_GROUP ${CMAKE_MATCH_1})
+    endif()
+  endforeach()
+endfunction()
+
 # Warnings, language level and the arithmetic contract.
 function(midge_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_20)
@@ -41,6 +85,7 @@ function(midge_compile_options target)
     target_compile_options(${target} PRIVATE -Wno-restrict)
   endif()
   midge_harden(${target})
+  midge_size_options(${target})
   if(MIDGE_SANITIZE)
     # Every report ends the program: a printed line would not fail a test.
     target_compile_options(${target} PUBLIC

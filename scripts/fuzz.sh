@@ -46,7 +46,7 @@ for folder in tests/fuzz/corpus/*/; do
 done
 [ ${#targets[@]} -gt 0 ] || fail "no target $only in tests/fuzz/corpus"
 
-quietly configure-fuzz cmake --preset fuzz
+quietly configure-fuzz cmake --preset fuzz -D MIDGE_UNITY=ON
 quietly build-fuzz cmake --build --preset fuzz
 
 # The targets write small files by the million: in memory, where the system has such a folder.

@@ -7,8 +7,10 @@
 # - Packages that contain static libraries or headers alone are unpacked.
 # - Libraries that Debian ships as shared objects only are built static from its source packages.
 #   sentencepiece, which takes minutes to build, stays shared.
-# - Where the archive in use does not serve such a source package, cpuinfo and pthreadpool stay
-#   Debian's own shared objects, found at run time through the build tree's RPATH; a line says so.
+# - Where the archive in use does not serve such a source package, pthreadpool is built from the
+#   tarball of a later Debian release, which stays in build/sources. cpuinfo, and pthreadpool if that
+#   cannot be had either, stay Debian's own shared objects, found at run time through the build
+#   tree's RPATH; a line says so.
 #
 # usage: scripts/make_arm64_sysroot.sh
 # Instant when the sysroot is there. To make it anew: rm -rf build/sysroot-arm64
@@ -19,6 +21,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 sysroot=$repo_root/build/sysroot-arm64
 work=$repo_root/build/sysroot-arm64.work
 toolchain=$repo_root/toolchains/aarch64-linux-gnu.cmake
+sources=$repo_root/build/sources
 stamp=$sysroot/stamp
 lib_dir=usr/lib/aarch64-linux-gnu
 
@@ -31,6 +34,11 @@ unpacked_packages=(
 static_libraries=(
   libbenchmark.a libclog.a libgtest.a libgtest_main.a libpcre2-8.a libsimdjson.a libutf8proc.a
 )
+
+# pthreadpool of Debian 13: commit 560c60d342a76076f0557a3946924c6478470044 of
+# github.com/google/pthreadpool, packed by Debian. The hash stands in Debian 13's list of sources.
+pthreadpool_tarball=pool/main/p/pthreadpool/pthreadpool_0.0~git20240616.560c60d.orig.tar.xz
+pthreadpool_hash=4cc3cbd933b28131d2a34edc54f76af9fb41bc490af5eae1a5bd3cd07ea90708
 
 # Changes with everything that decides what is built; the package versions follow it in the stamp.
 recipe="recipe $(cat "${BASH_SOURCE[0]}" "$toolchain" | sha256sum | cut -c1-16)"
@@ -99,24 +107,35 @@ fetch_source() {  # SOURCE_PACKAGE
   mkdir -p "$work/sources/$1" && cd "$work/sources/$1" && private_apt source "$1"
 }
 
+# fetch_tarball PACKAGE PATH SHA256: a tarball from the pool of the archive in use, unpacked into
+# build/sources/PACKAGE. apt's own downloader, so that proxies and the like still hold.
+fetch_tarball() {
+  local uri file=$work/$1.tar
+  uri=$(sed -n 's/^URIs: *//p' "$work/apt/sources.list.d/debian.sources" | grep -v security | head -n 1)
+  /usr/lib/apt/apt-helper download-file "${uri%/}/$2" "$file" "SHA256:$3" &&
+    rm -rf "${sources:?}/$1" && mkdir -p "$sources/$1" &&
+    tar -xf "$file" -C "$sources/$1" --strip-components=1
+}
+
 # build_source SOURCE_PACKAGE CMAKE_OPTION...: builds it static and installs it into the sysroot.
 # dpkg-source has applied Debian's patches. The compiler does not look into the sysroot by itself,
 # hence the include directory.
 build_source() {
   local package=$1 build=$work/build/$1 tree
   shift
-  tree=$(find "$work/sources/$package" -mindepth 1 -maxdepth 1 -type d)
+  tree=$(find "$work/sources/$package" -mindepth 1 -maxdepth 1 -type d 2>/dev/null || true)
+  [ -n "$tree" ] || tree=$sources/$package
   cmake -S "$tree" -B "$build" -G Ninja \
     -DCMAKE_TOOLCHAIN_FILE="$toolchain" \
     -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_C_FLAGS_RELEASE="-O2 -isystem $sysroot/usr/include" \
-    -DCMAKE_CXX_FLAGS_RELEASE="-O2 -isystem $sysroot/usr/include" \
+    -DCMAKE_C_FLAGS_RELEASE="-O2 -ffunction-sections -fdata-sections -isystem $sysroot/usr/include" \
+    -DCMAKE_CXX_FLAGS_RELEASE="-O2 -ffunction-sections -fdata-sections -isystem $sysroot/usr/include" \
     -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
     -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR=lib/aarch64-linux-gnu \
     -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTING=OFF -DFETCHCONTENT_FULLY_DISCONNECTED=ON "$@" &&
     cmake --build "$build" &&
     DESTDIR=$sysroot cmake --install "$build" &&
-    printf '%s built from source\n' "$(basename "$tree")" >>"$work/versions"
+    printf '%s built from %s\n' "$package" "${tree#"$repo_root"/}" >>"$work/versions"
 }
 
 add_source_library() {  # SOURCE_PACKAGE CMAKE_OPTION...
@@ -129,7 +148,10 @@ add_source_library() {  # SOURCE_PACKAGE CMAKE_OPTION...
 # when Debian's source can be had, and kept when it cannot. A build that fails is an error.
 replace_shared_library() {  # SOURCE_PACKAGE CMAKE_OPTION...
   say "arm64 sysroot: building $1"
-  if (mkdir -p "$logs_dir" && fetch_source "$1" >"$logs_dir/sysroot-source-$1.log" 2>&1); then
+  local log=$logs_dir/sysroot-source-$1.log tarball=${1}_tarball hash=${1}_hash
+  mkdir -p "$logs_dir"
+  if (fetch_source "$1" >"$log" 2>&1) || { rm -rf "$work/sources/$1" && [ -n "${!tarball:-}" ] &&
+    fetch_tarball "$1" "${!tarball}" "${!hash}" >>"$log" 2>&1; }; then
     rm -f "$sysroot/$lib_dir/lib$1".so*
     quietly "sysroot-build-$1" build_source "$@"
     [ -f "$sysroot/$lib_dir/lib$1.a" ] || fail "building $1 made no lib$1.a"

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
-# emulator as two CPUs, each kernel as the least CPU that has its level, then each fuzz target for
-# half a minute. The vocabularies of the target models and a small model with trained weights are
-# fetched first; where there is no network the tests that need them are skipped, which the last
-# lines say. All phases run even when an earlier one failed; the exit code is 1 then.
+# emulator as two CPUs, each kernel as the least CPU that has its level, the smallest profile as three
+# CPUs, then each fuzz target for half a minute. The vocabularies of the target models and a small
+# model with trained weights are fetched first; where there is no network the tests that need them
+# are skipped, which the last lines say. All phases run even when an earlier one failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
 #   --native-only     no cross build and no emulator
 #   --jobs N          N jobs at a time (default: the number of processors)
 #   --long            also what takes hours: every shape of every kernel as every emulated CPU, the
-#                     whole suite under the address and undefined behaviour sanitizers and under the
-#                     thread sanitizer, the tests that judge time, 20 minutes for each fuzz target
+#                     arm64 builds by clang and of the profile core, the whole suite under the
+#                     address and undefined behaviour sanitizers and under the thread sanitizer, the
+#                     tests that judge time, 20 minutes for each fuzz target
 #   --fuzz-minutes M  M minutes for each fuzz target; fractions such as 0.5 are allowed
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -114,9 +115,10 @@ test_phase() {
   phase "$1" run_ctest "$@" || test_failed=yes
 }
 
-# build_phases PRESET: configures and builds; fails when the tests cannot be run.
+# build_phases PRESET: configures and builds; fails when the tests cannot be run. Files of a folder are
+# compiled together, which takes half the time from scratch; who works on midge compiles each alone.
 build_phases() {
-  phase "configure $1" quietly "configure-$1" cmake --preset "$1" &&
+  phase "configure $1" quietly "configure-$1" cmake --preset "$1" -D MIDGE_UNITY=ON &&
     phase "build $1" quietly "build-$1" cmake --build --preset "$1" --parallel "$jobs"
 }
 
@@ -184,6 +186,11 @@ if [ "$native_only" = no ] && build_phases arm64-emu; then
     --tests-regex "^(Kernels\..*_neon_i8mm|$level_tests)"
   QEMU_CPU=max test_phase "test arm64-emu max" arm64-emu --tests-regex "^($whole_models|$level_tests)"
 fi
+if [ "$native_only" = no ] && build_phases iot; then
+  for cpu in cortex-a53 cortex-a76 max,sve=off; do
+    QEMU_CPU=$cpu test_phase "test iot $cpu" iot
+  done
+fi
 
 if [ "$long" = yes ]; then
   if [ "$native_only" = no ] && build_phases arm64-emu-all; then
@@ -197,6 +204,13 @@ if [ "$long" = yes ]; then
     QEMU_CPU=cortex-a53 test_phase "test requests arm64-emu-all cortex-a53" arm64-emu-all \
       --tests-regex "^$run_natively"
   fi
+  # Other compilers and profiles: the same code, so as one CPU each.
+  for preset in aarch64-linux-clang arm64-core; do
+    if [ "$native_only" = no ] && build_phases "$preset"; then
+      QEMU_CPU=cortex-a76 test_phase "test $preset cortex-a76" "$preset" "${without_timing[@]}" \
+        --exclude-regex "^($run_once|$run_natively)"
+    fi
+  done
   if build_phases asan; then
     test_phase "test asan" asan "${without_timing[@]}"
   fi

@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -167,7 +166,7 @@ Result<Calibration> load_calibration(const std::string& path, std::string_view k
 
 Status save_calibration(const std::string& path, std::string_view key,
                         const Calibration& calibration) {
-  make_private_folders(std::filesystem::path(path).parent_path().string());
+  make_private_folders(folder_of(path));
   return write_whole_file(path, calibration_text(calibration, key));
 }
 

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/chat/chat_json.h"
 #include "engine/chat/chat_texts.h"
-#include "engine/chat/template_json.h"
+#include "engine/chat/json_string.h"
 
 namespace midge {
 namespace {
@@ -87,7 +86,7 @@ void add_calls_phi4_mini(std::span<const ToolCall> calls, Parts* parts) {
   for (const ToolCall& call : calls) {
     if (list.size() > 1) list += ", ";
     list += "{\"name\": ";
-    list += template_json_string(call.name);
+    append_json_string(call.name, &list);
     list += ", \"arguments\": ";
     list += call.arguments;
     list += "}";

@@ -1,4 +1,5 @@
 #include "engine/chat/chat_json.h"
+#include "engine/chat/json_string.h"
 #include "engine/chat/template_json.h"
 
 #include <charconv>
@@ -17,28 +18,6 @@ using simdjson::dom::element;
 using simdjson::dom::element_type;
 
 constexpr std::string_view kSpace = " \t\r\n";
-
-void write_string(std::string_view text, std::string* out) {
-  *out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"': *out += "\\\""; break;
-      case '\\': *out += "\\\\"; break;
-      case '\n': *out += "\\n"; break;
-      case '\r': *out += "\\r"; break;
-      case '\t': *out += "\\t"; break;
-      case '\b': *out += "\\b"; break;
-      case '\f': *out += "\\f"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          *out += format_string("\\u%04x", static_cast<unsigned>(c));
-        } else {
-          *out += c;
-        }
-    }
-  }
-  *out += '"';
-}
 
 // Python's repr: the shortest digits that give the number back, with an exponent below 1e-4 and
 // from 1e16 on.
@@ -71,7 +50,7 @@ void write_object(simdjson::dom::object object, std::string* out) {
   for (size_t i = 0; i < members.size(); ++i) {
     if (out->size() > kChatJsonWrittenMax) return;  // which is refused
     if (i > 0) *out += ", ";
-    write_string(members[i].first, out);
+    append_json_string(members[i].first, out);
     *out += ": ";
     write(members[i].second, out);
   }
@@ -94,7 +73,7 @@ void write(element value, std::string* out) {
       *out += ']';
       return;
     }
-    case element_type::STRING: write_string(value.get_string().value_unsafe(), out); return;
+    case element_type::STRING: append_json_string(value.get_string().value_unsafe(), out); return;
     case element_type::INT64: *out += std::to_string(value.get_int64().value_unsafe()); return;
     case element_type::UINT64: *out += std::to_string(value.get_uint64().value_unsafe()); return;
     case element_type::DOUBLE: write_float(value.get_double().value_unsafe(), out); return;
@@ -237,12 +216,6 @@ std::string template_json(element value) {
   std::string text;
   write(value, &text);
   return text;
-}
-
-std::string template_json_string(std::string_view text) {
-  std::string quoted;
-  write_string(text, &quoted);
-  return quoted;
 }
 
 Result<std::vector<ChatTool>> parse_chat_tools(const std::string& name, std::string_view text) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include <simdjson.h>
 
@@ -13,7 +12,5 @@ namespace midge {
 /// document (of members with one name the last value, at the first place), characters beyond ASCII
 /// as they are, floats like Python's repr. Beyond kChatJsonWrittenMax the text ends somewhere.
 std::string template_json(simdjson::dom::element value);
-/// The same for a string: quotes around it, \" \\ \n \r \t \b \f and \u00XX inside.
-std::string template_json_string(std::string_view text);
 
 }  // namespace midge

@@ -80,7 +80,7 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
-      access_(other.access_) {}
+      owner_(other.owner_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   if (this != &other) {
@@ -88,7 +88,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     path_ = std::move(other.path_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
-    access_ = other.access_;
+    owner_ = other.owner_;
   }
   return *this;
 }
@@ -96,10 +96,10 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 void MappedFile::close() {
   if (data_ == nullptr) return;
   void* start = const_cast<uint8_t*>(data_);
-  if (access_ == FileAccess::kMap) {
-    ::munmap(start, size_);
-  } else {
-    std::free(start);
+  switch (owner_) {
+    case Owner::kMapping: ::munmap(start, size_); break;
+    case Owner::kHeap: std::free(start); break;
+    case Owner::kCaller: break;
   }
   data_ = nullptr;
   size_ = 0;
@@ -116,7 +116,7 @@ Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access,
   }
   MappedFile file;
   file.path_ = path;
-  file.access_ = access;
+  file.owner_ = access == FileAccess::kMap ? Owner::kMapping : Owner::kHeap;
   const auto size = static_cast<uint64_t>(info.st_size);
   if (size == 0) return file;
   if (access == FileAccess::kMap) {
@@ -141,6 +141,15 @@ Result<MappedFile> MappedFile::open(const std::string& path, FileAccess access,
   file.size_ = size;
   prefer_huge_pages(start, size);
   MIDGE_RETURN_IF_ERROR(read_all(fd.get(), path, on_copy, static_cast<uint8_t*>(start), size));
+  return file;
+}
+
+MappedFile MappedFile::borrow(const std::string& path, std::span<const uint8_t> bytes) {
+  MappedFile file;
+  file.path_ = path;
+  file.data_ = bytes.data();
+  file.size_ = bytes.size();
+  file.owner_ = Owner::kCaller;
   return file;
 }
 
@@ -178,6 +187,13 @@ FileId file_id(const std::string& path) {
   struct stat info = {};
   if (::stat(path.c_str(), &info) != 0) return {};
   return {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
+}
+
+std::string folder_of(const std::string& path) {
+  size_t end = path.find_last_of('/');
+  if (end == std::string::npos) return ".";
+  while (end > 0 && path[end - 1] == '/') --end;
+  return path.substr(0, std::max<size_t>(end, 1));
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {

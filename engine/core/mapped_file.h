@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -19,7 +20,8 @@ enum class FileAccess {
 /// Told while a file is copied (kCopy): its path, the bytes read so far, and the bytes of the file.
 using CopyProgress = std::function<void(const std::string& path, uint64_t done, uint64_t total)>;
 
-/// The bytes of one regular file. Immutable after open, shareable between threads, movable.
+/// The bytes of one regular file, or of memory that stands for one. Immutable after open, shareable
+/// between threads, movable.
 ///
 /// With kMap, a file that another process truncates while it is mapped raises SIGBUS on access.
 /// The library installs no signal handler for this: a program may (cli/bus_error.h is one that
@@ -40,17 +42,24 @@ class MappedFile {
   static Result<MappedFile> open(const std::string& path, FileAccess access = FileAccess::kMap,
                                  const CopyProgress& on_copy = nullptr);
 
+  /// Memory of the caller's, which outlives it, as a file of the name `path`.
+  static MappedFile borrow(const std::string& path, std::span<const uint8_t> bytes);
+
   const std::string& path() const { return path_; }
   const uint8_t* data() const { return data_; }
   uint64_t size() const { return size_; }
+  /// Whether its pages come from the page cache.
+  bool is_mapped() const { return owner_ == Owner::kMapping; }
 
  private:
+  enum class Owner : uint8_t { kMapping, kHeap, kCaller };
+
   void close();
 
   std::string path_;
   const uint8_t* data_ = nullptr;
   uint64_t size_ = 0;
-  FileAccess access_ = FileAccess::kMap;
+  Owner owner_ = Owner::kMapping;
 };
 
 /// Reads a whole small text file, refusing more than `bytes_max` bytes (invalid_file).
@@ -64,6 +73,10 @@ bool is_directory(const std::string& path);
 /// none.
 using FileId = std::pair<uint64_t, uint64_t>;
 FileId file_id(const std::string& path);
+
+/// The folder that `path` is in: what stands before its last separator, "/" for a file in it, "."
+/// if there is no separator.
+std::string folder_of(const std::string& path);
 
 /// `directory`/`name` with one separator between them.
 std::string join_path(const std::string& directory, const std::string& name);

@@ -3,7 +3,8 @@
 #include <chrono>
 #include <cstring>
 
-#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace midge {
 namespace {
@@ -34,7 +35,8 @@ uint64_t load_bytes(const char* at, size_t bytes) {
 
 SeededHash::Parameters draw_parameters() {
   uint64_t words[5] = {};
-  if (::getrandom(words, sizeof(words), 0) != static_cast<ssize_t>(sizeof(words))) {
+  // By its number: the function came to Android with API 28.
+  if (::syscall(SYS_getrandom, words, sizeof(words), 0) != static_cast<long>(sizeof(words))) {
     // A kernel older than the call: what a file's maker cannot know either.
     words[0] = reinterpret_cast<uintptr_t>(&words);
     words[1] = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/core/mapped_file.h"
 #include "engine/core/visible.h"
 
 namespace midge {
@@ -16,12 +17,6 @@ namespace {
 
 // Names that are tried for a file that has none yet.
 constexpr int kNameTries = 100;
-
-std::string folder_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 mode_t mode_of(TemporaryFile::Readers readers) {
   return readers == TemporaryFile::Readers::kOwner ? 0600 : 0666;  // the system takes umask away

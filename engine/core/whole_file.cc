@@ -2,11 +2,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/core/mapped_file.h"
 #include "engine/core/temporary_file.h"
 #include "engine/core/visible.h"
 
@@ -28,13 +28,9 @@ Status write_whole_file(const std::string& path, std::string_view bytes) {
 }
 
 void make_private_folders(const std::string& folder) {
-  const std::filesystem::path path(folder);
-  std::error_code ignored;
-  if (path.empty() || std::filesystem::exists(path, ignored)) return;
-  if (path.has_parent_path() && path.parent_path() != path) {
-    make_private_folders(path.parent_path().string());
-  }
-  ::mkdir(path.c_str(), 0700);
+  if (folder.empty() || ::access(folder.c_str(), F_OK) == 0) return;
+  make_private_folders(folder_of(folder));
+  ::mkdir(folder.c_str(), 0700);
 }
 
 }  // namespace midge

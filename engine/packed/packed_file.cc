@@ -85,9 +85,20 @@ uint64_t packed_header_checksum(PackedHeader header, std::span<const PackedSecti
 Result<std::shared_ptr<const PackedFile>> PackedFile::open(const std::string& path,
                                                            FileAccess access,
                                                            const CopyProgress& on_copy) {
+  MIDGE_ASSIGN_OR_RETURN(MappedFile bytes, MappedFile::open(path, access, on_copy));
+  return open(std::move(bytes));
+}
+
+Result<std::shared_ptr<const PackedFile>> PackedFile::open(MappedFile bytes) {
+  const auto place = reinterpret_cast<uintptr_t>(bytes.data()) % kPackedMemoryAlignment;
+  if (place != 0) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "%s: its bytes begin %llu behind a multiple of %llu, expected at one",
+                       shown_path(bytes.path()).c_str(), static_cast<unsigned long long>(place),
+                       static_cast<unsigned long long>(kPackedMemoryAlignment));
+  }
   auto file = std::make_shared<PackedFile>();
-  MIDGE_ASSIGN_OR_RETURN(file->file_, MappedFile::open(path, access, on_copy));
-  file->access_ = access;
+  file->file_ = std::move(bytes);
   MIDGE_RETURN_IF_ERROR(file->read_header());
   MIDGE_RETURN_IF_ERROR(file->check_sections());
   for (const PackedSection& section : file->sections_) {
@@ -230,7 +241,7 @@ std::span<const uint8_t> PackedFile::bytes(std::string_view name) const {
 }
 
 void PackedFile::release_pages(const void* start, int64_t bytes) const {
-  if (access_ == FileAccess::kMap) midge::release_pages(start, static_cast<uint64_t>(bytes));
+  if (file_.is_mapped()) midge::release_pages(start, static_cast<uint64_t>(bytes));
 }
 
 bool is_packed_file(const std::string& path) {

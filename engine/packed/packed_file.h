@@ -24,6 +24,8 @@ inline constexpr std::string_view kPackedMagic = "\x89MIDGE\r\n";
 inline constexpr uint32_t kPackedVersion = 1;
 /// Sections begin on pages of 16 KiB, the largest that Arm systems use for programs.
 inline constexpr uint64_t kPackedSectionAlignment = 16384;
+/// What kernels ask of weights in place: a cache line.
+inline constexpr uint64_t kPackedMemoryAlignment = 64;
 inline constexpr uint32_t kPackedSectionsMax = 64;
 
 /// 128 bits of XXH3.
@@ -83,6 +85,9 @@ class PackedFile : public WeightStorage {
   static Result<std::shared_ptr<const PackedFile>> open(const std::string& path,
                                                         FileAccess access = FileAccess::kMap,
                                                         const CopyProgress& on_copy = nullptr);
+  /// The same for a file that is open. Errors: also invalid_argument (its bytes begin elsewhere
+  /// than at a multiple of kPackedMemoryAlignment).
+  static Result<std::shared_ptr<const PackedFile>> open(MappedFile bytes);
 
   const std::string& path() const override { return file_.path(); }
   uint64_t file_bytes() const override { return file_.size(); }
@@ -113,7 +118,6 @@ class PackedFile : public WeightStorage {
   Status damaged(const PackedSection& section) const;
 
   MappedFile file_;
-  FileAccess access_ = FileAccess::kMap;
   PackedHeader header_;
   std::vector<PackedSection> sections_;
 };

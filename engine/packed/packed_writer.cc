@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/core/check.h"
@@ -79,9 +80,10 @@ std::span<uint8_t> PackedWriter::bytes(size_t section) const {
 }
 
 void PackedWriter::written(uint64_t offset, uint64_t bytes) const {
-#ifdef SYNC_FILE_RANGE_WRITE
-  static_cast<void>(::sync_file_range(file_.fd(), static_cast<off_t>(offset),
-                                      static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
+  // By its number: the function came to Android with API 26.
+#if defined(SYNC_FILE_RANGE_WRITE) && defined(SYS_sync_file_range)
+  static_cast<void>(::syscall(SYS_sync_file_range, file_.fd(), static_cast<off_t>(offset),
+                              static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
 #endif
   release_pages(data_ + offset, bytes);
 }

@@ -83,16 +83,19 @@ std::string core_type_name(uint32_t midr) {
 }
 
 uint32_t midr_of_core_type(std::string_view name) {
-  unsigned implementer = 0;
-  unsigned variant = 0;
-  unsigned part = 0;
-  unsigned revision = 0;
-  const std::string text(name);
-  if (std::sscanf(text.c_str(), "0x%2x 0x%1x 0x%3x %2u", &implementer, &variant, &part,
-                  &revision) != 4) {
-    return 0;
+  // Implementer, variant, part and revision.
+  constexpr std::string_view kBefore[] = {"0x", " 0x", " 0x", " "};
+  uint32_t numbers[4] = {};
+  for (int i = 0; i < 4; ++i) {
+    if (!name.starts_with(kBefore[i])) return 0;
+    name.remove_prefix(kBefore[i].size());
+    const auto parsed =
+        std::from_chars(name.data(), name.data() + name.size(), numbers[i], i == 3 ? 10 : 16);
+    if (parsed.ec != std::errc()) return 0;
+    name.remove_prefix(static_cast<size_t>(parsed.ptr - name.data()));
   }
-  return implementer << 24 | variant << 20 | 0xfu << 16 | part << 4 | (revision & 0xf);
+  return (numbers[0] & 0xff) << 24 | (numbers[1] & 0xf) << 20 | 0xfu << 16 |
+         (numbers[2] & 0xfff) << 4 | (numbers[3] & 0xf);
 }
 
 }  // namespace midge

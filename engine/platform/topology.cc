@@ -195,10 +195,12 @@ class TopologyReader {
     const std::optional<std::string> text = files_.read("sys/fs/cgroup" + path + "/cpu.max");
     if (text.has_value()) {
       if (text->rfind("max", 0) == 0) return 0;
-      long long quota = 0;
-      long long period = 0;
-      if (std::sscanf(text->c_str(), "%lld %lld", &quota, &period) == 2 && quota > 0 &&
-          period > 0) {
+      int64_t quota = 0;
+      int64_t period = 0;
+      const char* end = text->data() + text->size();
+      const auto [rest, error] = std::from_chars(text->data(), end, quota);
+      if (error == std::errc() && rest != end && *rest == ' ' &&
+          std::from_chars(rest + 1, end, period).ec == std::errc() && quota > 0 && period > 0) {
         return static_cast<double>(quota) / static_cast<double>(period);
       }
       note_garbage("sys/fs/cgroup" + path + "/cpu.max", "'max' or two numbers", *text);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine/core/check.h"
+#include "engine/core/exceptions.h"
 #include "engine/platform/core_watch.h"
 #include "engine/platform/loop_shares.h"
 
@@ -260,7 +261,7 @@ Status Team::start_threads() {
   if (!can_start_threads(static_cast<int>(others))) return refuse();
   pthreadpool* created = pthreadpool_create(others);
   if (created == nullptr) return refuse();
-  try {
+  MIDGE_TRY {
     host = std::thread([this, created, others] {
       const auto body = [](void* context, size_t i) {
         auto* team = static_cast<Team*>(context);
@@ -275,7 +276,8 @@ Status Team::start_threads() {
 #endif
       pthreadpool_parallelize_1d(created, body, this, others, 0);
     });
-  } catch (const std::system_error&) {
+  }
+  MIDGE_CATCH(const std::system_error&) {
     pthreadpool_destroy(created);
     return refuse();
   }

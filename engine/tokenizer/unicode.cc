@@ -1,10 +1,9 @@
 #include "engine/tokenizer/unicode.h"
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
-#include <utf8proc.h>
+#include "engine/tokenizer/unicode_data.h"
 
 namespace midge {
 namespace {
@@ -16,28 +15,20 @@ constexpr uint32_t kFirstComposing = 0x300;
 uint8_t byte_at(std::string_view text, size_t i) { return static_cast<uint8_t>(text.data()[i]); }
 
 CharClass category_class(uint32_t code_point) {
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LT: return kUpper;
-    case UTF8PROC_CATEGORY_LL: return kLower;
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: return kOtherLetter;
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME: return kMark;
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return kNumber;
+  switch (category_group(code_point)) {
+    case CategoryGroup::kUpper: return kUpper;
+    case CategoryGroup::kLower: return kLower;
+    case CategoryGroup::kOtherLetter: return kOtherLetter;
+    case CategoryGroup::kMark: return kMark;
+    case CategoryGroup::kDigit:
+    case CategoryGroup::kLetterNumber:
+    case CategoryGroup::kOtherNumber: return kNumber;
     // White_Space is exactly Z* plus U+0009..U+000D and U+0085, which are Cc.
-    case UTF8PROC_CATEGORY_ZS:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return kSpace;
-    default: return kOther;
+    case CategoryGroup::kSpace: return kSpace;
+    case CategoryGroup::kConnector:
+    case CategoryGroup::kOther: break;
   }
-}
-
-int combining_class(int32_t code_point) {
-  return utf8proc_get_property(code_point)->combining_class;
+  return kOther;
 }
 
 // Sorts each run of marks by combining class, equal ones in their order. utf8proc's own reordering
@@ -46,7 +37,8 @@ void order_marks(std::vector<int32_t>* points) {
   // Class, position and code point in one number, most significant first: 8, 35 and 21 bits.
   std::vector<uint64_t> marks;
   for (size_t i = 0; i <= points->size(); ++i) {
-    const int mark_class = i < points->size() ? combining_class((*points)[i]) : 0;
+    const int mark_class =
+        i < points->size() ? combining_class(static_cast<uint32_t>((*points)[i])) : 0;
     if (mark_class != 0) {
       marks.push_back((static_cast<uint64_t>(mark_class) << 56) | (uint64_t{i} << 21) |
                       static_cast<uint64_t>((*points)[i]));
@@ -62,28 +54,15 @@ void order_marks(std::vector<int32_t>* points) {
 
 // Appends the NFC form of a valid stretch. `points` is scratch.
 void append_nfc(std::string_view stretch, std::vector<int32_t>* points, std::string* out) {
-  constexpr auto kOptions = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
   points->clear();
   for (size_t i = 0; i < stretch.size();) {
     const CodePoint point = decode_utf8(stretch, i);
     i += point.length;
-    std::array<int32_t, 8> parts = {};  // canonical decompositions have at most four code points
-    int last_boundary = 0;
-    const auto count = utf8proc_decompose_char(static_cast<int32_t>(point.value), parts.data(),
-                                               static_cast<utf8proc_ssize_t>(parts.size()),
-                                               kOptions, &last_boundary);
-    if (count < 1 || count > static_cast<utf8proc_ssize_t>(parts.size())) {
-      points->push_back(static_cast<int32_t>(point.value));
-    } else {
-      points->insert(points->end(), parts.begin(), parts.begin() + count);
-    }
+    decompose(point.value, points);
   }
   order_marks(points);
-  const auto length = utf8proc_normalize_utf32(
-      points->data(), static_cast<utf8proc_ssize_t>(points->size()), kOptions);
-  for (utf8proc_ssize_t i = 0; i < length; ++i) {
-    append_utf8(static_cast<uint32_t>((*points)[static_cast<size_t>(i)]), out);
-  }
+  compose(points);
+  for (const int32_t point : *points) append_utf8(static_cast<uint32_t>(point), out);
 }
 
 // First byte of the first valid code point >= kFirstComposing at or after `from`.
@@ -109,18 +88,14 @@ CharClass char_class_beyond_ascii(uint32_t code_point) {
 
 bool is_word_character(uint32_t code_point) {
   if (code_point == kInvalidCodePoint) return false;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC: return true;
+  switch (category_group(code_point)) {
+    case CategoryGroup::kUpper:
+    case CategoryGroup::kLower:
+    case CategoryGroup::kOtherLetter:
+    case CategoryGroup::kMark:
+    case CategoryGroup::kDigit:
+    case CategoryGroup::kLetterNumber:
+    case CategoryGroup::kConnector: return true;
     default: break;
   }
   const auto in = [code_point](uint32_t first, uint32_t last) {
@@ -161,6 +136,6 @@ std::string_view normalize_nfc(std::string_view text, std::string* buffer) {
   return *buffer;
 }
 
-const char* unicode_version() { return utf8proc_unicode_version(); }
+const char* unicode_version() { return unicode_data_version(); }
 
 }  // namespace midge

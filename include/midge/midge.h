@@ -141,10 +141,17 @@ typedef struct midge_model_options {
    * the next token of the others. 0: 128. */
   int64_t prompt_rows;
   int32_t no_prefix_sharing; /* 1: do not find beginnings again that earlier requests had */
+
+  /* A packed file that the program has in memory, for example as a part of itself: opened instead
+   * of the file at `path`, which names it in texts then. It begins at a multiple of 64, and stays
+   * until the model is closed. Null: the file is opened. */
+  const void* image;
+  size_t image_bytes;
 } midge_model_options;
 
 /* Opens a packed file (.midge), a GGUF file or a Hugging Face directory, without reading its
- * weights. options and error may be null. The model outlives its engines. Errors: not_found,
+ * weights. A build of midge that knows packed files alone gives MIDGE_UNSUPPORTED for the others.
+ * options and error may be null. The model outlives its engines. Errors: not_found,
  * io_error, invalid_file, unsupported, model_mismatch, out_of_memory. */
 MIDGE_API midge_status midge_model_open(const char* path, const midge_model_options* options,
                                         midge_model** model, midge_error* error);

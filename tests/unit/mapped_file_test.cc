@@ -31,6 +31,29 @@ TEST(MappedFile, ACopySurvivesTruncation) {
   EXPECT_EQ(file->data()[99999], 'x');
 }
 
+TEST(MappedFile, BorrowedBytesStayTheCallers) {
+  const std::vector<uint8_t> bytes = {1, 2, 3};
+  {
+    MappedFile file = MappedFile::borrow("name", bytes);
+    EXPECT_EQ(file.data(), bytes.data());
+    const MappedFile moved = std::move(file);
+    EXPECT_EQ(moved.size(), 3u);
+    EXPECT_EQ(moved.path(), "name");
+    EXPECT_FALSE(moved.is_mapped());
+  }
+  EXPECT_EQ(bytes[2], 3);
+}
+
+TEST(MappedFile, FolderOfAPath) {
+  EXPECT_EQ(folder_of("a/b/c"), "a/b");
+  EXPECT_EQ(folder_of("a//b"), "a");
+  EXPECT_EQ(folder_of("a/"), "a");
+  EXPECT_EQ(folder_of("/a"), "/");
+  EXPECT_EQ(folder_of("/"), "/");
+  EXPECT_EQ(folder_of("a"), ".");
+  EXPECT_EQ(folder_of(""), ".");
+}
+
 TEST(MappedFile, Errors) {
   const test::TempDir dir;
   const auto code = [](const std::string& path) { return MappedFile::open(path).status().code(); };

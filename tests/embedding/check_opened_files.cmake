@@ -1,0 +1,17 @@
+# Fails if a program opens a file outside of /proc and /sys, by the emulator's log of system calls.
+# usage: cmake "-DCOMMAND=emulator;-strace;program" -P check_opened_files.cmake
+execute_process(COMMAND ${COMMAND} ERROR_VARIABLE log OUTPUT_VARIABLE said RESULT_VARIABLE code)
+if(NOT code EQUAL 0 OR NOT said MATCHES "[a-z]+ [a-z]+")
+  message(FATAL_ERROR "exit code ${code}, output: ${said}")
+endif()
+string(REGEX MATCHALL "open(at)?\\([^\n]*" calls "${log}")
+list(LENGTH calls count)
+if(count EQUAL 0)
+  message(FATAL_ERROR "no open call in the log: is it one?\n${log}")
+endif()
+foreach(call IN LISTS calls)
+  if(NOT call MATCHES "\"/(proc|sys)/")
+    message(FATAL_ERROR "opened outside of /proc and /sys: ${call}")
+  endif()
+endforeach()
+message(STATUS "${count} calls, all of /proc and /sys")

@@ -1,0 +1,31 @@
+# Fails if a program for boards needs any shared library, has segments that do not fit pages of 16 KiB,
+# or is larger than it may be without the model in it.
+# usage: cmake -DREADELF=... -DSTRIP=... -DBINARY=program -DMODEL=file -DWORK=folder -DMOST=bytes
+#          -P check_static.cmake
+execute_process(COMMAND ${READELF} --wide --dynamic --program-headers ${BINARY}
+  OUTPUT_VARIABLE headers COMMAND_ERROR_IS_FATAL ANY)
+set(errors "")
+if(headers MATCHES "NEEDED|INTERP")
+  string(APPEND errors "\nit needs shared libraries:\n${headers}")
+endif()
+string(REGEX MATCHALL "LOAD +[^\n]*" loads "${headers}")
+list(LENGTH loads count)
+if(count LESS 2)
+  string(APPEND errors "\n${count} LOAD segments")
+endif()
+foreach(load IN LISTS loads)
+  if(NOT load MATCHES " 0x4000$")
+    string(APPEND errors "\nnot aligned for pages of 16 KiB: ${load}")
+  endif()
+endforeach()
+execute_process(COMMAND ${STRIP} -o ${WORK}/stripped ${BINARY} COMMAND_ERROR_IS_FATAL ANY)
+file(SIZE ${WORK}/stripped bytes)
+file(SIZE ${MODEL} model_bytes)
+math(EXPR bytes "${bytes} - ${model_bytes}")
+if(bytes GREATER MOST)
+  string(APPEND errors "\n${bytes} bytes without the model, expected at most ${MOST}")
+endif()
+if(errors)
+  message(FATAL_ERROR "${BINARY}:${errors}")
+endif()
+message(STATUS "${bytes} bytes without the model, ${count} segments, no shared library")
