@@ -207,11 +207,11 @@ Result<bool> Engine::step() {
 }
 
 Status Engine::wait(uint64_t id, double seconds) {
-  using Clock = std::chrono::steady_clock;
+  using std::chrono::steady_clock;
   if (is_inside()) return busy("wait: called from a callback");
   constexpr double kForever = 1e9;
   const auto end =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+      steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(
                          seconds < 0 ? kForever : std::min(seconds, kForever)));
   const auto has_ended = [&] { return !records_.contains(id); };
   const auto late = [&] {
@@ -223,7 +223,7 @@ Status Engine::wait(uint64_t id, double seconds) {
     return ended_.wait_until(lock, end, has_ended) ? Status() : late();
   }
   while (!has_ended()) {
-    if (Clock::now() >= end) return late();
+    if (steady_clock::now() >= end) return late();
     lock.unlock();
     MIDGE_RETURN_IF_ERROR(step().status());
     lock.lock();

@@ -1,6 +1,7 @@
 /* The model is a part of this program (cmake/MidgeEmbed.cmake), which reads no file. Memory is taken
- * once, and no thread is started. usage: embedded_model [TEXT] */
+ * once, and no thread is started. usage: embedded_model [TEXT [TOKENS]] */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <midge/midge.h>
 
@@ -16,7 +17,7 @@ int main(int argc, char** argv) {
   midge_error error;
   uint64_t id = 0;
   int32_t more = 1;
-  if (argc > 2) return 2;
+  if (argc > 3) return 2;
   model_options.image = midge_embedded_model;
   model_options.image_bytes = (size_t)(midge_embedded_model_end - midge_embedded_model);
   model_options.context_length = 256;
@@ -30,8 +31,8 @@ int main(int argc, char** argv) {
     midge_model_close(&model);
     return 1;
   }
-  request.text = argc == 2 ? argv[1] : "Once upon a time";
-  request.tokens_max = 20;
+  request.text = argc > 1 ? argv[1] : "Once upon a time";
+  request.tokens_max = argc > 2 ? atoi(argv[2]) : 20;
   if (midge_submit(engine, &request, &id) != MIDGE_OK) return 1;
   while (more) {
     midge_engine_step(engine, &more);

@@ -1,4 +1,4 @@
-# 64-bit Arm Linux with clang and lld, on top of the C library and libstdc++ of Debian's cross compiler
+# 64-bit Arm Linux with clang, on top of the C library, libstdc++ and linker of Debian's cross compiler
 # (g++-aarch64-linux-gnu). The libraries and the emulator are those of aarch64-linux-gnu.cmake.
 #
 # MIDGE_CLANG_VERSION: the suffix of the programs' names (default 19); empty: `clang`.
@@ -17,6 +17,4 @@ set(CMAKE_ASM_COMPILER clang${midge_clang_suffix})
 foreach(language IN ITEMS C CXX ASM)
   set(CMAKE_${language}_COMPILER_TARGET aarch64-linux-gnu)
 endforeach()
-# clang finds the cross compiler's C library beside the libgcc it takes from it.
-set(CMAKE_EXE_LINKER_FLAGS_INIT -fuse-ld=lld${midge_clang_suffix})
-set(CMAKE_SHARED_LINKER_FLAGS_INIT -fuse-ld=lld${midge_clang_suffix})
+# clang finds the cross compiler's C library beside the libgcc that it takes from it, and its linker.

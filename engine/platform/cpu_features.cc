@@ -29,7 +29,7 @@ constexpr int kHwcap2Sme2 = 37;
 
 // Intel's manual, volume 2A, CPUID.
 constexpr int kLeaf1EcxFma = 12;
-constexpr int kLeaf1EcxOsxsave = 27;
+[[maybe_unused]] constexpr int kLeaf1EcxOsxsave = 27;  // where the words are read
 constexpr int kLeaf1EcxF16c = 29;
 constexpr int kLeaf7EbxAvx2 = 5;
 constexpr int kLeaf7EbxAvx512F = 16;

@@ -1,5 +1,6 @@
 # Fails if a program opens a file outside of /proc and /sys, by the emulator's log of system calls.
 # usage: cmake "-DCOMMAND=emulator;-strace;program" -P check_opened_files.cmake
+cmake_minimum_required(VERSION 3.22)
 execute_process(COMMAND ${COMMAND} ERROR_VARIABLE log OUTPUT_VARIABLE said RESULT_VARIABLE code)
 if(NOT code EQUAL 0 OR NOT said MATCHES "[a-z]+ [a-z]+")
   message(FATAL_ERROR "exit code ${code}, output: ${said}")

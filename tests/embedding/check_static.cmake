@@ -2,6 +2,7 @@
 # or is larger than it may be without the model in it.
 # usage: cmake -DREADELF=... -DSTRIP=... -DBINARY=program -DMODEL=file -DWORK=folder -DMOST=bytes
 #          -P check_static.cmake
+cmake_minimum_required(VERSION 3.22)
 execute_process(COMMAND ${READELF} --wide --dynamic --program-headers ${BINARY}
   OUTPUT_VARIABLE headers COMMAND_ERROR_IS_FATAL ANY)
 set(errors "")

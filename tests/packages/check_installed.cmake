@@ -1,6 +1,7 @@
 # Installs a build and uses what is there as others would: by find_package and by pkg-config.
 # usage: cmake -DBUILD=folder -DWORK=folder -DSOURCE=root -DGENERATOR=name -DC_COMPILER=cc
 #          -DPKG_CONFIG=program -DMODEL=file -P check_installed.cmake
+cmake_minimum_required(VERSION 3.22)
 set(prefix ${WORK}/prefix)
 file(REMOVE_RECURSE ${WORK})
 function(run)

@@ -1,6 +1,7 @@
 # Fails if the symbols that libmidge.so exports are others than the committed list, which is its ABI.
 # One that is added: add it to the list. One that is gone or renamed breaks programs.
 # usage: cmake -DNM=nm -DLIBRARY=libmidge.so -DLIST=file -P check_symbols.cmake
+cmake_minimum_required(VERSION 3.22)
 execute_process(COMMAND ${NM} --dynamic --defined-only --extern-only ${LIBRARY}
   OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+" lines "${text}")

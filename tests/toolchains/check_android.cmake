@@ -1,6 +1,7 @@
 # What toolchains/android-arm64.cmake says without an NDK, with a wrong one, and with a folder that has
 # the shape of one.
 # usage: cmake -DTOOLCHAIN=file -DWORK=folder -DGENERATOR=name -P check_android.cmake
+cmake_minimum_required(VERSION 3.22)
 file(REMOVE_RECURSE ${WORK})
 set(number 0)
 

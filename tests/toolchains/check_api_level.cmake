@@ -1,5 +1,6 @@
 # Fails if the library calls what Android has not had from its floor on (API level 21).
 # usage: cmake -DNM=nm -DLIBRARY=libmidge.a -DLIST=file -P check_api_level.cmake
+cmake_minimum_required(VERSION 3.22)
 execute_process(COMMAND ${NM} --undefined-only ${LIBRARY}
   OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL " U [A-Za-z_0-9]+" symbols "${text}")
