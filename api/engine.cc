@@ -210,9 +210,9 @@ Status Engine::wait(uint64_t id, double seconds) {
   using std::chrono::steady_clock;
   if (is_inside()) return busy("wait: called from a callback");
   constexpr double kForever = 1e9;
-  const auto end =
-      steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(
-                         seconds < 0 ? kForever : std::min(seconds, kForever)));
+  const auto end = steady_clock::now() +
+                   std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(
+                       seconds < 0 ? kForever : std::min(seconds, kForever)));
   const auto has_ended = [&] { return !records_.contains(id); };
   const auto late = [&] {
     return make_status(StatusCode::kTimeout, "request %llu has not ended in %.3f s",

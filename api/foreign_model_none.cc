@@ -20,8 +20,7 @@ Result<std::unique_ptr<Model>> open_foreign_model(const std::string& path, const
   return refuse(path);
 }
 
-Result<Tokenizer> load_foreign_tokenizer(const std::string& path, FileAccess,
-                                         const CopyProgress&) {
+Result<Tokenizer> load_foreign_tokenizer(const std::string& path, FileAccess, const CopyProgress&) {
   return refuse(path);
 }
 

@@ -1,5 +1,5 @@
-/* The model is a part of this program (cmake/MidgeEmbed.cmake), which reads no file. Memory is taken
- * once, and no thread is started. usage: embedded_model [TEXT [TOKENS]] */
+/* The model is a part of this program (cmake/MidgeEmbed.cmake), which reads no file. Memory is
+ * taken once, and no thread is started. usage: embedded_model [TEXT [TOKENS]] */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-// try and catch, for code that is also built without exceptions (MIDGE_EXCEPTIONS). There, the system
-// ends the program where something is thrown, and the handlers are never compiled in.
+// try and catch, for code that is also built without exceptions (MIDGE_EXCEPTIONS). There, the
+// system ends the program where something is thrown, and the handlers are never compiled in.
 #pragma once
 
 // MIDGE_TRY { ... } MIDGE_CATCH(const std::bad_alloc&) { ... } MIDGE_CATCH(...) { ... }

@@ -38,9 +38,9 @@ int combining_class(uint32_t code_point) {
 void decompose(uint32_t code_point, std::vector<int32_t>* points) {
   std::array<int32_t, 8> parts = {};  // canonical decompositions have at most four code points
   int last_boundary = 0;
-  const auto count =
-      utf8proc_decompose_char(static_cast<int32_t>(code_point), parts.data(),
-                              static_cast<utf8proc_ssize_t>(parts.size()), kOptions, &last_boundary);
+  const auto count = utf8proc_decompose_char(static_cast<int32_t>(code_point), parts.data(),
+                                             static_cast<utf8proc_ssize_t>(parts.size()), kOptions,
+                                             &last_boundary);
   if (count < 1 || count > static_cast<utf8proc_ssize_t>(parts.size())) {
     points->push_back(static_cast<int32_t>(code_point));
   } else {

@@ -30,8 +30,7 @@ uint32_t find_range(const Table& table, uint32_t point, int shift) {
 // What two code points compose to; 0: nothing.
 uint32_t compose_pair(uint32_t first, uint32_t second) {
   if (first - kLeading < kLeadingCount && second - kVowels < kVowelCount) {
-    return kSyllables +
-           ((first - kLeading) * kVowelCount + (second - kVowels)) * kTrailingCount;
+    return kSyllables + ((first - kLeading) * kVowelCount + (second - kVowels)) * kTrailingCount;
   }
   if (first - kSyllables < kSyllableCount && (first - kSyllables) % kTrailingCount == 0 &&
       second - kTrailing - 1 < kTrailingCount - 1) {

@@ -1,5 +1,6 @@
 // Unicode from tables of our own, for builds where each byte counts: 55 KB instead of utf8proc's
-// 340 KB. They are read out of utf8proc (tools/make_unicode_tables.py), and a test compares the two.
+// 340 KB. They are read out of utf8proc (tools/make_unicode_tables.py), and a test compares the
+// two.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +10,16 @@ namespace midge {
 
 /// General categories, as far as tokenizers tell them apart.
 enum class CategoryGroup : uint8_t {
-  kOther,        ///< everything else
-  kUpper,        ///< Lu Lt
-  kLower,        ///< Ll
-  kOtherLetter,  ///< Lm Lo
-  kMark,         ///< Mn Mc Me
-  kDigit,        ///< Nd
-  kLetterNumber, ///< Nl
-  kOtherNumber,  ///< No
-  kSpace,        ///< Zs Zl Zp
-  kConnector,    ///< Pc
+  kOther,         ///< everything else
+  kUpper,         ///< Lu Lt
+  kLower,         ///< Ll
+  kOtherLetter,   ///< Lm Lo
+  kMark,          ///< Mn Mc Me
+  kDigit,         ///< Nd
+  kLetterNumber,  ///< Nl
+  kOtherNumber,   ///< No
+  kSpace,         ///< Zs Zl Zp
+  kConnector,     ///< Pc
 };
 
 CategoryGroup table_group(uint32_t code_point);

@@ -1,5 +1,5 @@
-// Packed files, from disk and from memory, through the public interface alone: what every profile can
-// do, and what the smallest refuses.
+// Packed files, from disk and from memory, through the public interface alone: what every profile
+// can do, and what the smallest refuses.
 #include <cstdlib>
 #include <cstring>
 #include <fstream>

@@ -36,8 +36,8 @@ TEST(UnicodeTables, AreThoseOfUtf8proc) {
 
 // Runs of what composes: bases, marks, Hangul, decomposed and in any order.
 TEST(UnicodeTables, ComposeAsUtf8procDoes) {
-  std::vector<uint32_t> pool = {'a', 'e', 'o', 0x1100, 0x1112, 0x1161, 0x1175, 0x11A7, 0x11A8,
-                                0x11C2, 0xAC00, 0xAC01, 0xD7A3, 0x0DD9, 0x0DCF, 0x1D15F};
+  std::vector<uint32_t> pool = {'a',    'e',    'o',    0x1100, 0x1112, 0x1161, 0x1175, 0x11A7,
+                                0x11A8, 0x11C2, 0xAC00, 0xAC01, 0xD7A3, 0x0DD9, 0x0DCF, 0x1D15F};
   std::vector<int32_t> parts;
   for (uint32_t point = 0xC0; point <= 0x30FF; ++point) {
     if (table_combining_class(point) != 0) pool.push_back(point);
