@@ -117,6 +117,15 @@ fetch_tarball() {
     tar -xf "$file" -C "$sources/$1" --strip-components=1
 }
 
+# fetch_later_source SOURCE_PACKAGE: that of a later Debian release, if one is known here.
+fetch_later_source() {
+  rm -rf "${work:?}/sources/$1"
+  case $1 in
+    pthreadpool) fetch_tarball "$1" "$pthreadpool_tarball" "$pthreadpool_hash" ;;
+    *) return 1 ;;
+  esac
+}
+
 # build_source SOURCE_PACKAGE CMAKE_OPTION...: builds it static and installs it into the sysroot.
 # dpkg-source has applied Debian's patches. The compiler does not look into the sysroot by itself,
 # hence the include directory.
@@ -148,10 +157,9 @@ add_source_library() {  # SOURCE_PACKAGE CMAKE_OPTION...
 # when Debian's source can be had, and kept when it cannot. A build that fails is an error.
 replace_shared_library() {  # SOURCE_PACKAGE CMAKE_OPTION...
   say "arm64 sysroot: building $1"
-  local log=$logs_dir/sysroot-source-$1.log tarball=${1}_tarball hash=${1}_hash
+  local log=$logs_dir/sysroot-source-$1.log
   mkdir -p "$logs_dir"
-  if (fetch_source "$1" >"$log" 2>&1) || { rm -rf "$work/sources/$1" && [ -n "${!tarball:-}" ] &&
-    fetch_tarball "$1" "${!tarball}" "${!hash}" >>"$log" 2>&1; }; then
+  if (fetch_source "$1" >"$log" 2>&1) || fetch_later_source "$1" >>"$log" 2>&1; then
     rm -f "$sysroot/$lib_dir/lib$1".so*
     quietly "sysroot-build-$1" build_source "$@"
     [ -f "$sysroot/$lib_dir/lib$1.a" ] || fail "building $1 made no lib$1.a"
