@@ -53,9 +53,9 @@ std::string bash_completion(const CommandLine& app) {
       "  local command=${COMP_WORDS[1]} options=\n"
       "  COMPREPLY=()\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-      "    COMPREPLY=($(compgen -W '" +
+      "    mapfile -t COMPREPLY < <(compgen -W '" +
       word_list(app.command_names()) +
-      " --help --version' -- \"$word\"))\n"
+      " --help --version' -- \"$word\")\n"
       "    return\n"
       "  fi\n"
       "  case $command:$last in\n";
@@ -63,8 +63,8 @@ std::string bash_completion(const CommandLine& app) {
     for (const ListedOption& option : command->options()) {
       if (option.choices().empty() || option.long_name.empty()) continue;
       script += "    " + command->get_name() + ":" + option.long_name +
-                ") COMPREPLY=($(compgen -W '" + word_list(option.choices()) +
-                "' -- \"$word\")); return ;;\n";
+                ") mapfile -t COMPREPLY < <(compgen -W '" + word_list(option.choices()) +
+                "' -- \"$word\"); return ;;\n";
     }
   }
   script += "  esac\n  case $command in\n";
@@ -81,10 +81,11 @@ std::string bash_completion(const CommandLine& app) {
   return script +
          "  esac\n"
          "  if [[ $word == -* || $command == help || $command == generate ]]; then\n"
-         "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+         "    mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\")\n"
          "  else\n"
-         "    COMPREPLY=($(compgen -f -- \"$word\") $(compgen -W 'tiny-mimo tiny-phi' -- "
-         "\"$word\"))\n"
+         "    mapfile -t COMPREPLY < <(compgen -f -- \"$word\"; compgen -W 'tiny-mimo tiny-phi' -- "
+         "\"$word\")\n"
+         "    compopt -o filenames 2>/dev/null\n"
          "  fi\n"
          "}\n"
          "complete -o filenames -F _midge midge\n";

@@ -54,6 +54,11 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/midge DESTINATION ${CMAKE_INSTAL
 install(EXPORT midgeTargets NAMESPACE midge:: DESTINATION ${config_folder} COMPONENT development)
 
 get_property(link_names GLOBAL PROPERTY MIDGE_LINK_NAMES)
+# Static libraries are installed along: whoever links libmidge.a may not have them.
+if(MIDGE_STATIC_DEPENDENCIES)
+  get_property(link_files GLOBAL PROPERTY MIDGE_LINK_FILES)
+  install(FILES ${link_files} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+endif()
 # The program's alone.
 list(REMOVE_ITEM link_names edit)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/midgeConfig.cmake.in

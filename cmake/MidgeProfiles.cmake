@@ -1,9 +1,14 @@
 # Profiles: what of midge is built. A profile is a set of defaults; each can be set by itself.
 #
 #   full  everything that the machine has the libraries for
-#   core  the library and the program, with no other shared library than the system's
+#   core  the library and the program, with no other shared library than the system's; the default of
+#         cross builds
 #   iot   the library alone, which opens packed files and nothing else: for size
-set(MIDGE_PROFILE full CACHE STRING "What is built: full, core or iot")
+set(profile_default full)
+if(CMAKE_CROSSCOMPILING)
+  set(profile_default core)  # what full adds is seldom there for other machines
+endif()
+set(MIDGE_PROFILE ${profile_default} CACHE STRING "What is built: full, core or iot")
 set_property(CACHE MIDGE_PROFILE PROPERTY STRINGS full core iot)
 if(NOT MIDGE_PROFILE MATCHES "^(full|core|iot)$")
   message(FATAL_ERROR "MIDGE_PROFILE is '${MIDGE_PROFILE}', expected full, core or iot")

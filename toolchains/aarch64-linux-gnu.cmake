@@ -24,6 +24,9 @@ if(NOT IS_DIRECTORY "${CMAKE_FIND_ROOT_PATH}/usr")
     "${CMAKE_FIND_ROOT_PATH} is missing: run scripts/install_dependencies.sh --cross")
 endif()
 
+# What the user names is looked at too, for example an installed midge.
+list(APPEND CMAKE_FIND_ROOT_PATH ${CMAKE_PREFIX_PATH})
+
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)

@@ -20,10 +20,10 @@
  * STRUCTS. The first field of each struct of options is its size, which the caller sets to sizeof
  * of the struct. A field of zero, and one that the size leaves out, means the default. So a program
  * that was compiled with an older header goes on working. A size that is smaller than that of the
- * first version is refused, and so are fields behind the last one that this version knows, unless
- * they are zero.
+ * first version is refused. A larger one is taken only if the fields that this version does not
+ * know are zero.
  *
- * ERRORS. Functions return a status. Nothing else is changed then, and nothing is written to what
+ * ERRORS. Functions return a status. On failure nothing is changed, and nothing is written to what
  * pointers point to, unless said otherwise. Functions that have no handle yet fill a midge_error;
  * all others keep the text of the last error in their handle, see midge_error_text. Null pointers
  * where a pointer is needed, handles of another type, and sizes that are not known give
@@ -143,7 +143,7 @@ typedef struct midge_model_options {
   int32_t no_prefix_sharing; /* 1: do not find beginnings again that earlier requests had */
 
   /* A packed file that the program has in memory, for example as a part of itself: opened instead
-   * of the file at `path`, which names it in texts then. It begins at a multiple of 64, and stays
+   * of a file. `path` then only labels it in messages. It begins at a multiple of 64, and stays
    * until the model is closed. Null: the file is opened. */
   const void* image;
   size_t image_bytes;
@@ -343,8 +343,8 @@ typedef struct midge_request {
    * `keep` set and has ended: its prompt and its answer (of sample 0) stand before it. Once a
    * request that continues it was taken, it is gone. */
   uint64_t continues;
-  /* 1: may be continued. The last requests_max of those that were not are kept, which takes 5 bytes
-   * a token. */
+  /* 1: may be continued. The last requests_max that were not continued yet are kept, which takes
+   * 5 bytes a token. */
   int32_t keep;
 
   /* When it ends. */

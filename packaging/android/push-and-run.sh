@@ -14,13 +14,17 @@ fail() {
   exit 2
 }
 
-usage="usage: push-and-run.sh [--serial S] [--cores LIST] [--out FILE] MODEL [BENCH OPTION...]"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+usage="usage: push-and-run.sh [--serial S] [--cores LIST] [--out FILE] MODEL [BENCH OPTION...]"
 adb=(adb)
 cores=()
 out=midge-bench.json
 while [ $# -gt 0 ]; do
   case $1 in
+    -h | --help)
+      sed -n 's/^# \{0,1\}//; 2,9p' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
     --serial | --cores | --out)
       [ $# -ge 2 ] || fail "$1 wants a value; $usage"
       case $1 in
@@ -30,6 +34,10 @@ while [ $# -gt 0 ]; do
       esac
       shift 2
       ;;
+    --)
+      shift
+      break
+      ;;
     -*) fail "unknown option $1; $usage" ;;
     *) break ;;
   esac
@@ -37,33 +45,45 @@ done
 [ $# -ge 1 ] || fail "$usage"
 model=$1
 shift
+for option in "$@"; do
+  case $option in
+    --serial | --cores | --out) fail "$option stands before MODEL; $usage" ;;
+  esac
+done
 [ -f "$model" ] || fail "$model: no such file"
+case $model in
+  *-00001-of-*.gguf) fail "$model is one of several files; midge pack makes one of them" ;;
+esac
 program=$here/bin/midge
 [ -f "$program" ] || fail "$program: no such file; run this script where the archive was unpacked"
 command -v adb >/dev/null || fail "no adb: install the Android platform tools"
 "${adb[@]}" get-state >/dev/null || fail "adb reaches no device"
 
-device=/data/local/tmp/midge
-"${adb[@]}" shell mkdir -p "$device"
-
-# push_new FILE NAME: unless a file of that size is there. Models are gigabytes.
-push_new() {
-  local size found
-  size=$(wc -c <"$1" | tr -d ' ')
-  found=$("${adb[@]}" shell "wc -c < $device/$2" 2>/dev/null | tr -d ' \r\n' || true)
-  [ "$found" = "$size" ] || "${adb[@]}" push "$1" "$device/$2"
-}
-"${adb[@]}" push "$program" "$device/midge"
-"${adb[@]}" shell chmod 755 "$device/midge"
-name=model.${model##*.}
-push_new "$model" "$name"
-
-# quoted WORD...: for the device's shell.
+# quoted WORD...: for the device's shell, with a space before each.
 quoted() {
   local word
   for word in "$@"; do printf " '%s'" "${word//\'/\'\\\'\'}"; done
 }
-# Rates of the kernels are kept there: an app's folder for files would be given by the app.
-"${adb[@]}" shell "cd $device && ./midge bench $name --json --cache-dir $device/cache$(quoted "${cores[@]}" "$@") > bench.json"
+
+device=/data/local/tmp/midge
+"${adb[@]}" shell mkdir -p "$device"
+
+# push_new FILE NAME: unless the file of that name has the same bytes. Models are gigabytes.
+push_new() {
+  local ours theirs
+  ours=$(md5sum <"$1" | cut -c1-32)
+  theirs=$("${adb[@]}" shell "md5sum <$(quoted "$device/$2")" 2>/dev/null | cut -c1-32 || true)
+  [ "$ours" = "$theirs" ] || "${adb[@]}" push "$1" "$device/$2"
+}
+push_new "$program" midge
+"${adb[@]}" shell chmod 755 "$device/midge"
+name=$(basename "$model")
+case $name in
+  midge | bench.json) fail "$model: the device has another file of that name" ;;
+esac
+push_new "$model" "$name"
+
+# Rates of the kernels are kept beside them. An app gives its own folder.
+"${adb[@]}" shell "cd $device && ./midge bench$(quoted "./$name") --json --cache-dir $device/cache$(quoted "${cores[@]}" "$@") > bench.json"
 "${adb[@]}" pull "$device/bench.json" "$out"
 printf 'report: %s\n' "$out"
