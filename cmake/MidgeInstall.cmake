@@ -53,6 +53,18 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/midge DESTINATION ${CMAKE_INSTAL
   COMPONENT development)
 install(EXPORT midgeTargets NAMESPACE midge:: DESTINATION ${config_folder} COMPONENT development)
 
+# One folder for each package, as a file belongs to one of them.
+foreach(part IN ITEMS program:midge runtime:libmidge${PROJECT_VERSION_MAJOR} development:libmidge-dev)
+  string(REPLACE ":" ";" part ${part})
+  list(GET part 0 component)
+  list(GET part 1 package)
+  if((MIDGE_BUILD_CLI OR NOT component STREQUAL "program") AND
+     (TARGET midge_shared OR NOT component STREQUAL "runtime"))
+    install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE
+      DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component})
+  endif()
+endforeach()
+
 get_property(link_names GLOBAL PROPERTY MIDGE_LINK_NAMES)
 # Static libraries are installed along: whoever links libmidge.a may not have them.
 if(MIDGE_STATIC_DEPENDENCIES)

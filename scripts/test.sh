@@ -79,16 +79,17 @@ trained_models='^(RealModel|Models/Quality)'
 
 # Those of text, of files and memory, and of the program, which see no difference between CPUs:
 # under the emulator they run once.
-run_once='(Hostile(Gguf|Safetensors|Tokenizer|Config|Index|Chat|Sentencepiece|Memory)'
-run_once+='|PretokenizerFuzz|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*'
+run_once='(Hostile(Config|Memory)|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*'
 run_once+='|Tokenizer[A-Za-z]*|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf'
-run_once+='|Safetensors|PackedFile|Files/Packed[A-Za-z]*|ModelCache|MemoryPlan|ResidencyTest'
-run_once+='|GgufVariants|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
+run_once+='|Safetensors|Files/Packed[A-Za-z]*|MemoryPlan|ResidencyTest'
+run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 
-# Those of requests side by side, and of the program as people use it: no code of a machine's own,
-# and many passes or many starts. Under the emulator they run with --long.
+# Those of requests side by side, of the program as people use it, and of files that are damaged or
+# kept: no code of a machine's own, and many passes or many starts. Under the emulator they run with
+# --long.
 run_natively='(SchedulerTest|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
-run_natively+='|WrongInputs|Pages|SlowPaths|Colors)\.'
+run_natively+='|WrongInputs|Pages|SlowPaths|Colors|PackedFile|ModelCache|GgufVariants'
+run_natively+='|PretokenizerFuzz|Hostile(Gguf|Tokenizer|Index|Safetensors|Chat|Sentencepiece))\.'
 
 # Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
 # CPU with all levels: --long.
