@@ -26,9 +26,10 @@ endfunction()
 
 # midge_size_options(target): what a small program needs of every object in it.
 function(midge_size_options target)
-  # Functions that nobody calls are left out when a program is linked.
-  target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections)
-  target_link_options(${target} PRIVATE -Wl,--gc-sections)
+  if(MIDGE_GC_SECTIONS)
+    target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections)
+    target_link_options(${target} PRIVATE -Wl,--gc-sections)
+  endif()
   if(MIDGE_SMALL)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:-Os>
       $<$<COMPILE_LANGUAGE:C,CXX>:-fno-asynchronous-unwind-tables>
