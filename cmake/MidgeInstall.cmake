@@ -66,10 +66,11 @@ foreach(part IN ITEMS program:midge runtime:libmidge${PROJECT_VERSION_MAJOR} dev
 endforeach()
 
 get_property(link_names GLOBAL PROPERTY MIDGE_LINK_NAMES)
-# Static libraries are installed along: whoever links libmidge.a may not have them.
+# Static libraries are installed along, in a folder of midge's own: whoever links libmidge.a may not
+# have them.
 if(MIDGE_STATIC_DEPENDENCIES)
   get_property(link_files GLOBAL PROPERTY MIDGE_LINK_FILES)
-  install(FILES ${link_files} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+  install(FILES ${link_files} DESTINATION ${CMAKE_INSTALL_LIBDIR}/midge COMPONENT development)
 endif()
 # The program's alone.
 list(REMOVE_ITEM link_names edit)
@@ -85,6 +86,9 @@ install(FILES ${PROJECT_BINARY_DIR}/midgeConfig.cmake ${PROJECT_BINARY_DIR}/midg
 string(REGEX REPLACE "[^/]+" ".." up_to_prefix "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 list(TRANSFORM link_names PREPEND -l)
 list(JOIN link_names " " private_libs)
+if(MIDGE_STATIC_DEPENDENCIES)
+  string(PREPEND private_libs "-L\${libdir}/midge ")
+endif()
 string(APPEND private_libs " -lstdc++ -lm -pthread")
 set(static_libs "")
 if(NOT TARGET midge_shared)
