@@ -675,10 +675,14 @@ TEST_F(SchedulerTest, RandomRequests) {
     preemptions += result.preemptions;
     found += result.cached_tokens;
   }
-#ifndef MIDGE_EMULATED
-  EXPECT_GT(preemptions, 0);
-  EXPECT_GT(found, 0);
+#ifdef MIDGE_EMULATED
+  constexpr bool kFewRounds = true;
+#else
+  constexpr bool kFewRounds = false;
 #endif
+  // Fewer rounds may have had none.
+  EXPECT_TRUE(preemptions > 0 || kFewRounds);
+  EXPECT_TRUE(found > 0 || kFewRounds);
   expect_all_pages_free_or_cached();
 }
 
