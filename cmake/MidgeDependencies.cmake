@@ -14,8 +14,8 @@ function(midge_note_dependency name where)
   set_property(GLOBAL APPEND PROPERTY MIDGE_DEPENDENCY_NOTES "${name}: ${where}")
 endfunction()
 
-# midge_link_found(name library...): midge::name is what find_library finds. Sets out to FALSE in the
-# caller if something is missing.
+# midge_link_found(name out library...): midge::name is what find_library finds. Sets `out` to whether
+# all is there.
 function(midge_link_found name out)
   string(TOUPPER ${name} upper)
   set(found ${MIDGE_${upper}_INCLUDE_DIR})

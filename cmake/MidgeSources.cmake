@@ -1,7 +1,7 @@
 # Pinned sources of third-party libraries, and how each is compiled.
 #
-# The hashes are those of the archives that GitHub makes of a commit or a tag. Four of them have
-# witnesses in other projects, because an archive that is fetched once proves nothing:
+# The hashes are those of the archives that GitHub makes of a commit or a tag. Each has a witness in
+# another project, because an archive that is fetched once proves nothing:
 #   xxhash, utf8proc, simdjson  Debian 12's source packages are these archives, byte by byte
 #   cli11                       Homebrew's formula of the version
 #   pthreadpool, cpuinfo        the ports of these commits in vcpkg; XNNPACK pins the same cpuinfo
