@@ -45,19 +45,31 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path,
   const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<LoadedModel> loaded(new LoadedModel(path));
   MIDGE_RETURN_IF_ERROR(loaded->open_parts(options));
-  ExecutorOptions executor = options.executor;
-  if (options.memory_budget.has_value()) {
-    MIDGE_RETURN_IF_ERROR(
-        check_budget(*loaded->model_, memory_request(options), *options.memory_budget));
-    if (executor.residency == Residency::kLazy) executor.residency = Residency::kResident;
-  }
-  if (options.makes_executor) {
-    MIDGE_ASSIGN_OR_RETURN(loaded->executor_,
-                           Executor::create(*loaded->model_, executor, options.on_weights));
-  }
+  MIDGE_RETURN_IF_ERROR(loaded->make_executor(options));
   loaded->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;
+}
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::adopt(std::string name,
+                                                        std::unique_ptr<Model> model,
+                                                        const LoadOptions& options) {
+  std::unique_ptr<LoadedModel> loaded(new LoadedModel(std::move(name)));
+  loaded->model_ = std::move(model);
+  MIDGE_RETURN_IF_ERROR(loaded->make_executor(options));
+  return loaded;
+}
+
+Status LoadedModel::make_executor(const LoadOptions& options) {
+  ExecutorOptions executor = options.executor;
+  if (options.memory_budget.has_value()) {
+    MIDGE_RETURN_IF_ERROR(check_budget(*model_, memory_request(options), *options.memory_budget));
+    if (executor.residency == Residency::kLazy) executor.residency = Residency::kResident;
+  }
+  if (options.makes_executor) {
+    MIDGE_ASSIGN_OR_RETURN(executor_, Executor::create(*model_, executor, options.on_weights));
+  }
+  return Status();
 }
 
 // Model and tokenizer.

@@ -48,6 +48,11 @@ class LoadedModel {
   static Result<std::unique_ptr<LoadedModel>> open(const std::string& path,
                                                    const LoadOptions& options);
 
+  /// One that was made and not read, without a tokenizer. name: in place of a path. Errors: those
+  /// of Executor::create; out_of_memory.
+  static Result<std::unique_ptr<LoadedModel>> adopt(std::string name, std::unique_ptr<Model> model,
+                                                    const LoadOptions& options);
+
   const std::string& path() const { return path_; }
   const Model& model() const { return *model_; }
   /// makes_executor holds.
@@ -88,6 +93,7 @@ class LoadedModel {
   friend Result<int64_t> context_within_budget(const std::string&, const LoadOptions&, int64_t);
 
   Status open_parts(const LoadOptions& options);
+  Status make_executor(const LoadOptions& options);
   Status check_tokenizer(const ModelConfig& config);
 
   explicit LoadedModel(std::string path) : path_(std::move(path)) {}

@@ -92,13 +92,14 @@ class DecoderPass {
               DecoderScratch& scratch)
       : c_(*engine.config),
         w_(*engine.weights),
-        context_{&engine.kernels->of_type(worker.core_type()), &worker,
-                 worker.index() == 0 ? engine.profile : nullptr,
+        context_{&engine.kernels->of_type(worker.core_type()), &worker, log_of(engine, worker),
                  worker.index() == 0 ? engine.observer : nullptr},
         batch_(batch),
         s_(scratch),
         rows_(count_rows(batch.segments)),
-        m_(rows_.all()) {}
+        m_(rows_.all()) {
+    worker.keep_log(context_.log);
+  }
 
   // x = embedding, the layers, then what was asked for. False if cancelled.
   bool forward() const {
@@ -147,8 +148,13 @@ class DecoderPass {
   }
 
  private:
+  static EventLog* log_of(const DecoderEngine& engine, const Worker& worker) {
+    return engine.profile == nullptr ? nullptr : engine.profile->log(worker.index());
+  }
+
   // cos and sin of every row.
   void prepare_rope() const {
+    const OpScope scope(context_.log, OpKind::kRope, m_);
     const int64_t half = c_.rope.width / 2;
     for (const Segment& segment : batch_.segments) {
       const std::vector<double>& frequencies = s_.frequencies_[static_cast<int>(segment.regime)];
@@ -198,6 +204,7 @@ class DecoderPass {
       const RowOutputs& outputs = batch_.outputs[i];
       const float* rows = s_.x_ + segment.first_row * h;
       if (outputs.hidden != nullptr) {
+        const OpScope scope(context_.log, OpKind::kNorm, segment.rows);
         context_.worker->single(
             [&] { std::memcpy(outputs.hidden, rows, float_bytes(segment.rows * h)); });
       }
@@ -215,6 +222,19 @@ class DecoderPass {
     const auto count = static_cast<int64_t>(s_.logits_rows_.size());
     if (count == 0) return;
     const auto* rows = s_.logits_rows_.data();
+    normalise_logits_rows(norm, count);
+    for (int64_t first = 0, end = 0; first < count; first = end) {
+      do {
+        ++end;
+      } while (end < count && rows[end].logits == rows[end - 1].logits + c_.vocab_size);
+      project(s_.normed_ + first * h, end - first, rows[first].logits);
+    }
+  }
+
+  void normalise_logits_rows(std::span<const float> norm, int64_t count) const {
+    const OpScope scope(context_.log, OpKind::kNorm, count);
+    const int64_t h = c_.hidden_size;
+    const auto* rows = s_.logits_rows_.data();
     context_.worker->for_each(count, [&](int64_t i) {
       const RmsnormArgs args = {.m = 1,
                                 .n = h,
@@ -226,12 +246,6 @@ class DecoderPass {
                                 .out_stride = 0};
       call_kernel(context_.kernels->rmsnorm, args);
     });
-    for (int64_t first = 0, end = 0; first < count; first = end) {
-      do {
-        ++end;
-      } while (end < count && rows[end].logits == rows[end - 1].logits + c_.vocab_size);
-      project(s_.normed_ + first * h, end - first, rows[first].logits);
-    }
   }
 
   // Worker 0 reads the flags for all before a layer, whose barriers carry it to the others; they

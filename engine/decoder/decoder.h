@@ -19,7 +19,7 @@ struct DecoderEngine {
   const PreparedWeights* weights = nullptr;  ///< prepared for the kernels
   const KernelTables* kernels = nullptr;
   const WorkerTeam* team = nullptr;
-  OpProfile* profile = nullptr;       ///< null: none is kept
+  Profile* profile = nullptr;         ///< null: none is kept
   InputObserver* observer = nullptr;  ///< null: nobody watches
 };
 

@@ -285,7 +285,8 @@ class AttentionRun {
 void attention(const OpContext& context, const AttentionShape& shape,
                std::span<const Segment> segments, int64_t layer, const float* q,
                AttentionScratch& scratch, float* out) {
-  const ProfileScope scope(context.profile, OpKind::kAttention);
+  const OpScope scope(context.log, OpKind::kAttention, logged_rows(context, segments), nullptr,
+                      layer);
   AttentionRun(context, shape, segments, layer, q, scratch, out).run();
 }
 

@@ -123,7 +123,7 @@ class LinearPass {
     if (context_.observer != nullptr && !is_quantised(*jobs_.front().w)) {
       context_.observer->observe(jobs_, input_.x, m_, k_);
     }
-    const ProfileScope scope(context_.profile, OpKind::kLinear);
+    const OpScope scope(context_.log, OpKind::kLinear, m_, jobs_.front().w);
     int64_t tasks = 0;
     int64_t features = 0;
     for (const LinearJob& job : jobs_) {
@@ -187,7 +187,7 @@ class LinearPass {
 
   // Leaves in input_ rows that matrices of floats can read, and quantised ones for the others.
   void prepare_input() {
-    const ProfileScope scope(context_.profile, OpKind::kQuantize);
+    const OpScope scope(context_.log, OpKind::kQuantize, m_, jobs_.front().w);
     const auto quantised = std::count_if(jobs_.begin(), jobs_.end(),
                                          [](const LinearJob& job) { return is_quantised(*job.w); });
     const bool is_plain = input_.norm == nullptr && input_.up == nullptr;

@@ -43,7 +43,7 @@ void look_up(const OpContext& context, const WeightTiles& table, int64_t token, 
 
 void embed(const OpContext& context, const PreparedMatrix& table, std::span<const int32_t> tokens,
            float* out) {
-  const ProfileScope scope(context.profile, OpKind::kEmbed);
+  const OpScope scope(context.log, OpKind::kEmbed, static_cast<int64_t>(tokens.size()), &table);
   const bool packed = table.form == PreparedMatrix::Form::kTiles;
   const int64_t k = table.k();
   const DequantizeFunction dequantize =
@@ -65,7 +65,7 @@ void embed(const OpContext& context, const PreparedMatrix& table, std::span<cons
 
 void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const float* weight,
              float epsilon, int64_t m, int64_t n, float* out, int64_t out_stride) {
-  const ProfileScope scope(context.profile, OpKind::kNorm);
+  const OpScope scope(context.log, OpKind::kNorm, m);
   constexpr int64_t kFloatBytes = sizeof(float);
   for_pieces(context, m, rows_per_task(n), [&](int64_t first, int64_t count) {
     const RmsnormArgs args = {count,  n,       x + first * x_stride,     x_stride * kFloatBytes,
@@ -77,7 +77,7 @@ void rmsnorm(const OpContext& context, const float* x, int64_t x_stride, const f
 void rope_and_store(const OpContext& context, const AttentionShape& shape,
                     std::span<const Segment> segments, int64_t layer, const RopeRows& rope,
                     float* q, float* k, float* v) {
-  const ProfileScope scope(context.profile, OpKind::kRope);
+  const OpScope scope(context.log, OpKind::kRope, logged_rows(context, segments), nullptr, layer);
   const int64_t d = shape.head_dim;
   const int64_t half = rope.width / 2;
   const auto head_bytes = d * static_cast<int64_t>(sizeof(float));
@@ -115,7 +115,7 @@ void rope_and_store(const OpContext& context, const AttentionShape& shape,
 }
 
 void add_to(const OpContext& context, float* x, const float* y, int64_t count) {
-  const ProfileScope scope(context.profile, OpKind::kElementwise);
+  const OpScope scope(context.log, OpKind::kElementwise, count);
   for_pieces(context, count, kElementsPerTask, [&](int64_t first, int64_t n) {
     const AddArgs args = {n, x + first, y + first, x + first};
     call_kernel(context.kernels->add, args);

@@ -37,9 +37,14 @@ class InputObserver {
 struct OpContext {
   const KernelTable* kernels = nullptr;
   const Worker* worker = nullptr;
-  OpProfile* profile = nullptr;       ///< of worker 0; null: none
+  EventLog* log = nullptr;            ///< of this worker; null: none
   InputObserver* observer = nullptr;  ///< of worker 0; null: none
 };
+
+/// Rows of the segments for an event; counted if there is a log.
+inline int64_t logged_rows(const OpContext& context, std::span<const Segment> segments) {
+  return context.log == nullptr ? 0 : count_rows(segments).all();
+}
 
 /// Head counts of an attention layer.
 struct AttentionShape {

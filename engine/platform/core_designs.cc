@@ -72,4 +72,11 @@ const CoreDesign* find_core_design(uint32_t midr) {
   return nullptr;
 }
 
+const CoreDesign* find_core_design(std::string_view name) {
+  for (const KnownDesign& known : kDesigns) {
+    if (known.design.name == name) return &known.design;
+  }
+  return nullptr;
+}
+
 }  // namespace midge

@@ -66,7 +66,9 @@ Result<SystemFiles> SystemFiles::parse(std::string_view text, const std::string&
   for (int number = 1; !text.empty(); ++number) {
     const std::string_view line = take_line(&text);
     if (line.empty() || line.front() == '#') continue;
-    const size_t colon = line.find(':');
+    // Names of devices have colons, without a blank behind.
+    size_t colon = line.find(": ");
+    if (colon == std::string_view::npos) colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0) {
       return make_status(StatusCode::kInvalidFile,
                          "%s: line %d of a recording: expected PATH: VALUE, found '%s'",

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/core/status.h"
@@ -73,5 +74,7 @@ struct CoreDesign {
 
 /// Null if the design is not known. midr: implementer in bits 24..31, part in bits 4..15.
 const CoreDesign* find_core_design(uint32_t midr);
+/// By its name.
+const CoreDesign* find_core_design(std::string_view name);
 
 }  // namespace midge

@@ -483,6 +483,16 @@ void Worker::count_work(const Loop& loop) const {
 }
 
 void Worker::meet(bool may_learn) const {
+  if (!kHasProfiler || log_ == nullptr) return wait_for_others(may_learn);
+  Event event;
+  event.kind = kBarrierEvent;
+  event.start = EventLog::now();
+  wait_for_others(may_learn);
+  event.end = EventLog::now();
+  log_->add(event);
+}
+
+void Worker::wait_for_others(bool may_learn) const {
   worker_internal::Meeting& meeting = *meeting_;
   const int epoch = meeting.epoch.load(std::memory_order_relaxed);
   if (meeting.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {

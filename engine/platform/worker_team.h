@@ -18,6 +18,7 @@
 
 #include "engine/core/status.h"
 #include "engine/platform/core_choice.h"
+#include "engine/platform/event_log.h"
 #include "engine/platform/topology.h"
 
 namespace midge {
@@ -39,6 +40,9 @@ class Worker {
   int count() const { return count_; }
   /// Of its core: index into Topology::types. 0 where it is not pinned.
   int core_type() const { return core_type_; }
+
+  /// Writes waits at barriers to *log from now on; null: no more. For the rest of a run.
+  void keep_log(EventLog* log) const { log_ = log; }
 
   /// Returns when every worker has called it; what they wrote before is visible to all.
   void barrier() const {
@@ -84,6 +88,7 @@ class Worker {
   void end_loop(const Loop& loop) const;  // a barrier follows
   void count_work(const Loop& loop) const;
   void meet(bool may_learn) const;
+  void wait_for_others(bool may_learn) const;
 
   worker_internal::Meeting* meeting_;
   int index_;
@@ -94,6 +99,7 @@ class Worker {
   mutable double busy_ = 0;
   mutable double work_ = 0;
   mutable double slept_ = 0;  // at barriers
+  mutable EventLog* log_ = nullptr;
 };
 
 /// Cores that this process may run on, at least 1.

@@ -292,6 +292,22 @@ Status Executor::swap_matrix(std::string_view name, PreparedMatrix* w) {
   return Status();
 }
 
+Status Executor::with_kernels(KernelTables kernels, int64_t rows_max,
+                              const std::function<Status()>& body) {
+  std::swap(kernels_, kernels);
+  Result<DecoderScratch> created = DecoderScratch::create(engine(), rows_max, limits_.context_max);
+  Status status = created.status();
+  if (status.ok()) {
+    std::swap(scratch_, *created);
+    std::swap(limits_.rows_max, rows_max);
+    status = body();
+    std::swap(limits_.rows_max, rows_max);
+    std::swap(scratch_, *created);
+  }
+  std::swap(kernels_, kernels);
+  return status;
+}
+
 int64_t Executor::scratch_bytes() const {
   int64_t bytes = scratch_.bytes() + logits_.bytes();
   for (const SamplerWorkspace& workspace : workspaces_) bytes += workspace.bytes();

@@ -128,8 +128,9 @@ class Executor {
   std::span<const uint8_t> packed() const {
     return {image_.data(), static_cast<size_t>(image_.bytes())};
   }
-  /// Keeps times of operations in *profile from now on; null: no more. Not during a step.
-  void set_profile(OpProfile* profile) { profile_ = profile; }
+  /// Keeps what the workers do in *profile, with a log for each of them, from now on; null: no
+  /// more. Not during a step.
+  void set_profile(Profile* profile) { profile_ = profile; }
   /// Shows the rows that matrices are multiplied with to *observer from now on, which runs on
   /// worker 0; null: no more. For kFloat and kXnnpack: packed matrices read no floats. Not during a
   /// step.
@@ -138,6 +139,9 @@ class Executor {
   /// and puts into *w what was used until now. Of the same shape; its memory outlives its use. Not
   /// during a step. Errors: not_found.
   Status swap_matrix(std::string_view name, PreparedMatrix* w);
+  /// Runs body() with these kernels in place of the chosen ones, on passes of at most `rows_max`
+  /// rows. Not during a step. Errors: out_of_memory, those of body.
+  Status with_kernels(KernelTables kernels, int64_t rows_max, const std::function<Status()>& body);
   /// Anonymous memory of the copies, XNNPACK's included.
   int64_t packed_bytes() const { return packed_bytes_; }
 
@@ -206,7 +210,7 @@ class Executor {
   AlignedBuffer image_;
   std::vector<std::unique_ptr<DenseOperator>> dense_;
   int64_t packed_bytes_ = 0;
-  OpProfile* profile_ = nullptr;
+  Profile* profile_ = nullptr;
   InputObserver* observer_ = nullptr;
   Limits limits_;
   DecoderScratch scratch_;
