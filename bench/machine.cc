@@ -5,7 +5,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "bench/peak_loop.h"
+#include "bench/limits/peak_loop.h"
 #include "engine/calibration/operands.h"
 #include "engine/core/checked_math.h"
 #include "engine/platform/cpu_features.h"

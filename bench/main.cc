@@ -8,7 +8,7 @@
 #include <benchmark/benchmark.h>
 
 #include "bench/cases.h"
-#include "bench/peak_loop.h"
+#include "bench/limits/peak_loop.h"
 
 namespace midge::bench {
 namespace {

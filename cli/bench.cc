@@ -1,353 +1,60 @@
-// midge bench: the speed of decoding and of reading a prompt, against the bandwidth of the memory.
-#include <algorithm>
-#include <chrono>
+// midge bench: the speed of models, beside the limits of the machine.
 #include <cstdio>
-#include <numeric>
+#include <ctime>
 
+#include "bench/model/compare.h"
+#include "bench/model/measure.h"
 #include "cli/bench_mixed.h"
+#include "cli/bench_once.h"
+#include "cli/bench_report.h"
 #include "cli/common.h"
-#include "cli/core_report.h"
-#include "cli/machine_load.h"
+#include "cli/find_model.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
-#include "engine/decoder/model.h"
-#include "engine/session/random.h"
-#include "kernels/kernels.h"
+#include "models/synthetic.h"
 
 namespace midge {
 namespace {
 
-constexpr uint64_t kTokenSeed = 20250101;
-
-// Prompts: enough for a median, few enough for large models.
-constexpr int kPrefillRuns = 3;
-// Cores of others from which on figures are too low to be compared.
-constexpr double kBusyCores = 0.1;
-
 struct Options {
   RunOptions run;
+  std::vector<std::string> models;
+  std::vector<std::string> synthetic;
+  std::vector<std::string> settings;  ///< of --with
+  bench::BenchOptions bench;
+  std::vector<std::string> prompts;
+  std::vector<std::string> depths;
+  std::vector<std::string> compared;
+  std::string format = "text";
+  bool quick = false;
+  double sustained_minutes = 0;
+  bool cost = false;
+  double watts = 0;
+  double price_per_kwh = 0;
+  std::vector<std::string> list_prices;
+
+  // The modes that measure one thing.
+  OnceOptions once;
   bool decode_only = false;
   bool prefill_only = false;
   bool mixed = false;
   int64_t tokens = 0;  ///< 0: a default of the mode
-  int64_t rows = 1;
-  int64_t depth = 1;  ///< tokens in the cache before the first decode step
 };
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+std::string now_text() {
+  const std::time_t time = std::time(nullptr);
+  std::tm parts = {};
+  ::gmtime_r(&time, &parts);
+  char text[32] = "";
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-// The kernels of the matrices' products, of the encodings that the model has.
-std::string used_kernels(const Executor& executor) {
-  std::vector<std::string> names;
-  const auto add = [&](auto function) {
-    for (const KernelInfo& kernel : all_kernels()) {
-      if (kernel.function != reinterpret_cast<void (*)()>(function)) continue;
-      if (std::find(names.begin(), names.end(), kernel.name) == names.end()) {
-        names.emplace_back(kernel.name);
-      }
-    }
-  };
-  visit_linear_matrices(*executor.engine().weights,
-                        [&](const std::string&, const PreparedMatrix& matrix) {
-                          if (matrix.form != PreparedMatrix::Form::kTiles) return;
-                          const auto encoding = static_cast<size_t>(matrix.tiles.encoding);
-                          add(executor.kernels().gemv[encoding][1]);
-                        });
-  if (names.empty()) return "none: float arithmetic";
-  add(executor.kernels().gemm_panel);
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  return list;
-}
-
-/// A loaded model and a stream of random tokens for it.
-class BenchRun {
- public:
-  explicit BenchRun(OpenedModel* loaded)
-      : loaded_(*loaded), vocab_size_(loaded->model->model().config().vocab_size) {}
-
-  Session& session() { return *loaded_.session; }
-  Executor& executor() { return loaded_.model->executor(); }
-
-  /// Memory for the logits of `rows` rows.
-  void reserve(int64_t rows) {
-    logits_.resize(static_cast<size_t>(rows * vocab_size_));
-    rows_.resize(static_cast<size_t>(rows));
-    std::iota(rows_.begin(), rows_.end(), 0);
-  }
-
-  /// The next `count` tokens of the stream.
-  std::span<const int32_t> next_tokens(int64_t count) {
-    tokens_.resize(static_cast<size_t>(count));
-    for (int32_t& token : tokens_) {
-      token =
-          static_cast<int32_t>(uniform_at(kTokenSeed, drawn_++) * static_cast<double>(vocab_size_));
-    }
-    return tokens_;
-  }
-
-  /// One step that reads a prompt of `count` tokens; logits of the last one.
-  Status prefill(int64_t count) {
-    const std::span<const int32_t> tokens = next_tokens(count);
-    const auto last = static_cast<int32_t>(count - 1);
-    RowOutputs outputs;
-    outputs.logits_rows = {&last, 1};
-    outputs.logits = logits_.data();
-    return session().step(tokens, outputs, RowRole::kPrompt);
-  }
-
-  /// One step of `rows` generated tokens; logits of all.
-  Status decode(int64_t rows) {
-    RowOutputs outputs;
-    outputs.logits_rows = rows_;
-    outputs.logits = logits_.data();
-    return session().step(next_tokens(rows), outputs, RowRole::kGenerated);
-  }
-
-  /// Seconds to read every packed weight once, with the workers of the steps.
-  double read_weights() {
-    constexpr int64_t kPiece = 1 << 20;
-    const std::span<const uint8_t> bytes = executor().packed();
-    const auto pieces = static_cast<int64_t>(bytes.size()) / kPiece;
-    std::atomic<uint64_t> total = 0;
-    const Clock::time_point start = Clock::now();
-    executor().team().run([&](const Worker& worker) {
-      uint64_t sum = 0;
-      worker.for_each(pieces, [&](int64_t piece) {
-        const auto* words = reinterpret_cast<const uint64_t*>(bytes.data() + piece * kPiece);
-        for (int64_t i = 0; i < kPiece / 8; ++i) sum += words[i];
-      });
-      total += sum;
-    });
-    const double seconds = seconds_since(start);
-    checksum_ = total;
-    return seconds * static_cast<double>(bytes.size()) / static_cast<double>(pieces * kPiece);
-  }
-
-  uint64_t checksum() const { return checksum_; }
-
- private:
-  OpenedModel& loaded_;
-  int64_t vocab_size_;
-  std::vector<float> logits_;
-  std::vector<int32_t> rows_;
-  std::vector<int32_t> tokens_;
-  uint64_t drawn_ = 0;
-  uint64_t checksum_ = 0;  // keeps the compiler from dropping the reads
-};
-
-/// Of repetitions.
-struct Spread {
-  double median = 0;
-  double half_range = 0;  ///< half of the distance between the quartiles, by the median
-};
-
-Spread spread_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t count = values.size();
-  const double middle = median(values);
-  return {middle, (values[3 * count / 4] - values[count / 4]) / 2 / middle};
-}
-
-struct Report {
-  int64_t decode_steps = 0;
-  double decode_seconds = 0;  ///< per step
-  double decode_spread = 0;
-  double decode_total = 0;          ///< seconds of all steps
-  std::vector<double> decode_ends;  ///< of each step, since the first began; of one run
-  int64_t prefill_tokens = 0;
-  double prefill_seconds = 0;
-  double prefill_spread = 0;
-  double prefill_total = 0;
-  int prefill_runs = 0;
-  double others = -1;         ///< cores that other programs took
-  double read_seconds = 0;    ///< one pass over the packed weights; 0: not measured
-  double linear_seconds = 0;  ///< matrix products of a decode step; 0: not measured
-  OpProfile decode_profile;   ///< of all decode steps
-  OpProfile prefill_profile;
-};
-
-// Alternates passes over the weights and steps, so that both see the same machine.
-Status measure_decode(BenchRun& run, int64_t steps, const Options& options, Report* report) {
-  MIDGE_RETURN_IF_ERROR(run.prefill(options.depth));
-  std::vector<double> reads;
-  std::vector<double> decodes;
-  std::vector<double> linears;
-  for (int64_t i = 0; i <= steps; ++i) {
-    const double read = run.executor().packed().empty() ? 0 : run.read_weights();
-    OpProfile profile;
-    run.executor().set_profile(&profile);
-    const Clock::time_point start = Clock::now();
-    MIDGE_RETURN_IF_ERROR(run.decode(options.rows));
-    const double seconds = seconds_since(start);
-    run.executor().set_profile(nullptr);
-    if (i == 0) continue;  // pages and caches settle
-    reads.push_back(read);
-    decodes.push_back(seconds);
-    linears.push_back(static_cast<double>(profile.ns[static_cast<int>(OpKind::kLinear)]) * 1e-9);
-    for (int k = 0; k < kOpKindCount; ++k) report->decode_profile.ns[k] += profile.ns[k];
-  }
-  report->decode_steps = steps;
-  const Spread spread = spread_of(decodes);
-  report->decode_seconds = spread.median;
-  report->decode_spread = spread.half_range;
-  report->decode_total = std::accumulate(decodes.begin(), decodes.end(), 0.0);
-  report->read_seconds = median(reads);
-  report->linear_seconds = median(linears);
-  return Status();
-}
-
-Status measure_prefill(BenchRun& run, int64_t tokens, Report* report) {
-  std::vector<double> runs;
-  for (int i = 0; i < kPrefillRuns; ++i) {
-    MIDGE_RETURN_IF_ERROR(run.session().truncate(0));
-    OpProfile profile;
-    run.executor().set_profile(&profile);
-    const Clock::time_point start = Clock::now();
-    MIDGE_RETURN_IF_ERROR(run.prefill(tokens));
-    runs.push_back(seconds_since(start));
-    run.executor().set_profile(nullptr);
-    for (int k = 0; k < kOpKindCount; ++k) report->prefill_profile.ns[k] += profile.ns[k];
-  }
-  const Spread spread = spread_of(runs);
-  report->prefill_seconds = spread.median;
-  report->prefill_spread = spread.half_range;
-  report->prefill_total = std::accumulate(runs.begin(), runs.end(), 0.0);
-  report->prefill_runs = kPrefillRuns;
-  report->prefill_tokens = tokens;
-  return Status();
-}
-
-// Exactly one run of what the options name: nothing else that counts instructions.
-Status run_once(const Options& options, BenchRun& run, Report* report) {
-  if (options.prefill_only) {
-    const Clock::time_point start = Clock::now();
-    MIDGE_RETURN_IF_ERROR(run.prefill(options.tokens));
-    report->prefill_seconds = seconds_since(start);
-    report->prefill_tokens = options.tokens;
-    return Status();
-  }
-  MIDGE_RETURN_IF_ERROR(run.prefill(options.depth));
-  const Clock::time_point start = Clock::now();
-  report->decode_ends.reserve(static_cast<size_t>(options.tokens));
-  for (int64_t i = 0; i < options.tokens; ++i) {
-    MIDGE_RETURN_IF_ERROR(run.decode(options.rows));
-    report->decode_ends.push_back(seconds_since(start));
-  }
-  report->decode_steps = options.tokens;
-  report->decode_seconds = seconds_since(start) / static_cast<double>(options.tokens);
-  return Status();
-}
-
-void print_profile(const char* what, const OpProfile& profile, double seconds) {
-  print(stdout, "%s", what);
-  double rest = seconds;
-  for (int k = 0; k < kOpKindCount; ++k) {
-    const double part = static_cast<double>(profile.ns[k]) * 1e-9;
-    rest -= part;
-    print(stdout, " %s %.1f%%", op_kind_name(static_cast<OpKind>(k)), 100 * part / seconds);
-  }
-  print(stdout, " other %.1f%%\n", 100 * rest / seconds);
-}
-
-// What is measured, with what.
-void print_header(const OpenedModel& loaded) {
-  const Executor& executor = loaded.model->executor();
-  const Model& model = loaded.model->model();
-  print(stdout, "model    %s\n", visible_text(loaded.model->path(), Layout::kOneLine).c_str());
-  const auto parameters = static_cast<double>(model.parameter_count());
-  print(stdout, "size     %.1f %s parameters, %.1f MB a token (%s)\n",
-        parameters < 1e9 ? parameters * 1e-6 : parameters * 1e-9,
-        parameters < 1e9 ? "million" : "billion", static_cast<double>(model.token_bytes()) * 1e-6,
-        model.config().family.c_str());
-  print(stdout, "machine  %d threads, level %s\n", executor.thread_count(),
-        isa_level_name(top_level(executor.isa())));
-  print(stdout, "kernels  %s\n", used_kernels(executor).c_str());
-}
-
-void print_report(const Options& options, const BenchRun& run, const OpenedModel& loaded,
-                  const Report& report) {
-  print_header(loaded);
-  const auto bytes = static_cast<double>(loaded.model->executor().packed_bytes());
-  if (report.decode_steps > 0) {
-    print(stdout,
-          "decode   %8.2f tok/s ± %.1f %%   %.2f ms a step of %lld, median of %lld behind %lld "
-          "tokens\n",
-          static_cast<double>(options.rows) / report.decode_seconds, 100 * report.decode_spread,
-          report.decode_seconds * 1e3, static_cast<long long>(options.rows),
-          static_cast<long long>(report.decode_steps), static_cast<long long>(options.depth));
-  }
-  if (report.read_seconds > 0) {
-    print(stdout,
-          "read     %8.2f GB/s    %.2f ms for %.1f MB of packed weights (checksum %016llx)\n",
-          bytes / report.read_seconds * 1e-9, report.read_seconds * 1e3, bytes * 1e-6,
-          static_cast<unsigned long long>(run.checksum()));
-    print(stdout, "fraction of the read bandwidth: %.3f whole step, %.3f matrix products\n",
-          report.read_seconds / report.decode_seconds, report.read_seconds / report.linear_seconds);
-    print_profile("decode time:", report.decode_profile, report.decode_total);
-  }
-  if (report.prefill_tokens > 0) {
-    print(stdout, "prefill  %8.2f tok/s ± %.1f %%   %.1f ms for %lld tokens, median of %d\n",
-          static_cast<double>(report.prefill_tokens) / report.prefill_seconds,
-          100 * report.prefill_spread, report.prefill_seconds * 1e3,
-          static_cast<long long>(report.prefill_tokens), std::max(1, report.prefill_runs));
-    if (report.linear_seconds > 0) {
-      print_profile("prefill time:", report.prefill_profile, report.prefill_total);
-    }
-  }
-  print_core_work(stdout, loaded.model->executor().team());
-}
-
-void write_profile(JsonWriter& json, const char* name, const OpProfile& profile) {
-  json.begin_object(name);
-  for (int k = 0; k < kOpKindCount; ++k) {
-    json.member(op_kind_name(static_cast<OpKind>(k)), static_cast<double>(profile.ns[k]) * 1e-9);
-  }
-  json.end_object();
-}
-
-void print_json_report(const Options& options, const OpenedModel& loaded, const Report& report) {
-  JsonWriter json;
-  json.begin_object().member("schema", "midge.bench").member("version", int64_t{1});
-  json.member("model", loaded.model->path())
-      .member("threads", int64_t{loaded.model->executor().thread_count()});
-  json.member("isa", isa_level_name(top_level(loaded.model->executor().isa())));
-  json.member("rows", options.rows).member("depth", options.depth);
-  json.member("packed_bytes", loaded.model->executor().packed_bytes());
-  json.member("decode_steps", report.decode_steps);
-  json.member("decode_step_seconds", report.decode_seconds);
-  json.member("decode_linear_seconds", report.linear_seconds);
-  json.begin_array("decode_ends_seconds");
-  for (const double end : report.decode_ends) json.element(end);
-  json.end_array().member("read_seconds", report.read_seconds);
-  json.member("calibration_seconds", loaded.model->executor().calibration().seconds);
-  json.member("prefill_tokens", report.prefill_tokens);
-  json.member("prefill_seconds", report.prefill_seconds);
-  json.member("decode_spread", report.decode_spread);
-  json.member("prefill_spread", report.prefill_spread);
-  json.member("prefill_runs", int64_t{report.prefill_runs});
-  json.member("other_cores", report.others);
-  json.member("kernels", used_kernels(loaded.model->executor()));
-  write_profile(json, "decode_profile_seconds", report.decode_profile);
-  write_profile(json, "prefill_profile_seconds", report.prefill_profile);
-  write_core_work(json, loaded.model->executor().team());
-  write_memory(json, loaded);
-  json.end_object();
-  print_json(json);
-}
-
-Status mixed_command(const Options& options, const RunOptions& run_options) {
+Status mixed_command(const Options& options) {
+  RunOptions run_options = options.run;
+  run_options.needs_tokenizer = false;
+  make_room_for_mixed(&run_options);
   MIDGE_ASSIGN_OR_RETURN(const OpenedModel loaded, load_model(run_options));
   MIDGE_ASSIGN_OR_RETURN(const MixedReport report,
                          measure_mixed(*loaded.model, options.tokens > 0 ? options.tokens : 5));
@@ -366,88 +73,368 @@ Status mixed_command(const Options& options, const RunOptions& run_options) {
   return Status();
 }
 
-Status bench_command(Options options) {
-  const bool once = options.decode_only || options.prefill_only;
-  const int64_t decode_steps = options.tokens > 0 ? options.tokens : 15;
-  int64_t prefill_tokens = options.tokens > 0 && once ? options.tokens : 512;
-  if (once && options.tokens == 0) options.tokens = options.prefill_only ? 512 : 15;
-  const int64_t decoded = options.depth + (decode_steps + 1) * options.rows;
-  RunOptions run_options = options.run;
-  run_options.needs_tokenizer = false;
-  // Instructions of single runs are counted and subtracted from each other.
-  if (once) run_options.no_calibration = true;
-  if (run_options.context_length == 0) {
-    run_options.context_length = options.prefill_only ? options.tokens
-                                 : options.decode_only
-                                     ? options.depth + options.tokens * options.rows
-                                     : std::max(decoded, prefill_tokens);
+Status compare_command(const Options& options) {
+  MIDGE_ASSIGN_OR_RETURN(const bench::Comparison comparison,
+                         bench::compare_results(options.compared[0], options.compared[1]));
+  size_t changed = 0;
+  print(stdout, "%-50s %10s %10s  %6s  %6s\n", "", "old ms", "new ms", "ratio", "noise");
+  for (const bench::Change& change : comparison.changes) {
+    changed += change.is_change();
+    const std::string name =
+        visible_text(change.subject + ", " + change.figure, Layout::kOneLine).substr(0, 50);
+    print(stdout, "%-50s %10.3f %10.3f  %6.3f  %5.1f%%  %s\n", name.c_str(),
+          change.old_seconds * 1e3, change.new_seconds * 1e3, change.ratio, 100 * change.noise,
+          !change.is_change() ? ""
+          : change.ratio < 1  ? "faster"
+                              : "slower");
   }
-  if (options.mixed) {
-    make_room_for_mixed(&run_options);
-    return mixed_command(options, run_options);
+  for (const std::string& note : comparison.notes) {
+    print(stdout, "note: %s\n", visible_text(note, Layout::kOneLine).c_str());
   }
-  MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run_options));
-  // A smaller context (--context, or the model's own) makes the prompt shorter.
-  prefill_tokens = std::min(prefill_tokens, loaded.session->context_length());
-  watch_interrupts();
-  loaded.session->set_cancel_flag(&interrupted());
-  BenchRun run(&loaded);
-  run.reserve(options.rows);
-  const MachineLoad load;
-  Report report;
-  if (once) {
-    MIDGE_RETURN_IF_ERROR(run_once(options, run, &report));
+  print(stdout, "%zu of %zu figures changed beyond the noise\n", changed,
+        comparison.changes.size());
+  return Status();
+}
+
+// "-t 1 --kv int8" on top of the other options.
+Result<RunOptions> with_setting(const RunOptions& options, const std::string& setting) {
+  RunOptions changed = options;
+  CommandLine line("midge", "");
+  CommandLine* command = line.add_subcommand("bench", "");
+  add_run_settings(*command, changed);
+  command->callback([] {});
+  std::vector<std::string> words = {"midge", "bench"};
+  for (size_t at = 0; at < setting.size();) {
+    const size_t from = setting.find_first_not_of(' ', at);
+    if (from == std::string::npos) break;
+    at = std::min(setting.find(' ', from), setting.size());
+    words.push_back(setting.substr(from, at - from));
+  }
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  const ParsedCommandLine parsed = line.parse(static_cast<int>(arguments.size()), arguments.data());
+  if (parsed.kind == ParsedCommandLine::Kind::kError) {
+    return make_status(StatusCode::kInvalidArgument, "--with '%s': %s", printable(setting).c_str(),
+                       parsed.error.c_str());
+  }
+  return changed;
+}
+
+Result<int64_t> context_of_model(const RunOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.model));
+  LoadOptions load;
+  load.access = file_access(options);
+  load.needs_tokenizer = false;
+  load.makes_executor = false;
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, LoadedModel::open(path, load));
+  return model->model().config().context_length;
+}
+
+// A model, or a synthetic one, with the options of a setting.
+Result<bench::Subject> make_subject(RunOptions options, const bench::BenchOptions& bench,
+                                    const std::string& model, bool is_synthetic,
+                                    const std::string& setting) {
+  bench::Subject subject;
+  subject.name = (is_synthetic ? "synthetic " : "") + (model.empty() ? "tiny-phi" : model);
+  if (!setting.empty()) subject.name += " " + setting;
+  options.model = model;
+  options.needs_tokenizer = false;
+  options.quiet = true;
+  options.logit_rows = kGemvRowsMax;
+  for (const int64_t count : bench.requests) {
+    options.logit_rows = std::max(options.logit_rows, count);
+  }
+  MIDGE_ASSIGN_OR_RETURN(subject.kv_type, kv_type_from_name(options.kv_type));
+  if (is_synthetic) {
+    MIDGE_ASSIGN_OR_RETURN(const ModelConfig config, synthetic_config(model));
+    subject.context_length = config.context_length;
   } else {
-    MIDGE_RETURN_IF_ERROR(measure_decode(run, decode_steps, options, &report));
-    MIDGE_RETURN_IF_ERROR(measure_prefill(run, prefill_tokens, &report));
+    MIDGE_ASSIGN_OR_RETURN(subject.path, find_model(model));
+    MIDGE_ASSIGN_OR_RETURN(subject.context_length, context_of_model(options));
   }
-  report.others = load.others();
-  if (report.others > kBusyCores) {
-    print(stderr,
-          "midge: warning: other programs took %.1f of the machine's cores, so these figures are "
-          "too low\n",
-          report.others);
+  if (options.context_length > 0) {
+    subject.context_length = std::min(subject.context_length, options.context_length);
   }
-  if (options.run.json) {
-    print_json_report(options, loaded, report);
-  } else {
-    print_report(options, run, loaded, report);
+  options.context_length = bench::context_of(bench, subject.context_length);
+  subject.open = [=] {
+    return is_synthetic ? load_synthetic(model, options) : load_model_alone(options);
+  };
+  return subject;
+}
+
+Result<std::vector<bench::Subject>> make_subjects(const Options& options) {
+  std::vector<bench::Subject> subjects;
+  std::vector<std::string> models = options.models;
+  if (models.empty() && options.synthetic.empty()) models.emplace_back();
+  std::vector<std::string> settings = options.settings;
+  // The options as they are come first.
+  settings.insert(settings.begin(), std::string());
+  for (const std::string& setting : settings) {
+    MIDGE_ASSIGN_OR_RETURN(const RunOptions run, with_setting(options.run, setting));
+    for (const std::string& name : options.synthetic) {
+      MIDGE_ASSIGN_OR_RETURN(bench::Subject subject,
+                             make_subject(run, options.bench, name, true, setting));
+      subjects.push_back(std::move(subject));
+    }
+    for (const std::string& model : models) {
+      MIDGE_ASSIGN_OR_RETURN(bench::Subject subject,
+                             make_subject(run, options.bench, model, false, setting));
+      subjects.push_back(std::move(subject));
+    }
+  }
+  return subjects;
+}
+
+Result<std::vector<int64_t>> numbers_of(const std::vector<std::string>& words, const char* option) {
+  std::vector<int64_t> numbers;
+  for (const std::string& word : words) {
+    if (word == "none") continue;
+    const std::string wrong = whole_number(0)(word);
+    if (!wrong.empty()) {
+      return make_status(StatusCode::kInvalidArgument, "%s %s", option, wrong.c_str());
+    }
+    numbers.push_back(std::stoll(word));
+  }
+  return numbers;
+}
+
+// "name=price".
+Result<std::vector<std::pair<std::string, double>>> prices_of(
+    const std::vector<std::string>& words) {
+  std::vector<std::pair<std::string, double>> prices;
+  for (const std::string& word : words) {
+    const size_t equals = word.rfind('=');
+    char* end = nullptr;
+    const double price =
+        equals == std::string::npos ? -1 : std::strtod(word.c_str() + equals + 1, &end);
+    if (price < 0 || equals == 0 || *end != '\0') {
+      return make_status(StatusCode::kInvalidArgument, "--list-price is '%s', expected NAME=PRICE",
+                         printable(word).c_str());
+    }
+    prices.emplace_back(word.substr(0, equals), price);
+  }
+  return prices;
+}
+
+Status measure_more(const Options& options, const std::vector<bench::Subject>& subjects,
+                    BenchDocument* document) {
+  bench::CostOptions cost;
+  if (options.watts > 0) cost.watts = options.watts;
+  if (options.price_per_kwh > 0) cost.price_per_kwh = options.price_per_kwh;
+  MIDGE_ASSIGN_OR_RETURN(cost.list_prices, prices_of(options.list_prices));
+  for (const bench::Subject& subject : subjects) {
+    MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, subject.open());
+    if (options.sustained_minutes > 0) {
+      ProgressBar bar("sustained " + subject.name);
+      MIDGE_ASSIGN_OR_RETURN(
+          bench::SustainedReport report,
+          bench::measure_sustained(
+              subject.name, *model, subject.kv_type, options.sustained_minutes,
+              [&](double part) { bar.update(static_cast<int64_t>(part * 1000), 1000); },
+              &interrupted()));
+      document->sustained.push_back(std::move(report));
+    }
+    if (options.cost) {
+      MIDGE_ASSIGN_OR_RETURN(bench::CostReport report,
+                             bench::measure_cost(subject.name, *model, subject.kv_type, cost,
+                                                 SystemFiles::of_system(), &interrupted()));
+      document->costs.push_back(std::move(report));
+    }
   }
   return Status();
+}
+
+Status measure_command(Options options) {
+  if (options.quick) {
+    options.bench.rounds = std::min<int64_t>(options.bench.rounds, 3);
+    options.bench.rows = {1, 2, 4, 8};
+    if (options.depths.empty()) options.depths = {"0", "1024"};
+    if (options.prompts.empty()) options.prompts = {"128"};
+  }
+  if (!options.depths.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(options.bench.depths, numbers_of(options.depths, "--depths"));
+  }
+  if (!options.prompts.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(options.bench.prompts, numbers_of(options.prompts, "--prompts"));
+    std::erase(options.bench.prompts, 0);
+  }
+  MIDGE_ASSIGN_OR_RETURN(const std::vector<bench::Subject> subjects, make_subjects(options));
+  watch_interrupts();
+  options.bench.cancel = &interrupted();
+  BenchDocument document;
+  document.date = now_text();
+  document.machine = bench::machine_info(detect_topology(), SystemFiles::of_system());
+  {
+    std::string shown;
+    std::unique_ptr<ProgressBar> bar;
+    options.bench.on_progress = [&](const std::string& what, double part) {
+      if (bar == nullptr || shown != what) {
+        bar.reset();
+        bar = std::make_unique<ProgressBar>(what);
+        shown = what;
+      }
+      bar->update(static_cast<int64_t>(part * 1000), 1000);
+    };
+    MIDGE_ASSIGN_OR_RETURN(document.subjects, bench::run_bench(subjects, options.bench));
+  }
+  MIDGE_RETURN_IF_ERROR(measure_more(options, subjects, &document));
+  const std::string& format = options.run.json ? "json" : options.format;
+  print_document(format == "json"       ? bench_json(document)
+                 : format == "csv"      ? bench_csv(document)
+                 : format == "markdown" ? bench_markdown(document)
+                                        : bench_text(document));
+  return Status();
+}
+
+Status bench_command(Options options) {
+  if (!options.compared.empty()) return compare_command(options);
+  const bool one_model = options.decode_only || options.prefill_only || options.mixed;
+  if (!one_model) return measure_command(std::move(options));
+  if (options.models.size() > 1 || !options.synthetic.empty()) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "--decode-only, --prefill-only and --mixed take one model, from a file");
+  }
+  if (!options.models.empty()) options.run.model = options.models.front();
+  if (options.mixed) return mixed_command(options);
+  options.once.is_prefill = options.prefill_only;
+  options.once.tokens = options.tokens > 0 ? options.tokens : options.prefill_only ? 512 : 15;
+  return bench_once(options.once, options.run);
+}
+
+void add_measure_options(CommandLine& command, const std::shared_ptr<Options>& options) {
+  command
+      .add_option("--synthetic", options->synthetic,
+                  "A model of random weights in place of a file: phi4-mini, mimo-7b, phi4, or "
+                  "with fewer layers phi4-mini-8L; a list is possible")
+      ->type_name("NAME")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  command
+      .add_option("--with", options->settings,
+                  "Measure once more with these options on top, as '-t 1 --kv int8'; repeatable")
+      ->type_name("OPTIONS")
+      ->allow_extra_args(false);
+  command.add_option("--rounds", options->bench.rounds, "Times that everything is measured")
+      ->check(whole_number(1, 10000))
+      ->capture_default_str();
+  command.add_flag("--quick", options->quick, "Less of everything: about a minute");
+  command
+      .add_option("--prompts", options->prompts,
+                  "Lengths of prompts in tokens, or none (default: 16,128,512)")
+      ->type_name("N,N")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  command
+      .add_option("--depths", options->depths,
+                  "Tokens in the cache before a decode step, or none (default: "
+                  "0,1024,4096,16384)")
+      ->type_name("N,N")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  takes_one_of(command.add_option("--format", options->format, "How the report is written"),
+               {"text", "json", "csv", "markdown"})
+      ->capture_default_str();
+  command
+      .add_option("--compare", options->compared,
+                  "Say what differs between two results of --json, beyond their noise; nothing "
+                  "is measured")
+      ->type_name("OLD.json,NEW.json")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  command
+      .add_option("--sustained", options->sustained_minutes,
+                  "Decode for so many minutes too, and show the rate over time")
+      ->type_name("MINUTES")
+      ->check(number_above(0));
+}
+
+void add_cost_options(CommandLine& command, const std::shared_ptr<Options>& options) {
+  constexpr const char* kGroup = "Cost";
+  CommandOption* cost =
+      command.add_flag("--cost", options->cost, "Measure the energy of a token too")->group(kGroup);
+  command
+      .add_option("--watts", options->watts,
+                  "Power of the machine while it works, where it does not tell")
+      ->check(number_above(0))
+      ->group(kGroup)
+      ->needs(cost);
+  command.add_option("--price-kwh", options->price_per_kwh, "Price of a kWh, in any currency")
+      ->check(number_above(0))
+      ->group(kGroup)
+      ->needs(cost);
+  command
+      .add_option("--list-price", options->list_prices,
+                  "What a million tokens cost elsewhere, in the same currency; repeatable")
+      ->type_name("NAME=PRICE")
+      ->allow_extra_args(false)
+      ->group(kGroup)
+      ->needs(cost);
+}
+
+void add_single_modes(CommandLine& command, const std::shared_ptr<Options>& options) {
+  constexpr const char* kGroup = "One thing alone";
+  CommandOption* decode =
+      command
+          .add_flag("--decode-only", options->decode_only,
+                    "One run after a prompt of --depth tokens, no warm-up, no check, nothing "
+                    "else measured")
+          ->group(kGroup);
+  command
+      .add_flag("--mixed", options->mixed,
+                "A prompt of 256 tokens alone and beside generated rows of three sequences, and "
+                "sampling of eight; --tokens rounds (default 5)")
+      ->group(kGroup)
+      ->excludes(decode);
+  command
+      .add_flag("--prefill-only", options->prefill_only,
+                "One prompt of --tokens tokens in one step")
+      ->group(kGroup)
+      ->excludes(decode);
+  command.add_option("-n,--tokens", options->tokens, "Decode steps, or tokens of the prompt")
+      ->check(whole_number(1))
+      ->group(kGroup);
+  command.add_option("--rows", options->once.rows, "Tokens per decode step")
+      ->check(whole_number(1, 512))
+      ->group(kGroup)
+      ->capture_default_str();
+  command
+      .add_option("--depth", options->once.depth,
+                  "Tokens in the cache before the first decode step")
+      ->check(whole_number(1))
+      ->group(kGroup)
+      ->capture_default_str();
+  command
+      .add_flag("--wrong-kernel", options->bench.wrong_kernel,
+                "Break a kernel on purpose, to see that no speed is printed")
+      ->group(kGroup);
 }
 
 }  // namespace
 
 void add_bench_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CommandLine* command = app.add_subcommand(
-      "bench", "Measure the speed of a model, against the bandwidth of the memory");
-  add_run_options(*command, options->run);
-  CommandOption* decode =
-      command->add_flag("--decode-only", options->decode_only,
-                        "One run after a prompt of --depth tokens, no warm-up, nothing else "
-                        "measured");
+  CommandLine* command =
+      app.add_subcommand("bench", "Measure the speed of models, beside the limits of the machine");
   command
-      ->add_flag("--mixed", options->mixed,
-                 "A prompt of 256 tokens alone and beside generated rows of three sequences, and "
-                 "sampling of eight; --tokens rounds (default 5), nothing else measured")
-      ->excludes(decode);
-  command
-      ->add_flag("--prefill-only", options->prefill_only,
-                 "One prompt of --tokens tokens in one step, nothing else measured")
-      ->excludes(decode);
-  command->add_option("-n,--tokens", options->tokens, "Decode steps, or tokens of the prompt")
-      ->check(whole_number(1));
-  command->add_option("--rows", options->rows, "Tokens per decode step")
-      ->check(whole_number(1, 512))
-      ->capture_default_str();
-  command->add_option("--depth", options->depth, "Tokens in the cache before the first decode step")
-      ->check(whole_number(1))
-      ->capture_default_str();
+      ->add_option("-m,--model,MODELS", options->models,
+                   "Models as in midge run; several are measured in turn (default: the bundled "
+                   "tiny-phi)")
+      ->type_name("FILE");
+  add_measure_options(*command, options);
+  add_json_option(*command, options->run);
+  add_cost_options(*command, options);
+  add_single_modes(*command, options);
+  add_no_mmap_option(*command, options->run);
+  add_run_settings(*command, options->run);
   command->add_option("--batch", options->run.batch_rows, "Rows of one pass through the layers")
       ->check(whole_number(1, 4096))
       ->capture_default_str();
-  add_json_option(*command, options->run);
+  command->footer(
+      "  midge bench model.gguf\n"
+      "  midge bench --synthetic phi4-mini --json > result.json\n"
+      "  midge bench --synthetic mimo-7b,phi4-mini,phi4 --quick\n"
+      "  midge bench model.midge --with '--kv int8' --with '-t 1'\n"
+      "  midge bench --compare old.json,new.json\n");
   command->callback([=] { *run = [=] { return bench_command(*options); }; });
 }
 

@@ -16,6 +16,7 @@
 #include "cli/slow_paths.h"
 #include "engine/core/visible.h"
 #include "engine/formats/gguf_types.h"
+#include "models/synthetic.h"
 
 namespace midge {
 namespace {
@@ -96,6 +97,10 @@ void add_model_option(CommandLine& app, RunOptions& options) {
                  "A .midge file, a GGUF file, a Hugging Face folder, org/name in the Hugging Face "
                  "cache, tiny-mimo or tiny-phi (default: the bundled tiny-phi)")
       ->type_name("FILE");
+  add_no_mmap_option(app, options);
+}
+
+void add_no_mmap_option(CommandLine& app, RunOptions& options) {
   app.add_flag("--no-mmap", options.no_mmap, "Read the files into memory instead of mapping them")
       ->group(kMemoryGroup);
 }
@@ -170,6 +175,10 @@ void add_weight_options(CommandLine& app, RunOptions& options) {
 
 void add_run_options(CommandLine& app, RunOptions& options) {
   add_model_option(app, options);
+  add_run_settings(app, options);
+}
+
+void add_run_settings(CommandLine& app, RunOptions& options) {
   add_threads_option(app, options);
   add_cores_options(app, options);
   app.add_option("-c,--context", options.context_length,
@@ -432,6 +441,13 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
 }  // namespace
 
 Result<OpenedModel> load_model(const RunOptions& options) {
+  OpenedModel opened;
+  MIDGE_ASSIGN_OR_RETURN(opened.model, load_model_alone(options));
+  MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session_options(options)));
+  return opened;
+}
+
+Result<std::unique_ptr<LoadedModel>> load_model_alone(const RunOptions& options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.model));
   CopyProgressBar copy_bar;
   std::optional<ProgressBar> weights_bar;
@@ -454,22 +470,45 @@ Result<OpenedModel> load_model(const RunOptions& options) {
     load.executor.weights = WeightRecipe();
     load.executor.importance = nullptr;
   }
-  OpenedModel opened;
-  MIDGE_ASSIGN_OR_RETURN(opened.model, LoadedModel::open(cached.empty() ? path : cached, load));
-  MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session_options(options)));
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<LoadedModel> model,
+                         LoadedModel::open(cached.empty() ? path : cached, load));
   copy_bar.finish();
   weights_bar.reset();
-  for (const std::string& warning : opened.model->model().warnings()) {
+  for (const std::string& warning : model->model().warnings()) {
     print(stderr, "midge: warning: %s: %s\n", shown_path(path).c_str(), warning.c_str());
   }
-  const int64_t packed_bytes = opened.model->executor().packed_bytes();
+  const int64_t packed_bytes = model->executor().packed_bytes();
   if (packed_bytes > 0 && !options.quiet) {
     print(stderr, "packed weights: %.1f MB of memory\n", static_cast<double>(packed_bytes) * 1e-6);
   }
   const std::string slow =
-      load.executor.arithmetic == Arithmetic::kPacked ? slow_path_note(*opened.model) : "";
+      load.executor.arithmetic == Arithmetic::kPacked ? slow_path_note(*model) : "";
   if (!slow.empty()) print(stderr, "midge: warning: %s\n", slow.c_str());
-  return opened;
+  return model;
+}
+
+Result<Encoding> synthetic_encoding(const RunOptions& options) {
+  if (options.weights.empty()) return Encoding::kQ4B32;
+  return encoding_of_name(options.weights);
+}
+
+Result<std::unique_ptr<LoadedModel>> load_synthetic(const std::string& name,
+                                                    const RunOptions& options) {
+  MIDGE_ASSIGN_OR_RETURN(LoadOptions load, load_options(options));
+  MIDGE_ASSIGN_OR_RETURN(
+      WorkerTeam team,
+      WorkerTeam::create(TeamOptions{{options.threads, options.cores}, !options.no_pin, {}}));
+  load.executor.team = std::make_shared<const WorkerTeam>(std::move(team));
+  load.executor.weights = WeightRecipe();
+  MIDGE_ASSIGN_OR_RETURN(const Encoding encoding, synthetic_encoding(options));
+  std::optional<ProgressBar> bar;
+  if (!options.quiet) bar.emplace("making " + name, ProgressBar::Unit::kMegabytes);
+  const auto progress = [&](int64_t done, int64_t total) {
+    if (bar.has_value()) bar->update(done, total);
+  };
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
+                         synthetic_model(name, encoding, *load.executor.team, progress));
+  return LoadedModel::adopt("synthetic " + name, std::move(model), load);
 }
 
 Result<GenerateOptions> make_generate_options(const SampleOptions& options,

@@ -55,6 +55,7 @@ struct SampleOptions {
 };
 
 void add_model_option(CommandLine& app, RunOptions& options);
+void add_no_mmap_option(CommandLine& app, RunOptions& options);
 void add_json_option(CommandLine& app, RunOptions& options);
 /// --quiet.
 void add_quiet_option(CommandLine& app, RunOptions& options);
@@ -65,6 +66,8 @@ void add_cores_options(CommandLine& app, RunOptions& options);
 void add_weight_options(CommandLine& app, RunOptions& options);
 void add_kernel_options(CommandLine& app, RunOptions& options);
 void add_run_options(CommandLine& app, RunOptions& options);
+/// The same but for the model.
+void add_run_settings(CommandLine& app, RunOptions& options);
 void add_sample_options(CommandLine& app, SampleOptions& options);
 
 /// For `--importance` where nothing is encoded.
@@ -125,6 +128,17 @@ class CopyProgressBar {
 /// warnings to stderr.
 Result<OpenedModel> load_model(const RunOptions& options);
 
+/// The same without a session.
+Result<std::unique_ptr<LoadedModel>> load_model_alone(const RunOptions& options);
+
+/// Of the weights of a synthetic model: --weights, or q4b32. Errors: invalid_argument.
+Result<Encoding> synthetic_encoding(const RunOptions& options);
+
+/// A model with random weights, see synthetic_model(); --weights is its encoding (q4b32 without).
+/// Shows a progress bar on a terminal. Errors: those of synthetic_model and LoadedModel::adopt.
+Result<std::unique_ptr<LoadedModel>> load_synthetic(const std::string& name,
+                                                    const RunOptions& options);
+
 /// Says on stderr which options change nothing, as the best token is taken anyway.
 void warn_of_unused(const SampleOptions& options);
 
@@ -162,6 +176,7 @@ void add_plan_command(CommandLine& app, Command* run);
 void add_pack_command(CommandLine& app, Command* run);
 void add_verify_command(CommandLine& app, Command* run);
 void add_bench_command(CommandLine& app, Command* run);
+void add_profile_command(CommandLine& app, Command* run);
 void add_cpu_command(CommandLine& app, Command* run);
 
 }  // namespace midge

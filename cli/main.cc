@@ -62,6 +62,7 @@ void add_commands(CommandLine& app, Command* run) {
   add_inspect_command(app, run);
   add_plan_command(app, run);
   add_bench_command(app, run);
+  add_profile_command(app, run);
   add_eval_command(app, run);
   add_importance_command(app, run);
   add_tokenize_command(app, run);

@@ -1,16 +1,20 @@
 // midge plan: what a model will take, before any of it is taken.
 #include <cstdio>
 
+#include "bench/model/device.h"
 #include "cli/common.h"
 #include "cli/find_model.h"
 #include "cli/option_checks.h"
 #include "engine/core/visible.h"
+#include "models/synthetic.h"
 
 namespace midge {
 namespace {
 
 struct Options {
   RunOptions run;
+  std::string synthetic;
+  std::string device;
   int64_t sessions = 1;
 };
 
@@ -51,7 +55,76 @@ void print_report(const std::string& path, const MemoryPlan& plan,
   print_json(json);
 }
 
+// What a token takes of memory and cores.
+struct TokenCost {
+  std::string name;
+  double bytes = 0;
+  double macs = 0;
+};
+
+Result<TokenCost> token_cost(const Options& options) {
+  if (!options.synthetic.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(const ModelConfig config, synthetic_config(options.synthetic));
+    MIDGE_ASSIGN_OR_RETURN(const Encoding encoding, synthetic_encoding(options.run));
+    MIDGE_ASSIGN_OR_RETURN(const SyntheticBytes bytes, synthetic_bytes(config, encoding));
+    return TokenCost{"synthetic " + options.synthetic, static_cast<double>(bytes.token),
+                     static_cast<double>(bytes.token_macs)};
+  }
+  MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.run.model));
+  LoadOptions load;
+  load.access = file_access(options.run);
+  load.needs_tokenizer = false;
+  load.makes_executor = false;
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, LoadedModel::open(path, load));
+  TokenCost cost;
+  cost.name = shown_path(path);
+  cost.bytes = static_cast<double>(model->model().token_bytes());
+  visit_linear_matrices(model->model().weights(),
+                        [&](const std::string& name, const PreparedMatrix& w) {
+                          if (is_of_mtp(name)) return;
+                          cost.macs += static_cast<double>(w.n()) * static_cast<double>(w.k());
+                        });
+  return cost;
+}
+
+Status predict_command(const Options& options) {
+  MIDGE_ASSIGN_OR_RETURN(const bench::Device device, bench::find_device(options.device));
+  MIDGE_ASSIGN_OR_RETURN(const TokenCost cost, token_cost(options));
+  MIDGE_ASSIGN_OR_RETURN(const bench::Prediction p, bench::predict(device, cost.bytes, cost.macs));
+  if (options.run.json) {
+    JsonWriter json;
+    json.begin_object().member("schema", "midge.prediction").member("version", int64_t{1});
+    json.member("model", cost.name).member("device", device.title);
+    json.member("token_bytes", cost.bytes).member("token_macs", cost.macs);
+    json.member("bandwidth", device.bandwidth).member("source", device.source);
+    json.member("decode_limit", p.decode_limit).member("prompt_limit", p.prompt_limit);
+    json.member("decode_expected", p.decode_expected);
+    json.member("prompt_expected", p.prompt_expected).end_object();
+    print_json(json);
+    return Status();
+  }
+  print(stdout, "%s on %s (%s)\n", visible_text(cost.name, Layout::kOneLine).c_str(),
+        visible_text(device.title, Layout::kOneLine).c_str(),
+        visible_text(device.source, Layout::kOneLine).c_str());
+  print(stdout, "a token reads %.2f GB and takes %.2f G multiply-adds\n", cost.bytes * 1e-9,
+        cost.macs * 1e-9);
+  print(stdout, "          at most   expected\n");
+  print(stdout, "decode  %8.1f   %8.1f tok/s\n", p.decode_limit, p.decode_expected);
+  print(stdout, "prompt  %8.1f   %8.1f tok/s\n", p.prompt_limit, p.prompt_expected);
+  print(
+      stdout,
+      "Not measured on it. At most: its memory and cores at their peak. Expected: with the parts "
+      "of them that\nmidge reached elsewhere, %.0f %% of the bandwidth that reads get (%.0f %% of "
+      "the data sheet's) and %.0f %%\nof the multiply-adds.\n",
+      100 * bench::kDecodeFraction, 100 * bench::kSheetBandwidth, 100 * bench::kPromptFraction);
+  return Status();
+}
+
 Status plan_command(const Options& options) {
+  if (!options.device.empty()) return predict_command(options);
+  if (!options.synthetic.empty()) {
+    return make_status(StatusCode::kInvalidArgument, "--synthetic needs --device");
+  }
   MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.run.model));
   MIDGE_ASSIGN_OR_RETURN(LoadOptions load, load_options(options.run));
   load.sequences = options.sessions;
@@ -106,10 +179,21 @@ void add_plan_command(CommandLine& app, Command* run) {
       ->add_option("--sessions", options->sessions, "Conversations at a time, with a context each")
       ->check(whole_number(1, 4096))
       ->capture_default_str();
+  command
+      ->add_option("--device", options->device,
+                   "How fast the model should be on a device: pi4, pi5, rk3588, imx8mp, pixel8, "
+                   "sd8gen3, or a description in a .json file")
+      ->type_name("NAME");
+  command
+      ->add_option("--synthetic", options->synthetic,
+                   "With --device, a model of a published shape in place of a file, as in midge "
+                   "bench")
+      ->type_name("NAME");
   add_json_option(*command, options->run);
   command->footer(
       "  midge plan model.gguf\n"
-      "  midge plan model.midge --budget 2GiB --kv int8\n");
+      "  midge plan model.midge --budget 2GiB --kv int8\n"
+      "  midge plan --synthetic phi4-mini --device pi5\n");
   command->callback([=] { *run = [=] { return plan_command(*options); }; });
 }
 

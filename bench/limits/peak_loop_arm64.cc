@@ -1,4 +1,4 @@
-#include "bench/peak_loop.h"
+#include "bench/limits/peak_loop.h"
 
 namespace midge::bench {
 namespace {

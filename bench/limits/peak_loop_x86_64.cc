@@ -1,4 +1,4 @@
-#include "bench/peak_loop.h"
+#include "bench/limits/peak_loop.h"
 #include "kernels/x86_64/amx.h"
 
 namespace midge::bench {

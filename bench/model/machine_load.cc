@@ -1,4 +1,4 @@
-#include "cli/machine_load.h"
+#include "bench/model/machine_load.h"
 
 #include <algorithm>
 #include <chrono>
@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-namespace midge {
+namespace midge::bench {
 namespace {
 
 double seconds_of(const timeval& time) {
@@ -49,4 +49,4 @@ double MachineLoad::others() const {
   return std::max(0.0, (end.busy - start_.busy) - (end.own - start_.own)) / elapsed;
 }
 
-}  // namespace midge
+}  // namespace midge::bench

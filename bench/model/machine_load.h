@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace midge {
+namespace midge::bench {
 
 /// Begins with its construction. Linux; without /proc/stat nothing is known.
 class MachineLoad {
@@ -25,4 +25,4 @@ class MachineLoad {
   Times start_;
 };
 
-}  // namespace midge
+}  // namespace midge::bench

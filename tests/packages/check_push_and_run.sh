@@ -32,7 +32,7 @@ export PATH=$work/tools:$PATH
 run() { "$work/archive/push-and-run.sh" "$@"; }
 
 run --out "$work/first.json" --cores 0 "$work/host/it's a model.midge" --decode-only -n 4 >/dev/null
-grep -q '"schema":"midge.bench"' "$work/first.json" || fail "no report: $(head -c 300 "$work/first.json")"
+grep -q '"schema":"midge.bench_once"' "$work/first.json" || fail "no report: $(head -c 300 "$work/first.json")"
 [ "$(grep -c '^push' "$work/calls")" -eq 2 ] || fail "program and model were not pushed once each"
 grep -q -- "'--cores' '0'" "$work/calls" || fail "the cores did not reach the device"
 

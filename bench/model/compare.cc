@@ -1,0 +1,115 @@
+#include "bench/model/compare.h"
+
+#include <cmath>
+#include <optional>
+
+#include "engine/core/visible.h"
+#include "engine/formats/json.h"
+
+namespace midge::bench {
+namespace {
+
+constexpr uint64_t kResultBytesMax = 32 << 20;
+// Of two runs of the same program on an idle machine; docs/performance.md.
+constexpr double kNoiseMin = 0.02;
+
+struct Entry {
+  std::string subject;
+  std::string figure;
+  double seconds = 0;
+  double spread = 0;
+  double bandwidth = 0;
+};
+
+struct Results {
+  std::string machine;
+  std::vector<Entry> entries;
+};
+
+Result<Results> read_results(const JsonDocument& document, const std::string& path) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view schema, root.string_or("schema", ""));
+  if (schema != "midge.bench") {
+    return make_status(StatusCode::kInvalidFile,
+                       "%s: not a result of midge bench --json: its schema is '%s'",
+                       shown_path(path).c_str(), printable(std::string(schema)).c_str());
+  }
+  Results results;
+  MIDGE_ASSIGN_OR_RETURN(const JsonObject machine, root.object("machine"));
+  MIDGE_ASSIGN_OR_RETURN(results.machine, machine.string("cores"));
+  MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array subjects, root.array("subjects"));
+  const std::string name = path + ": subjects";
+  for (const simdjson::dom::element subject_element : subjects) {
+    simdjson::dom::object subject_object;
+    if (subject_element.get(subject_object) != simdjson::SUCCESS) continue;
+    const JsonObject subject(subject_object, &name);
+    MIDGE_ASSIGN_OR_RETURN(const std::string_view subject_name, subject.string("name"));
+    MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array figures, subject.array("figures"));
+    for (const simdjson::dom::element element : figures) {
+      simdjson::dom::object object;
+      if (element.get(object) != simdjson::SUCCESS) continue;
+      const JsonObject figure(object, &name);
+      Entry entry;
+      entry.subject = subject_name;
+      MIDGE_ASSIGN_OR_RETURN(const std::string_view section, figure.string("section"));
+      MIDGE_ASSIGN_OR_RETURN(const std::string_view label, figure.string("label"));
+      entry.figure = std::string(section) + " " + std::string(label);
+      MIDGE_ASSIGN_OR_RETURN(entry.seconds, figure.number("seconds"));
+      MIDGE_ASSIGN_OR_RETURN(entry.spread, figure.number("spread"));
+      MIDGE_ASSIGN_OR_RETURN(entry.bandwidth, figure.number_or("read_bandwidth", 0));
+      results.entries.push_back(std::move(entry));
+    }
+  }
+  return results;
+}
+
+Result<Results> load_results(const std::string& path) {
+  MIDGE_ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::load(path, kResultBytesMax));
+  return read_results(document, path);
+}
+
+const Entry* find(const Results& results, const Entry& like) {
+  for (const Entry& entry : results.entries) {
+    if (entry.subject == like.subject && entry.figure == like.figure) return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Result<Comparison> compare_results(const std::string& old_path, const std::string& new_path) {
+  MIDGE_ASSIGN_OR_RETURN(const Results before, load_results(old_path));
+  MIDGE_ASSIGN_OR_RETURN(const Results now, load_results(new_path));
+  Comparison comparison;
+  if (before.machine != now.machine) {
+    comparison.notes.push_back("the machines differ: " + before.machine + ", and " + now.machine);
+  }
+  for (const Entry& entry : now.entries) {
+    const Entry* old = find(before, entry);
+    if (old == nullptr) {
+      comparison.notes.push_back("only the new result has " + entry.subject + ", " + entry.figure);
+      continue;
+    }
+    if (old->seconds <= 0 || entry.seconds <= 0) continue;
+    Change change;
+    change.subject = entry.subject;
+    change.figure = entry.figure;
+    change.old_seconds = old->seconds;
+    change.new_seconds = entry.seconds;
+    change.ratio = entry.seconds / old->seconds;
+    double drift = 0;
+    if (old->bandwidth > 0 && entry.bandwidth > 0) {
+      drift = std::abs(std::log(entry.bandwidth / old->bandwidth));
+    }
+    change.noise = std::max(kNoiseMin, 2 * std::hypot(old->spread, entry.spread) + drift);
+    comparison.changes.push_back(std::move(change));
+  }
+  for (const Entry& entry : before.entries) {
+    if (find(now, entry) == nullptr) {
+      comparison.notes.push_back("only the old result has " + entry.subject + ", " + entry.figure);
+    }
+  }
+  return comparison;
+}
+
+}  // namespace midge::bench

@@ -1,0 +1,71 @@
+#include "bench/model/hardware_counters.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/core/status.h"
+
+namespace midge::bench {
+namespace {
+
+struct Kind {
+  const char* name;
+  uint64_t config;
+};
+constexpr Kind kKinds[] = {{"cycles", PERF_COUNT_HW_CPU_CYCLES},
+                           {"instructions", PERF_COUNT_HW_INSTRUCTIONS},
+                           {"cache_misses", PERF_COUNT_HW_CACHE_MISSES},
+                           {"branch_misses", PERF_COUNT_HW_BRANCH_MISSES}};
+
+int open_counter(uint64_t config) {
+  perf_event_attr attributes = {};
+  attributes.size = sizeof(attributes);
+  attributes.type = PERF_TYPE_HARDWARE;
+  attributes.config = config;
+  attributes.inherit = 1;
+  attributes.exclude_kernel = 1;
+  attributes.exclude_hv = 1;
+  attributes.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
+  // 0, -1: this thread on any core.
+  return static_cast<int>(
+      ::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+}  // namespace
+
+HardwareCounters::HardwareCounters() {
+  for (const Kind& kind : kKinds) {
+    const int file = open_counter(kind.config);
+    if (file >= 0) {
+      counters_.push_back({kind.name, file, 0});
+    } else if (refusal_.empty()) {
+      refusal_ = format_string("the kernel counts no %s for this process: %s", kind.name,
+                               std::strerror(errno));
+      if (errno == EACCES || errno == EPERM) refusal_ += " (see kernel.perf_event_paranoid)";
+    }
+  }
+  if (!counters_.empty()) refusal_.clear();
+}
+
+HardwareCounters::~HardwareCounters() {
+  for (const Counter& counter : counters_) ::close(counter.file);
+}
+
+std::vector<HardwareCounters::Reading> HardwareCounters::read() {
+  std::vector<Reading> readings;
+  for (Counter& counter : counters_) {
+    uint64_t values[3] = {};  // count, time enabled, time running
+    if (::read(counter.file, values, sizeof(values)) != sizeof(values) || values[2] == 0) continue;
+    const double count = static_cast<double>(values[0]) * static_cast<double>(values[1]) /
+                         static_cast<double>(values[2]);
+    readings.push_back({counter.name, count - counter.last});
+    counter.last = count;
+  }
+  return readings;
+}
+
+}  // namespace midge::bench

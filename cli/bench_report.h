@@ -1,0 +1,31 @@
+// What midge bench found, for people and for machines.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bench/model/measure.h"
+#include "bench/model/energy.h"
+#include "bench/model/sustained.h"
+
+namespace midge {
+
+/// A whole run.
+struct BenchDocument {
+  bench::MachineInfo machine;
+  std::string date;  ///< "2026-11-28T10:11:12Z"
+  std::vector<bench::SubjectReport> subjects;
+  std::vector<bench::SustainedReport> sustained;  ///< of the subjects, or empty
+  std::vector<bench::CostReport> costs;           ///< of the subjects, or empty
+};
+
+/// Tables of up to 100 columns.
+std::string bench_text(const BenchDocument& document);
+/// Schema "midge.bench".
+std::string bench_json(const BenchDocument& document);
+/// A line per figure.
+std::string bench_csv(const BenchDocument& document);
+/// A table whose rows fit beside those of llama-bench.
+std::string bench_markdown(const BenchDocument& document);
+
+}  // namespace midge
