@@ -1,5 +1,7 @@
 // midge bench: the speed of models, beside the limits of the machine.
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 #include "bench/model/compare.h"
@@ -25,6 +27,7 @@ struct Options {
   bench::BenchOptions bench;
   std::vector<std::string> prompts;
   std::vector<std::string> depths;
+  std::vector<std::string> only;
   std::vector<std::string> compared;
   std::string format = "text";
   bool quick = false;
@@ -39,7 +42,8 @@ struct Options {
   bool decode_only = false;
   bool prefill_only = false;
   bool mixed = false;
-  int64_t tokens = 0;  ///< 0: a default of the mode
+  int64_t tokens = 0;          ///< 0: a default of the mode
+  std::string needs_one_mode;  ///< an option that was given and is of these modes alone
 };
 
 std::string now_text() {
@@ -244,6 +248,19 @@ Status measure_more(const Options& options, const std::vector<bench::Subject>& s
   return Status();
 }
 
+// Leaves out the sections that --only does not name.
+void keep_sections(const std::vector<std::string>& only, bench::BenchOptions* bench) {
+  if (only.empty()) return;
+  const auto wants = [&](const char* name) {
+    return std::find(only.begin(), only.end(), name) != only.end();
+  };
+  bench->opens = wants("open");
+  if (!wants("prompt")) bench->prompts.clear();
+  if (!wants("decode")) bench->depths.clear();
+  if (!wants("rows")) bench->rows.clear();
+  if (!wants("requests")) bench->requests.clear();
+}
+
 Status measure_command(Options options) {
   if (options.quick) {
     options.bench.rounds = std::min<int64_t>(options.bench.rounds, 3);
@@ -258,6 +275,7 @@ Status measure_command(Options options) {
     MIDGE_ASSIGN_OR_RETURN(options.bench.prompts, numbers_of(options.prompts, "--prompts"));
     std::erase(options.bench.prompts, 0);
   }
+  keep_sections(options.only, &options.bench);
   MIDGE_ASSIGN_OR_RETURN(const std::vector<bench::Subject> subjects, make_subjects(options));
   watch_interrupts();
   options.bench.cancel = &interrupted();
@@ -289,7 +307,15 @@ Status measure_command(Options options) {
 Status bench_command(Options options) {
   if (!options.compared.empty()) return compare_command(options);
   const bool one_model = options.decode_only || options.prefill_only || options.mixed;
-  if (!one_model) return measure_command(std::move(options));
+  if (!one_model) {
+    if (!options.needs_one_mode.empty()) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "%s goes with --decode-only, --prefill-only or --mixed; else see "
+                         "--rounds, --prompts and --depths",
+                         options.needs_one_mode.c_str());
+    }
+    return measure_command(std::move(options));
+  }
   if (options.models.size() > 1 || !options.synthetic.empty()) {
     return make_status(StatusCode::kInvalidArgument,
                        "--decode-only, --prefill-only and --mixed take one model, from a file");
@@ -331,6 +357,10 @@ void add_measure_options(CommandLine& command, const std::shared_ptr<Options>& o
       ->type_name("N,N")
       ->allow_extra_args(false)
       ->delimiter(',');
+  takes_one_of(command.add_option("--only", options->only, "Measure these sections alone")
+                   ->allow_extra_args(false)
+                   ->delimiter(','),
+               {"open", "prompt", "decode", "rows", "requests"});
   takes_one_of(command.add_option("--format", options->format, "How the report is written"),
                {"text", "json", "csv", "markdown"})
       ->capture_default_str();
@@ -435,7 +465,12 @@ void add_bench_command(CommandLine& app, Command* run) {
       "  midge bench --synthetic mimo-7b,phi4-mini,phi4 --quick\n"
       "  midge bench model.midge --with '--kv int8' --with '-t 1'\n"
       "  midge bench --compare old.json,new.json\n");
-  command->callback([=] { *run = [=] { return bench_command(*options); }; });
+  command->callback([=] {
+    for (const char* name : {"--tokens", "--rows", "--depth"}) {
+      if (command->get_option(name)->count() > 0) options->needs_one_mode = name;
+    }
+    *run = [=] { return bench_command(*options); };
+  });
 }
 
 }  // namespace midge

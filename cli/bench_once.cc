@@ -1,5 +1,5 @@
-// midge bench --decode-only, --prefill-only: one run of exactly what is asked for, for whoever counts
-// instructions or times pairs of programs.
+// midge bench --decode-only, --prefill-only: one run of exactly what is asked for, for whoever
+// counts instructions or times pairs of programs.
 #include "cli/bench_once.h"
 
 #include <chrono>
@@ -51,8 +51,8 @@ class OnceRun {
   std::span<const int32_t> next_tokens(int64_t count) {
     tokens_.resize(static_cast<size_t>(count));
     for (int32_t& token : tokens_) {
-      token = static_cast<int32_t>(uniform_at(kTokenSeed, drawn_++) *
-                                   static_cast<double>(vocab_size_));
+      token =
+          static_cast<int32_t>(uniform_at(kTokenSeed, drawn_++) * static_cast<double>(vocab_size_));
     }
     return tokens_;
   }
@@ -96,7 +96,8 @@ void print_report(const OnceOptions& options, const LoadedModel& model, const On
           static_cast<double>(options.tokens) / report.prefill_seconds,
           report.prefill_seconds * 1e3, static_cast<long long>(options.tokens));
   } else {
-    print(stdout, "decode   %8.2f tok/s   %.2f ms a step of %lld, mean of %lld behind %lld tokens\n",
+    print(stdout,
+          "decode   %8.2f tok/s   %.2f ms a step of %lld, mean of %lld behind %lld tokens\n",
           static_cast<double>(options.rows) / report.decode_seconds, report.decode_seconds * 1e3,
           static_cast<long long>(options.rows), static_cast<long long>(options.tokens),
           static_cast<long long>(options.depth));
@@ -138,9 +139,8 @@ Status bench_once(const OnceOptions& options, RunOptions run_options) {
   // Instructions of single runs are counted and subtracted from each other.
   run_options.no_calibration = true;
   if (run_options.context_length == 0) {
-    run_options.context_length = options.is_prefill
-                                     ? options.tokens
-                                     : options.depth + options.tokens * options.rows;
+    run_options.context_length =
+        options.is_prefill ? options.tokens : options.depth + options.tokens * options.rows;
   }
   MIDGE_ASSIGN_OR_RETURN(const OpenedModel loaded, load_model(run_options));
   watch_interrupts();

@@ -104,8 +104,8 @@ void add_limits(const SubjectReport& subject, std::string* text) {
 void add_disturbances(const SubjectReport& subject, std::string* text) {
   for (size_t i = 0; i < subject.rounds.size(); ++i) {
     if (subject.rounds[i].disturbance.empty()) continue;
-    *text += format_string("disturbed: round %zu, %s\n", i + 1,
-                           subject.rounds[i].disturbance.c_str());
+    *text +=
+        format_string("disturbed: round %zu, %s\n", i + 1, subject.rounds[i].disturbance.c_str());
   }
   const bool any = std::any_of(subject.figures.begin(), subject.figures.end(),
                                [](const Figure& figure) { return figure.is_disturbed(); });
@@ -121,8 +121,9 @@ void add_subject(const SubjectReport& subject, std::string* text) {
                          subject.level.c_str(), subject.kernels.c_str());
   *text += "check    " + gate_text(subject.gate) + "\n";
   add_limits(subject, text);
-  *text += "\n                                      median    tok/s       p95       p99 spread   GB/s"
-           "  read  peak\n";
+  *text +=
+      "\n                                      median    tok/s       p95       p99 spread   GB/s"
+      "  read  peak\n";
   const std::string* section = nullptr;
   for (const Figure& figure : subject.figures) {
     *text += figure_line(subject, figure, section == nullptr || *section != figure.section);
@@ -149,8 +150,9 @@ const Figure* main_figure(const SubjectReport& subject, const char* section) {
 }
 
 void add_summary(const BenchDocument& document, std::string* text) {
-  *text += "\nmodel                         size GB   tok/s  prompt tok/s  first token  memory GB"
-           "  accuracy\n";
+  *text +=
+      "\nmodel                         size GB   tok/s  prompt tok/s  first token  memory GB"
+      "  accuracy\n";
   for (const SubjectReport& subject : document.subjects) {
     const Figure* decode = main_figure(subject, "decode");
     const Figure* prompt = main_figure(subject, "prompt");
@@ -193,16 +195,15 @@ void add_sustained(const bench::SustainedReport& report, std::string* text) {
   const size_t step = std::max<size_t>(1, report.stretches.size() / 24);
   for (size_t i = 0; i < report.stretches.size(); i += step) {
     const bench::Stretch& s = report.stretches[i];
-    *text += format_string("%8.0f %8.2f %6.2f  %9s\n", s.start, s.tokens_per_second,
-                           s.clock * 1e-9, number_or_blank(s.temperature, "%.0f").c_str());
+    *text += format_string("%8.0f %8.2f %6.2f  %9s\n", s.start, s.tokens_per_second, s.clock * 1e-9,
+                           number_or_blank(s.temperature, "%.0f").c_str());
   }
   *text += format_string("first minute %.2f tok/s, last minute %.2f tok/s: %.3f of it\n",
                          report.first_minute, report.last_minute,
                          report.last_minute / report.first_minute);
-  *text += report.mean.has_value()
-               ? format_string("mean %.2f tok/s\n", *report.mean)
-               : format_string("no single rate: the clock moved by %.0f %%\n",
-                               100 * report.clock_drift);
+  *text += report.mean.has_value() ? format_string("mean %.2f tok/s\n", *report.mean)
+                                   : format_string("no single rate: the clock moved by %.0f %%\n",
+                                                   100 * report.clock_drift);
 }
 
 void add_cost(const bench::CostReport& cost, std::string* text) {
@@ -265,8 +266,8 @@ void write_subject(JsonWriter& json, const SubjectReport& subject) {
   json.member("threads", int64_t{subject.threads}).member("level", subject.level);
   json.member("kernels", subject.kernels).member("kv_type", subject.kv_type);
   json.begin_object("check").member("content_id", subject.gate.content_id);
-  json.member("fingerprint", format_string("%016llx", static_cast<unsigned long long>(
-                                                          subject.gate.fingerprint)));
+  json.member("fingerprint",
+              format_string("%016llx", static_cast<unsigned long long>(subject.gate.fingerprint)));
   json.member("on_record", subject.gate.is_known).member("seconds", subject.gate.seconds);
   json.end_object();
   json.begin_object("memory").member("peak", subject.memory.peak);
@@ -341,10 +342,10 @@ std::string field(const std::string& text) {
 }  // namespace
 
 std::string bench_text(const BenchDocument& document) {
-  std::string text = format_string("machine  %s, %.1f GB; %s\n",
-                                   one_line(document.machine.cores).c_str(),
-                                   static_cast<double>(document.machine.memory_bytes) * 1e-9,
-                                   one_line(document.machine.system).c_str());
+  std::string text =
+      format_string("machine  %s, %.1f GB; %s\n", one_line(document.machine.cores).c_str(),
+                    static_cast<double>(document.machine.memory_bytes) * 1e-9,
+                    one_line(document.machine.system).c_str());
   for (const SubjectReport& subject : document.subjects) {
     if (&subject != &document.subjects.front()) text += "\n";
     add_subject(subject, &text);
@@ -384,13 +385,12 @@ std::string bench_csv(const BenchDocument& document) {
     for (const Figure& figure : subject.figures) {
       const double seconds = seconds_of(figure);
       text += field(subject.name) + "," + figure.section + "," + field(figure.label);
-      text += format_string(",%lld,%.9g,%.6g,%.9g,%.9g,%.4f,%.6g,%.4f,%.4f,%d\n",
-                            static_cast<long long>(figure.at), seconds, rate_of(figure),
-                            quantile(figure.samples, 0.95), quantile(figure.samples, 0.99),
-                            spread_of(figure), figure.bytes / seconds,
-                            median(figure.of_rounds(&Round::read_fraction)),
-                            median(figure.of_rounds(&Round::peak_fraction)),
-                            figure.is_disturbed() ? 1 : 0);
+      text += format_string(
+          ",%lld,%.9g,%.6g,%.9g,%.9g,%.4f,%.6g,%.4f,%.4f,%d\n", static_cast<long long>(figure.at),
+          seconds, rate_of(figure), quantile(figure.samples, 0.95), quantile(figure.samples, 0.99),
+          spread_of(figure), figure.bytes / seconds,
+          median(figure.of_rounds(&Round::read_fraction)),
+          median(figure.of_rounds(&Round::peak_fraction)), figure.is_disturbed() ? 1 : 0);
     }
   }
   return text;

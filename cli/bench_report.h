@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/model/measure.h"
 #include "bench/model/energy.h"
+#include "bench/model/measure.h"
 #include "bench/model/sustained.h"
 
 namespace midge {

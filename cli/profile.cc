@@ -129,7 +129,11 @@ class Profiler {
  public:
   Profiler(const LoadedModel& model, const Options& options, KvType kv_type,
            HardwareCounters& counters)
-      : model_(model), options_(options), kv_type_(kv_type), counters_(counters), read_(executor()) {}
+      : model_(model),
+        options_(options),
+        kv_type_(kv_type),
+        counters_(counters),
+        read_(executor()) {}
 
   Executor& executor() const { return model_.executor(); }
 
@@ -159,10 +163,13 @@ class Profiler {
     executor().set_profile(nullptr);
     phase.counters = counters_.read();
     const KvLayout& kv = runner.pool().layout();
-    const bench::SummaryInput input = {
-        &profile,  &executor(),    wall,
-        kv_type_,  static_cast<double>(kv.token_bytes() * kv.kv_heads),
-        first_position, is_prompt};
+    const bench::SummaryInput input = {&profile,
+                                       &executor(),
+                                       wall,
+                                       kv_type_,
+                                       static_cast<double>(kv.token_bytes() * kv.kv_heads),
+                                       first_position,
+                                       is_prompt};
     phase.summary = bench::summarize_ops(input);
     if (!options_.trace.empty()) trace_ = bench::trace_json(input);
     return phase;
@@ -216,14 +223,14 @@ Status profile_command(const Options& options) {
     phases.push_back(std::move(phase));
   }
   MIDGE_ASSIGN_OR_RETURN(
-      Phase decode,
-      profiler.run(format_string("decode of %lld rows behind %lld tokens",
-                                 static_cast<long long>(options.rows),
-                                 static_cast<long long>(options.depth)),
-                   *runner, options.steps, options.depth, false,
-                   [&] { return runner->at_depth(options.depth, options.rows); }));
+      Phase decode, profiler.run(format_string("decode of %lld rows behind %lld tokens",
+                                               static_cast<long long>(options.rows),
+                                               static_cast<long long>(options.depth)),
+                                 *runner, options.steps, options.depth, false,
+                                 [&] { return runner->at_depth(options.depth, options.rows); }));
   phases.push_back(std::move(decode));
-  if (!options.trace.empty()) MIDGE_RETURN_IF_ERROR(write_whole_file(options.trace, profiler.trace()));
+  if (!options.trace.empty())
+    MIDGE_RETURN_IF_ERROR(write_whole_file(options.trace, profiler.trace()));
   if (options.run.json) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.profile").member("version", int64_t{1});
@@ -248,8 +255,8 @@ Status profile_command(const Options& options) {
 
 void add_profile_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
-  CommandLine* command = app.add_subcommand(
-      "profile", "Show where the time of a step goes, operation by operation");
+  CommandLine* command =
+      app.add_subcommand("profile", "Show where the time of a step goes, operation by operation");
   add_run_options(*command, options->run);
   command
       ->add_option("--synthetic", options->synthetic,

@@ -37,7 +37,7 @@ option(MIDGE_WITH_XNNPACK "Offer XNNPACK for dense float weights (--arithmetic x
 option(MIDGE_WITH_SENTENCEPIECE "Read tokenizer.model files with libsentencepiece" ${extras})
 option(MIDGE_WITH_LINE_EDITOR "Edit lines in midge chat with libedit" ${extras})
 set(MIDGE_WITH_CPUINFO ${cpuinfo} CACHE STRING "Clusters and caches from cpuinfo: ON, OFF, or AUTO (if it is found)")
-option(MIDGE_WITH_UTF8PROC "Unicode from utf8proc; without, from smaller tables of our own" ${foreign})
+option(MIDGE_WITH_UTF8PROC "Unicode from utf8proc; without, from smaller tables of our own" ${extras})
 option(MIDGE_PROFILER "Keep what workers do where somebody asks for it (midge profile)" ${profiler})
 option(MIDGE_SMALL "Compile for size, without exceptions and run-time types" ${small})
 option(MIDGE_GC_SECTIONS "Leave functions that nobody calls out of programs" ${gc})

@@ -14,8 +14,8 @@ struct Change {
   std::string figure;      ///< "decode 1024 deep"
   double old_seconds = 0;  ///< medians
   double new_seconds = 0;
-  double ratio = 1;        ///< new time by old time
-  double noise = 0;        ///< of that ratio, as a part: spreads of both, and the drift of the limit
+  double ratio = 1;  ///< new time by old time
+  double noise = 0;  ///< of that ratio, as a part: spreads of both, and the drift of the limit
   /// The ratio is further from 1 than the noise.
   bool is_change() const { return ratio > 1 + noise || ratio < 1 / (1 + noise); }
 };

@@ -71,8 +71,7 @@ bool EnergyMeter::find_rapl() {
 
 bool EnergyMeter::find_odpm() {
   for (int i = 0; i < kDevicesMax; ++i) {
-    const std::string path =
-        "sys/bus/iio/devices/iio:device" + std::to_string(i) + "/energy_value";
+    const std::string path = "sys/bus/iio/devices/iio:device" + std::to_string(i) + "/energy_value";
     if (number_of(files_, path).has_value()) sources_.push_back({path, "", 1e-6, 0});
   }
   method_ = "ODPM";
@@ -186,7 +185,8 @@ Result<CostReport> measure_cost(const std::string& name, const LoadedModel& mode
   }
   report.watts = report.joules_per_token * report.tokens_per_second;
   if (options.price_per_kwh.has_value()) {
-    report.price_per_million = report.joules_per_token * 1e6 / kJoulesPerKwh * *options.price_per_kwh;
+    report.price_per_million =
+        report.joules_per_token * 1e6 / kJoulesPerKwh * *options.price_per_kwh;
   }
   return report;
 }

@@ -3,8 +3,9 @@
 namespace midge::bench {
 namespace {
 
-// Of the bundled models and the packed one of the tests. `midge bench MODEL --json` prints both numbers ("check"); they change with
-// the arithmetic and with check_output()'s tokens, and with nothing else.
+// Of the bundled models and the packed one of the tests. `midge bench MODEL --json` prints both
+// numbers ("check"); they change with the arithmetic and with check_output()'s tokens, and with
+// nothing else.
 struct Known {
   std::string_view content_id;
   KvType kv_type;

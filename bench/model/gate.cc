@@ -82,10 +82,9 @@ Status same_bits(const std::vector<float>& a, const std::vector<float>& b, int64
   for (size_t i = 0; i < a.size(); ++i) {
     if (std::memcmp(&a[i], &b[i], sizeof(float)) == 0) continue;
     const auto width = static_cast<size_t>(vocab_size);
-    return refusal(format_string(
-        "logit %zu of the %s token is %.9g and %.9g between %s", i % width,
-        i < width ? "prompt's last" : "generated", static_cast<double>(a[i]),
-        static_cast<double>(b[i]), between));
+    return refusal(format_string("logit %zu of the %s token is %.9g and %.9g between %s", i % width,
+                                 i < width ? "prompt's last" : "generated",
+                                 static_cast<double>(a[i]), static_cast<double>(b[i]), between));
   }
   return Status();
 }

@@ -10,11 +10,12 @@
 namespace midge::bench {
 
 struct GateReport {
-  std::string content_id;   ///< model_identity() in hexadecimal digits
+  std::string content_id;    ///< model_identity() in hexadecimal digits
   uint64_t fingerprint = 0;  ///< of the logits of fixed token ids
-  bool has_generic = false;  ///< that the generic kernels gave the same bits; else no others were tried
-  bool is_known = false;     ///< that a fingerprint of this content id is on record, and matched
-  double seconds = 0;        ///< that the check took
+  bool has_generic =
+      false;  ///< that the generic kernels gave the same bits; else no others were tried
+  bool is_known = false;  ///< that a fingerprint of this content id is on record, and matched
+  double seconds = 0;     ///< that the check took
 };
 
 /// Runs fixed token ids through the chosen kernels and through the generic ones, which must give

@@ -46,8 +46,8 @@ std::vector<int64_t> within(const std::vector<int64_t>& wanted, int64_t most, co
     }
   }
   if (!left_out.empty()) {
-    notes->push_back(format_string("%s left out: %s, the context is too short", what,
-                                   left_out.c_str()));
+    notes->push_back(
+        format_string("%s left out: %s, the context is too short", what, left_out.c_str()));
   }
   return kept;
 }
@@ -136,10 +136,9 @@ class SubjectBench {
     options.kv_type = subject_.kv_type;
     options.depth_max = depths_.empty() ? 1 : *std::max_element(depths_.begin(), depths_.end());
     options.prompt_max = prompts_.empty() ? 1 : *std::max_element(prompts_.begin(), prompts_.end());
-    options.requests_max =
-        options_.requests.empty()
-            ? 0
-            : *std::max_element(options_.requests.begin(), options_.requests.end());
+    options.requests_max = options_.requests.empty() ? 0
+                                                     : *std::max_element(options_.requests.begin(),
+                                                                         options_.requests.end());
     options.cancel = options_.cancel;
     tell("filling the cache", 0);
     MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<ModelRunner> runner,
@@ -184,28 +183,47 @@ class SubjectBench {
     report_.kv_type = kv_type_name(subject_.kv_type);
     const auto weights = static_cast<double>(report_.token_bytes);
     for (const int64_t length : prompts_) {
-      Figure f = {.section = "prompt", .label = format_string("%lld tokens", static_cast<long long>(length)),
-                  .at = length, .tokens = static_cast<double>(length), .bytes = weights,
-                  .macs = runner.prompt_macs(length), .samples = {}, .rounds = {}};
+      Figure f = {.section = "prompt",
+                  .label = format_string("%lld tokens", static_cast<long long>(length)),
+                  .at = length,
+                  .tokens = static_cast<double>(length),
+                  .bytes = weights,
+                  .macs = runner.prompt_macs(length),
+                  .samples = {},
+                  .rounds = {}};
       add(std::move(f), [length](ModelRunner& r) { return r.prompt(length); }, 1);
     }
     for (const int64_t depth : depths_) {
-      Figure f = {.section = "decode", .label = format_string("%lld deep", static_cast<long long>(depth)),
-                  .at = depth, .tokens = 1,
+      Figure f = {.section = "decode",
+                  .label = format_string("%lld deep", static_cast<long long>(depth)),
+                  .at = depth,
+                  .tokens = 1,
                   .bytes = weights + static_cast<double>(runner.kv_bytes(depth)),
-                  .macs = runner.prompt_macs(1), .samples = {}, .rounds = {}};
+                  .macs = runner.prompt_macs(1),
+                  .samples = {},
+                  .rounds = {}};
       add(std::move(f), [depth](ModelRunner& r) { return r.at_depth(depth, 1); }, kSamplesMin);
     }
     for (const int64_t rows : options_.rows) {
-      Figure f = {.section = "rows", .label = format_string("%lld rows", static_cast<long long>(rows)),
-                  .at = rows, .tokens = static_cast<double>(rows), .bytes = weights, .macs = 0,
-                  .samples = {}, .rounds = {}};
+      Figure f = {.section = "rows",
+                  .label = format_string("%lld rows", static_cast<long long>(rows)),
+                  .at = rows,
+                  .tokens = static_cast<double>(rows),
+                  .bytes = weights,
+                  .macs = 0,
+                  .samples = {},
+                  .rounds = {}};
       add(std::move(f), [rows](ModelRunner& r) { return r.at_depth(0, rows); }, kSamplesMin);
     }
     for (const int64_t count : options_.requests) {
-      Figure f = {.section = "requests", .label = format_string("%lld at a time", static_cast<long long>(count)),
-                  .at = count, .tokens = static_cast<double>(count), .bytes = weights, .macs = 0,
-                  .samples = {}, .rounds = {}};
+      Figure f = {.section = "requests",
+                  .label = format_string("%lld at a time", static_cast<long long>(count)),
+                  .at = count,
+                  .tokens = static_cast<double>(count),
+                  .bytes = weights,
+                  .macs = 0,
+                  .samples = {},
+                  .rounds = {}};
       add(std::move(f), [count](ModelRunner& r) { return r.requests(count); }, kSamplesMin);
     }
   }
@@ -215,8 +233,7 @@ class SubjectBench {
     const MachineState before = machine_state(files);
     const MachineLoad load;
     RoundState state;
-    state.integer_peak =
-        measure_integer_peak(runner.executor().team(), runner.executor().isa());
+    state.integer_peak = measure_integer_peak(runner.executor().team(), runner.executor().isa());
     double bandwidth = read.measure();
     state.bandwidth_low = state.bandwidth_high = bandwidth;
     for (size_t i = 0; i < measurements_.size(); ++i) {
@@ -300,7 +317,7 @@ bool Figure::is_disturbed() const {
   return 2 * static_cast<size_t>(disturbed) > rounds.size();
 }
 
-std::vector<double> Figure::of_rounds(double Round::*member) const {
+std::vector<double> Figure::of_rounds(double Round::* member) const {
   const bool all = is_disturbed();
   std::vector<double> values;
   for (const Round& round : rounds) {
@@ -359,8 +376,7 @@ Result<std::vector<SubjectReport>> run_bench(const std::vector<Subject>& subject
   const double width = 1.0 / static_cast<double>(blocks * static_cast<int64_t>(subjects.size()));
   double base = 0;
   for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t rounds =
-        options.rounds * (block + 1) / blocks - options.rounds * block / blocks;
+    const int64_t rounds = options.rounds * (block + 1) / blocks - options.rounds * block / blocks;
     for (const std::unique_ptr<SubjectBench>& bench : benches) {
       MIDGE_RETURN_IF_ERROR(bench->run_block(rounds, base, width));
       base += width;

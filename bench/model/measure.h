@@ -39,7 +39,7 @@ struct Subject {
 
 /// A figure in one round.
 struct Round {
-  double seconds = 0;  ///< median of the round's samples
+  double seconds = 0;        ///< median of the round's samples
   double bandwidth = 0;      ///< that passes over the weights just before and behind reached
   double read_fraction = 0;  ///< of that, see Figure::bytes; 0: no bytes
   double peak_fraction = 0;  ///< of the integer peak; 0: no multiply-adds or no peak
@@ -59,7 +59,7 @@ struct Figure {
 
   /// Of a member of the rounds that were not disturbed, if these are half of them or more, else of
   /// all.
-  std::vector<double> of_rounds(double Round::*member) const;
+  std::vector<double> of_rounds(double Round::* member) const;
   bool is_disturbed() const;  ///< more than half of the rounds were
 };
 
@@ -69,7 +69,7 @@ struct RoundState {
   double bandwidth_low = 0;
   double bandwidth_high = 0;
   double integer_peak = 0;
-  double others = -1;        ///< cores that other programs took; negative: not known
+  double others = -1;       ///< cores that other programs took; negative: not known
   std::string disturbance;  ///< what disturbed it; empty: nothing was seen
 };
 

@@ -15,8 +15,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kTokenSeed = 20261128;
 constexpr int64_t kPageTokens = 64;
-constexpr int64_t kRealTokens = 512;     // of a deep sequence, that the model reads
-constexpr int64_t kRequestTokens = 64;   // that a sequence of requests() has read before it goes on
+constexpr int64_t kRealTokens = 512;    // of a deep sequence, that the model reads
+constexpr int64_t kRequestTokens = 64;  // that a sequence of requests() has read before it goes on
 constexpr int64_t kRequestTokensMax = 2 * kRequestTokens;  // it begins anew then
 constexpr int64_t kStepsAhead = 2 * kPageTokens;
 constexpr int64_t kBranchPages = 4;  // of a sequence that shares the others with base_
@@ -186,12 +186,12 @@ int64_t ModelRunner::kv_bytes(int64_t depth) const {
 
 double ModelRunner::prompt_macs(int64_t length) const {
   double matrices = 0;
-  visit_linear_matrices(*executor().engine().weights,
-                        [&](const std::string& name, const PreparedMatrix& w) {
-                          if (is_of_mtp(name)) return;
-                          const double rows = name == "head" ? 1 : static_cast<double>(length);
-                          matrices += rows * static_cast<double>(w.n()) * static_cast<double>(w.k());
-                        });
+  visit_linear_matrices(
+      *executor().engine().weights, [&](const std::string& name, const PreparedMatrix& w) {
+        if (is_of_mtp(name)) return;
+        const double rows = name == "head" ? 1 : static_cast<double>(length);
+        matrices += rows * static_cast<double>(w.n()) * static_cast<double>(w.k());
+      });
   return matrices;
 }
 

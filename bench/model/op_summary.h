@@ -15,19 +15,19 @@ struct OpLine {
   std::string name;     ///< "linear qkv", "attention"
   std::string kernels;  ///< that it calls mostly; empty: none of the registry
   int64_t calls = 0;
-  double seconds = 0;              ///< of worker 0, its waits included
-  double bytes = 0;                ///< of weights, keys and values that the calls read
-  double macs = 0;                 ///< multiply-adds of matrices
-  std::vector<double> busy;        ///< seconds of each worker, without its waits
-  std::vector<double> waits;       ///< of each worker, at the barriers of the operation
-  double imbalance() const;        ///< of the busiest worker, by the mean: 1 is even
+  double seconds = 0;         ///< of worker 0, its waits included
+  double bytes = 0;           ///< of weights, keys and values that the calls read
+  double macs = 0;            ///< multiply-adds of matrices
+  std::vector<double> busy;   ///< seconds of each worker, without its waits
+  std::vector<double> waits;  ///< of each worker, at the barriers of the operation
+  double imbalance() const;   ///< of the busiest worker, by the mean: 1 is even
 };
 
 struct OpSummary {
-  std::vector<OpLine> lines;      ///< the longest first
-  double wall = 0;                ///< seconds of all steps, as their caller saw them
-  double outside = 0;             ///< seconds of worker 0 at barriers outside of operations
-  int64_t dropped = 0;            ///< events that the logs had no room for
+  std::vector<OpLine> lines;  ///< the longest first
+  double wall = 0;            ///< seconds of all steps, as their caller saw them
+  double outside = 0;         ///< seconds of worker 0 at barriers outside of operations
+  int64_t dropped = 0;        ///< events that the logs had no room for
   /// Of the wall time, that is in operations and barriers: the rest is what lies between them.
   double accounted() const;
 };

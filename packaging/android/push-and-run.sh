@@ -6,7 +6,7 @@
 #   --serial S    the device, if there are several (adb devices)
 #   --cores LIST  cores to run on, as midge takes them: 4-7, prime, big, all (default: chosen)
 #   --out FILE    where the report goes (default: midge-bench.json)
-# example: push-and-run.sh --cores big model.midge -n 64
+# example: push-and-run.sh --cores big model.midge --quick
 set -euo pipefail
 
 fail() {

@@ -40,9 +40,9 @@ TEST(CompareResults, FindsWhatIsBeyondTheNoise) {
 }
 
 TEST(CompareResults, SpreadIsNoise) {
-  EXPECT_FALSE(only_change(result_of(0.100, 0.08, 2e10, "0 deep"),
-                           result_of(0.120, 0.08, 2e10, "0 deep"))
-                   .is_change());
+  EXPECT_FALSE(
+      only_change(result_of(0.100, 0.08, 2e10, "0 deep"), result_of(0.120, 0.08, 2e10, "0 deep"))
+          .is_change());
 }
 
 TEST(CompareResults, SlowerMemoryIsNoise) {
@@ -57,8 +57,8 @@ TEST(CompareResults, TwoPercentIsNoise) {
 }
 
 TEST(CompareResults, SaysWhatOnlyOneHas) {
-  const Result<Comparison> comparison =
-      compare_results(file("a", result_of(1, 0, 0, "0 deep")), file("b", result_of(1, 0, 0, "1 deep")));
+  const Result<Comparison> comparison = compare_results(file("a", result_of(1, 0, 0, "0 deep")),
+                                                        file("b", result_of(1, 0, 0, "1 deep")));
   ASSERT_TRUE(comparison.ok());
   EXPECT_TRUE(comparison->changes.empty());
   EXPECT_EQ(comparison->notes.size(), 2u);
@@ -66,11 +66,11 @@ TEST(CompareResults, SaysWhatOnlyOneHas) {
 
 TEST(CompareResults, RefusesOtherFiles) {
   const std::string good = file("good", result_of(1, 0, 0, "0 deep"));
-  for (const char* text : {"", "{}", "[]", "{\"schema\":\"midge.plan\"}",
-                           "{\"schema\":\"midge.bench\"}",
-                           "{\"schema\":\"midge.bench\",\"machine\":{\"cores\":3},\"subjects\":[]}",
-                           "{\"schema\":\"midge.bench\",\"machine\":{\"cores\":\"x\"},"
-                           "\"subjects\":[{\"name\":\"m\",\"figures\":[{}]}]}"}) {
+  for (const char* text :
+       {"", "{}", "[]", "{\"schema\":\"midge.plan\"}", "{\"schema\":\"midge.bench\"}",
+        "{\"schema\":\"midge.bench\",\"machine\":{\"cores\":3},\"subjects\":[]}",
+        "{\"schema\":\"midge.bench\",\"machine\":{\"cores\":\"x\"},"
+        "\"subjects\":[{\"name\":\"m\",\"figures\":[{}]}]}"}) {
     EXPECT_EQ(compare_results(file("bad", text), good).status().code(), StatusCode::kInvalidFile)
         << text;
   }

@@ -30,8 +30,9 @@ TEST(EnergyMeter, SumsTheRailsOfAPhone) {
 }
 
 TEST(EnergyMeter, MultipliesCurrentAndVoltageOfABattery) {
-  const EnergyMeter meter(recording("sys/class/power_supply/battery/current_now: -1500000\n"
-                                    "sys/class/power_supply/battery/voltage_now: 4000000\n"));
+  const EnergyMeter meter(
+      recording("sys/class/power_supply/battery/current_now: -1500000\n"
+                "sys/class/power_supply/battery/voltage_now: 4000000\n"));
   EXPECT_EQ(meter.method(), "battery");
   EXPECT_FALSE(meter.counts());
   EXPECT_DOUBLE_EQ(*meter.read(), 6.0);
@@ -61,8 +62,8 @@ TEST(Cost, FollowsFromThePowerThatIsGiven) {
   options.watts = 5;
   options.price_per_kwh = 0.30;
   options.list_prices = {{"elsewhere", 0.5}};
-  const Result<CostReport> cost = measure_cost("tiny", *model, KvType::kF16, options,
-                                               recording("proc/x: 1\n"), nullptr);
+  const Result<CostReport> cost =
+      measure_cost("tiny", *model, KvType::kF16, options, recording("proc/x: 1\n"), nullptr);
   ASSERT_TRUE(cost.ok()) << cost.status().message();
   EXPECT_EQ(cost->method, "given");
   EXPECT_DOUBLE_EQ(cost->joules_per_token, 5 / cost->tokens_per_second);

@@ -11,15 +11,15 @@ namespace {
 SystemFiles recording(const char* text) { return *SystemFiles::parse(text, "recording"); }
 
 TEST(MachineState, ReadsClocksHeatAndThrottling) {
-  const MachineState state = machine_state(recording(
-      "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq: 1800000\n"
-      "sys/devices/system/cpu/cpu4/cpufreq/scaling_cur_freq: 2400000\n"
-      "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count: 3\n"
-      "sys/devices/system/cpu/cpu4/thermal_throttle/core_throttle_count: 4\n"
-      "sys/class/thermal/thermal_zone0/temp: 41500\n"
-      "sys/class/thermal/thermal_zone2/temp: 63000\n"
-      "sys/class/thermal/thermal_zone3/temp: -40000\n"
-      "sys/class/thermal/thermal_zone4/temp: 999999\n"));
+  const MachineState state = machine_state(
+      recording("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq: 1800000\n"
+                "sys/devices/system/cpu/cpu4/cpufreq/scaling_cur_freq: 2400000\n"
+                "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count: 3\n"
+                "sys/devices/system/cpu/cpu4/thermal_throttle/core_throttle_count: 4\n"
+                "sys/class/thermal/thermal_zone0/temp: 41500\n"
+                "sys/class/thermal/thermal_zone2/temp: 63000\n"
+                "sys/class/thermal/thermal_zone3/temp: -40000\n"
+                "sys/class/thermal/thermal_zone4/temp: 999999\n"));
   EXPECT_DOUBLE_EQ(state.reported_clock, 2.4e9);
   EXPECT_EQ(state.temperature, 63.0);
   EXPECT_EQ(state.throttlings, 7);
@@ -35,11 +35,11 @@ TEST(MachineState, WhatIsNotThereIsNotKnown) {
 }
 
 TEST(MachineState, ReadsTheMemoryOfAProcess) {
-  const ProcessMemory memory = process_memory(recording(
-      "proc/self/status: VmHWM:\t  2000 kB\n"
-      "proc/self/status: RssAnon:\t  700 kB\n"
-      "proc/self/status: RssFile:\t  40 kB\n"
-      "proc/self/status: RssShmem:\t  2 kB\n"));
+  const ProcessMemory memory =
+      process_memory(recording("proc/self/status: VmHWM:\t  2000 kB\n"
+                               "proc/self/status: RssAnon:\t  700 kB\n"
+                               "proc/self/status: RssFile:\t  40 kB\n"
+                               "proc/self/status: RssShmem:\t  2 kB\n"));
   EXPECT_EQ(memory.peak, 2000 * 1024);
   EXPECT_EQ(memory.anonymous, 700 * 1024);
   EXPECT_EQ(memory.file, 42 * 1024);

@@ -43,7 +43,8 @@ TEST(OpSummary, CountsEveryOperationOfAStep) {
   const Profiled profiled(3);
   const OpSummary summary = summarize_ops(profiled.input);
   const ModelConfig& config = profiled.model->model().config();
-  for (const char* name : {"linear qkv", "linear o", "linear gate_up", "linear down", "attention"}) {
+  for (const char* name :
+       {"linear qkv", "linear o", "linear gate_up", "linear down", "attention"}) {
     const OpLine* line = find(summary, name);
     ASSERT_NE(line, nullptr) << name;
     EXPECT_EQ(line->calls, 3 * config.layer_count) << name;
@@ -110,8 +111,8 @@ TEST(OpSummary, NothingIsLoggedWithoutAProfile) {
 TEST(OpSummary, TraceIsOfTheFormat) {
   const Profiled profiled(2);
   const std::string text = trace_json(profiled.input);
-  const Result<JsonDocument> document =
-      JsonDocument::parse("trace", text, DuplicateKeys::kRefused, {.parsed_bytes = 1 << 30, .long_numbers = 1 << 20});
+  const Result<JsonDocument> document = JsonDocument::parse(
+      "trace", text, DuplicateKeys::kRefused, {.parsed_bytes = 1 << 30, .long_numbers = 1 << 20});
   ASSERT_TRUE(document.ok()) << document.status().message();
   const JsonObject root = *document->root();
   const simdjson::dom::array events = *root.array("traceEvents");
