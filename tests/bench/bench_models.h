@@ -1,4 +1,4 @@
-// The models that the tests of the bench open.
+// The models and recordings that the tests of the bench open.
 #pragma once
 
 #include <memory>
@@ -20,5 +20,7 @@ inline std::unique_ptr<LoadedModel> open_packed_model(int threads, int64_t conte
   EXPECT_TRUE(model.ok()) << model.status().message();
   return model.ok() ? std::move(*model) : nullptr;
 }
+
+inline SystemFiles recording(const char* text) { return *SystemFiles::parse(text, "recording"); }
 
 }  // namespace midge::bench

@@ -7,8 +7,6 @@
 namespace midge::bench {
 namespace {
 
-SystemFiles recording(const char* text) { return *SystemFiles::parse(text, "recording"); }
-
 TEST(EnergyMeter, SumsThePackagesOfRapl) {
   const EnergyMeter meter(
       recording("sys/class/powercap/intel-rapl:0/energy_uj: 1500000\n"

@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "bench/model/machine_state.h"
+#include "tests/bench/bench_models.h"
 
 namespace midge::bench {
 namespace {
-
-SystemFiles recording(const char* text) { return *SystemFiles::parse(text, "recording"); }
 
 TEST(MachineState, ReadsClocksHeatAndThrottling) {
   const MachineState state = machine_state(
