@@ -220,12 +220,16 @@ Result<std::vector<std::pair<std::string, double>>> prices_of(
   return prices;
 }
 
-Status measure_more(const Options& options, const std::vector<bench::Subject>& subjects,
-                    BenchDocument* document) {
+Result<bench::CostOptions> cost_options(const Options& options) {
   bench::CostOptions cost;
   if (options.watts > 0) cost.watts = options.watts;
   if (options.price_per_kwh > 0) cost.price_per_kwh = options.price_per_kwh;
   MIDGE_ASSIGN_OR_RETURN(cost.list_prices, prices_of(options.list_prices));
+  return cost;
+}
+
+Status measure_more(const Options& options, const bench::CostOptions& cost,
+                    const std::vector<bench::Subject>& subjects, BenchDocument* document) {
   for (const bench::Subject& subject : subjects) {
     MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, subject.open());
     if (options.sustained_minutes > 0) {
@@ -276,6 +280,7 @@ Status measure_command(Options options) {
     std::erase(options.bench.prompts, 0);
   }
   keep_sections(options.only, &options.bench);
+  MIDGE_ASSIGN_OR_RETURN(const bench::CostOptions cost, cost_options(options));
   MIDGE_ASSIGN_OR_RETURN(const std::vector<bench::Subject> subjects, make_subjects(options));
   watch_interrupts();
   options.bench.cancel = &interrupted();
@@ -295,7 +300,7 @@ Status measure_command(Options options) {
     };
     MIDGE_ASSIGN_OR_RETURN(document.subjects, bench::run_bench(subjects, options.bench));
   }
-  MIDGE_RETURN_IF_ERROR(measure_more(options, subjects, &document));
+  MIDGE_RETURN_IF_ERROR(measure_more(options, cost, subjects, &document));
   const std::string& format = options.run.json ? "json" : options.format;
   print_document(format == "json"       ? bench_json(document)
                  : format == "csv"      ? bench_csv(document)

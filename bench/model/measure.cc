@@ -253,8 +253,7 @@ class SubjectBench {
         peak = (peak + peaks.back()) / 2;
       }
       m.figure.samples.insert(m.figure.samples.end(), samples.begin(), samples.end());
-      m.figure.rounds.push_back(
-          round_of(m.figure, median(samples), (bandwidth + next) / 2, peak));
+      m.figure.rounds.push_back(round_of(m.figure, median(samples), (bandwidth + next) / 2, peak));
       m.figure.rounds.back().disturbed =
           std::abs(next - bandwidth) > kBandwidthDriftMax * std::max(next, bandwidth);
       bandwidth = next;

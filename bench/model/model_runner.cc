@@ -24,7 +24,7 @@ constexpr int64_t kBranchPages = 4;  // of a sequence that shares the others wit
 }  // namespace
 
 int64_t ModelRunner::context_for(const RunnerOptions& options) {
-  return std::max({options.depth_max + kStepsAhead, options.prompt_max + 1,
+  return std::max({std::max<int64_t>(1, options.depth_max) + kStepsAhead, options.prompt_max + 1,
                    options.requests_max > 0 ? kRequestTokensMax + 1 : 0});
 }
 

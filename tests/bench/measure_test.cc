@@ -105,12 +105,25 @@ TEST(ModelRunner, StepsAtEveryDepth) {
   const auto runner = ModelRunner::create(*model, options);
   ASSERT_TRUE(runner.ok()) << runner.status().message();
   for (const int64_t depth : {0, 1, 63, 64, 65, 300, 320}) {
-    for (int i = 0; i < 70; i += 23) {
-      EXPECT_TRUE((*runner)->at_depth(depth, 1 + i / 23).ok()) << depth;
+    for (int rows = 1; rows <= 4; ++rows) {
+      EXPECT_TRUE((*runner)->at_depth(depth, rows).ok()) << depth;
     }
   }
+  // As often as one likes: it begins anew where its room ends.
+  for (int i = 0; i < 70; ++i) EXPECT_TRUE((*runner)->at_depth(0, 4).ok()) << i;
   EXPECT_TRUE((*runner)->requests(3).ok());
   EXPECT_TRUE((*runner)->requests(2).ok());
+}
+
+TEST(ModelRunner, TheLeastRoomIsEnough) {
+  RunnerOptions options;
+  options.depth_max = 0;
+  options.requests_max = 0;
+  const std::unique_ptr<LoadedModel> model =
+      open_packed_model(1, ModelRunner::context_for(options));
+  const auto runner = ModelRunner::create(*model, options);
+  ASSERT_TRUE(runner.ok()) << runner.status().message();
+  for (int i = 0; i < 70; ++i) EXPECT_TRUE((*runner)->at_depth(0, 4).ok()) << i;
 }
 
 }  // namespace
