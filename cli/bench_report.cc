@@ -121,9 +121,8 @@ void add_subject(const SubjectReport& subject, std::string* text) {
                          subject.level.c_str(), subject.kernels.c_str());
   *text += "check    " + gate_text(subject.gate) + "\n";
   add_limits(subject, text);
-  *text +=
-      "\n                                      median    tok/s       p95       p99 spread   GB/s"
-      "  read  peak\n";
+  *text += format_string("\n%-34s%10s%9s%10s%10s%7s%7s%6s%6s\n", "", "median", "tok/s", "p95",
+                         "p99", "spread", "GB/s", "read", "peak");
   const std::string* section = nullptr;
   for (const Figure& figure : subject.figures) {
     *text += figure_line(subject, figure, section == nullptr || *section != figure.section);

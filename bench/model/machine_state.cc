@@ -118,6 +118,14 @@ ProcessMemory process_memory(const SystemFiles& files) {
           kilobytes_in(text, "RssFile") + kilobytes_in(text, "RssShmem")};
 }
 
+void forget_peak_memory() {
+  const int file = ::open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+  if (file < 0) return;
+  // 5: the peak of the resident memory (proc(5)). Refused, the peak is that of the process.
+  (void)!::write(file, "5", 1);
+  ::close(file);
+}
+
 bool drop_from_memory(const std::string& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return drop_file(path);

@@ -31,11 +31,14 @@ MachineState machine_state(const SystemFiles& files);
 
 /// Memory of this process, in bytes; 0: not known.
 struct ProcessMemory {
-  int64_t peak = 0;       ///< most that was resident since the process began
+  int64_t peak = 0;       ///< most that was resident since forget_peak_memory()
   int64_t anonymous = 0;  ///< resident now, of its own
   int64_t file = 0;       ///< resident now, of files
 };
 ProcessMemory process_memory(const SystemFiles& files);
+
+/// Lets the peak begin anew with what is resident now, where the system allows it.
+void forget_peak_memory();
 
 /// Drops what the system keeps of a file, or of all files of a folder, from memory, so that the
 /// next reader waits for the disk. False: it did not let go of all of it.

@@ -71,6 +71,7 @@ class SubjectBench {
     width_ = width;
     if (options_.opens && !subject_.path.empty()) MIDGE_RETURN_IF_ERROR(measure_opens(rounds));
     tell("opening", 0);
+    forget_peak_memory();
     MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, subject_.open());
     tell("checking the output", 0);
     if (!options_.wrong_kernel) return measure(*model, rounds);
@@ -205,14 +206,15 @@ class SubjectBench {
       add(std::move(f), [depth](ModelRunner& r) { return r.at_depth(depth, 1); }, kSamplesMin);
     }
     for (const int64_t rows : options_.rows) {
-      Figure f = {.section = "rows",
-                  .label = format_string("%lld rows", static_cast<long long>(rows)),
-                  .at = rows,
-                  .tokens = static_cast<double>(rows),
-                  .bytes = weights,
-                  .macs = 0,
-                  .samples = {},
-                  .rounds = {}};
+      Figure f = {
+          .section = "rows",
+          .label = rows == 1 ? "1 row" : format_string("%lld rows", static_cast<long long>(rows)),
+          .at = rows,
+          .tokens = static_cast<double>(rows),
+          .bytes = weights,
+          .macs = 0,
+          .samples = {},
+          .rounds = {}};
       add(std::move(f), [rows](ModelRunner& r) { return r.at_depth(0, rows); }, kSamplesMin);
     }
     for (const int64_t count : options_.requests) {

@@ -85,7 +85,7 @@ struct SubjectReport {
   std::string kernels;
   std::string kv_type;
   GateReport gate;
-  ProcessMemory memory;  ///< the peak of the process so far; the rest with the model open
+  ProcessMemory memory;  ///< the peak since the model was opened; the rest with it open
   std::vector<Figure> figures;
   std::vector<RoundState> rounds;
   MachineState before;
