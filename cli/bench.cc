@@ -29,6 +29,7 @@ struct Options {
   std::vector<std::string> depths;
   std::vector<std::string> only;
   std::vector<std::string> compared;
+  bool has_compare = false;
   std::string format = "text";
   bool quick = false;
   double sustained_minutes = 0;
@@ -78,6 +79,12 @@ Status mixed_command(const Options& options) {
 }
 
 Status compare_command(const Options& options) {
+  if (options.compared.size() != 2) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "--compare has %zu files, expected two with a comma between: "
+                       "old.json,new.json",
+                       options.compared.size());
+  }
   MIDGE_ASSIGN_OR_RETURN(const bench::Comparison comparison,
                          bench::compare_results(options.compared[0], options.compared[1]));
   size_t changed = 0;
@@ -95,14 +102,18 @@ Status compare_command(const Options& options) {
   for (const std::string& note : comparison.notes) {
     print(stdout, "note: %s\n", visible_text(note, Layout::kOneLine).c_str());
   }
-  print(stdout, "%zu of %zu figures changed beyond the noise\n", changed,
-        comparison.changes.size());
+  if (comparison.changes.empty()) {
+    return make_status(StatusCode::kInvalidArgument, "no figure is in both results");
+  }
+  print(stdout, "ratio: new time by old time. %zu of %zu figures changed beyond the noise\n",
+        changed, comparison.changes.size());
   return Status();
 }
 
 // "-t 1 --kv int8" on top of the other options.
 Result<RunOptions> with_setting(const RunOptions& options, const std::string& setting) {
   RunOptions changed = options;
+  if (setting.empty()) return changed;
   CommandLine line("midge", "");
   CommandLine* command = line.add_subcommand("bench", "");
   add_run_settings(*command, changed);
@@ -309,9 +320,26 @@ Status measure_command(Options options) {
   return Status();
 }
 
+// Options that do not go together.
+Status check_options(const Options& options, bool one_model) {
+  const char* wrong = nullptr;
+  const bool more = options.cost || options.sustained_minutes > 0;
+  const bool is_table = options.format == "csv" || options.format == "markdown";
+  if (options.run.json && is_table) wrong = "--json and --format say different things";
+  if (more && is_table) wrong = "--cost and --sustained have no place in csv and markdown";
+  if (one_model && options.bench.wrong_kernel) {
+    wrong = "--wrong-kernel goes with runs that check the output";
+  }
+  for (const std::string& setting : options.settings) {
+    if (setting.find_first_not_of(' ') == std::string::npos) wrong = "--with is empty";
+  }
+  return wrong == nullptr ? Status() : make_status(StatusCode::kInvalidArgument, "%s", wrong);
+}
+
 Status bench_command(Options options) {
-  if (!options.compared.empty()) return compare_command(options);
+  if (options.has_compare) return compare_command(options);
   const bool one_model = options.decode_only || options.prefill_only || options.mixed;
+  MIDGE_RETURN_IF_ERROR(check_options(options, one_model));
   if (!one_model) {
     if (!options.needs_one_mode.empty()) {
       return make_status(StatusCode::kInvalidArgument,
@@ -348,7 +376,7 @@ void add_measure_options(CommandLine& command, const std::shared_ptr<Options>& o
   command.add_option("--rounds", options->bench.rounds, "Times that everything is measured")
       ->check(whole_number(1, 10000))
       ->capture_default_str();
-  command.add_flag("--quick", options->quick, "Less of everything: about a minute");
+  command.add_flag("--quick", options->quick, "Less of everything: three rounds of fewer lines");
   command
       .add_option("--prompts", options->prompts,
                   "Lengths of prompts in tokens, or none (default: 16,128,512)")
@@ -474,6 +502,7 @@ void add_bench_command(CommandLine& app, Command* run) {
     for (const char* name : {"--tokens", "--rows", "--depth"}) {
       if (command->get_option(name)->count() > 0) options->needs_one_mode = name;
     }
+    options->has_compare = command->get_option("--compare")->count() > 0;
     *run = [=] { return bench_command(*options); };
   });
 }

@@ -197,8 +197,10 @@ void add_sustained(const bench::SustainedReport& report, std::string* text) {
     *text += format_string("%8.0f %8.2f %6.2f  %9s\n", s.start, s.tokens_per_second, s.clock * 1e-9,
                            number_or_blank(s.temperature, "%.0f").c_str());
   }
-  *text += format_string("first minute %.2f tok/s, last minute %.2f tok/s: %.3f of it\n",
-                         report.first_minute, report.last_minute,
+  const double end = report.stretches.back().start;
+  const std::string part = end >= 180 ? "minute" : "third";
+  *text += format_string("first %s %.2f tok/s, last %s %.2f tok/s, which is %.3f of the first\n",
+                         part.c_str(), report.first_minute, part.c_str(), report.last_minute,
                          report.last_minute / report.first_minute);
   *text += report.mean.has_value() ? format_string("mean %.2f tok/s\n", *report.mean)
                                    : format_string("no single rate: the clock moved by %.0f %%\n",
@@ -259,7 +261,9 @@ void write_state(JsonWriter& json, const char* name, const bench::MachineState& 
 }
 
 void write_subject(JsonWriter& json, const SubjectReport& subject) {
-  json.begin_object().member("name", subject.name).member("path", subject.path);
+  // Folders are nobody's business who reads a result.
+  const std::string file = subject.path.substr(subject.path.rfind('/') + 1);
+  json.begin_object().member("name", subject.name).member("file", file);
   json.member("family", subject.family).member("parameters", subject.parameters);
   json.member("model_bytes", subject.model_bytes).member("token_bytes", subject.token_bytes);
   json.member("threads", int64_t{subject.threads}).member("level", subject.level);

@@ -190,6 +190,9 @@ Status profile_command(const Options& options) {
   if (!kHasProfiler) {
     return make_status(StatusCode::kUnsupported, "this build has no profiler: MIDGE_PROFILER");
   }
+  if (!options.synthetic.empty() && !options.run.model.empty()) {
+    return make_status(StatusCode::kInvalidArgument, "--synthetic takes the place of a model");
+  }
   // Before the threads that it counts.
   HardwareCounters counters;
   RunOptions run = options.run;

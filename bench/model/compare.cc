@@ -1,5 +1,6 @@
 #include "bench/model/compare.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -103,6 +104,12 @@ Result<Comparison> compare_results(const std::string& old_path, const std::strin
     }
     change.noise = std::max(kNoiseMin, 2 * std::hypot(old->spread, entry.spread) + drift);
     comparison.changes.push_back(std::move(change));
+  }
+  const auto has_spread = [](const Entry& entry) { return entry.spread > 0; };
+  if (!comparison.changes.empty() &&
+      (std::none_of(now.entries.begin(), now.entries.end(), has_spread) ||
+       std::none_of(before.entries.begin(), before.entries.end(), has_spread))) {
+    comparison.notes.push_back("a result of one round has no spread: its noise is not known");
   }
   for (const Entry& entry : before.entries) {
     if (find(now, entry) == nullptr) {
