@@ -85,13 +85,15 @@ run_once+='|Safetensors|Files/Packed[A-Za-z]*|MemoryPlan|ResidencyTest'
 run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 
 # Those of requests side by side, of the program as people use it, and of files that are damaged or
-# kept: no code of a machine's own, and many passes or many starts. Under the emulator they run with
+# kept: no code of a machine's own, and many passes or many starts. Of two long ones that are alike, one. Under the emulator they run with
 # --long.
 run_natively='(SchedulerTest|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
 run_natively+='|WrongInputs|Pages|SlowPaths|Colors|PackedFile|ModelCache|GgufVariants'
 run_natively+='|Measure|ModelRunner|ReadPass|OpSummary|EnergyMeter|Cost|MachineState|CompareResults'
 run_natively+='|BenchStatistics|Device|Synthetic|PretokenizerFuzz'
-run_natively+='|Hostile(Gguf|Tokenizer|Index|Safetensors|Chat|Sentencepiece))\.|Cli\.(bench|profile)'
+run_natively+='|Hostile(Gguf|Tokenizer|Index|Safetensors|Chat|Sentencepiece))\.'
+run_natively+='|Cli\.(bench|chat|profile|run_messages)'
+run_natively+='|Models/Bundled\.PerplexityLikeTransformers/tiny_phi'
 
 # Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
 # CPU with all levels: --long.
