@@ -85,8 +85,8 @@ run_once+='|Safetensors|Files/Packed[A-Za-z]*|MemoryPlan|ResidencyTest'
 run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 
 # Those of requests side by side, of the program as people use it, and of files that are damaged or
-# kept: no code of a machine's own, and many passes or many starts. Of two long ones that are alike, one. Under the emulator they run with
-# --long.
+# kept: no code of a machine's own, and many passes or many starts. Of long ones that are alike, one.
+# Under the emulator they run with --long.
 run_natively='(SchedulerTest|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
 run_natively+='|WrongInputs|Pages|SlowPaths|Colors|PackedFile|ModelCache|GgufVariants'
 run_natively+='|Measure|ModelRunner|ReadPass|OpSummary|EnergyMeter|Cost|MachineState|CompareResults'
