@@ -63,6 +63,7 @@ class Plots:
         # Letters stay letters; ids do not change from run to run.
         matplotlib.rcParams.update(
             {"svg.fonttype": "none", "svg.hashsalt": "midge", "font.size": 9, "axes.grid": True,
+             "axes.axisbelow": True,
              "grid.color": "#e5e5e5", "axes.spines.top": False, "axes.spines.right": False})
         from matplotlib import pyplot
 
@@ -132,7 +133,6 @@ class Plots:
             axes.step([s * 1e3 for s in samples],
                       [(i + 1) / len(samples) for i in range(len(samples))], where="post", lw=1.2,
                       color=color, label=f"{name}, {points[0]['label']}")
-            axes.set_xlim(left=0)
             return True
         return self.draw("Latency of decode steps", "ms", "part of the steps", paint)
 
