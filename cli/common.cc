@@ -1,3 +1,4 @@
+// What commands share, from options to an open model: what an option means is decided here alone.
 #include "cli/common.h"
 
 #include <algorithm>

@@ -108,6 +108,10 @@ Status predict_command(const Options& options) {
         visible_text(device.source, Layout::kOneLine).c_str());
   print(stdout, "a token reads %.2f GB and takes %.2f G multiply-adds\n", cost.bytes * 1e-9,
         cost.macs * 1e-9);
+  if (device.memory > 0) {
+    print(stdout, "its memory is %.1f GB, which must hold the model and its KV cache too\n",
+          static_cast<double>(device.memory) * 1e-9);
+  }
   print(stdout, "          at most   expected\n");
   print(stdout, "decode  %8.1f   %8.1f tok/s\n", p.decode_limit, p.decode_expected);
   print(stdout, "prompt  %8.1f   %8.1f tok/s\n", p.prompt_limit, p.prompt_expected);

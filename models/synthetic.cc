@@ -274,12 +274,6 @@ Result<SyntheticBytes> synthetic_bytes(const ModelConfig& config, Encoding encod
   return Builder(config, encoding).count();
 }
 
-std::vector<std::string> synthetic_names() {
-  std::vector<std::string> names;
-  for (const Shape& shape : kShapes) names.emplace_back(shape.name);
-  return names;
-}
-
 Result<ModelConfig> synthetic_config(std::string_view name) {
   std::string_view base = name;
   const int64_t layers = layers_of(&base);

@@ -3,9 +3,7 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "engine/core/status.h"
 #include "engine/decoder/model.h"
@@ -14,10 +12,8 @@
 
 namespace midge {
 
-/// "phi4-mini", "mimo-7b", "phi4".
-std::vector<std::string> synthetic_names();
-
-/// The shapes of a model. name: one of synthetic_names(), or with fewer layers "phi4-mini-8L".
+/// The shapes of a model. name: "phi4-mini", "mimo-7b" or "phi4", or one with fewer layers,
+/// "phi4-mini-8L".
 /// Errors: not_found.
 Result<ModelConfig> synthetic_config(std::string_view name);
 

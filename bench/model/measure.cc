@@ -7,6 +7,7 @@
 #include "bench/limits/read_pass.h"
 #include "bench/model/machine_load.h"
 #include "bench/model/model_runner.h"
+#include "bench/model/op_summary.h"
 #include "bench/model/statistics.h"
 #include "engine/core/seconds.h"
 
@@ -355,12 +356,8 @@ const Figure* SubjectReport::find(const std::string& section, int64_t at) const 
 std::string used_kernels(const Executor& executor) {
   std::vector<std::string> names;
   const auto add = [&](auto function) {
-    for (const KernelInfo& kernel : all_kernels()) {
-      if (kernel.function != reinterpret_cast<void (*)()>(function)) continue;
-      if (std::find(names.begin(), names.end(), kernel.name) == names.end()) {
-        names.emplace_back(kernel.name);
-      }
-    }
+    const std::string name = kernel_name(reinterpret_cast<void (*)()>(function));
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
   visit_linear_matrices(*executor.engine().weights,
                         [&](const std::string&, const PreparedMatrix& matrix) {

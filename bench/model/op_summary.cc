@@ -6,9 +6,6 @@
 #include "engine/core/status.h"
 
 namespace midge::bench {
-namespace {
-
-constexpr double kNano = 1e-9;
 
 std::string kernel_name(void (*function)()) {
   for (const KernelInfo& kernel : all_kernels()) {
@@ -16,6 +13,11 @@ std::string kernel_name(void (*function)()) {
   }
   return "";
 }
+
+namespace {
+
+constexpr double kNano = 1e-9;
+
 template <typename Function>
 std::string name_of(Function function) {
   return function == nullptr ? "" : kernel_name(reinterpret_cast<void (*)()>(function));

@@ -10,6 +10,9 @@
 
 namespace midge::bench {
 
+/// Of the registry; empty: the function is no kernel.
+std::string kernel_name(void (*function)());
+
 /// An operation on all layers: of one kind, on the same matrix of each.
 struct OpLine {
   std::string name;     ///< "linear qkv", "attention"
