@@ -115,12 +115,12 @@ Status predict_command(const Options& options) {
   print(stdout, "          at most   expected\n");
   print(stdout, "decode  %8.1f   %8.1f tok/s\n", p.decode_limit, p.decode_expected);
   print(stdout, "prompt  %8.1f   %8.1f tok/s\n", p.prompt_limit, p.prompt_expected);
-  print(
-      stdout,
-      "Not measured on it. At most: its memory and cores at their peak. Expected: with the parts "
-      "of them that\nmidge reached elsewhere, %.0f %% of the bandwidth that reads get (%.0f %% of "
-      "the data sheet's) and %.0f %%\nof the multiply-adds.\n",
-      100 * bench::kDecodeFraction, 100 * bench::kSheetBandwidth, 100 * bench::kPromptFraction);
+  print(stdout,
+        "Not measured on it. At most: its memory and cores at their peak. Expected: with the parts "
+        "of them that\nmidge reached on x86-64, %.0f %% of the bandwidth that reads get (assumed: "
+        "%.0f %% of "
+        "the data sheet's) and %.0f %%\nof the multiply-adds.\n",
+        100 * bench::kDecodeFraction, 100 * bench::kSheetBandwidth, 100 * bench::kPromptFraction);
   return Status();
 }
 

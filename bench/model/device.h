@@ -43,10 +43,11 @@ struct Prediction {
   double prompt_expected = 0;
 };
 
-/// Parts of read bandwidth and of integer peak that whole models reached (docs/performance.md), and
-/// the part of a data sheet's bandwidth that reads reach at all.
-inline constexpr double kDecodeFraction = 0.85;
-inline constexpr double kPromptFraction = 0.40;
+/// Parts of read bandwidth and of integer peak that whole models reached on x86-64
+/// (docs/performance.md); and the part of a data sheet's bandwidth that reads are assumed to reach,
+/// until a device was measured.
+inline constexpr double kDecodeFraction = 0.82;
+inline constexpr double kPromptFraction = 0.28;
 inline constexpr double kSheetBandwidth = 0.70;
 
 /// token_bytes: of weights that a token reads; token_macs: multiply-adds of its matrices.
