@@ -5,6 +5,7 @@
 #include "cli/json_writer.h"
 #include "engine/chat/chat_json.h"
 #include "engine/chat/think.h"
+#include "engine/scheduler/generate.h"
 
 namespace midge {
 

@@ -17,6 +17,7 @@
 #include "engine/chat/chat_json.h"
 #include "engine/chat/think.h"
 #include "engine/core/visible.h"
+#include "engine/scheduler/generate.h"
 
 namespace midge {
 namespace {

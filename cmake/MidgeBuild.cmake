@@ -69,6 +69,14 @@ function(midge_group_by_folder target)
   endforeach()
 endfunction()
 
+# midge_precompile(target headers...): with MIDGE_UNITY, headers that most files of a target include
+# are read once. Without, each file shows whether it includes what it needs.
+function(midge_precompile target)
+  if(MIDGE_UNITY)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()
+
 # Warnings, language level and the arithmetic contract.
 function(midge_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_20)

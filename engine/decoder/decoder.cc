@@ -90,12 +90,16 @@ class DecoderPass {
  public:
   DecoderPass(const DecoderEngine& engine, const Worker& worker, const Batch& batch,
               DecoderScratch& scratch)
+      : DecoderPass(engine, worker, batch, scratch, engine.weights->head) {}
+  DecoderPass(const DecoderEngine& engine, const Worker& worker, const Batch& batch,
+              DecoderScratch& scratch, const PreparedMatrix& head)
       : c_(*engine.config),
         w_(*engine.weights),
         context_{&engine.kernels->of_type(worker.core_type()), &worker, log_of(engine, worker),
                  worker.index() == 0 ? engine.observer : nullptr},
         batch_(batch),
         s_(scratch),
+        head_(head),
         rows_(count_rows(batch.segments)),
         m_(rows_.all()) {
     worker.keep_log(context_.log);
@@ -115,20 +119,21 @@ class DecoderPass {
   }
 
   // x = input_proj * [norm(hidden); norm(embedding of the next token)], then one layer.
-  bool forward_mtp(const float* hidden, bool mask_first) const {
+  bool forward_mtp(const MtpInput& input) const {
     const MtpWeights<PreparedMatrix>& mtp = w_.mtp.front();
     const int64_t h = c_.hidden_size;
     float* embedded = s_.x_;  // [m, hidden]
     embed(context_, w_.embedding, batch_.tokens, embedded);
     context_.worker->single([&] {
       for (const Segment& segment : batch_.segments) {
-        if (mask_first && segment.position == 0) {
+        if (input.mask_first && segment.position == 0) {
           std::fill_n(embedded + segment.first_row * h, h, 0.0f);
         }
       }
     });
     float* joined = s_.normed_;  // [m, 2 * hidden]
-    rmsnorm(context_, hidden, h, mtp.hidden_norm.data(), c_.rms_epsilon, m_, h, joined, 2 * h);
+    rmsnorm(context_, input.hidden, h, mtp.hidden_norm.data(), c_.rms_epsilon, m_, h, joined,
+            2 * h);
     rmsnorm(context_, embedded, h, mtp.token_norm.data(), c_.rms_epsilon, m_, h, joined + h, 2 * h);
     const LinearJob job = {&mtp.input_proj, s_.x_};
     linear(context_, {joined}, rows_, {&job, 1}, s_.linear_);
@@ -143,7 +148,7 @@ class DecoderPass {
   // logits[rows] = head * normed[rows], always in the decode arithmetic: the logits of a prompt's
   // last token draw the first one that is generated.
   void project(const float* normed, int64_t rows, float* logits) const {
-    const LinearJob job = {&w_.head, logits};
+    const LinearJob job = {&head_, logits};
     linear(context_, {normed}, {.generated = rows}, {&job, 1}, s_.linear_);
   }
 
@@ -226,7 +231,7 @@ class DecoderPass {
     for (int64_t first = 0, end = 0; first < count; first = end) {
       do {
         ++end;
-      } while (end < count && rows[end].logits == rows[end - 1].logits + c_.vocab_size);
+      } while (end < count && rows[end].logits == rows[end - 1].logits + head_.n());
       project(s_.normed_ + first * h, end - first, rows[first].logits);
     }
   }
@@ -264,6 +269,7 @@ class DecoderPass {
   const OpContext context_;
   const Batch& batch_;
   DecoderScratch& s_;
+  const PreparedMatrix& head_;
   const RoleRows rows_;
   const int64_t m_;  // of both roles
 };
@@ -303,12 +309,13 @@ bool decoder_forward(const DecoderEngine& engine, const Batch& batch, DecoderScr
   return done;
 }
 
-bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* hidden,
-                 bool mask_first, DecoderScratch& scratch) {
-  if (!scratch.begin(batch, engine.config->vocab_size)) return false;
+bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const MtpInput& input,
+                 DecoderScratch& scratch) {
+  const PreparedMatrix& head = input.head != nullptr ? *input.head : engine.weights->head;
+  if (!scratch.begin(batch, head.n())) return false;
   bool done = false;
   engine.team->run(class_of(batch), [&](const Worker& worker) {
-    const bool mine = DecoderPass(engine, worker, batch, scratch).forward_mtp(hidden, mask_first);
+    const bool mine = DecoderPass(engine, worker, batch, scratch, head).forward_mtp(input);
     if (worker.index() == 0) done = mine;
   });
   return done;

@@ -40,6 +40,16 @@ struct Batch {
   std::span<const RowOutputs> outputs;  // of each segment
 };
 
+/// What the MTP layer predicts from.
+struct MtpInput {
+  /// The model's hidden states [m, hidden_size] at the positions of the batch; before the final
+  /// norm unless the caller decides otherwise.
+  const float* hidden = nullptr;
+  bool mask_first = true;  ///< the embedding counts as zero at position 0, as in vLLM
+  /// Gives logits [rows, head->n()] in place of the model's head; null: that one.
+  const PreparedMatrix* head = nullptr;
+};
+
 /// Memory of a forward pass, taken once for batches of at most `rows_max` rows and sequences of at
 /// most `length_max` tokens. One pass at a time.
 class DecoderScratch {
@@ -77,7 +87,7 @@ class DecoderScratch {
   // Collects the logits asked for; false if every segment is cancelled already.
   bool begin(const Batch& batch, int64_t vocab_size);
   friend bool decoder_forward(const DecoderEngine&, const Batch&, DecoderScratch&);
-  friend bool mtp_forward(const DecoderEngine&, const Batch&, const float*, bool, DecoderScratch&);
+  friend bool mtp_forward(const DecoderEngine&, const Batch&, const MtpInput&, DecoderScratch&);
 
   bool cancelled_[2] = {};  // by parity of the layer, see DecoderPass::forward
   int64_t rows_max_ = 0;
@@ -104,13 +114,12 @@ class DecoderScratch {
 [[nodiscard]] bool decoder_forward(const DecoderEngine& engine, const Batch& batch,
                                    DecoderScratch& scratch);
 
-/// Runs the model's MTP layer. Row i belongs to the sequence token at its position: hidden[i] is
-/// the model's hidden state there ([m, hidden_size], before the final norm unless the caller
-/// decides otherwise), batch.tokens[i] the token after it. Keys and values go to the layer after
-/// the last of the model. Outputs are those of the MTP layer: `hidden` before its final norm.
-/// mask_first: the embedding counts as zero at position 0, as in vLLM's implementation.
-[[nodiscard]] bool mtp_forward(const DecoderEngine& engine, const Batch& batch, const float* hidden,
-                               bool mask_first, DecoderScratch& scratch);
+/// Runs the model's MTP layer. Row i belongs to the sequence token at its position: input.hidden
+/// has the model's hidden state there, batch.tokens[i] is the token after it. Keys and values go to
+/// the layer after the last of the model. Outputs are those of the MTP layer: `hidden` before its
+/// final norm.
+[[nodiscard]] bool mtp_forward(const DecoderEngine& engine, const Batch& batch,
+                               const MtpInput& input, DecoderScratch& scratch);
 
 /// logits[rows, vocab_size] = head * normed[rows, hidden_size], in the decode arithmetic.
 void project_to_logits(const DecoderEngine& engine, const float* normed, int64_t rows,

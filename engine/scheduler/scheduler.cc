@@ -16,6 +16,7 @@ struct Scheduler::Job {
   RequestResult result;
   std::unique_ptr<Sequence> sequence;
   std::unique_ptr<Generation> generation;
+  std::optional<DraftState> drafting;
   Clock::time_point submitted;
   std::atomic<bool> cancel = false;
   Jobs others;  // further answers, until the prompt is read
@@ -24,7 +25,9 @@ struct Scheduler::Job {
   // Of its part of the pass: rows whose logits are wanted, the first ones for scores.
   std::vector<int32_t> rows;
   size_t scored_rows = 0;
-  bool at_end = false;  // the last row is for a draw
+  bool at_end = false;    // the last rows are for draws ...
+  bool is_fresh = false;  // ... all of them: a token and its drafts
+  int64_t first_row = 0;  // of the pass
 
   uint64_t id() const { return result.id; }
   int32_t priority() const { return request.priority; }
@@ -41,9 +44,10 @@ struct Scheduler::Job {
   }
   // What it has not read; empty if it waits for a token of its own.
   Sequence::Run unread() const { return sequence->next_run(sequence->length()); }
-  // One token, which the answer goes on with.
-  static bool is_fresh(const Sequence::Run& run, int64_t length) {
-    return run.role == RowRole::kGenerated && run.rows() == 1 && run.end == length;
+  // A token, which the answer goes on with, and its drafts.
+  bool goes_on_with(const Sequence::Run& run) const {
+    return run.role == RowRole::kGenerated && run.end == sequence->length() &&
+           run.rows() == static_cast<int64_t>(generation->unread().size());
   }
 };
 
@@ -57,6 +61,7 @@ Result<KvPoolOptions> pool_options(const ModelConfig& config, const SchedulerOpt
   pool.page_tokens = options.page_tokens;
   pool.pages = options.pages;
   if (pool.pages == 0 && pool.page_tokens > 0) pool.pages = ceil_div(context, pool.page_tokens);
+  pool.with_mtp = Speculation::uses_mtp(options.drafts, config);
   return pool;
 }
 
@@ -77,6 +82,7 @@ Scheduler::Scheduler(Executor& executor, const Tokenizer& tokenizer,
   job_of_part_.reserve(running);
   draws_.reserve(running);
   job_of_draw_.reserve(running);
+  turns_.reserve(2 * running);  // further answers begin beside those that run
 }
 
 Scheduler::~Scheduler() = default;
@@ -106,6 +112,10 @@ Result<std::unique_ptr<Scheduler>> Scheduler::create(Executor& executor, const T
   MIDGE_ASSIGN_OR_RETURN(scheduler->pool_, KvPool::create(config, pages));
   MIDGE_RETURN_IF_ERROR(scheduler->pool_->settle(options.residency));
   scheduler->cache_ = std::make_unique<PrefixCache>(*scheduler->pool_);
+  if (options.drafts.drafter != Drafter::kNone) {
+    MIDGE_ASSIGN_OR_RETURN(scheduler->speculation_,
+                           Speculation::create(executor, options.drafts, 2 * options.running_max));
+  }
   return scheduler;
 }
 
@@ -126,11 +136,7 @@ Status Scheduler::check(const Request& request) const {
     return make_status(StatusCode::kNoPages, "a prompt of %lld KV pages, there are %lld",
                        static_cast<long long>(pages), static_cast<long long>(pool_->page_count()));
   }
-  for (const int32_t token : request.prompt) {
-    if (token >= 0 && token < config.vocab_size) continue;
-    return make_status(StatusCode::kOutOfRange, "token id %d, expected 0..%lld", token,
-                       static_cast<long long>(config.vocab_size - 1));
-  }
+  MIDGE_RETURN_IF_ERROR(check_token_ids(config, request.prompt));
   if (request.samples < 1 || request.samples > options_.running_max) {
     return make_status(StatusCode::kOutOfRange, "%d answers, expected 1..%lld", request.samples,
                        static_cast<long long>(options_.running_max));
@@ -184,7 +190,11 @@ Result<Scheduler::PreparedRequest> Scheduler::make_job(const Request& request,
   job->request.generate.sampler.sample += static_cast<uint32_t>(sample);
   job->submitted = Clock::now();
   job->result.sample = sample;
-  job->rows.reserve(1);
+  job->rows.reserve(1 + kDraftsMax);
+  if (speculation_ != nullptr && !request.no_drafts) {
+    job->drafting.emplace(options_.drafts, options_.context_length);
+    if (sample == 0) job->drafting->set_faked(request.faked);
+  }
   SequenceOptions sequence;
   sequence.context_length = options_.context_length;
   sequence.batch_rows = executor_.rows_max();
@@ -249,6 +259,7 @@ bool Scheduler::cancel(uint64_t id) {
 // Takes a job out of the scheduler; what it has read may serve others.
 void Scheduler::end(PreparedRequest job, RequestEnd how) {
   if (options_.keeps_prefixes) cache_->keep(*job->sequence);
+  if (speculation_ != nullptr) speculation_->remember(*job->sequence);
   if (!job->generation->done()) {
     job->generation->cancel();
     job->result.last_text = job->generation->shown();
@@ -333,6 +344,7 @@ void Scheduler::preempt(const Job* job) {
                                   [&](const PreparedRequest& j) { return j.get() == job; });
   PreparedRequest waiting = std::move(*place);
   running_.erase(place);
+  waiting->generation->drop_drafts();
   waiting->sequence->forget();
   ++waiting->result.preemptions;
   ++statistics_.preemptions;
@@ -398,6 +410,10 @@ void Scheduler::make_room() {
       ++i;
       continue;
     }
+    if (!job.generation->drafts().empty()) {  // guesses take no page from others
+      job.generation->drop_drafts();
+      continue;
+    }
     const int64_t free = pool_->free_count();
     cache_->evict(free + 1);
     if (pool_->free_count() > free) continue;
@@ -420,7 +436,7 @@ void Scheduler::cut_to_logits(const Job& job, Sequence::Run* run) {
   spare_rows_ -= std::min(wanted, spare_rows_);
 }
 
-void Scheduler::add_part(Job& job, const Sequence::Run& run) {
+void Scheduler::add_part(Job& job, const Sequence::Run& run, bool fresh) {
   PassPart part;
   part.sequence = job.sequence.get();
   part.run = run;
@@ -432,11 +448,20 @@ void Scheduler::add_part(Job& job, const Sequence::Run& run) {
   }
   job.scored_rows = job.rows.size();
   job.at_end = run.end == job.sequence->length();
-  if (job.at_end) job.rows.push_back(static_cast<int32_t>(run.rows() - 1));
+  job.is_fresh = fresh;
+  const int64_t draws = fresh ? run.rows() : job.at_end ? 1 : 0;
+  for (int64_t row = run.rows() - draws; row < run.rows(); ++row) {
+    job.rows.push_back(static_cast<int32_t>(row));
+  }
   if (!job.rows.empty()) {
     part.outputs.logits_rows = job.rows;
     part.outputs.logits = executor_.logits(logit_rows_);
     logit_rows_ += static_cast<int64_t>(job.rows.size());
+  }
+  job.first_row = rows_;
+  rows_ += run.rows();
+  if (job.drafting.has_value()) {
+    speculation_->ask_for_hidden(*job.drafting, job.first_row, &part.outputs);
   }
   parts_.push_back(part);
   job_of_part_.push_back(&job);
@@ -447,19 +472,23 @@ void Scheduler::collect(RowRole role, bool fresh, int64_t* rows_left) {
   for (const PreparedRequest& job : running_) {
     Sequence::Run run = job->unread();
     if (run.empty() || run.role != role || *rows_left == 0) continue;
-    if (Job::is_fresh(run, job->sequence->length()) != fresh) continue;
+    if (job->goes_on_with(run) != fresh) continue;
     run.end = std::min(run.end, run.begin + *rows_left);
     cut_to_logits(*job, &run);
     *rows_left -= run.rows();
-    add_part(*job, run);
+    add_part(*job, run, fresh);
   }
 }
 
 void Scheduler::collect_pass() {
   parts_.clear();
   job_of_part_.clear();
+  rows_ = 0;
   logit_rows_ = 0;
   spare_rows_ = executor_.logit_rows_max() - options_.running_max;
+  for (const PreparedRequest& job : running_) {
+    spare_rows_ -= static_cast<int64_t>(job->generation->drafts().size());
+  }
   int64_t rows = executor_.rows_max();
   collect(RowRole::kGenerated, true, &rows);
   int64_t others = parts_.empty() ? rows : std::min(rows, options_.prompt_rows);
@@ -468,11 +497,18 @@ void Scheduler::collect_pass() {
 }
 
 // The further answers of a job whose prompt has been read: they draw from the same logits.
-void Scheduler::start_others(Job& job, const float* logits) {
+Status Scheduler::start_others(Job& job, size_t part, const float* logits) {
+  if (job.drafting.has_value()) {  // what they share is read once
+    const Sequence::Run& run = parts_[part].run;
+    const Speculation::Turn turn = {job.sequence.get(), &*job.drafting, nullptr, job.first_row,
+                                    run.begin,          run.end - 1,    run.role};
+    MIDGE_RETURN_IF_ERROR(speculation_->follow({&turn, 1}, 0));
+  }
   for (PreparedRequest& other : job.others) {
     const Status copied = other->sequence->copy_from(*job.sequence);
     MIDGE_DCHECK(copied.ok(), "a copy of a prompt");
     other->started = true;
+    other->at_end = true;
     other->result.queue_seconds = job.result.queue_seconds;
     other->result.cached_tokens = job.result.cached_tokens;
     other->generation->stepped(Status());
@@ -483,6 +519,7 @@ void Scheduler::start_others(Job& job, const float* logits) {
     split_.push_back(std::move(other));
   }
   job.others.clear();
+  return Status();
 }
 
 // Those that find no place among the running ones wait, and read the prompt again.
@@ -491,6 +528,7 @@ void Scheduler::split_off() {
     if (running_count() < options_.running_max) {
       running_.push_back(std::move(job));
     } else {
+      job->generation->drop_drafts();
       job->sequence->forget();
       wait(std::move(job));
     }
@@ -498,8 +536,8 @@ void Scheduler::split_off() {
   split_.clear();
 }
 
-// Draws the tokens that the pass was for, and gives them to their sequences.
-Status Scheduler::write_tokens() {
+// The first draws that the pass was for.
+Status Scheduler::collect_draws() {
   draws_.clear();
   job_of_draw_.clear();
   for (size_t i = 0; i < parts_.size(); ++i) {
@@ -515,11 +553,87 @@ Status Scheduler::write_tokens() {
       draws_.push_back({job.generation.get(), logits});
       job_of_draw_.push_back(&job);
     }
-    if (!job.others.empty()) start_others(job, logits);
+    if (!job.others.empty()) MIDGE_RETURN_IF_ERROR(start_others(job, i, logits));
   }
-  MIDGE_RETURN_IF_ERROR(sample_together(executor_, draws_));
-  for (Job* job : job_of_draw_) go_on(*job);
+  return Status();
+}
+
+// Draws the tokens that the pass was for, and gives them to their sequences. Those whose token was
+// their draft draw the next one too.
+Status Scheduler::write_tokens() {
+  MIDGE_RETURN_IF_ERROR(collect_draws());
+  while (!draws_.empty()) {
+    MIDGE_RETURN_IF_ERROR(sample_together(executor_, draws_));
+    size_t kept = 0;
+    for (size_t i = 0; i < draws_.size(); ++i) {
+      Job& job = *job_of_draw_[i];
+      go_on(job);
+      if (!job.generation->goes_on()) continue;
+      draws_[kept] = {job.generation.get(),
+                      draws_[i].logits + executor_.model().config().vocab_size};
+      job_of_draw_[kept++] = &job;
+    }
+    draws_.resize(kept);
+    job_of_draw_.resize(kept);
+  }
+  if (speculation_ != nullptr) MIDGE_RETURN_IF_ERROR(draft());
   split_off();
+  return Status();
+}
+
+// Rows of drafts that a pass has room for, beside a token of each request.
+int64_t Scheduler::draft_rows_max() const {
+  return std::min(executor_.rows_max(), executor_.logit_rows_max()) - options_.running_max;
+}
+
+// Lets those that took part in the pass guess on.
+Status Scheduler::draft() {
+  turns_.clear();
+  const auto add_turn = [this](Job& job, Speculation::Turn turn) {
+    if (!job.drafting.has_value() || job.generation->done() || !job.result.status.ok()) return;
+    turn.sequence = job.sequence.get();
+    turn.state = &*job.drafting;
+    if (job.at_end) {  // behind what stays there is the token that was drawn
+      turn.generation = job.generation.get();
+      turn.end = job.sequence->length() - 1;
+    }
+    turns_.push_back(turn);
+  };
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (!parts_[i].done) continue;
+    Job& job = *job_of_part_[i];
+    const Sequence::Run& run = parts_[i].run;
+    Speculation::Turn turn;
+    turn.first_row = job.first_row;
+    turn.begin = run.begin;
+    turn.end = run.end;
+    turn.role = run.role;
+    add_turn(job, turn);
+    for (const PreparedRequest& other : split_) {
+      if (other->id() != job.id()) continue;
+      turn.first_row = job.first_row + run.rows() - 1;
+      turn.begin = run.end - 1;
+      add_turn(*other, turn);
+    }
+  }
+  MIDGE_RETURN_IF_ERROR(speculation_->follow(turns_, draft_rows_max()));
+  for (const Speculation::Turn& turn : turns_) {
+    if (turn.generation == nullptr) continue;
+    const Status given = turn.sequence->give(turn.generation->drafts(), RowRole::kGenerated);
+    MIDGE_DCHECK(given.ok(), "drafts beyond the context");
+  }
+  return Status();
+}
+
+Status Scheduler::run_pass_of_parts() {
+  const Clock::time_point start = Clock::now();
+  MIDGE_RETURN_IF_ERROR(run_pass(executor_, parts_));
+  const bool is_step = std::all_of(job_of_part_.begin(), job_of_part_.end(),
+                                   [](const Job* job) { return job->is_fresh; });
+  if (speculation_ != nullptr && is_step) {
+    speculation_->note_step(rows_, seconds_between(start, Clock::now()));
+  }
+  count_pass();
   return Status();
 }
 
@@ -560,7 +674,7 @@ void Scheduler::go_on(Job& job) {
       job.result.last_text = generation.shown();
     }
   }
-  if (generation.done()) return;
+  if (generation.done() || generation.goes_on()) return;
   const SequenceStep next = generation.next_step(nullptr);
   const Status given = job.sequence->give(next.tokens, next.role);
   if (given.ok()) return;
@@ -597,8 +711,7 @@ Result<bool> Scheduler::step() {
   remove_ended();
   collect_pass();
   if (!parts_.empty()) {
-    MIDGE_RETURN_IF_ERROR(run_pass(executor_, parts_));
-    count_pass();
+    MIDGE_RETURN_IF_ERROR(run_pass_of_parts());
     MIDGE_RETURN_IF_ERROR(write_tokens());
     remove_ended();
   }

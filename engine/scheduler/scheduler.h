@@ -15,6 +15,7 @@
 #include "engine/session/generator.h"
 #include "engine/session/prefix_cache.h"
 #include "engine/session/step.h"
+#include "engine/speculation/speculation.h"
 
 namespace midge {
 
@@ -30,6 +31,7 @@ struct SchedulerOptions {
   /// same pass: how much a prompt may delay their next token.
   int64_t prompt_rows = 128;
   bool keeps_prefixes = true;  ///< find beginnings again that earlier requests had
+  DraftOptions drafts;         ///< of all requests but those without (Request::no_drafts)
 };
 
 enum class RequestEnd {
@@ -83,6 +85,9 @@ struct Request {
   std::function<std::unique_ptr<TokenMask>(int32_t sample)> make_mask;
   /// Ends it while set, before the next layer; from any thread. Outlives the request. May be null.
   const std::atomic<bool>* cancel = nullptr;
+  bool no_drafts = false;  ///< the tokens are the same with and without
+  /// Replaces the drafts of its first answer, for measurements. Outlives the request. May be null.
+  const FakedDrafts* faked = nullptr;
   /// Told of each token; returning false cancels the answer. May be empty.
   std::function<bool(const TokenOutput&)> on_token;
   std::function<void(const RequestResult&)> on_end;  ///< told once for each answer; may be empty
@@ -144,6 +149,8 @@ class Scheduler {
   int64_t waiting_count() const { return static_cast<int64_t>(waiting_.size()); }
   int64_t running_count() const { return static_cast<int64_t>(running_.size()); }
   const KvPool& pool() const { return *pool_; }
+  /// Null if its options have no drafter.
+  const Speculation* speculation() const { return speculation_.get(); }
   /// Pages that hold beginnings for later requests.
   int64_t cached_pages() const { return cache_->page_count(); }
   PrefixCache& cache() { return *cache_; }
@@ -176,14 +183,18 @@ class Scheduler {
   void count_end(RequestEnd how);
   void count_pass();
   void collect(RowRole role, bool fresh, int64_t* rows_left);
-  void add_part(Job& job, const Sequence::Run& run);
+  void add_part(Job& job, const Sequence::Run& run, bool fresh);
+  int64_t draft_rows_max() const;
   void cut_to_logits(const Job& job, Sequence::Run* run);
   void take_scores(Job& job, const float* logits);
+  Status run_pass_of_parts();
+  Status collect_draws();
   Status write_tokens();
+  Status draft();
   void note_token(Job& job);
   void go_on(Job& job);
   Result<PreparedRequest> make_job(const Request& request, int32_t sample) const;
-  void start_others(Job& job, const float* logits);
+  Status start_others(Job& job, size_t part, const float* logits);
   void split_off();
   void remove_ended();
 
@@ -193,6 +204,7 @@ class Scheduler {
   SchedulerOptions options_;
   std::unique_ptr<KvPool> pool_;
   std::unique_ptr<PrefixCache> cache_;
+  std::unique_ptr<Speculation> speculation_;  // null without drafts
   uint64_t last_id_ = 0;
   Jobs waiting_;  // by priority, then by id
   Jobs running_;  // in the order they were admitted
@@ -201,8 +213,10 @@ class Scheduler {
   std::vector<Job*> job_of_part_;
   std::vector<Draw> draws_;
   std::vector<Job*> job_of_draw_;
+  std::vector<Speculation::Turn> turns_;
   Jobs split_;              // answers whose prompt the pass has read
-  int64_t logit_rows_ = 0;  // of the pass
+  int64_t rows_ = 0;        // of the pass
+  int64_t logit_rows_ = 0;  // of these, with logits
   int64_t spare_rows_ = 0;  // of logits, beyond one for each running request
   SchedulerStatistics statistics_;
 };

@@ -1,6 +1,7 @@
 #include "engine/session/generator.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "engine/core/check.h"
 #include "engine/core/seconds.h"
@@ -22,6 +23,12 @@ const char* finish_reason_name(FinishReason reason) {
     case FinishReason::kCancelled: return "cancelled";
   }
   return "unknown";
+}
+
+double DraftCounts::tokens_per_step() const {
+  if (steps == 0) return 0;
+  const int64_t extra = std::accumulate(drawn.begin(), drawn.end(), int64_t{0});
+  return 1 + static_cast<double>(extra) / static_cast<double>(steps);
 }
 
 double GenerateResult::decode_tokens_per_second() const {
@@ -86,16 +93,52 @@ Generation::Generation(Sequence& sequence, const Tokenizer& tokenizer,
   shown_.reserve(kPieceBytes);
 }
 
+int64_t Generation::draft_room() const {
+  if (done_ || !prompt_.empty()) return 0;
+  // After the last draft one more is drawn.
+  const int64_t wanted = options_.tokens_max - static_cast<int64_t>(result_.tokens.size()) - 1;
+  return std::clamp<int64_t>(std::min(wanted, sequence_.room_after(position_ + 1)), 0, kDraftsMax);
+}
+
+void Generation::propose(std::span<const int32_t> drafts) {
+  MIDGE_DCHECK(draft_count_ == 0, "%zu drafts already", draft_count_);
+  draft_count_ = std::min(drafts.size(), static_cast<size_t>(draft_room()));
+  drawn_drafts_ = 0;
+  drafts_begin_ = position_ + 1;
+  std::copy_n(drafts.begin(), draft_count_, unread_.begin() + 1);
+}
+
+void Generation::drop_drafts() {
+  goes_on_ = false;
+  const int64_t kept = drafts_begin_ + static_cast<int64_t>(drawn_drafts_);
+  if (draft_count_ > 0 && sequence_.length() > kept) sequence_.take_back(kept);
+  draft_count_ = 0;
+}
+
+// Whether the token that was drawn is the next draft, so that its row of logits counts.
+void Generation::look_at_drafts() {
+  if (!done_ && drawn_drafts_ < draft_count_ && drafts()[drawn_drafts_] == token_) {
+    ++result_.drafts.drawn[drawn_drafts_++];
+    ++position_;
+    goes_on_ = true;
+    if (mask_ != nullptr) ask_mask();
+    return;
+  }
+  drop_drafts();
+  unread_[0] = token_;
+}
+
 SequenceStep Generation::next_step(float* logits) {
   MIDGE_DCHECK(!done_);
-  const std::span<const int32_t> tokens =
-      prompt_.empty() ? std::span<const int32_t>(&token_, 1) : prompt_;
-  last_row_ = static_cast<int32_t>(tokens.size()) - 1;
+  const bool is_prompt = !prompt_.empty();
   SequenceStep step;
   step.sequence = &sequence_;
-  step.tokens = tokens;
-  step.role = prompt_.empty() ? RowRole::kGenerated : RowRole::kPrompt;
-  step.outputs.logits_rows = {&last_row_, 1};
+  step.tokens = is_prompt ? std::span<const int32_t>(prompt_) : unread();
+  step.role = is_prompt ? RowRole::kPrompt : RowRole::kGenerated;
+  const size_t rows = is_prompt ? 1 : step.tokens.size();
+  const auto first = static_cast<int32_t>(step.tokens.size() - rows);
+  for (size_t i = 0; i < rows; ++i) rows_[i] = first + static_cast<int32_t>(i);
+  step.outputs.logits_rows = std::span(rows_).first(rows);
   step.outputs.logits = logits;
   return step;
 }
@@ -106,8 +149,14 @@ void Generation::stepped(const Status& status) {
       // The whole sequence: what it held before, and the prompt.
       sampler_.observe_prompt(sequence_.tokens());
       prompt_.clear();
+      position_ = sequence_.length();
       result_.prompt_seconds = seconds_between(start_, Clock::now());
+    } else {
+      ++position_;
+      ++result_.drafts.steps;
+      for (size_t i = 0; i < draft_count_; ++i) ++result_.drafts.read[i];
     }
+    read_drafts_ = static_cast<int64_t>(draft_count_);
     if (mask_ != nullptr) ask_mask();
     return;
   }
@@ -124,6 +173,7 @@ void Generation::stepped(const Status& status) {
 }
 
 void Generation::fail(const Status& status) {
+  drop_drafts();
   status_ = status;
   done_ = true;
 }
@@ -161,7 +211,7 @@ GeneratedToken Generation::score(const float* logits, int32_t token,
 
 void Generation::sample(const float* logits, SamplerWorkspace& workspace) {
   GeneratedToken generated;
-  generated.token = sampler_.sample(logits, static_cast<uint64_t>(sequence_.length()), workspace);
+  generated.token = sampler_.sample(logits, static_cast<uint64_t>(position_), workspace);
   if (options_.sampler.logprobs > 0) {
     generated = score(logits, generated.token, &result_.alternatives, workspace);
   }
@@ -174,6 +224,17 @@ void Generation::sample(const float* logits, SamplerWorkspace& workspace) {
 }
 
 Status Generation::accept() {
+  goes_on_ = false;
+  const Status status = accept_token();
+  if (status.ok()) {
+    look_at_drafts();
+  } else {
+    drop_drafts();
+  }
+  return status;
+}
+
+Status Generation::accept_token() {
   shown_.clear();
   result_.tokens.back().text_offset = text_bytes_ + decoder_.held_bytes();
   if (mask_ != nullptr) mask_->accept(token_);
@@ -200,6 +261,7 @@ Status Generation::accept() {
 
 // Not by a token.
 void Generation::end_between(FinishReason reason) {
+  drop_drafts();
   shown_.clear();
   end(reason);
   show();
@@ -237,34 +299,6 @@ Status sample_together(Executor& executor, std::span<const Draw> draws) {
     });
   });
   return Status();
-}
-
-Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
-                                std::span<const uint8_t> allowed, std::span<const int32_t> prompt,
-                                const GenerateOptions& options, const OnText& on_text) {
-  Executor& executor = session.executor();
-  std::string text;
-  const auto keep_text = [&](std::string_view piece) {
-    text += piece;
-    return on_text == nullptr || on_text(piece);
-  };
-  MIDGE_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Generation> generation,
-      Generation::create(session.sequence(), tokenizer, allowed, prompt, options, keep_text));
-  float* logits = executor.logits(0);
-  while (!generation->done()) {
-    SequenceStep step = generation->next_step(logits);
-    step.cancel = session.cancel_flag();
-    run_step(executor, {&step, 1});
-    generation->stepped(step.status);
-    if (generation->done()) break;
-    generation->sample(logits, executor.sampler_workspace(0));
-    MIDGE_RETURN_IF_ERROR(generation->accept());
-  }
-  MIDGE_RETURN_IF_ERROR(generation->status());
-  GenerateResult result = generation->take_result();
-  result.text = std::move(text);
-  return result;
 }
 
 }  // namespace midge

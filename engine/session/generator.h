@@ -1,6 +1,7 @@
 // The loop from a prompt to text: prefill, sample, decode, stop.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -10,7 +11,7 @@
 #include <vector>
 
 #include "engine/session/sampler.h"
-#include "engine/session/session.h"
+#include "engine/session/step.h"
 #include "engine/session/stop_matcher.h"
 #include "engine/tokenizer/stream_decoder.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -39,9 +40,12 @@ class TokenMask {
   virtual void restrict(std::span<uint8_t> allowed) = 0;
   /// The next token is this one, which was allowed.
   virtual void accept(int32_t token) = 0;
-  /// Takes the last accepted tokens back. For drafts: without them nothing is.
+  /// Takes the last accepted tokens back. Not called: drafts are accepted once they are drawn.
   virtual void rollback(int64_t tokens) = 0;
 };
+
+/// Most drafts of a sequence in one step.
+inline constexpr int kDraftsMax = 7;
 
 struct GeneratedToken {
   int32_t token = 0;
@@ -51,6 +55,16 @@ struct GeneratedToken {
   size_t alternative_count = 0;
 };
 
+/// What became of the drafts of a generation.
+struct DraftCounts {
+  int64_t steps = 0;                           ///< that read generated tokens
+  std::array<int64_t, kDraftsMax> read = {};   ///< by their place behind the last token
+  std::array<int64_t, kDraftsMax> drawn = {};  ///< of these, those that were drawn
+
+  /// Tokens that a step gave; 1 without drafts, 0 without steps.
+  double tokens_per_step() const;
+};
+
 /// What a generation did.
 struct GenerateResult {
   FinishReason reason = FinishReason::kTokensMax;
@@ -58,6 +72,7 @@ struct GenerateResult {
   std::vector<TokenLogprob> alternatives;  ///< of all tokens, best first
   std::string text;                        ///< what was shown; filled by generate() alone
   int64_t prompt_tokens = 0;
+  DraftCounts drafts;
   double prompt_seconds = 0;  ///< from the start to the first logits
   double decode_seconds = 0;  ///< from the first to the last token
 
@@ -83,9 +98,19 @@ using OnText = std::function<bool(std::string_view)>;
 ///     SequenceStep step = generation->next_step(logits);
 ///     run_step(executor, {&step, 1});
 ///     generation->stepped(step.status);                 // ends it unless ok
-///     if (!generation->done()) generation->sample(logits, workspace);
-///     if (!generation->done()) status = generation->accept();
+///     const float* row = logits;
+///     do {
+///       if (generation->done()) break;
+///       generation->sample(row, workspace);
+///       status = generation->accept();
+///       row += vocab_size;
+///     } while (generation->goes_on());
 ///   }
+///
+/// Drafts are guesses of the tokens that will be drawn. A step reads them behind the last token, so
+/// that the logits of several positions come from one pass. Each position is drawn as without them,
+/// and the next row counts only if its draft is what was drawn. So the tokens are the same,
+/// whatever the drafts are.
 ///
 /// The penalties see the whole sequence. At the end the sequence holds prompt and output except for
 /// the last token, which was never fed to the model. After create() nothing here allocates, but for
@@ -108,16 +133,35 @@ class Generation {
   const GenerateResult& result() const { return result_; }
   GenerateResult take_result() { return std::move(result_); }
 
-  /// What is to be read next; its logits [vocab_size] go to `logits`. Valid until stepped().
+  /// How many drafts may follow the token that was drawn last: what is left of tokens_max and of
+  /// the context, and none across the position where longrope changes its factors.
+  int64_t draft_room() const;
+  /// Guesses of the tokens after the one that was drawn last, which next_step() reads with it. At
+  /// most draft_room() are taken, and kDraftsMax.
+  void propose(std::span<const int32_t> drafts);
+  /// Forgets drafts that were not drawn, and takes them back from the sequence.
+  void drop_drafts();
+  std::span<const int32_t> drafts() const { return std::span(unread_).subspan(1, draft_count_); }
+  /// Tokens that the next step reads behind the prompt: the last one and its drafts.
+  std::span<const int32_t> unread() const { return std::span(unread_).first(1 + draft_count_); }
+  /// Drafts that the last step read.
+  int64_t read_drafts() const { return read_drafts_; }
+  /// Of these, how many were drawn so far.
+  int64_t drawn_drafts() const { return static_cast<int64_t>(drawn_drafts_); }
+
+  /// What is to be read next; logits [rows, vocab_size] of its last token, and of its drafts, go to
+  /// `logits`. Valid until stepped().
   SequenceStep next_step(float* logits);
   /// Takes note of how the step went; asks the mask what may come next.
   void stepped(const Status& status);
-  /// Draws the next token from the logits of the step. Touches this generation and the workspace
-  /// alone: those of several may run at the same time.
+  /// Draws the next token from a row of logits of the step. Touches this generation and the
+  /// workspace alone: those of several may run at the same time.
   void sample(const float* logits, SamplerWorkspace& workspace);
   /// Looks whether the drawn token ends the output, and shows its text. Errors: those of
   /// StreamDecoder::push.
   Status accept();
+  /// True if the last token was a draft: sample() comes next, with the next row.
+  bool goes_on() const { return goes_on_; }
   /// Ends it early; shows what was held back.
   void cancel() { end_between(FinishReason::kCancelled); }
   /// What there was to show last. Valid until the next call.
@@ -131,6 +175,8 @@ class Generation {
   Generation(Sequence& sequence, const Tokenizer& tokenizer, const GenerateOptions& options,
              Sampler sampler, bool continues_text, OnText on_text);
 
+  Status accept_token();
+  void look_at_drafts();
   void end(FinishReason reason);
   void end_between(FinishReason reason);
   // Adds the text of the last token to what is shown. True if a stop string is complete.
@@ -147,9 +193,16 @@ class Generation {
   StreamDecoder decoder_;
   StopMatcher matcher_;
   OnText on_text_;
-  std::vector<int32_t> prompt_;  // empty once it is read
-  int32_t last_row_ = 0;         // of the next step, whose logits are wanted
-  int32_t token_ = 0;            // the last one drawn
+  std::vector<int32_t> prompt_;                      // empty once it is read
+  std::array<int32_t, 1 + kDraftsMax> rows_ = {};    // of the next step, whose logits are wanted
+  int32_t token_ = 0;                                // the last one drawn
+  std::array<int32_t, 1 + kDraftsMax> unread_ = {};  // the last one of a step, then its drafts
+  size_t draft_count_ = 0;
+  int64_t read_drafts_ = 0;
+  size_t drawn_drafts_ = 0;
+  int64_t drafts_begin_ = 0;  // their place in the sequence
+  int64_t position_ = 0;      // of the token that is drawn next, or was drawn last and is not read
+  bool goes_on_ = false;
   bool done_ = false;
   Status status_;
   GenerateResult result_;
@@ -172,11 +225,5 @@ struct Draw {
 /// Draws the next token of every generation, spread over the workers of the team: each has a
 /// workspace. Several may draw from the same logits. Allocates nothing. Errors: busy.
 Status sample_together(Executor& executor, std::span<const Draw> draws);
-
-/// Runs one generation to its end. See Generation.
-/// Errors: those of Generation::create, run_step and accept.
-Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer,
-                                std::span<const uint8_t> allowed, std::span<const int32_t> prompt,
-                                const GenerateOptions& options, const OnText& on_text);
 
 }  // namespace midge

@@ -85,6 +85,7 @@ Status Sequence::copy_from(const Sequence& other) {
   roles_.insert(roles_.end(), other.roles_.begin(), other.roles_.end());
   kv_length_ = other.kv_length_;
   regime_ = other.regime_;
+  mtp_begin_ = other.mtp_begin_;
   mtp_length_ = other.mtp_length_;
   expected_ = other.expected_;
   return Status();
@@ -160,6 +161,12 @@ RopeRegime Sequence::regime_for(int64_t length) const {
                                                              : RopeRegime::kShort;
 }
 
+int64_t Sequence::room_after(int64_t length) const {
+  const int64_t border = config_.rope.original_context;
+  const bool may_change = regime_for(length) != regime_for(context_length());
+  return (may_change ? std::min(border, context_length()) : context_length()) - length;
+}
+
 void Sequence::expect_length(int64_t length) {
   MIDGE_DCHECK(tokens_.empty(), "a sequence of %zu tokens", tokens_.size());
   expected_ = length;
@@ -179,6 +186,7 @@ void Sequence::take_over(int32_t page, std::span<const int32_t> tokens,
 void Sequence::forget() {
   drop_pages(0);
   kv_length_ = 0;
+  mtp_begin_ = 0;
   mtp_length_ = 0;
 }
 
@@ -248,6 +256,22 @@ Segment Sequence::segment(int64_t first_row, int64_t begin, int64_t rows, RowRol
           .regime = regime_};
 }
 
+// Rope knows distances alone, so positions may count from the layer's beginning.
+Segment Sequence::mtp_segment(int64_t first_row, int64_t begin, int64_t rows, RowRole role) const {
+  MIDGE_DCHECK(begin >= mtp_begin_, "position %lld", static_cast<long long>(begin));
+  Segment segment = this->segment(first_row, begin, rows, role);
+  const int64_t skipped = mtp_begin_ / pool_->layout().page_tokens;
+  segment.position -= mtp_begin_;
+  segment.kv.pages += skipped;
+  segment.kv.page_count -= skipped;
+  return segment;
+}
+
+void Sequence::restart_mtp(int64_t position) {
+  mtp_begin_ = round_up(position, pool_->layout().page_tokens);
+  mtp_length_ = mtp_begin_;
+}
+
 Status Sequence::truncate(int64_t new_length) {
   if (new_length < 0 || new_length > length()) {
     return make_status(StatusCode::kOutOfRange, "truncation to %lld tokens, expected 0..%lld",
@@ -257,6 +281,7 @@ Status Sequence::truncate(int64_t new_length) {
     expected_ = 0;
     // The MTP layer's row of the last token that stays was made with the token after it.
     mtp_length_ = std::min(mtp_length_, std::max<int64_t>(new_length - 1, 0));
+    if (mtp_length_ < mtp_begin_) restart_mtp(new_length);
   }
   take_back(new_length);
   return Status();

@@ -80,12 +80,17 @@ class Sequence {
   int64_t context_length() const { return options_.context_length; }
   const SequenceOptions& options() const { return options_; }
   const ModelConfig& config() const { return config_; }
-  /// Positions that the MTP layer has seen.
+  /// Positions that the MTP layer has seen, but for those before mtp_begin().
   int64_t mtp_length() const { return mtp_length_; }
+  /// The first position of a page; earlier ones do not exist for the MTP layer.
+  int64_t mtp_begin() const { return mtp_begin_; }
   bool has_mtp() const { return pool_->layout().layers > config_.layer_count; }
   const KvPool& pool() const { return *pool_; }
   /// Of the pages it has; of all that it can have, where they are its own.
   int64_t kv_bytes() const;
+
+  /// How many tokens may follow the first `length` ones within the context and with their factors.
+  int64_t room_after(int64_t length) const;
 
   /// Drops all tokens from `length` on, and with them the MTP positions that saw a dropped token
   /// (mtp_length() falls to length - 1 at most). Errors: out_of_range (length > length()).
@@ -135,6 +140,10 @@ class Sequence {
   /// The cache has everything before `end`.
   void set_read(int64_t end) { kv_length_ = end; }
   void set_mtp_length(int64_t length) { mtp_length_ = length; }
+  /// The same of the MTP layer. begin: from mtp_begin() on.
+  Segment mtp_segment(int64_t first_row, int64_t begin, int64_t rows, RowRole role) const;
+  /// The MTP layer begins anew: at the first page that begins at `position` or later.
+  void restart_mtp(int64_t position);
   /// Takes pages up to token end - 1, and makes those from token `begin` on its own, which may be
   /// written then: of the tokens before `used` they keep what is there. Errors, nothing changed:
   /// no_pages.
@@ -160,6 +169,7 @@ class Sequence {
   std::vector<RowRole> roles_;     // of the tokens
   int64_t kv_length_ = 0;          // leading tokens whose keys and values are in the cache ...
   RopeRegime regime_ = RopeRegime::kShort;  // ... rotated with these factors
+  int64_t mtp_begin_ = 0;
   int64_t mtp_length_ = 0;
   int64_t expected_ = 0;  // tokens that there will be at least
 };

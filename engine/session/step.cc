@@ -1,6 +1,7 @@
 #include "engine/session/step.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/core/check.h"
 
@@ -10,12 +11,7 @@ namespace {
 Status check_rows(const ModelConfig& config, std::span<const int32_t> tokens,
                   const RowOutputs& outputs) {
   if (tokens.empty()) return make_status(StatusCode::kOutOfRange, "a step of no tokens");
-  for (const int32_t token : tokens) {
-    if (token < 0 || token >= config.vocab_size) {
-      return make_status(StatusCode::kOutOfRange, "token id %d, expected 0..%lld", token,
-                         static_cast<long long>(config.vocab_size - 1));
-    }
-  }
+  MIDGE_RETURN_IF_ERROR(check_token_ids(config, tokens));
   if (!outputs.logits_rows.empty() && outputs.logits == nullptr) {
     return make_status(StatusCode::kInvalidArgument, "logits are asked for without a place");
   }
@@ -78,6 +74,24 @@ void pass(Executor& executor, std::span<PassPart> parts) {
     part.done = done && !is_set(part.cancel);
     if (part.done) part.sequence->set_read(part.run.end);
   }
+}
+
+// rows_of(part) gives its number of rows and their role.
+template <typename Part, typename RowsOf>
+Status check_pass(const Executor& executor, std::span<Part> parts, const RowsOf& rows_of) {
+  int64_t rows = 0;
+  bool in_order = true;
+  RowRole last = RowRole::kGenerated;
+  for (const auto& part : parts) {
+    const auto [count, role] = rows_of(part);
+    rows += count;
+    in_order = in_order && (last == RowRole::kGenerated || role == RowRole::kPrompt);
+    last = role;
+  }
+  if (rows >= 1 && rows <= executor.rows_max() && in_order) return Status();
+  return make_status(StatusCode::kOutOfRange,
+                     "a pass of %lld rows, expected 1..%lld, those of generated tokens first",
+                     static_cast<long long>(rows), static_cast<long long>(executor.rows_max()));
 }
 
 /// The passes of one call of run_step().
@@ -162,22 +176,43 @@ class StepRun {
 
 }  // namespace
 
+Status check_token_ids(const ModelConfig& config, std::span<const int32_t> tokens) {
+  for (const int32_t token : tokens) {
+    if (token >= 0 && token < config.vocab_size) continue;
+    return make_status(StatusCode::kOutOfRange, "token id %d, expected 0..%lld", token,
+                       static_cast<long long>(config.vocab_size - 1));
+  }
+  return Status();
+}
+
 Status run_pass(Executor& executor, std::span<PassPart> parts) {
   const ExecutorUse use(executor);
   MIDGE_RETURN_IF_ERROR(use.status());
-  int64_t rows = 0;
-  bool in_order = true;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    rows += parts[i].run.rows();
-    in_order = in_order && (i == 0 || parts[i - 1].run.role == RowRole::kGenerated ||
-                            parts[i].run.role == RowRole::kPrompt);
-  }
-  if (rows < 1 || rows > executor.rows_max() || !in_order) {
-    return make_status(StatusCode::kOutOfRange,
-                       "a pass of %lld rows, expected 1..%lld, those of generated tokens first",
-                       static_cast<long long>(rows), static_cast<long long>(executor.rows_max()));
-  }
+  MIDGE_RETURN_IF_ERROR(check_pass(executor, parts, [](const PassPart& part) {
+    return std::pair(part.run.rows(), part.run.role);
+  }));
   pass(executor, parts);
+  return Status();
+}
+
+Status run_mtp_pass(Executor& executor, std::span<const MtpPart> parts, const MtpInput& input) {
+  const ExecutorUse use(executor);
+  MIDGE_RETURN_IF_ERROR(use.status());
+  MIDGE_RETURN_IF_ERROR(check_pass(executor, parts, [](const MtpPart& part) {
+    return std::pair(static_cast<int64_t>(part.next_tokens.size()), part.role);
+  }));
+  StepBuffers& b = executor.step_buffers();
+  b.clear_batch();
+  for (const MtpPart& part : parts) {
+    b.segments.push_back(
+        part.sequence->mtp_segment(static_cast<int64_t>(b.tokens.size()), part.begin,
+                                   static_cast<int64_t>(part.next_tokens.size()), part.role));
+    b.tokens.insert(b.tokens.end(), part.next_tokens.begin(), part.next_tokens.end());
+    b.outputs.push_back(part.outputs);
+  }
+  const Batch batch = {b.tokens, b.segments, b.outputs};
+  const bool done = mtp_forward(executor.engine(), batch, input, executor.scratch());
+  MIDGE_DCHECK(done, "nothing cancels it");
   return Status();
 }
 
@@ -222,15 +257,16 @@ Status run_mtp_step(Executor& executor, Sequence& sequence, std::span<const int3
   const int64_t piece = std::min(sequence.options().batch_rows, executor.rows_max());
   for (int64_t start = first; start < last; start += piece) {
     const int64_t rows = std::min(piece, last - start);
-    Segment segment = sequence.segment(0, start, rows, RowRole::kGenerated);
+    Segment segment = sequence.mtp_segment(0, start, rows, RowRole::kGenerated);
     segment.cancel = cancel;
     const RowOutputs part = outputs_of(outputs, start - first, rows, config);
     const Batch batch = {
         next_tokens.subspan(static_cast<size_t>(start - first), static_cast<size_t>(rows)),
         {&segment, 1},
         {&part, 1}};
-    if (!mtp_forward(executor.engine(), batch, hidden + (start - first) * config.hidden_size,
-                     mask_first, executor.scratch())) {
+    const MtpInput input = {.hidden = hidden + (start - first) * config.hidden_size,
+                            .mask_first = mask_first};
+    if (!mtp_forward(executor.engine(), batch, input, executor.scratch())) {
       return cancelled_status();
     }
   }

@@ -9,6 +9,9 @@
 
 namespace midge {
 
+/// Errors: out_of_range, for the first id that the model has no embedding of.
+Status check_token_ids(const ModelConfig& config, std::span<const int32_t> tokens);
+
 /// New tokens of one sequence and what is asked of them.
 struct SequenceStep {
   Sequence* sequence = nullptr;
@@ -43,6 +46,21 @@ struct PassPart {
 /// executor.rows_max() rows, generated ones first; each sequence once. What comes out for a part
 /// does not depend on the others. Allocates nothing. Errors, nothing changed: busy, out_of_range.
 Status run_pass(Executor& executor, std::span<PassPart> parts);
+
+/// Positions of one sequence for the MTP layer, which reads the token after each of them.
+struct MtpPart {
+  Sequence* sequence = nullptr;
+  int64_t begin = 0;  ///< of the first one; its page begins the layer's, or later
+  std::span<const int32_t> next_tokens;  ///< one for each position, at least 1
+  RowRole role = RowRole::kGenerated;    ///< of all of them: which arithmetic
+  RowOutputs outputs;                    ///< rows count from begin
+};
+
+/// One pass through the MTP layer. input.hidden has the rows of all parts, in their order; the
+/// pages of their positions are held (Sequence::hold_alone). What the sequences know as their
+/// mtp_length() does not change. At most executor.rows_max() rows, generated ones first. Allocates
+/// nothing. Errors: busy, out_of_range.
+Status run_mtp_pass(Executor& executor, std::span<const MtpPart> parts, const MtpInput& input);
 
 /// Runs the MTP layer for n positions of `sequence` that follow those of the previous run_mtp_step
 /// (or 0): hidden [n, hidden_size] are the model's hidden states there, next_tokens [n] the tokens

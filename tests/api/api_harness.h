@@ -11,6 +11,7 @@
 #include <midge/midge.h>
 
 #include "api/loaded_model.h"
+#include "engine/scheduler/generate.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/running.h"
 

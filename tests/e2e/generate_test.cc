@@ -7,6 +7,7 @@
 #include "api/loaded_model.h"
 #include "engine/chat/chat.h"
 #include "engine/formats/json.h"
+#include "engine/scheduler/generate.h"
 #include "engine/session/generator.h"
 #include "engine/session/perplexity.h"
 #include "engine/tokenizer_files/tokenizer_json.h"

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "api/loaded_model.h"
+#include "engine/scheduler/generate.h"
 #include "tests/harness/expected_levels.h"
 #include "tests/models/readers.h"
 

@@ -1,6 +1,7 @@
 // Requests that share passes get the tokens they would get alone, whatever comes between. Long,
 // because each case is one more thing that comes between.
 #include "engine/scheduler/scheduler.h"
+#include "engine/scheduler/generate.h"
 
 #include <algorithm>
 #include <map>

@@ -11,7 +11,8 @@ set(engine_tokenizer ${engine_core} engine/tokenizer)
 # A model that needs no foreign file.
 set(engine_packed ${engine_decoder} engine/tokenizer engine/packed)
 set(engine_session ${engine_decoder} engine/calibration engine/tokenizer engine/session)
-set(engine_scheduler ${engine_session} engine/packed engine/scheduler)
+set(engine_speculation ${engine_session} engine/speculation)
+set(engine_scheduler ${engine_speculation} engine/packed engine/scheduler)
 # Foreign files: nothing above needs them once a model is open.
 set(engine_formats ${engine_core} ${kernels} engine/weights engine/formats)
 set(engine_tokenizer_files ${engine_formats} engine/tokenizer engine/tokenizer_files)
@@ -22,7 +23,7 @@ set(api midge ${engine_scheduler} engine/packed ${engine_tokenizer_files} ${engi
 set(errors "")
 foreach(layer IN ITEMS kernels engine/core engine/platform engine/weights engine/ops
         engine/calibration engine/decoder engine/tokenizer engine/packed engine/session
-        engine/scheduler engine/formats
+        engine/speculation engine/scheduler engine/formats
         engine/tokenizer_files engine/chat models api)
   string(REPLACE "/" "_" name ${layer})
   file(GLOB_RECURSE files ${SOURCE}/${layer}/*.h ${SOURCE}/${layer}/*.cc ${SOURCE}/${layer}/*.def)
