@@ -448,6 +448,7 @@ void Scheduler::add_part(Job& job, const Sequence::Run& run, bool fresh) {
   }
   job.scored_rows = job.rows.size();
   job.at_end = run.end == job.sequence->length();
+  MIDGE_DCHECK(fresh || job.generation->drafts().empty(), "drafts behind what is read again");
   job.is_fresh = fresh;
   const int64_t draws = fresh ? run.rows() : job.at_end ? 1 : 0;
   for (int64_t row = run.rows() - draws; row < run.rows(); ++row) {
@@ -498,8 +499,8 @@ void Scheduler::collect_pass() {
 
 // The further answers of a job whose prompt has been read: they draw from the same logits.
 Status Scheduler::start_others(Job& job, size_t part, const float* logits) {
+  const Sequence::Run& run = parts_[part].run;
   if (job.drafting.has_value()) {  // what they share is read once
-    const Sequence::Run& run = parts_[part].run;
     const Speculation::Turn turn = {job.sequence.get(), &*job.drafting, nullptr, job.first_row,
                                     run.begin,          run.end - 1,    run.role};
     MIDGE_RETURN_IF_ERROR(speculation_->follow({&turn, 1}, 0));
@@ -509,6 +510,9 @@ Status Scheduler::start_others(Job& job, size_t part, const float* logits) {
     MIDGE_DCHECK(copied.ok(), "a copy of a prompt");
     other->started = true;
     other->at_end = true;
+    if (job.drafting.has_value() && split_.size() < turns_.capacity()) {
+      other->first_row = speculation_->keep_row(job.first_row + run.rows() - 1, split_.size());
+    }
     other->result.queue_seconds = job.result.queue_seconds;
     other->result.cached_tokens = job.result.cached_tokens;
     other->generation->stepped(Status());
@@ -609,12 +613,14 @@ Status Scheduler::draft() {
     turn.end = run.end;
     turn.role = run.role;
     add_turn(job, turn);
-    for (const PreparedRequest& other : split_) {
-      if (other->id() != job.id()) continue;
-      turn.first_row = job.first_row + run.rows() - 1;
-      turn.begin = run.end - 1;
-      add_turn(*other, turn);
-    }
+  }
+  for (const PreparedRequest& other : split_) {
+    if (turns_.size() == turns_.capacity()) break;  // the others' drafts begin later
+    Speculation::Turn turn;
+    turn.first_row = other->first_row;
+    turn.begin = other->sequence->length() - 2;  // the last token of the prompt
+    turn.role = RowRole::kPrompt;
+    add_turn(*other, turn);
   }
   MIDGE_RETURN_IF_ERROR(speculation_->follow(turns_, draft_rows_max()));
   for (const Speculation::Turn& turn : turns_) {

@@ -83,7 +83,8 @@ bool Speculation::uses_mtp(const DraftOptions& options, const ModelConfig& confi
          (options.drafter == Drafter::kMtp || options.drafter == Drafter::kAuto);
 }
 
-int64_t Speculation::bytes_for(const Model& model, const DraftOptions& options, int64_t rows_max) {
+int64_t Speculation::bytes_for(const Model& model, const DraftOptions& options, int64_t rows_max,
+                               int64_t sequences_max) {
   int64_t bytes = 0;
   if (options.remembered_tokens > 0 && uses_lookup(options.drafter)) {
     bytes += TokenIndex::bytes_for(options.remembered_tokens, options.match_min);
@@ -94,7 +95,8 @@ int64_t Speculation::bytes_for(const Model& model, const DraftOptions& options, 
     bytes += std::min(head.bytes(), head.bytes() / std::max<int64_t>(1, head.n()) *
                                         options.head_rows);
   }
-  return bytes + rows_max * model.config().hidden_size * static_cast<int64_t>(sizeof(float));
+  return bytes + (rows_max + sequences_max) * model.config().hidden_size *
+                     static_cast<int64_t>(sizeof(float));
 }
 
 Speculation::Speculation(Executor& executor, const DraftOptions& options)
@@ -140,7 +142,7 @@ Status Speculation::take_memory(int64_t sequences_max) {
         head_, DraftHead::most_frequent(head, options_.head_rows, options_.token_counts));
   }
   MIDGE_ASSIGN_OR_RETURN(
-      hidden_, AlignedBuffer::create(executor_.rows_max() * config.hidden_size *
+      hidden_, AlignedBuffer::create((executor_.rows_max() + sequences_max) * config.hidden_size *
                                          static_cast<int64_t>(sizeof(float)),
                                      "hidden states for drafts"));
   return Status();
@@ -151,6 +153,15 @@ void Speculation::ask_for_hidden(const DraftState& state, int64_t row, RowOutput
   float* rows = reinterpret_cast<float*>(hidden_.data()) +
                 row * executor_.model().config().hidden_size;
   (options_.takes_normed ? outputs->hidden_normed : outputs->hidden) = rows;
+}
+
+int64_t Speculation::keep_row(int64_t row, size_t place) {
+  const int64_t kept = executor_.rows_max() + static_cast<int64_t>(place);
+  if (!uses_mtp()) return kept;
+  const int64_t hidden_size = executor_.model().config().hidden_size;
+  auto* hidden = reinterpret_cast<float*>(hidden_.data());
+  std::copy_n(hidden + row * hidden_size, hidden_size, hidden + kept * hidden_size);
+  return kept;
 }
 
 void Speculation::begin(DraftState& state) const {
@@ -200,6 +211,8 @@ DraftOffer Speculation::offer_of(const Turn& turn) {
   const DraftState& state = *turn.state;
   const int64_t room = turn.generation->draft_room();
   DraftOffer offer;
+  // Behind a change of longrope's factors all of it is read again, first.
+  if (turn.sequence->read_length() < turn.end) return offer;
   if (state.count_ > 0) {
     offer.most = std::min<int64_t>(state.count_, room);
     offer.shares.fill(state.lookup_.share());
@@ -292,7 +305,6 @@ void Speculation::pause(const Turn& turn) {
 void Speculation::add_part(const Turn& turn, int64_t drafts) {
   DraftState& state = *turn.state;
   Sequence& sequence = *turn.sequence;
-  // Behind a change of longrope's factors all of it is read again.
   if (!uses_mtp() || !state.reads_mtp_ || sequence.read_length() < turn.end) return;
   if (sequence.mtp_length() < turn.begin) sequence.restart_mtp(turn.begin);
   const int64_t begin = std::max(sequence.mtp_length(), turn.begin);

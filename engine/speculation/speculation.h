@@ -110,7 +110,8 @@ class Speculation {
                                                      const DraftOptions& options,
                                                      int64_t sequences_max);
   /// What create() takes. Of the executor's options: rows of a pass.
-  static int64_t bytes_for(const Model& model, const DraftOptions& options, int64_t rows_max);
+  static int64_t bytes_for(const Model& model, const DraftOptions& options, int64_t rows_max,
+                           int64_t sequences_max);
 
   const DraftOptions& options() const { return options_; }
   /// Whether sequences need pages with room for the MTP layer.
@@ -120,6 +121,10 @@ class Speculation {
   /// Asks a pass for the hidden states that drafts are made from: of rows from `row` of the pass
   /// on, which are those of `state`'s sequence.
   void ask_for_hidden(const DraftState& state, int64_t row, RowOutputs* outputs) const;
+
+  /// Copies row `row` of the pass to a place of its own, 0 .. sequences_max - 1, so that several
+  /// sequences can go on from it. Returns the row to name for it.
+  int64_t keep_row(int64_t row, size_t place);
 
   /// A sequence that took part in a pass.
   struct Turn {
@@ -137,7 +142,8 @@ class Speculation {
   void note_step(int64_t rows, double seconds) {
     times_.note(static_cast<int>(rows), seconds);
   }
-  /// Follows a pass, and the draws from it: sequences in the order of the pass. Reads on with the
+  /// Follows a pass, and the draws from it: sequences in the order of the pass, those of kept rows
+  /// behind. Reads on with the
   /// MTP layer and proposes drafts to the generations. rows_max: of drafts of all sequences.
   /// Errors: busy.
   Status follow(std::span<const Turn> turns, int64_t rows_max);
@@ -178,7 +184,7 @@ class Speculation {
   DraftOptions options_;
   std::optional<DraftHead> head_;  // of the MTP layer
   std::optional<TokenIndex> remembered_;
-  AlignedBuffer hidden_;   // [rows_max, hidden_size]
+  AlignedBuffer hidden_;    // [rows_max + sequences_max, hidden_size], the last ones are kept rows
   float* front_ = nullptr;  // of what a pass of the MTP layer reads of it
   StepTimes times_;
   DraftTotals totals_;

@@ -283,43 +283,54 @@ TEST(Allocation, StepsOfAnEngineTakeNoneAndNoLock) {
   }
 }
 
-// Four answers that are written side by side, over borders of pages.
+// Four answers that are written side by side, over borders of pages; without and with drafts.
 TEST(Allocation, StepsOfTheSchedulerTakeNone) {
   LoadOptions options;
   options.executor.threads = 2;
   options.executor.weights = *recipe_from_name("fast");
   const auto loaded = LoadedModel::open(MIDGE_SOURCE_DIR "/assets/models/tiny-mimo", options);
   MIDGE_ASSERT_OK(loaded);
-  SchedulerOptions scheduling;
-  scheduling.context_length = 256;
-  scheduling.pages = 16;
-  const auto scheduler = (*loaded)->new_scheduler(scheduling);
-  MIDGE_ASSERT_OK(scheduler);
-  int64_t characters = 0;
-  for (uint64_t i = 0; i < 4; ++i) {
-    Request request;
-    request.prompt = test::random_tokens(20 + 10 * i, 500, i);
-    request.generate.tokens_max = 150;
-    request.generate.sampler.temperature = 0.8f;
-    request.generate.sampler.repetition_penalty = 1.1f;
-    request.generate.sampler.seed = i;
-    request.on_token = [&](const TokenOutput& output) {
-      characters += static_cast<int64_t>(output.text.size());
-      return true;
-    };
-    MIDGE_ASSERT_OK((*scheduler)->submit(std::move(request)));
+  for (const Drafter drafter : {Drafter::kNone, Drafter::kAuto}) {
+    SCOPED_TRACE(drafter_name(drafter));
+    SchedulerOptions scheduling;
+    scheduling.context_length = 256;
+    scheduling.pages = 16;
+    scheduling.drafts.drafter = drafter;
+    scheduling.drafts.match_min = 2;
+    scheduling.drafts.remembered_tokens = 1000;
+    scheduling.drafts.always = true;
+    const auto scheduler = (*loaded)->new_scheduler(scheduling);
+    MIDGE_ASSERT_OK(scheduler);
+    int64_t characters = 0;
+    for (uint64_t i = 0; i < 4; ++i) {
+      Request request;
+      request.prompt = test::random_tokens(20 + 10 * i, 500, i);
+      request.generate.tokens_max = 150;
+      request.generate.sampler.temperature = 0.8f;
+      request.generate.sampler.repetition_penalty = 1.1f;
+      request.generate.sampler.seed = i;
+      request.on_token = [&](const TokenOutput& output) {
+        characters += static_cast<int64_t>(output.text.size());
+        return true;
+      };
+      MIDGE_ASSERT_OK((*scheduler)->submit(std::move(request)));
+    }
+    for (int i = 0; i < 3; ++i) MIDGE_ASSERT_OK((*scheduler)->step());
+    ASSERT_EQ((*scheduler)->running_count(), 4);
+    const int steps = drafter == Drafter::kNone ? 100 : 40;
+    g_allocations = 0;
+    g_counting = true;
+    bool ok = true;
+    for (int i = 0; i < steps; ++i) ok = (*scheduler)->step().ok() && ok;
+    g_counting = false;
+    EXPECT_TRUE(ok);
+    EXPECT_EQ(g_allocations.load(), 0);
+    EXPECT_EQ((*scheduler)->running_count(), 4);
+    EXPECT_GT(characters, 0);
+    if (drafter != Drafter::kNone) {
+      EXPECT_GT((*scheduler)->speculation()->totals().mtp_drawn, 0);
+    }
   }
-  for (int i = 0; i < 3; ++i) MIDGE_ASSERT_OK((*scheduler)->step());
-  ASSERT_EQ((*scheduler)->running_count(), 4);
-  g_allocations = 0;
-  g_counting = true;
-  bool ok = true;
-  for (int i = 0; i < 100; ++i) ok = (*scheduler)->step().ok() && ok;
-  g_counting = false;
-  EXPECT_TRUE(ok);
-  EXPECT_EQ(g_allocations.load(), 0);
-  EXPECT_EQ((*scheduler)->running_count(), 4);
-  EXPECT_GT(characters, 0);
 }
 
 }  // namespace
