@@ -111,6 +111,7 @@ Result<SchedulerOptions> scheduling_options(const midge_model_options& given,
   if (given.running_max != 0) options.running_max = given.running_max;
   if (given.prompt_rows != 0) options.prompt_rows = given.prompt_rows;
   options.keeps_prefixes = given.no_prefix_sharing == 0;
+  MIDGE_ASSIGN_OR_RETURN(options.drafts.drafter, drafter_from_name(or_empty(given.drafter)));
   return options;
 }
 
@@ -154,9 +155,12 @@ struct EngineMemory {
   ExecutorMemory executor;
   int64_t pages = 0;
   int64_t page_bytes = 0;
+  int64_t drafts = 0;
 
   int64_t kv_bytes() const { return pages * page_bytes; }
-  int64_t anonymous() const { return executor.weights_copied + executor.scratch + kv_bytes(); }
+  int64_t anonymous() const {
+    return executor.weights_copied + executor.scratch + drafts + kv_bytes();
+  }
 };
 
 Result<EngineMemory> memory_of(const midge_model& model, const midge_engine_options& engine) {
@@ -172,8 +176,11 @@ Result<EngineMemory> memory_of(const midge_model& model, const midge_engine_opti
   pool.type = scheduling.kv_type;
   pool.page_tokens = scheduling.page_tokens;
   pool.pages = 1;
+  pool.with_mtp = Speculation::uses_mtp(scheduling.drafts, config);
   MIDGE_ASSIGN_OR_RETURN(memory.page_bytes, KvPool::bytes_for(config, pool));
   memory.pages = scheduling.pages;
+  memory.drafts = Speculation::bytes_for(model.loaded->model(), scheduling.drafts,
+                                         memory.executor.rows_max, 2 * scheduling.running_max);
   return memory;
 }
 
@@ -272,6 +279,10 @@ midge_engine_stats stats_of(const SchedulerStatistics& s, int64_t memory) {
   out.pages_evicted = s.pages_evicted;
   out.pages_used_max = s.pages_used_max;
   out.memory = memory;
+  out.steps = s.steps;
+  out.drafts_read = s.drafts_read;
+  out.drafts_drawn = s.drafts_drawn;
+  std::copy(s.step_seconds.begin(), s.step_seconds.end(), out.step_seconds);
   return out;
 }
 
@@ -413,6 +424,7 @@ midge_status midge_plan(midge_model* model, const midge_engine_options* options,
     filled.weights_anonymous = plan.executor.weights_copied;
     filled.scratch = plan.executor.scratch;
     filled.kv_pages = plan.kv_bytes();
+    filled.drafts = plan.drafts;
     midge::fill_struct(filled, memory);
     return Status();
   });

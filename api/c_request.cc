@@ -135,6 +135,9 @@ midge_request_stats stats_of(const RequestResult& result) {
   stats.token_seconds_p50 = result.token_latency.quantile(0.50);
   stats.token_seconds_p95 = result.token_latency.quantile(0.95);
   stats.token_seconds_p99 = result.token_latency.quantile(0.99);
+  stats.steps = generated.drafts.steps;
+  stats.drafts_read = generated.drafts.all_read();
+  stats.drafts_drawn = generated.drafts.all_drawn();
   return stats;
 }
 
@@ -300,6 +303,7 @@ Status add_options(const midge_model& model, const midge_request& given, Request
     sampler.logit_bias.emplace_back(given.logit_bias[i].token, given.logit_bias[i].logprob);
   }
   request->priority = given.priority;
+  request->no_drafts = given.no_drafts != 0;
   if (given.samples != 0) request->samples = given.samples;
   request->score_from = given.prompt_logprobs_from;
   if (given.deadline_seconds < 0 || given.deadline_seconds != given.deadline_seconds) {

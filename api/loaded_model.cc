@@ -21,7 +21,7 @@ Result<Tokenizer> load_tokenizer(const std::string& path, FileAccess access,
 namespace {
 
 MemoryRequest memory_request(const LoadOptions& options) {
-  return {options.executor, options.sequence, options.sequences,
+  return {options.executor, options.sequence, options.sequences, options.drafts,
           options.access == FileAccess::kCopy};
 }
 

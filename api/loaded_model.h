@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "engine/core/mapped_file.h"
+#include "engine/scheduler/memory_plan.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/session/generator.h"
-#include "engine/session/memory_plan.h"
 #include "engine/session/session.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -35,6 +35,7 @@ struct LoadOptions {
   std::optional<int64_t> memory_budget;
   SequenceOptions sequence;  ///< for memory_budget: of each sequence
   int64_t sequences = 1;     ///< for memory_budget
+  DraftOptions drafts;       ///< for memory_budget: of the sequences
 };
 
 /// Everything that sessions of one model share. Does not move: sessions point into it. The parts

@@ -297,7 +297,10 @@ Status Chat::answer(const ChatMessage& message) {
   std::fflush(stdout);
   if (!result.ok() || result->tokens.empty()) return Status();
   last_ = std::move(*result);
-  if (options_.verbose) report_speed(*last_);
+  if (options_.verbose) {
+    report_speed(*last_);
+    report_drafts(*last_);
+  }
   if (options_.run.quiet) return Status();
   if (last_->reason == FinishReason::kTokensMax) {
     print(stderr, "stopped at %lld tokens; /set tokens N or -n allows more\n",
@@ -423,7 +426,10 @@ Status Chat::load(const std::string& path) {
 }
 
 Status Chat::stats(const std::string&) {
-  if (last_.has_value()) report_speed(*last_);
+  if (last_.has_value()) {
+    report_speed(*last_);
+    report_drafts(*last_);
+  }
   print_core_work(stderr, loaded_.model->executor().team());
   print(stderr, "context %lld of %lld tokens, %s\n", static_cast<long long>(conversation_.tokens()),
         static_cast<long long>(loaded_.session->context_length()),
@@ -501,6 +507,7 @@ void add_chat_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
   CommandLine* command = app.add_subcommand("chat", "Talk with a model");
   add_run_options(*command, options->run);
+  add_draft_options(*command, options->run);
   command->add_option("--system", options->system, "System message")->group(kChatGroup);
   command->add_option("--load", options->load_path, "Go on with a conversation of --save or /save")
       ->type_name("FILE")

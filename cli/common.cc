@@ -79,6 +79,14 @@ Residency residency(const RunOptions& options) {
   return options.budget.empty() ? Residency::kLazy : Residency::kResident;
 }
 
+DraftOptions draft_options(const RunOptions& options) {
+  DraftOptions drafts;
+  drafts.drafter = *drafter_from_name(options.drafter);  // one that the option lets through
+  drafts.drafts_max = static_cast<int>(options.drafts_max);
+  drafts.match_min = static_cast<int>(options.draft_match);
+  return drafts;
+}
+
 SequenceOptions session_options(const RunOptions& options) {
   SequenceOptions session;
   session.context_length = options.context_length;
@@ -222,6 +230,26 @@ void add_run_settings(CommandLine& app, RunOptions& options) {
       ->capture_default_str();
 }
 
+void add_draft_options(CommandLine& app, RunOptions& options) {
+  constexpr const char* kGroup = "Drafts";
+  options.drafter = "auto";
+  takes_one_of(app.add_option("--draft", options.drafter,
+                              "Who guesses the tokens to come, so that a pass can give several; "
+                              "the answer is the same: lookup, in the text so far; mtp, the "
+                              "model's MTP layer; auto, both, where it repays"),
+               {"auto", "lookup", "mtp", "none"})
+      ->group(kGroup)
+      ->capture_default_str();
+  app.add_option("--draft-max", options.drafts_max, "Most drafts of a pass")
+      ->check(whole_number(1, kDraftsMax))
+      ->group(kGroup)
+      ->capture_default_str();
+  app.add_option("--draft-match", options.draft_match, "Tokens that lookup must find alike")
+      ->check(whole_number(1, TokenIndex::kLengthMax))
+      ->group(kGroup)
+      ->capture_default_str();
+}
+
 void add_sample_options(CommandLine& app, SampleOptions& options) {
   SamplerOptions& sampler = options.sampler;
   app.add_option("-n,--tokens", options.tokens_max, "Most tokens to generate")
@@ -337,6 +365,9 @@ Result<ExecutorOptions> executor_options(const RunOptions& options) {
   executor.rows_max = options.batch_rows;
   executor.context_max = options.context_length;
   executor.logit_rows_max = options.logit_rows;
+  if (options.drafter != "none") {
+    executor.logit_rows_max = std::max(executor.logit_rows_max, 1 + options.drafts_max);
+  }
   return executor;
 }
 
@@ -386,6 +417,7 @@ Result<LoadOptions> load_options(const RunOptions& options) {
   load.needs_tokenizer = options.needs_tokenizer;
   MIDGE_ASSIGN_OR_RETURN(load.executor, executor_options(options));
   load.sequence = session_options(options);
+  load.drafts = draft_options(options);
   if (!options.budget.empty()) {
     MIDGE_ASSIGN_OR_RETURN(load.memory_budget, parse_size(options.budget));
   }
@@ -444,7 +476,13 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
 Result<OpenedModel> load_model(const RunOptions& options) {
   OpenedModel opened;
   MIDGE_ASSIGN_OR_RETURN(opened.model, load_model_alone(options));
-  MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session_options(options)));
+  SequenceOptions session = session_options(options);
+  const DraftOptions drafts = draft_options(options);
+  session.mtp = Speculation::uses_mtp(drafts, opened.model->model().config());
+  MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session));
+  if (drafts.drafter == Drafter::kNone) return opened;
+  MIDGE_ASSIGN_OR_RETURN(opened.speculation,
+                         Speculation::create(opened.model->executor(), drafts, 1));
   return opened;
 }
 
@@ -554,6 +592,40 @@ void report_speed(const GenerateResult& result) {
   print(stderr, "prompt %lld tokens, %.1f tok/s; output %zu tokens, %.1f tok/s (%s)\n",
         static_cast<long long>(result.prompt_tokens), result.prompt_tokens_per_second(),
         result.tokens.size(), result.decode_tokens_per_second(), finish_reason_name(result.reason));
+}
+
+void report_drafts(const GenerateResult& result) {
+  if (result.drafts.all_read() == 0) return;
+  print(stderr, "drafts: %lld of %lld right, %.2f tokens a step\n",
+        static_cast<long long>(result.drafts.all_drawn()),
+        static_cast<long long>(result.drafts.all_read()), result.drafts.tokens_per_step());
+}
+
+void write_drafts(JsonWriter& json, const GenerateResult& result, const OpenedModel& loaded) {
+  if (loaded.speculation == nullptr) return;
+  const Speculation& speculation = *loaded.speculation;
+  const DraftCounts& drafts = result.drafts;
+  json.begin_object("drafts").member("drafter", drafter_name(speculation.options().drafter));
+  json.member("steps", drafts.steps).member("tokens_per_step", drafts.tokens_per_step());
+  json.begin_array("by_place");
+  for (size_t i = 0; i < drafts.read.size(); ++i) {
+    if (drafts.read[i] == 0) break;
+    json.begin_object().member("read", drafts.read[i]).member("right", drafts.drawn[i]);
+    json.member("acceptance",
+                static_cast<double>(drafts.drawn[i]) / static_cast<double>(drafts.read[i]));
+    json.end_object();
+  }
+  json.end_array();
+  const DraftTotals& totals = speculation.totals();
+  json.member("lookup_read", totals.lookup_drafts).member("lookup_right", totals.lookup_drawn);
+  json.member("mtp_read", totals.mtp_drafts).member("mtp_right", totals.mtp_drawn);
+  json.member("mtp_passes", totals.mtp_passes).member("mtp_seconds", totals.mtp_seconds);
+  json.begin_array("step_seconds");  // by rows, from 1 on; 0: none was measured
+  for (int rows = 1; rows <= 1 + kDraftsMax; ++rows) {
+    const bool is_known = speculation.times().count(rows) > 0;
+    json.element(is_known ? speculation.times().seconds(rows) : 0.0);
+  }
+  json.end_array().end_object();
 }
 
 void write_memory(JsonWriter& json, const OpenedModel& loaded) {

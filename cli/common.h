@@ -43,6 +43,9 @@ struct RunOptions {
   bool lock = false;       ///< keep weights, cache and scratch in memory
   bool no_cache = false;   ///< keep no packed files of large models
   std::string cache_size = "32GiB";
+  std::string drafter = "none";
+  int64_t drafts_max = kDraftsMax;
+  int64_t draft_match = DraftOptions().match_min;
 };
 
 /// Options of every subcommand that samples.
@@ -69,6 +72,8 @@ void add_run_options(CommandLine& app, RunOptions& options);
 /// The same but for the model.
 void add_run_settings(CommandLine& app, RunOptions& options);
 void add_sample_options(CommandLine& app, SampleOptions& options);
+/// --draft and what belongs to it; with `auto` where nobody says otherwise.
+void add_draft_options(CommandLine& app, RunOptions& options);
 
 /// For `--importance` where nothing is encoded.
 inline constexpr const char* kImportanceUnused =
@@ -78,6 +83,7 @@ inline constexpr const char* kImportanceUnused =
 struct OpenedModel {
   std::unique_ptr<LoadedModel> model;
   std::unique_ptr<Session> session;
+  std::unique_ptr<Speculation> speculation;  ///< null without drafts
 };
 
 /// The status with what helps, if it says that a prompt is too long for the context.
@@ -151,6 +157,10 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
 
 /// "prompt 12 tokens, 340 tok/s; output 200 tokens, 85.1 tok/s (stop_token)" on stderr.
 void report_speed(const GenerateResult& result);
+/// "drafts: 41 of 60 right, 1.72 tokens a step" on stderr, if there were some.
+void report_drafts(const GenerateResult& result);
+/// Member "drafts": how many were right by their place, what steps cost. Nothing without drafts.
+void write_drafts(JsonWriter& json, const GenerateResult& result, const OpenedModel& loaded);
 
 /// Member "memory": bytes of the files and of what was taken beside them.
 void write_memory(JsonWriter& json, const OpenedModel& loaded);

@@ -19,8 +19,9 @@ Result<GenerateResult> Conversation::send(const ChatMessage& message,
   std::vector<int32_t> prompt = unread_;
   MIDGE_RETURN_IF_ERROR(append_parts(turn.messages, &prompt));
   const int64_t answer_begin = turn.begin + static_cast<int64_t>(prompt.size());
-  Result<GenerateResult> result = generate(*loaded_.session, loaded_.model->tokenizer(),
-                                           loaded_.model->allowed_tokens(), prompt, options_, show);
+  Result<GenerateResult> result =
+      generate(*loaded_.session, loaded_.model->tokenizer(), loaded_.model->allowed_tokens(),
+               prompt, options_, show, loaded_.speculation.get());
   if (!result.ok() || result->tokens.empty()) {
     MIDGE_RETURN_IF_ERROR(loaded_.session->truncate(turn.begin));
     return result;

@@ -32,6 +32,7 @@ void print_text(const std::string& path, const MemoryPlan& plan) {
   print_line("KV cache", plan.sequences * plan.kv_per_sequence, "anonymous");
   print_line("tokens", plan.sequences * plan.tokens_per_sequence, "anonymous");
   print_line("scratch", plan.executor.scratch, "anonymous");
+  if (plan.drafts > 0) print_line("drafts", plan.drafts, "anonymous");
   print_line("mapped", plan.mapped(), "the system may drop it and read it again");
   print_line("anonymous", plan.anonymous(), "stays");
   print_line("all", plan.total(), "");
@@ -47,7 +48,7 @@ void print_report(const std::string& path, const MemoryPlan& plan,
   json.member("weights_copied", plan.executor.weights_copied);
   json.member("kv", plan.sequences * plan.kv_per_sequence);
   json.member("tokens", plan.sequences * plan.tokens_per_sequence);
-  json.member("scratch", plan.executor.scratch);
+  json.member("scratch", plan.executor.scratch).member("drafts", plan.drafts);
   json.member("mapped", plan.mapped()).member("anonymous", plan.anonymous());
   json.member("total", plan.total());
   if (budget.has_value()) json.member("budget", *budget).member("context_that_fits", fits);
@@ -179,6 +180,7 @@ void add_plan_command(CommandLine& app, Command* run) {
   CommandLine* command =
       app.add_subcommand("plan", "Show how much memory a model takes, before it is loaded");
   add_run_options(*command, options->run);
+  add_draft_options(*command, options->run);
   command
       ->add_option("--sessions", options->sessions, "Conversations at a time, with a context each")
       ->check(whole_number(1, 4096))

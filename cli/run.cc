@@ -174,6 +174,7 @@ void print_report(const OpenedModel& loaded, const Prompt& prompt, const ChatSet
   json.member("prompt", prompt.text).member("chat", prompt.is_chat);
   write_sampling(json, sampler);
   write_result(json, result);
+  write_drafts(json, result, loaded);
   if (prompt.is_chat) write_answer(json, setup.chat.family, result.text);
   write_core_work(json, loaded.model->executor().team());
   write_memory(json, loaded);
@@ -212,13 +213,16 @@ Status run_command(const Options& options) {
   };
   const Result<GenerateResult> result =
       generate(*loaded.session, loaded.model->tokenizer(), loaded.model->allowed_tokens(),
-               prompt->tokens, generate_options, show);
+               prompt->tokens, generate_options, show, loaded.speculation.get());
   if (!result.ok()) return with_context_hint(result.status(), loaded);
   if (options.run.json) {
     print_report(loaded, *prompt, setup, generate_options.sampler, *result);
   } else {
     printer.finish();
-    if (!options.run.quiet) report_speed(*result);
+    if (!options.run.quiet) {
+      report_speed(*result);
+      report_drafts(*result);
+    }
     if (options.stats) print_core_work(stderr, loaded.model->executor().team());
   }
   if (result->reason == FinishReason::kCancelled) {
@@ -245,6 +249,7 @@ void add_run_command(CommandLine& app, Command* run) {
   command->add_flag("--stats", options->stats, "What each core did, on stderr behind the answer");
   add_json_option(*command, options->run);
   add_sample_options(*command, options->sample);
+  add_draft_options(*command, options->run);
   auto* system = command->add_option("--system", options->system, "System message");
   system->type_name("TEXT")->group(kChatGroup)->excludes(raw);
   auto* messages = command->add_option("--messages", options->messages_path,

@@ -340,6 +340,9 @@ class RequestFile {
     json.member("prompt_tokens", stats.prompt_tokens)
         .member("cached_tokens", stats.cached_tokens)
         .member("tokens", answer.tokens);
+    json.member("steps", stats.steps)
+        .member("drafts_read", stats.drafts_read)
+        .member("drafts_right", stats.drafts_drawn);
     json.member("queue_seconds", stats.queue_seconds)
         .member("first_token_seconds", stats.first_token_seconds)
         .member("tokens_per_second", stats.answer_tokens_per_second)
@@ -398,6 +401,11 @@ class RequestFile {
                     stats.first_token_seconds_p95, stats.first_token_seconds_p99);
     write_quantiles(json, "token_seconds", stats.token_seconds_p50, stats.token_seconds_p95,
                     stats.token_seconds_p99);
+    json.begin_object("drafts")
+        .member("steps", stats.steps)
+        .member("read", stats.drafts_read)
+        .member("right", stats.drafts_drawn)
+        .end_object();
     json.begin_object("pages")
         .member("all", stats.pages)
         .member("used_max", stats.pages_used_max)
@@ -433,6 +441,8 @@ Status check_options(const RunOptions& run, const SampleOptions& sample) {
         std::pair("--importance", !run.importance.empty()),
         std::pair("--kernel", !run.kernels.empty()), std::pair("--rope", run.rope != "auto"),
         std::pair("--logit-bias", !sample.logit_bias.empty()),
+        std::pair("--draft-max", run.drafts_max != RunOptions().drafts_max),
+        std::pair("--draft-match", run.draft_match != RunOptions().draft_match),
         std::pair("--logprobs", sample.sampler.logprobs > 0)}) {
     if (!is_set) continue;
     return make_status(StatusCode::kInvalidArgument, "--requests does not go with %s", name);
@@ -459,6 +469,7 @@ Status run_requests(const RunOptions& run, const SampleOptions& sample, const st
   options.context_length = run.context_length;
   options.batch_rows = run.batch_rows;
   options.kv_type = run.kv_type.c_str();
+  options.drafter = run.drafter.c_str();
   options.lock_memory = run.lock ? 1 : 0;
   // Room for several contexts: what is not used costs nothing until it is.
   constexpr int64_t kContexts = 4;

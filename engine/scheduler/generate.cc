@@ -114,8 +114,8 @@ class LoneRequest {
   }
 
   int64_t draft_rows_max() const {
-    return std::min({executor_.rows_max(), executor_.logit_rows_max(),
-                     sequence_.options().batch_rows}) -
+    return std::min(
+               {executor_.rows_max(), executor_.logit_rows_max(), sequence_.options().batch_rows}) -
            1;
   }
 

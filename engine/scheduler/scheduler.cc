@@ -227,6 +227,16 @@ void Scheduler::count_pass() {
 
 SchedulerStatistics Scheduler::statistics() const {
   SchedulerStatistics now = statistics_;
+  if (speculation_ != nullptr) {
+    const DraftTotals& drafts = speculation_->totals();
+    now.steps = drafts.steps;
+    now.drafts_read = drafts.lookup_drafts + drafts.mtp_drafts;
+    now.drafts_drawn = drafts.lookup_drawn + drafts.mtp_drawn;
+    for (int rows = 1; rows < static_cast<int>(now.step_seconds.size()); ++rows) {
+      if (speculation_->times().count(rows) == 0) continue;
+      now.step_seconds[static_cast<size_t>(rows)] = speculation_->times().seconds(rows);
+    }
+  }
   now.pages = pool_->page_count();
   now.pages_free = pool_->free_count();
   now.pages_cached = cache_->page_count();

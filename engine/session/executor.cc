@@ -361,6 +361,7 @@ Result<ExecutorMemory> plan_executor(const Model& model, const ExecutorOptions& 
     memory.weights_in_place = static_cast<int64_t>(model.storage().file_bytes());
   }
   const Executor::Limits& limits = executor->limits_;
+  memory.rows_max = limits.rows_max;
   memory.scratch =
       DecoderScratch::bytes_for(executor->engine(), limits.rows_max, limits.context_max) +
       executor->logits_bytes() +

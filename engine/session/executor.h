@@ -70,6 +70,7 @@ struct ExecutorMemory {
   int64_t weights_in_place = 0;
   int64_t weights_copied = 0;  ///< anonymous: packed or encoded anew
   int64_t scratch = 0;         ///< anonymous: activations, logits, samplers
+  int64_t rows_max = 0;        ///< rows of a pass that this is for
 };
 
 /// What create() will take for these options, but for XNNPACK's copies. Errors: those of create()

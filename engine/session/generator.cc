@@ -25,10 +25,17 @@ const char* finish_reason_name(FinishReason reason) {
   return "unknown";
 }
 
+int64_t DraftCounts::all_read() const {
+  return std::accumulate(read.begin(), read.end(), int64_t{0});
+}
+
+int64_t DraftCounts::all_drawn() const {
+  return std::accumulate(drawn.begin(), drawn.end(), int64_t{0});
+}
+
 double DraftCounts::tokens_per_step() const {
   if (steps == 0) return 0;
-  const int64_t extra = std::accumulate(drawn.begin(), drawn.end(), int64_t{0});
-  return 1 + static_cast<double>(extra) / static_cast<double>(steps);
+  return 1 + static_cast<double>(all_drawn()) / static_cast<double>(steps);
 }
 
 double GenerateResult::decode_tokens_per_second() const {

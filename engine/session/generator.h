@@ -61,6 +61,8 @@ struct DraftCounts {
   std::array<int64_t, kDraftsMax> read = {};   ///< by their place behind the last token
   std::array<int64_t, kDraftsMax> drawn = {};  ///< of these, those that were drawn
 
+  int64_t all_read() const;
+  int64_t all_drawn() const;
   /// Tokens that a step gave; 1 without drafts, 0 without steps.
   double tokens_per_step() const;
 };

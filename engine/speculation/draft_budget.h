@@ -50,10 +50,10 @@ class Acceptance {
 
 /// Drafts that a sequence could have in the next step.
 struct DraftOffer {
-  int64_t most = 0;                        ///< drafts, at most kDraftsMax
+  int64_t most = 0;                            ///< drafts, at most kDraftsMax
   std::array<double, kDraftsMax> shares = {};  ///< that each is drawn if those before are
-  bool is_costly = false;                  ///< a pass of the MTP layer makes them
-  int64_t chosen = 0;                      ///< set by choose_drafts
+  bool is_costly = false;                      ///< a pass of the MTP layer makes them
+  int64_t chosen = 0;                          ///< set by choose_drafts
 };
 
 /// What a step costs.

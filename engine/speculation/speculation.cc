@@ -58,8 +58,7 @@ const char* drafter_name(Drafter drafter) {
 
 Result<Drafter> drafter_from_name(std::string_view name) {
   if (name.empty()) return Drafter::kAuto;
-  for (const Drafter drafter :
-       {Drafter::kNone, Drafter::kLookup, Drafter::kMtp, Drafter::kAuto}) {
+  for (const Drafter drafter : {Drafter::kNone, Drafter::kLookup, Drafter::kMtp, Drafter::kAuto}) {
     if (name == drafter_name(drafter)) return drafter;
   }
   return make_status(StatusCode::kInvalidArgument,
@@ -92,8 +91,8 @@ int64_t Speculation::bytes_for(const Model& model, const DraftOptions& options, 
   if (!uses_mtp(options, model.config())) return bytes;
   if (!options.token_counts.empty()) {
     const PreparedMatrix& head = model.weights().head;
-    bytes += std::min(head.bytes(), head.bytes() / std::max<int64_t>(1, head.n()) *
-                                        options.head_rows);
+    bytes +=
+        std::min(head.bytes(), head.bytes() / std::max<int64_t>(1, head.n()) * options.head_rows);
   }
   return bytes + (rows_max + sequences_max) * model.config().hidden_size *
                      static_cast<int64_t>(sizeof(float));
@@ -150,8 +149,8 @@ Status Speculation::take_memory(int64_t sequences_max) {
 
 void Speculation::ask_for_hidden(const DraftState& state, int64_t row, RowOutputs* outputs) const {
   if (!uses_mtp() || !state.reads_mtp_) return;
-  float* rows = reinterpret_cast<float*>(hidden_.data()) +
-                row * executor_.model().config().hidden_size;
+  float* rows =
+      reinterpret_cast<float*>(hidden_.data()) + row * executor_.model().config().hidden_size;
   (options_.takes_normed ? outputs->hidden_normed : outputs->hidden) = rows;
 }
 
@@ -416,8 +415,11 @@ Status Speculation::draft_on() {
       const DraftState& state = *parts_[i].turn->state;
       next_tokens_.push_back(state.drafts_[static_cast<size_t>(depth) - 1]);
       parts_[kept] = parts_[i];
-      mtp_parts_[kept] = {parts_[i].turn->sequence, parts_[i].end - 1 + depth,
-                          std::span(&next_tokens_.back(), 1), RowRole::kGenerated, {}};
+      mtp_parts_[kept] = {parts_[i].turn->sequence,
+                          parts_[i].end - 1 + depth,
+                          std::span(&next_tokens_.back(), 1),
+                          RowRole::kGenerated,
+                          {}};
       ++kept;
     }
     if (kept == 0) return Status();

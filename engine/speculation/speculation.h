@@ -38,8 +38,8 @@ struct DraftOptions {
   Drafter drafter = Drafter::kNone;
   int drafts_max = kDraftsMax;  ///< of a sequence in one step, 1..kDraftsMax
   int match_min = 8;            ///< tokens that lookup must find alike, 1..64
-  int mtp_drafts_max = 1;       ///< of the MTP layer, 1..3: those behind the first from its own state
-  int64_t head_rows = 32768;    ///< of the head that the MTP layer drafts with; 0: all
+  int mtp_drafts_max = 1;     ///< of the MTP layer, 1..3: those behind the first from its own state
+  int64_t head_rows = 32768;  ///< of the head that the MTP layer drafts with; 0: all
   /// How often tokens come, [vocab_size]: chooses the rows of that head; empty: the first ones.
   std::span<const uint32_t> token_counts;
   bool takes_normed = false;  ///< the MTP layer reads hidden states behind the final norm
@@ -139,9 +139,7 @@ class Speculation {
   };
 
   /// Follows a pass over generated tokens alone: it had so many rows and took so long.
-  void note_step(int64_t rows, double seconds) {
-    times_.note(static_cast<int>(rows), seconds);
-  }
+  void note_step(int64_t rows, double seconds) { times_.note(static_cast<int>(rows), seconds); }
   /// Follows a pass, and the draws from it: sequences in the order of the pass, those of kept rows
   /// behind. Reads on with the
   /// MTP layer and proposes drafts to the generations. rows_max: of drafts of all sequences.

@@ -51,8 +51,8 @@ void TokenIndex::append(std::span<const int32_t> tokens) {
 }
 
 int TokenIndex::length_at(int64_t position, std::span<const int32_t> tokens) const {
-  const int64_t known = std::min({position, static_cast<int64_t>(tokens.size()),
-                                  static_cast<int64_t>(kLengthMax)});
+  const int64_t known =
+      std::min({position, static_cast<int64_t>(tokens.size()), static_cast<int64_t>(kLengthMax)});
   int64_t length = 0;
   while (length < known &&
          text(position - 1 - length) == tokens[tokens.size() - 1 - static_cast<size_t>(length)]) {

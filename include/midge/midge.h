@@ -147,6 +147,13 @@ typedef struct midge_model_options {
    * until the model is closed. Null: the file is opened. */
   const void* image;
   size_t image_bytes;
+
+  /* Who guesses the tokens to come, so that one pass can give several; the tokens are the same.
+   * "auto" (null): where the same tokens came before, what followed them, else the model's MTP
+   * layer if it has one, and nothing where that does not repay. "lookup", "mtp": one of them alone.
+   * "none". Lookup takes 12 to 24 bytes for each token of a request's context. docs/speculation.md
+   */
+  const char* drafter;
 } midge_model_options;
 
 /* Opens a packed file (.midge), a GGUF file or a Hugging Face directory, without reading its
@@ -210,6 +217,7 @@ typedef struct midge_memory {
   int64_t weights_anonymous; /* copies in memory */
   int64_t scratch;           /* of a pass */
   int64_t kv_pages;
+  int64_t drafts; /* of the MTP layer's drafts */
 } midge_memory;
 
 /* Computes it for one model without reading its weights. engine options and error may be null. */
@@ -269,6 +277,9 @@ typedef struct midge_request_stats {
   double token_seconds_p50;        /* from token to token */
   double token_seconds_p95;
   double token_seconds_p99;
+  int64_t steps; /* passes that read tokens of the answer */
+  int64_t drafts_read;
+  int64_t drafts_drawn; /* of these, as many were right: answer_tokens has them */
 } midge_request_stats;
 
 enum { MIDGE_EVENT_TOKEN = 1, MIDGE_EVENT_END = 2 };
@@ -379,7 +390,8 @@ typedef struct midge_request {
   int32_t (*on_event)(void* user, const midge_event* event);
   void* user;
 
-  int32_t priority; /* higher ones are served first */
+  int32_t priority;  /* higher ones are served first */
+  int32_t no_drafts; /* 1: none for this request, see midge_model_options.drafter */
 } midge_request;
 
 /* Lets a request wait for its turn. *id is its number, never 0; id may be null. Errors: busy
@@ -435,6 +447,11 @@ typedef struct midge_engine_stats {
   int64_t pages_evicted;
   int64_t pages_used_max;
   int64_t memory; /* bytes taken at creation, mapped weights not counted */
+  int64_t steps;  /* tokens that were read one by one, each with the drafts behind it */
+  int64_t drafts_read;
+  int64_t drafts_drawn; /* of these, as many were right */
+  /* step_seconds[n]: of a pass over n tokens of answers, as measured; 0: none was. */
+  double step_seconds[9];
 } midge_engine_stats;
 
 /* Fills *stats for one model; its size is set before. */

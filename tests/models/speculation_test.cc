@@ -1,5 +1,5 @@
-// With drafts the tokens are those without: for every drafter, every way to sample, alone and beside
-// others, and whatever comes between a draft and its draw.
+// With drafts the tokens are those without: for every drafter, every way to sample, alone and
+// beside others, and whatever comes between a draft and its draw.
 #include "engine/speculation/speculation.h"
 
 #include <atomic>
@@ -161,8 +161,9 @@ TEST_F(SpeculationTest, SameTokensForEveryDrafter) {
       for (const Way& way : ways) {
         if (way.drafts.drafter == Drafter::kMtp && !has_mtp) continue;
         for (const int64_t running : {1, 4}) {
-          SCOPED_TRACE(format_string("%s, %s, %s, %lld at a time", model, draws ? "drawn" : "greedy",
-                                     way.name, static_cast<long long>(running)));
+          SCOPED_TRACE(format_string("%s, %s, %s, %lld at a time", model,
+                                     draws ? "drawn" : "greedy", way.name,
+                                     static_cast<long long>(running)));
           create(way.drafts, running);
           for (size_t i = 0; i < requests.size(); ++i) submit(i, requests[i]);
           run();
@@ -183,8 +184,7 @@ TEST_F(SpeculationTest, SameTokensForEveryDrafter) {
 // generate() has a loop of its own.
 TEST_F(SpeculationTest, SameTokensAlone) {
   load("tiny-mimo");
-  const auto speculation =
-      Speculation::create(loaded_->executor(), drafts_of(Drafter::kAuto), 1);
+  const auto speculation = Speculation::create(loaded_->executor(), drafts_of(Drafter::kAuto), 1);
   MIDGE_ASSERT_OK(speculation);
   SequenceOptions options;
   options.context_length = 128;
@@ -198,9 +198,8 @@ TEST_F(SpeculationTest, SameTokensAlone) {
     for (Speculation* drafts : {static_cast<Speculation*>(nullptr), speculation->get()}) {
       const auto session = loaded_->new_session(options);
       MIDGE_ASSERT_OK(session);
-      const auto result =
-          generate(**session, loaded_->tokenizer(), loaded_->allowed_tokens(), made.prompt,
-                   made.generate, nullptr, drafts);
+      const auto result = generate(**session, loaded_->tokenizer(), loaded_->allowed_tokens(),
+                                   made.prompt, made.generate, nullptr, drafts);
       MIDGE_ASSERT_OK(result);
       tokens.push_back(tokens_of(*result));
       texts.push_back(result->text);

@@ -1,4 +1,4 @@
-#include "engine/session/memory_plan.h"
+#include "engine/scheduler/memory_plan.h"
 
 #include "engine/core/visible.h"
 
@@ -27,9 +27,15 @@ Result<MemoryPlan> plan_memory(const Model& model, const MemoryRequest& request)
   if (request.copies_files) {
     plan.files_copied = static_cast<int64_t>(model.storage().file_bytes());
   }
-  MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pages, own_pages(model.config(), request.sequence));
+  SequenceOptions sequence = request.sequence;
+  sequence.mtp = sequence.mtp || Speculation::uses_mtp(request.drafts, model.config());
+  MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pages, own_pages(model.config(), sequence));
   MIDGE_ASSIGN_OR_RETURN(plan.kv_per_sequence, KvPool::bytes_for(model.config(), pages));
-  plan.tokens_per_sequence = plan.context * static_cast<int64_t>(sizeof(int32_t) + sizeof(RowRole));
+  plan.tokens_per_sequence =
+      plan.context * static_cast<int64_t>(sizeof(int32_t) + sizeof(RowRole)) +
+      DraftState::bytes_for(request.drafts, plan.context);
+  plan.drafts =
+      Speculation::bytes_for(model, request.drafts, plan.executor.rows_max, request.sequences);
   return plan;
 }
 

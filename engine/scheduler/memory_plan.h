@@ -7,6 +7,7 @@
 #include "engine/decoder/model.h"
 #include "engine/session/executor.h"
 #include "engine/session/sequence.h"
+#include "engine/speculation/speculation.h"
 
 namespace midge {
 
@@ -15,6 +16,7 @@ struct MemoryRequest {
   ExecutorOptions executor;   ///< context_max is set by `sequence`
   SequenceOptions sequence;   ///< of each sequence
   int64_t sequences = 1;      ///< at least 1
+  DraftOptions drafts;        ///< their `mtp` is set by it
   bool copies_files = false;  ///< the model's files are read into memory (FileAccess::kCopy)
 };
 
@@ -27,11 +29,12 @@ struct MemoryPlan {
   /// Anonymous: all bytes of the files, with MemoryRequest::copies_files.
   int64_t files_copied = 0;
   int64_t kv_per_sequence = 0;
-  int64_t tokens_per_sequence = 0;  ///< ids and roles
+  int64_t tokens_per_sequence = 0;  ///< ids, roles, and where to look them up for drafts
+  int64_t drafts = 0;               ///< hidden states, a copy of a part of the head
 
   /// Memory that nothing can be taken away from.
   int64_t anonymous() const {
-    return files_copied + executor.weights_copied + executor.scratch +
+    return files_copied + executor.weights_copied + executor.scratch + drafts +
            sequences * (kv_per_sequence + tokens_per_sequence);
   }
   /// Pages of files: they may be dropped when memory is short, and are read again when needed.
