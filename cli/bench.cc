@@ -6,6 +6,7 @@
 
 #include "bench/model/compare.h"
 #include "bench/model/measure.h"
+#include "cli/bench_drafts.h"
 #include "cli/bench_mixed.h"
 #include "cli/bench_once.h"
 #include "cli/bench_report.h"
@@ -43,6 +44,10 @@ struct Options {
   bool decode_only = false;
   bool prefill_only = false;
   bool mixed = false;
+  bool spec = false;
+  DraftBenchOptions drafts;
+  double accept = -1;  ///< negative: as it comes
+  std::vector<std::string> requests;
   int64_t tokens = 0;          ///< 0: a default of the mode
   std::string needs_one_mode;  ///< an option that was given and is of these modes alone
 };
@@ -336,14 +341,33 @@ Status check_options(const Options& options, bool one_model) {
   return wrong == nullptr ? Status() : make_status(StatusCode::kInvalidArgument, "%s", wrong);
 }
 
+// --spec.
+Status drafts_command(Options options) {
+  if (!options.requests.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(options.drafts.requests, numbers_of(options.requests, "--requests"));
+  }
+  for (const int64_t requests : options.drafts.requests) {
+    constexpr int64_t kRequestsMost = 16;
+    if (requests >= 1 && requests <= kRequestsMost) continue;
+    return make_status(StatusCode::kInvalidArgument, "--requests is %lld, expected 1..%lld",
+                       static_cast<long long>(requests), static_cast<long long>(kRequestsMost));
+  }
+  options.drafts.rounds = options.bench.rounds;
+  if (options.accept >= 0) options.drafts.acceptance = options.accept;
+  if (options.tokens > 0) options.drafts.tokens = options.tokens;
+  return bench_drafts(options.models, options.synthetic, options.drafts, options.run);
+}
+
 Status bench_command(Options options) {
   if (options.has_compare) return compare_command(options);
+  if (options.spec) return drafts_command(std::move(options));
+  options.run.drafter = "none";
   const bool one_model = options.decode_only || options.prefill_only || options.mixed;
   MIDGE_RETURN_IF_ERROR(check_options(options, one_model));
   if (!one_model) {
     if (!options.needs_one_mode.empty()) {
       return make_status(StatusCode::kInvalidArgument,
-                         "%s goes with --decode-only, --prefill-only or --mixed; else see "
+                         "%s goes with --decode-only, --prefill-only, --mixed or --spec; else see "
                          "--rounds, --prompts and --depths",
                          options.needs_one_mode.c_str());
     }
@@ -409,6 +433,27 @@ void add_measure_options(CommandLine& command, const std::shared_ptr<Options>& o
                   "Decode for so many minutes too, and show the rate over time")
       ->type_name("MINUTES")
       ->check(number_above(0));
+}
+
+void add_spec_options(CommandLine& command, const std::shared_ptr<Options>& options) {
+  CommandOption* spec = command.add_flag(
+      "--spec", options->spec,
+      "What drafts gain: answers without and with them, in turns, --tokens long (default 64), of "
+      "free and of repetitive texts (default: both bundled models)");
+  spec->group("Drafts");
+  command
+      .add_option("--accept", options->accept,
+                  "Make so large a part of the drafts right, 0 to 1: what that would gain")
+      ->check(number(0, 1))
+      ->group("Drafts")
+      ->needs(spec);
+  command.add_option("--requests", options->requests, "Answers at a time (default: 1)")
+      ->type_name("N,N")
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->group("Drafts")
+      ->needs(spec);
+  add_draft_options(command, options->run);
 }
 
 void add_cost_options(CommandLine& command, const std::shared_ptr<Options>& options) {
@@ -485,6 +530,7 @@ void add_bench_command(CommandLine& app, Command* run) {
       ->type_name("FILE");
   add_measure_options(*command, options);
   add_json_option(*command, options->run);
+  add_spec_options(*command, options);
   add_cost_options(*command, options);
   add_single_modes(*command, options);
   add_no_mmap_option(*command, options->run);

@@ -22,9 +22,9 @@ constexpr int64_t kMeasuredMin = 2;
 // As many steps with drafts, and one without follows, so that it is known what that costs; and the
 // other way round, so that what does not repay now is tried again.
 constexpr int64_t kStepsBetween = 64;
-// Steps without a draft of the MTP layer, after which it pauses; tokens of the first pause and of
-// the longest; positions that it reads anew before it drafts.
-constexpr int64_t kIdleSteps = 16;
+// The MTP layer pauses when it has read along for so long without a draft, in steps; tokens of the
+// first pause and of the longest; positions that it reads anew before it drafts.
+constexpr double kIdleSteps = 0.5;
 constexpr int64_t kPauseMin = 64;
 constexpr int64_t kPauseMax = 1024;
 constexpr int64_t kWarmPositions = 16;
@@ -281,16 +281,19 @@ void Speculation::pause_or_resume(const Turn& turn, const DraftOffer& offer, int
       return;
     }
     begin(state);
-    state.idle_steps_ = 0;
+    state.idle_seconds_ = 0;
     turn.sequence->restart_mtp(turn.end);
     return;
   }
   if (!offer.is_costly || !chose_by_rates_) return;
   if (offer.chosen > 0) {
-    state.idle_steps_ = 0;
+    state.idle_seconds_ = 0;
     if (state.mtp_[0].share() > kMtpPriors[0]) state.pause_ = kPauseMin;
-  } else if (++state.idle_steps_ >= kIdleSteps) {
-    pause(turn);
+  } else {
+    state.idle_seconds_ += mtp_seconds_;
+    if (state.idle_seconds_ > kIdleSteps * times_.seconds(static_cast<int>(sequences))) {
+      pause(turn);
+    }
   }
 }
 

@@ -80,7 +80,7 @@ class DraftState {
   bool has_begun_ = false;
   // The MTP layer reads along while its drafts repay it. It pauses otherwise, and begins anew.
   bool reads_mtp_ = false;
-  int64_t idle_steps_ = 0;
+  double idle_seconds_ = 0;
   int64_t resume_at_ = 0;  // position
   int64_t pause_ = 0;      // tokens
   const FakedDrafts* faked_ = nullptr;
@@ -150,6 +150,8 @@ class Speculation {
 
   const StepTimes& times() const { return times_; }
   const DraftTotals& totals() const { return totals_; }
+  /// Of a pass of the MTP layer over generated tokens, as measured; 0: none was.
+  double mtp_step_seconds() const { return mtp_seconds_; }
 
  private:
   // A turn with its part of a pass through the MTP layer.

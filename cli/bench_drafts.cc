@@ -1,0 +1,144 @@
+#include "cli/bench_drafts.h"
+
+#include <algorithm>
+
+#include "bench/model/speculative.h"
+#include "cli/find_model.h"
+#include "cli/terminal.h"
+#include "engine/core/visible.h"
+
+namespace midge {
+namespace {
+
+constexpr int64_t kContext = 1024;
+
+/// A line of the report.
+struct Line {
+  std::string model;
+  std::string text;
+  bench::SpeculativeReport report;
+};
+
+double share(int64_t part, int64_t all) {
+  return all == 0 ? 0 : static_cast<double>(part) / static_cast<double>(all);
+}
+
+double rate(const bench::SpeculativeReport& r, double seconds) {
+  return seconds > 0 ? static_cast<double>(r.tokens) / seconds : 0;
+}
+
+void print_head() {
+  print(stdout, "%-34s %3s %9s %9s  %-22s %6s %6s  %s\n", "", "req", "tok/s", "drafted", "speed-up",
+        "right", "a step", "steps of 2, 4, 8 rows; drafting");
+}
+
+void print_line(const Line& line) {
+  const bench::SpeculativeReport& r = line.report;
+  const int64_t read = r.totals.lookup_drafts + r.totals.mtp_drafts;
+  const int64_t drawn = r.totals.lookup_drawn + r.totals.mtp_drawn;
+  const auto by_one = [&](double seconds) {
+    return seconds > 0 && r.step_seconds[1] > 0 ? format_string("%.2f", seconds / r.step_seconds[1])
+                                                : std::string("-");
+  };
+  const std::string name =
+      visible_text(line.model + ", " + line.text, Layout::kOneLine).substr(0, 34);
+  print(stdout, "%-34s %3lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6.2f %6.2f  %s %s %s; %s%s\n",
+        name.c_str(), static_cast<long long>(r.requests), rate(r, r.plain_seconds),
+        rate(r, r.drafted_seconds), r.speed.middle, r.speed.low, r.speed.high, share(drawn, read),
+        r.tokens_per_step, by_one(r.step_seconds[2]).c_str(), by_one(r.step_seconds[4]).c_str(),
+        by_one(r.step_seconds[8]).c_str(), by_one(r.draft_seconds).c_str(),
+        r.allowed > 0 ? format_string("; one draft allows %.3f", r.allowed).c_str() : "");
+}
+
+void write_line(JsonWriter& json, const Line& line) {
+  const bench::SpeculativeReport& r = line.report;
+  json.begin_object().member("model", line.model).member("text", line.text);
+  json.member("requests", r.requests).member("tokens", r.tokens);
+  if (r.acceptance.has_value()) json.member("faked_acceptance", *r.acceptance);
+  json.member("plain_tokens_per_second", rate(r, r.plain_seconds));
+  json.member("drafted_tokens_per_second", rate(r, r.drafted_seconds));
+  json.begin_object("speed_up").member("middle", r.speed.middle).member("low", r.speed.low);
+  json.member("high", r.speed.high).end_object();
+  json.member("steps", r.steps).member("tokens_per_step", r.tokens_per_step);
+  json.member("lookup_read", r.totals.lookup_drafts).member("lookup_right", r.totals.lookup_drawn);
+  json.member("mtp_read", r.totals.mtp_drafts).member("mtp_right", r.totals.mtp_drawn);
+  json.begin_array("step_seconds");
+  for (size_t rows = 1; rows < r.step_seconds.size(); ++rows) json.element(r.step_seconds[rows]);
+  json.end_array().member("draft_seconds", r.draft_seconds);
+  if (r.allowed > 0) json.member("allowed", r.allowed);
+  json.end_object();
+}
+
+// A model over its texts.
+Status measure(const std::string& name, const LoadedModel& model, const DraftBenchOptions& options,
+               const RunOptions& run, std::vector<Line>* lines) {
+  std::vector<std::pair<const char*, std::vector<std::string>>> texts = {
+      {"free text", bench::free_prompts()}, {"repetitive text", bench::repetitive_prompts()}};
+  if (!model.has_tokenizer()) texts = {{"random tokens", {}}};
+  for (const int64_t requests : options.requests) {
+    for (const auto& [what, prompts] : texts) {
+      bench::SpeculativeOptions measured;
+      measured.rounds = options.rounds;
+      measured.tokens = options.tokens;
+      measured.requests = requests;
+      measured.acceptance = options.acceptance;
+      MIDGE_ASSIGN_OR_RETURN(measured.drafts.drafter, drafter_from_name(run.drafter));
+      measured.drafts.drafts_max = static_cast<int>(run.drafts_max);
+      measured.drafts.match_min = static_cast<int>(run.draft_match);
+      MIDGE_ASSIGN_OR_RETURN(measured.kv_type, kv_type_from_name(run.kv_type));
+      measured.prompts = prompts;
+      measured.cancel = &interrupted();
+      ProgressBar bar(name + ", " + what);
+      measured.on_progress = [&](double part) {
+        bar.update(static_cast<int64_t>(part * 1000), 1000);
+      };
+      Line line = {name, what, {}};
+      MIDGE_ASSIGN_OR_RETURN(line.report, bench::measure_drafts(model, measured));
+      lines->push_back(std::move(line));
+    }
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status bench_drafts(const std::vector<std::string>& models,
+                    const std::vector<std::string>& synthetic, const DraftBenchOptions& options,
+                    RunOptions run) {
+  run.quiet = true;
+  run.context_length = kContext;
+  for (const int64_t requests : options.requests) {
+    run.logit_rows = std::max(run.logit_rows, (1 + kDraftsMax) * requests);
+  }
+  std::vector<std::string> files = models;
+  if (files.empty() && synthetic.empty()) files = {"tiny-phi", "tiny-mimo"};
+  watch_interrupts();
+  std::vector<Line> lines;
+  for (const std::string& name : synthetic) {
+    MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, load_synthetic(name, run));
+    MIDGE_RETURN_IF_ERROR(measure("synthetic " + name, *model, options, run, &lines));
+  }
+  for (const std::string& file : files) {
+    RunOptions of_file = run;
+    of_file.model = file;
+    MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, load_model_alone(of_file));
+    MIDGE_RETURN_IF_ERROR(measure(file, *model, options, run, &lines));
+  }
+  if (!run.json) {
+    print_head();
+    for (const Line& line : lines) print_line(line);
+    print(stdout,
+          "speed-up: seconds without by seconds with drafts, in turns, the tokens being the same; "
+          "by a step\nof one row: steps of more rows, and what it takes to make a draft\n");
+    return Status();
+  }
+  JsonWriter json;
+  json.begin_object().member("schema", "midge.bench_drafts").member("version", int64_t{1});
+  json.begin_array("lines");
+  for (const Line& line : lines) write_line(json, line);
+  json.end_array().end_object();
+  print_json(json);
+  return Status();
+}
+
+}  // namespace midge
