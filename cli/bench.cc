@@ -512,6 +512,11 @@ void add_single_modes(CommandLine& command, const std::shared_ptr<Options>& opti
       ->group(kGroup)
       ->capture_default_str();
   command
+      .add_flag("--mtp", options->once.mtp,
+                "Run the MTP layer, with the head of drafts, behind each decode step")
+      ->group(kGroup)
+      ->needs(decode);
+  command
       .add_flag("--wrong-kernel", options->bench.wrong_kernel,
                 "Break a kernel on purpose, to see that no speed is printed")
       ->group(kGroup);

@@ -25,7 +25,9 @@ class OnceRun {
       : session_(session),
         vocab_size_(session.model().config().vocab_size),
         logits_(static_cast<size_t>(rows * vocab_size_)),
-        rows_(static_cast<size_t>(rows)) {
+        rows_(static_cast<size_t>(rows)),
+        head_(DraftHead::first_rows(session.executor().engine().weights->head,
+                                    DraftOptions().head_rows)) {
     std::iota(rows_.begin(), rows_.end(), 0);
   }
 
@@ -43,8 +45,26 @@ class OnceRun {
     RowOutputs outputs;
     outputs.logits_rows = rows_;
     outputs.logits = logits_.data();
+    outputs.hidden = hidden_.empty() ? nullptr : hidden_.data();
     return session_.step(next_tokens(static_cast<int64_t>(rows_.size())), outputs,
                          RowRole::kGenerated);
+  }
+
+  // From now on draft() can follow decode().
+  void keep_hidden() {
+    hidden_.resize(rows_.size() * static_cast<size_t>(session_.model().config().hidden_size));
+  }
+
+  // The MTP layer over the rows of the last step; logits of the last one, by the head of drafts.
+  Status draft() {
+    MtpPart part;
+    part.sequence = &session_.sequence();
+    part.begin = session_.length() - static_cast<int64_t>(rows_.size());
+    part.next_tokens = next_tokens(static_cast<int64_t>(rows_.size()));
+    part.outputs.logits_rows = {&rows_.back(), 1};
+    part.outputs.logits = logits_.data();
+    return run_mtp_pass(session_.executor(), {&part, 1},
+                        {.hidden = hidden_.data(), .head = &head_.matrix()});
   }
 
  private:
@@ -61,6 +81,8 @@ class OnceRun {
   const int64_t vocab_size_;
   std::vector<float> logits_;
   std::vector<int32_t> rows_;
+  DraftHead head_;
+  std::vector<float> hidden_;  // empty: not kept
   std::vector<int32_t> tokens_;
   uint64_t drawn_ = 0;
 };
@@ -79,10 +101,12 @@ Status measure(const OnceOptions& options, OnceRun& run, OnceReport* report) {
     return Status();
   }
   MIDGE_RETURN_IF_ERROR(run.prefill(options.depth));
+  if (options.mtp) run.keep_hidden();
   report->decode_ends.reserve(static_cast<size_t>(options.tokens));
   const Clock::time_point start = Clock::now();
   for (int64_t i = 0; i < options.tokens; ++i) {
     MIDGE_RETURN_IF_ERROR(run.decode());
+    if (options.mtp) MIDGE_RETURN_IF_ERROR(run.draft());
     report->decode_ends.push_back(seconds_between(start, Clock::now()));
   }
   report->decode_seconds = report->decode_ends.back() / static_cast<double>(options.tokens);
@@ -136,6 +160,7 @@ void print_json_report(const OnceOptions& options, const OpenedModel& loaded,
 
 Status bench_once(const OnceOptions& options, RunOptions run_options) {
   run_options.needs_tokenizer = false;
+  if (options.mtp) run_options.drafter = "mtp";
   // Instructions of single runs are counted and subtracted from each other.
   run_options.no_calibration = true;
   if (run_options.context_length == 0) {

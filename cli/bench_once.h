@@ -11,6 +11,7 @@ struct OnceOptions {
   bool is_prefill = false;  ///< else decode
   int64_t tokens = 15;      ///< of the prompt, or steps
   int64_t rows = 1;         ///< of a step
+  bool mtp = false;         ///< the MTP layer behind each decode step
   int64_t depth = 1;        ///< tokens in the cache before the first step
 };
 

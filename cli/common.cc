@@ -471,16 +471,25 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
   return std::string();
 }
 
+// Of --importance; empty without.
+Result<std::vector<uint32_t>> token_counts(const RunOptions& options) {
+  if (options.importance.empty()) return std::vector<uint32_t>();
+  MIDGE_ASSIGN_OR_RETURN(const Importance importance, Importance::load(options.importance));
+  return importance.token_counts();
+}
+
 }  // namespace
 
 Result<OpenedModel> load_model(const RunOptions& options) {
   OpenedModel opened;
   MIDGE_ASSIGN_OR_RETURN(opened.model, load_model_alone(options));
   SequenceOptions session = session_options(options);
-  const DraftOptions drafts = draft_options(options);
+  DraftOptions drafts = draft_options(options);
   session.mtp = Speculation::uses_mtp(drafts, opened.model->model().config());
   MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session));
   if (drafts.drafter == Drafter::kNone) return opened;
+  MIDGE_ASSIGN_OR_RETURN(const std::vector<uint32_t> counts, token_counts(options));
+  drafts.token_counts = counts;
   MIDGE_ASSIGN_OR_RETURN(opened.speculation,
                          Speculation::create(opened.model->executor(), drafts, 1));
   return opened;
@@ -495,7 +504,8 @@ Result<std::unique_ptr<LoadedModel>> load_model_alone(const RunOptions& options)
   if (!options.importance.empty()) {
     MIDGE_ASSIGN_OR_RETURN(importance, Importance::load(options.importance));
     load.executor.importance = &importance;
-    if (load.executor.weights.is_empty()) print(stderr, "%s", kImportanceUnused);
+    const bool counts = options.drafter != "none" && !importance.token_counts().empty();
+    if (load.executor.weights.is_empty() && !counts) print(stderr, "%s", kImportanceUnused);
   }
   load.on_copy = copy_bar.callback();
   load.on_weights = [&](int64_t done, int64_t total) {

@@ -19,6 +19,7 @@ struct Options {
   RunOptions run;
   std::string text;
   std::string out;
+  bool counts_tokens = false;
   int64_t window = 512;
 };
 
@@ -55,6 +56,9 @@ Status importance_command(Options options) {
     });
   }
   MIDGE_RETURN_IF_ERROR(importance.status());
+  if (options.counts_tokens) {
+    importance->count_tokens(tokens, loaded.model->model().config().vocab_size);
+  }
   MIDGE_RETURN_IF_ERROR(importance->save(options.out));
   if (options.run.json) {
     JsonWriter json;
@@ -87,6 +91,9 @@ void add_importance_command(CommandLine& app, Command* run) {
   command->add_option("--window", options->window, "Tokens per window")
       ->check(whole_number(2, 1 << 24))
       ->capture_default_str();
+  command->add_flag("--token-counts", options->counts_tokens,
+                    "Count the tokens of the text too: they choose the part of the head that the "
+                    "MTP layer drafts with");
   add_json_option(*command, options->run);
   command->footer("  midge importance path/to/model --text sample.txt -o model.importance\n");
   command->callback([=] { *run = [=] { return importance_command(*options); }; });

@@ -20,13 +20,13 @@ constexpr int64_t kMadeUpPrompt = 64;
 /// A scheduler and what it has written.
 class Writer {
  public:
-  static Result<std::unique_ptr<Writer>> create(const LoadedModel& model, const Tokenizer& tokenizer,
+  static Result<std::unique_ptr<Writer>> create(const LoadedModel& model,
+                                                const Tokenizer& tokenizer,
                                                 std::span<const uint8_t> allowed,
                                                 const SchedulerOptions& options) {
     std::unique_ptr<Writer> writer(new Writer());
-    MIDGE_ASSIGN_OR_RETURN(
-        writer->scheduler_,
-        Scheduler::create(model.executor(), tokenizer, allowed, options));
+    MIDGE_ASSIGN_OR_RETURN(writer->scheduler_,
+                           Scheduler::create(model.executor(), tokenizer, allowed, options));
     return writer;
   }
 
@@ -194,9 +194,9 @@ class Measurement {
           const double some_seconds,
           writer.write(std::span(prompts_).subspan(i, count), options_.tokens,
                        faked.empty() ? faked : faked.subspan(i, count), options_.cancel, &some));
-      seconds += some_seconds * static_cast<double>(count_tokens(some) - static_cast<int64_t>(count)) /
-                 static_cast<double>(
-                     std::max<int64_t>(1, count_tokens(some) - writer.counted_from));
+      seconds +=
+          some_seconds * static_cast<double>(count_tokens(some) - static_cast<int64_t>(count)) /
+          static_cast<double>(std::max<int64_t>(1, count_tokens(some) - writer.counted_from));
       steps += writer.steps;
       answers->insert(answers->end(), some.begin(), some.end());
     }
@@ -216,7 +216,9 @@ class Measurement {
     report->totals = speculation.totals();
     report->step_seconds = drafted_->scheduler().statistics().step_seconds;
     report->draft_seconds = speculation.mtp_step_seconds();
-    const double one = report->step_seconds[static_cast<size_t>(options_.requests)];
+    // Of the runs without drafts, which have many such steps.
+    const double one = report->plain_seconds * static_cast<double>(options_.requests) /
+                       static_cast<double>(std::max<int64_t>(1, report->tokens));
     const size_t two = static_cast<size_t>(2 * options_.requests);
     if (!options_.acceptance.has_value() || two >= report->step_seconds.size()) return;
     const double both = report->step_seconds[two] + report->draft_seconds;
@@ -276,9 +278,10 @@ std::vector<std::string> repetitive_prompts() {
   };
   std::vector<std::string> prompts;
   for (const char* text : texts) {
-    prompts.push_back(format_string("Text:\n%s\n\nThe same text again:\n%s\n\nOnce more, the same "
-                                    "text:\n%.20s",
-                                    text, text, text));
+    prompts.push_back(
+        format_string("Text:\n%s\n\nThe same text again:\n%s\n\nOnce more, the same "
+                      "text:\n%.20s",
+                      text, text, text));
   }
   return prompts;
 }

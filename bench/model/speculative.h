@@ -17,8 +17,8 @@ namespace midge::bench {
 
 struct SpeculativeOptions {
   int64_t rounds = 5;
-  int64_t tokens = 64;         ///< of each answer
-  int64_t requests = 1;        ///< answers at a time
+  int64_t tokens = 64;               ///< of each answer
+  int64_t requests = 1;              ///< answers at a time
   std::optional<double> acceptance;  ///< fakes it, see FakedDrafts; nothing: as it comes
   DraftOptions drafts;
   KvType kv_type = KvType::kF16;
@@ -31,15 +31,15 @@ struct SpeculativeOptions {
 struct SpeculativeReport {
   int64_t requests = 1;
   std::optional<double> acceptance;
-  int64_t tokens = 0;           ///< that a round measured, all but the first of each answer
-  double plain_seconds = 0;     ///< median of the rounds
+  int64_t tokens = 0;        ///< that a round measured, all but the first of each answer
+  double plain_seconds = 0;  ///< median of the rounds
   double drafted_seconds = 0;
-  Ratio speed;                  ///< plain by drafted seconds of the same round
-  DraftTotals totals;           ///< of all rounds
+  Ratio speed;         ///< plain by drafted seconds of the same round
+  DraftTotals totals;  ///< of all rounds
   int64_t steps = 0;
-  double tokens_per_step = 0;   ///< of a request
+  double tokens_per_step = 0;               ///< of a request
   std::array<double, 9> step_seconds = {};  ///< by rows, as the scheduler measured; 0: not
-  double draft_seconds = 0;     ///< of a pass that makes drafts; 0: there was none
+  double draft_seconds = 0;                 ///< of a pass that makes drafts; 0: there was none
   /// (1 + acceptance) / (T(2) + draft) * T(1): what one draft allows at the faked acceptance; 0
   /// without.
   double allowed = 0;

@@ -5,6 +5,12 @@
 #include "engine/core/check.h"
 
 namespace midge {
+namespace {
+
+// A step's tokens: the last one and drafts of it.
+constexpr int64_t kMtpLag = 8;
+
+}  // namespace
 
 PrefixCache::PrefixCache(KvPool& pool) : pool_(pool), page_tokens_(pool.layout().page_tokens) {
   // Nodes have pages that differ: a page holds the tokens of one path.
@@ -53,11 +59,12 @@ int32_t PrefixCache::add_node(int32_t parent) {
 }
 
 void PrefixCache::fill(int32_t node, int32_t page, std::span<const int32_t> tokens,
-                       std::span<const RowRole> roles) {
+                       std::span<const RowRole> roles, bool has_mtp) {
   pool_.share(page);
   if (at(node).page != kNone) pool_.give_back(at(node).page);
   at(node).page = page;
   at(node).tokens = static_cast<int32_t>(tokens.size());
+  at(node).has_mtp = has_mtp;
   std::copy(tokens.begin(), tokens.end(), tokens_.begin() + node * page_tokens_);
   std::copy(roles.begin(), roles.end(), roles_.begin() + node * page_tokens_);
 }
@@ -82,12 +89,17 @@ void PrefixCache::keep(const Beginning& beginning) {
     const auto roles = beginning.roles.subspan(static_cast<size_t>(first), count);
     const int32_t page = beginning.page_ids[static_cast<size_t>(first / page_tokens_)];
     const Match match = best_child(parent, tokens, roles);
+    // The layer is behind by the tokens of the last step.
+    const bool has_mtp = beginning.mtp_begin <= first &&
+                         beginning.mtp_length + kMtpLag >= first + static_cast<int64_t>(count);
     int32_t node = match.node;
     if (node == kNone || match.tokens < std::min<int64_t>(at(node).tokens, int64_t(count))) {
       node = add_node(parent);  // another way goes on from here
-      fill(node, page, tokens, roles);
+      fill(node, page, tokens, roles, has_mtp);
     } else if (at(node).tokens < static_cast<int32_t>(count)) {
-      fill(node, page, tokens, roles);  // the same way, further
+      fill(node, page, tokens, roles, has_mtp);  // the same way, further
+    } else if (has_mtp && !at(node).has_mtp && at(node).tokens == static_cast<int32_t>(count)) {
+      fill(node, page, tokens, roles, has_mtp);  // the same, with more in it
     }
     at(node).last_use = uses_;
     parent = node;
@@ -136,7 +148,7 @@ int64_t PrefixCache::adopt(Sequence& sequence, std::span<const int32_t> tokens,
       page = copy;
     }
     const auto alike = static_cast<size_t>(match.tokens);
-    sequence.take_over(page, next.first(alike), next_roles.first(alike));
+    sequence.take_over(page, next.first(alike), next_roles.first(alike), at(match.node).has_mtp);
     length += match.tokens;
     if (match.tokens < page_tokens_) return length;
     parent = match.node;

@@ -24,11 +24,10 @@ class PrefixCache {
   PrefixCache& operator=(const PrefixCache&) = delete;
 
   /// Keeps what `sequence`, which is of the pool, has read; best when it has ended, as pages that
-  /// it goes on writing to are copied. What is known already is not kept twice. Without MTP
-  /// positions: these read the tokens after them.
+  /// it goes on writing to are copied. What is known already is not kept twice.
   void keep(const Sequence& sequence) {
     keep({sequence.regime(), sequence.tokens().first(size_t(sequence.read_length())),
-          sequence.roles(), sequence.page_ids()});
+          sequence.roles(), sequence.page_ids(), sequence.mtp_begin(), sequence.mtp_length()});
   }
 
   /// Tokens that were read, and the pages that hold them.
@@ -37,6 +36,9 @@ class PrefixCache {
     std::span<const int32_t> tokens;
     std::span<const RowRole> roles;     ///< at least as many
     std::span<const int32_t> page_ids;  ///< as many as they take, or more
+    // Positions that the MTP layer has read.
+    int64_t mtp_begin = 0;
+    int64_t mtp_length = 0;
   };
   void keep(const Beginning& beginning);
 
@@ -50,6 +52,8 @@ class PrefixCache {
   /// one that is known in part, what is alike is copied, if a page is free. Returns how many
   /// tokens, tokens_max at most; the sequence's next step reads those that follow. roles: as many
   /// as tokens.
+  /// The MTP layer goes on where all pages from some one on have its positions. The last of them
+  /// may be those of other tokens to come, or of none: that costs a draft at most.
   int64_t adopt(Sequence& sequence, std::span<const int32_t> tokens, std::span<const RowRole> roles,
                 int64_t tokens_max = INT64_MAX);
 
@@ -72,6 +76,7 @@ class PrefixCache {
     int32_t first_child = kNone;
     int32_t next = kNone;  // sibling; or the next node that is not in use
     int32_t tokens = 0;    // in the page
+    bool has_mtp = false;  // the MTP layer has read them
     int64_t last_use = 0;
   };
 
@@ -85,7 +90,7 @@ class PrefixCache {
                    std::span<const RowRole> roles) const;
   int32_t add_node(int32_t parent);
   void fill(int32_t node, int32_t page, std::span<const int32_t> tokens,
-            std::span<const RowRole> roles);
+            std::span<const RowRole> roles, bool has_mtp);
   void remove(int32_t node);
   Node& at(int32_t node) { return nodes_[static_cast<size_t>(node)]; }
   const Node& at(int32_t node) const { return nodes_[static_cast<size_t>(node)]; }

@@ -174,12 +174,17 @@ void Sequence::expect_length(int64_t length) {
 }
 
 void Sequence::take_over(int32_t page, std::span<const int32_t> tokens,
-                         std::span<const RowRole> roles) {
+                         std::span<const RowRole> roles, bool has_mtp) {
   MIDGE_DCHECK(kv_length_ == length() && length() % pool_->layout().page_tokens == 0,
                "a page after %lld tokens", static_cast<long long>(length()));
   put_page(page);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   roles_.insert(roles_.end(), roles.begin(), roles.end());
+  // The layer begins behind the last page that it has not read.
+  if (has_mtp) {
+    if (mtp_length_ < kv_length_) mtp_begin_ = kv_length_;
+    mtp_length_ = length();
+  }
   kv_length_ = length();
 }
 

@@ -9,7 +9,6 @@
 #include "engine/core/check.h"
 #include "engine/core/seconds.h"
 #include "engine/core/visible.h"
-#include "engine/session/random.h"
 
 namespace midge {
 namespace {
@@ -28,6 +27,7 @@ constexpr double kIdleSteps = 0.5;
 constexpr int64_t kPauseMin = 64;
 constexpr int64_t kPauseMax = 1024;
 constexpr int64_t kWarmPositions = 16;
+constexpr double kGolden = 0.6180339887498949;
 // Of the last pass through the MTP layer in the mean of what one takes.
 constexpr double kLastPass = 0.125;
 
@@ -139,6 +139,7 @@ Status Speculation::take_memory(int64_t sequences_max) {
   } else {
     MIDGE_ASSIGN_OR_RETURN(
         head_, DraftHead::most_frequent(head, options_.head_rows, options_.token_counts));
+    options_.token_counts = {};  // not needed any more
   }
   MIDGE_ASSIGN_OR_RETURN(
       hidden_, AlignedBuffer::create((executor_.rows_max() + sequences_max) * config.hidden_size *
@@ -441,7 +442,9 @@ void Speculation::fake(const Turn& turn) {
   for (int i = 0; i < state.count_; ++i) {
     const auto position = static_cast<size_t>(turn.end + 1 + i);
     if (position >= faked.tokens.size()) return;
-    const bool is_right = uniform_at(faked.seed, position) < faked.acceptance;
+    // Evenly spread, so that a short run has the share that was asked for.
+    const double place = kGolden * static_cast<double>(position + faked.seed);
+    const bool is_right = place - std::floor(place) < faked.acceptance;
     const int32_t token = faked.tokens[position];
     state.drafts_[static_cast<size_t>(i)] = is_right ? token : (token == 0 ? 1 : 0);
   }

@@ -11,6 +11,9 @@
 namespace midge {
 namespace {
 
+// No matrix: a channel for each token.
+constexpr std::string_view kTokenCounts = "token_counts";
+
 constexpr std::string_view kMagic = "midgeimp";
 constexpr uint32_t kVersion = 1;
 constexpr uint64_t kFileBytesMax = uint64_t{1} << 30;
@@ -70,6 +73,23 @@ void Importance::add(std::string_view matrix, const float* x, int64_t rows, int6
           static_cast<double>(x[i]) * static_cast<double>(x[i]);
     }
   }
+}
+
+void Importance::count_tokens(std::span<const int32_t> tokens, int64_t vocab_size) {
+  Input& input = inputs_[std::string(kTokenCounts)];
+  input.squares.resize(static_cast<size_t>(vocab_size));
+  input.rows += static_cast<int64_t>(tokens.size());
+  for (const int32_t token : tokens) input.squares[static_cast<size_t>(token)] += 1;
+}
+
+std::vector<uint32_t> Importance::token_counts() const {
+  std::vector<uint32_t> counts;
+  const auto found = inputs_.find(kTokenCounts);
+  if (found == inputs_.end()) return counts;
+  for (const double count : found->second.squares) {
+    counts.push_back(static_cast<uint32_t>(std::min<double>(count, UINT32_MAX)));
+  }
+  return counts;
 }
 
 std::vector<float> Importance::of(std::string_view matrix) const {

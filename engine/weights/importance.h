@@ -30,6 +30,11 @@ class Importance {
   /// The same for a matrix of k columns. Errors: model_mismatch (the file has another number).
   Result<std::vector<float>> of_matrix(std::string_view matrix, int64_t k) const;
 
+  /// Adds how often each of the tokens comes. Ids are below vocab_size, the same each time.
+  void count_tokens(std::span<const int32_t> tokens, int64_t vocab_size);
+  /// [vocab_size]; empty if they were not counted.
+  std::vector<uint32_t> token_counts() const;
+
   int64_t tokens() const { return tokens_; }
   void set_tokens(int64_t tokens) { tokens_ = tokens; }
   size_t input_count() const { return inputs_.size(); }
