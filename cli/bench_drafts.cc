@@ -62,6 +62,7 @@ void write_line(JsonWriter& json, const Line& line) {
   json.member("steps", r.steps).member("tokens_per_step", r.tokens_per_step);
   json.member("lookup_read", r.totals.lookup_drafts).member("lookup_right", r.totals.lookup_drawn);
   json.member("mtp_read", r.totals.mtp_drafts).member("mtp_right", r.totals.mtp_drawn);
+  json.member("mtp_passes", r.totals.mtp_passes).member("mtp_seconds", r.totals.mtp_seconds);
   json.begin_array("step_seconds");
   for (size_t rows = 1; rows < r.step_seconds.size(); ++rows) json.element(r.step_seconds[rows]);
   json.end_array().member("draft_seconds", r.draft_seconds);
