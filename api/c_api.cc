@@ -131,9 +131,11 @@ Status open_model(const char* path, const midge_model_options& options, midge_mo
   MIDGE_ASSIGN_OR_RETURN(
       model.served.scheduling,
       scheduling_options(options, model.loaded->model().config(), model.served.executor.residency));
-  // A row of logits for each answer, and some for prompts whose tokens get scores.
+  // A row of logits for each answer, some for prompts whose tokens get scores, as many for drafts.
   constexpr int64_t kScoredRows = 8;
-  model.served.executor.logit_rows_max = model.served.scheduling.running_max + kScoredRows;
+  const bool drafts = model.served.scheduling.drafts.drafter != Drafter::kNone;
+  model.served.executor.logit_rows_max =
+      model.served.scheduling.running_max + (drafts ? 2 : 1) * kScoredRows;
   MIDGE_ASSIGN_OR_RETURN(model.stop_ids, model.loaded->stop_ids());
   model.memory_budget = options.memory_budget;
   model.progress = options.progress;
@@ -281,7 +283,7 @@ midge_engine_stats stats_of(const SchedulerStatistics& s, int64_t memory) {
   out.memory = memory;
   out.steps = s.steps;
   out.drafts_read = s.drafts_read;
-  out.drafts_drawn = s.drafts_drawn;
+  out.drafts_right = s.drafts_drawn;
   std::copy(s.step_seconds.begin(), s.step_seconds.end(), out.step_seconds);
   return out;
 }

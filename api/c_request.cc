@@ -137,7 +137,7 @@ midge_request_stats stats_of(const RequestResult& result) {
   stats.token_seconds_p99 = result.token_latency.quantile(0.99);
   stats.steps = generated.drafts.steps;
   stats.drafts_read = generated.drafts.all_read();
-  stats.drafts_drawn = generated.drafts.all_drawn();
+  stats.drafts_right = generated.drafts.all_drawn();
   return stats;
 }
 

@@ -267,17 +267,27 @@ Result<SchedulerStatistics> Engine::statistics(size_t model) {
   return statistics;
 }
 
-Status Engine::trim() {
+Status Engine::trim_all() {
   Status status;
-  MIDGE_RETURN_IF_ERROR(run_inside([&] {
-    for (Served& served : models_) {
-      KvPool& pool = served.scheduler->pool();
-      served.scheduler->cache().evict(pool.page_count());
-      pool.release_free();
-      // A callback's pass has ended: its rows are used no more.
-      if (status.ok()) status = served.executor->trim();
-    }
-  }));
+  for (Served& served : models_) {
+    KvPool& pool = served.scheduler->pool();
+    served.scheduler->cache().evict(pool.page_count());
+    pool.release_free();
+    if (status.ok()) status = served.executor->trim();
+  }
+  return status;
+}
+
+Status Engine::trim() {
+  if (is_inside()) {
+    // From a callback: further tokens may be drawn from the logits of its pass.
+    Mail mail;
+    mail.call = [this] { (void)trim_all(); };
+    put_mail(std::move(mail));
+    return Status();
+  }
+  Status status;
+  MIDGE_RETURN_IF_ERROR(run_inside([&] { status = trim_all(); }));
   return status;
 }
 

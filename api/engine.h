@@ -99,7 +99,8 @@ class Engine {
   Result<int64_t> load_prefix(size_t model, const std::string& path);
 
   /// Gives memory back to the system: beginnings that no request uses, free pages, that of a pass,
-  /// mapped weights. It is taken again when needed. Errors: busy (as wait).
+  /// mapped weights. It is taken again when needed. From a callback: behind the pass. Errors: busy
+  /// (as wait).
   Status trim();
 
   /// Refuses what comes from now on, serves or cancels what there is, and ends the driver. Errors:
@@ -128,6 +129,7 @@ class Engine {
 
   void drive();
   bool step_all();
+  Status trim_all();
   void take_mail();
   void put_mail(Mail mail);
   Status run_inside(const std::function<void()>& call);

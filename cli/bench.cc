@@ -438,8 +438,8 @@ void add_measure_options(CommandLine& command, const std::shared_ptr<Options>& o
 void add_spec_options(CommandLine& command, const std::shared_ptr<Options>& options) {
   CommandOption* spec = command.add_flag(
       "--spec", options->spec,
-      "What drafts gain: answers without and with them, in turns, --tokens long (default 64), of "
-      "free and of repetitive texts (default: both bundled models)");
+      "What drafts gain: answers without and with them, in turns, --tokens long (default 64), "
+      "to free and to repetitive texts; of both bundled models where none is named");
   spec->group("Drafts");
   command
       .add_option("--accept", options->accept,

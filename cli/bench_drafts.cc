@@ -28,8 +28,8 @@ double rate(const bench::SpeculativeReport& r, double seconds) {
 }
 
 void print_head() {
-  print(stdout, "%-34s %3s %9s %9s  %-22s %6s %6s  %s\n", "", "req", "tok/s", "drafted", "speed-up",
-        "right", "a step", "steps of 2, 4, 8 rows; drafting");
+  print(stdout, "%-34s %7s %9s %9s  %-22s %6s %6s %8s  %s\n", "", "answers", "tok/s", "drafted",
+        "speed-up", "drafts", "right", "per step", "2, 4, 8 rows; drafting");
 }
 
 void print_line(const Line& line) {
@@ -42,10 +42,11 @@ void print_line(const Line& line) {
   };
   const std::string name =
       visible_text(line.model + ", " + line.text, Layout::kOneLine).substr(0, 34);
-  print(stdout, "%-34s %3lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6.2f %6.2f  %s %s %s; %s%s\n",
+  print(stdout, "%-34s %7lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6lld %6.2f %8.2f  %s %s %s; %s%s\n",
         name.c_str(), static_cast<long long>(r.requests), rate(r, r.plain_seconds),
-        rate(r, r.drafted_seconds), r.speed.middle, r.speed.low, r.speed.high, share(drawn, read),
-        r.tokens_per_step, by_one(r.step_seconds[2]).c_str(), by_one(r.step_seconds[4]).c_str(),
+        rate(r, r.drafted_seconds), r.speed.middle, r.speed.low, r.speed.high,
+        static_cast<long long>(read), share(drawn, read), r.tokens_per_step,
+        by_one(r.step_seconds[2]).c_str(), by_one(r.step_seconds[4]).c_str(),
         by_one(r.step_seconds[8]).c_str(), by_one(r.draft_seconds).c_str(),
         r.allowed > 0 ? format_string("; one draft allows %.3f", r.allowed).c_str() : "");
 }
@@ -88,6 +89,11 @@ Status measure(const std::string& name, const LoadedModel& model, const DraftBen
       measured.drafts.match_min = static_cast<int>(run.draft_match);
       MIDGE_ASSIGN_OR_RETURN(measured.kv_type, kv_type_from_name(run.kv_type));
       measured.prompts = prompts;
+      for (size_t i = 0; !prompts.empty() && i < static_cast<size_t>(requests); ++i) {
+        if (measured.prompts.size() < static_cast<size_t>(requests)) {
+          measured.prompts.push_back(prompts[i % prompts.size()]);
+        }
+      }
       measured.cancel = &interrupted();
       ProgressBar bar(name + ", " + what);
       measured.on_progress = [&](double part) {
@@ -129,8 +135,14 @@ Status bench_drafts(const std::vector<std::string>& models,
     print_head();
     for (const Line& line : lines) print_line(line);
     print(stdout,
-          "speed-up: seconds without by seconds with drafts, in turns, the tokens being the same; "
-          "by a step\nof one row: steps of more rows, and what it takes to make a draft\n");
+          "answers   at a time\n"
+          "speed-up  time without drafts divided by time with them, in turns; the tokens are the "
+          "same\n"
+          "right     part of the drafts\n"
+          "per step  tokens of an answer\n"
+          "rows      time of a step of so many tokens, in steps of one; -: not measured\n"
+          "drafting  time of the MTP layer's pass, in the same; what one draft allows is worked "
+          "out of both\n");
     return Status();
   }
   JsonWriter json;

@@ -234,17 +234,19 @@ void add_draft_options(CommandLine& app, RunOptions& options) {
   constexpr const char* kGroup = "Drafts";
   options.drafter = "auto";
   takes_one_of(app.add_option("--draft", options.drafter,
-                              "Who guesses the tokens to come, so that a pass can give several; "
-                              "the answer is the same: lookup, in the text so far; mtp, the "
-                              "model's MTP layer; auto, both, where it repays"),
+                              "Who guesses the tokens to come, so that a pass can give several: "
+                              "lookup, in the text so far; mtp, the model's MTP layer; auto, "
+                              "both; none. The answer is the same, and all guess only where it "
+                              "repays"),
                {"auto", "lookup", "mtp", "none"})
       ->group(kGroup)
       ->capture_default_str();
-  app.add_option("--draft-max", options.drafts_max, "Most drafts of a pass")
+  app.add_option("--draft-max", options.drafts_max, "Most drafts of a pass, 1 to 7; mtp makes one")
       ->check(whole_number(1, kDraftsMax))
       ->group(kGroup)
       ->capture_default_str();
-  app.add_option("--draft-match", options.draft_match, "Tokens that lookup must find alike")
+  app.add_option("--draft-match", options.draft_match,
+                 "How many last tokens must be found again, 1 to 64")
       ->check(whole_number(1, TokenIndex::kLengthMax))
       ->group(kGroup)
       ->capture_default_str();
@@ -486,6 +488,7 @@ Result<OpenedModel> load_model(const RunOptions& options) {
   SequenceOptions session = session_options(options);
   DraftOptions drafts = draft_options(options);
   session.mtp = Speculation::uses_mtp(drafts, opened.model->model().config());
+  if (session.mtp) session.kv_page_tokens = kDraftPageTokens;
   MIDGE_ASSIGN_OR_RETURN(opened.session, opened.model->new_session(session));
   if (drafts.drafter == Drafter::kNone) return opened;
   MIDGE_ASSIGN_OR_RETURN(const std::vector<uint32_t> counts, token_counts(options));
@@ -501,11 +504,14 @@ Result<std::unique_ptr<LoadedModel>> load_model_alone(const RunOptions& options)
   std::optional<ProgressBar> weights_bar;
   MIDGE_ASSIGN_OR_RETURN(LoadOptions load, load_options(options));
   Importance importance;
+  std::vector<uint32_t> counts;
   if (!options.importance.empty()) {
     MIDGE_ASSIGN_OR_RETURN(importance, Importance::load(options.importance));
     load.executor.importance = &importance;
-    const bool counts = options.drafter != "none" && !importance.token_counts().empty();
-    if (load.executor.weights.is_empty() && !counts) print(stderr, "%s", kImportanceUnused);
+    counts = importance.token_counts();
+    load.drafts.token_counts = counts;
+    const bool is_used = options.drafter != "none" && !counts.empty();
+    if (load.executor.weights.is_empty() && !is_used) print(stderr, "%s", kImportanceUnused);
   }
   load.on_copy = copy_bar.callback();
   load.on_weights = [&](int64_t done, int64_t total) {
@@ -606,9 +612,11 @@ void report_speed(const GenerateResult& result) {
 
 void report_drafts(const GenerateResult& result) {
   if (result.drafts.all_read() == 0) return;
-  print(stderr, "drafts: %lld of %lld right, %.2f tokens a step\n",
+  print(stderr, "drafts: %lld of %lld right, in %lld of %lld steps; %.2f tokens a step\n",
         static_cast<long long>(result.drafts.all_drawn()),
-        static_cast<long long>(result.drafts.all_read()), result.drafts.tokens_per_step());
+        static_cast<long long>(result.drafts.all_read()),
+        static_cast<long long>(result.drafts.read[0]), static_cast<long long>(result.drafts.steps),
+        result.drafts.tokens_per_step());
 }
 
 void write_drafts(JsonWriter& json, const GenerateResult& result, const OpenedModel& loaded) {

@@ -68,8 +68,10 @@ Status importance_command(Options options) {
     json.member("inputs", static_cast<int64_t>(importance->input_count())).end_object();
     print_json(json);
   } else {
-    print(stdout, "%s: %zu inputs of matrices over %lld tokens\n", shown_path(options.out).c_str(),
-          importance->input_count(), static_cast<long long>(importance->tokens()));
+    print(stdout, "%s: %zu inputs of matrices over %lld tokens%s\n",
+          shown_path(options.out).c_str(), importance->input_count(),
+          static_cast<long long>(importance->tokens()),
+          options.counts_tokens ? ", one of which counts tokens" : "");
   }
   return Status();
 }

@@ -342,7 +342,7 @@ class RequestFile {
         .member("tokens", answer.tokens);
     json.member("steps", stats.steps)
         .member("drafts_read", stats.drafts_read)
-        .member("drafts_right", stats.drafts_drawn);
+        .member("drafts_right", stats.drafts_right);
     json.member("queue_seconds", stats.queue_seconds)
         .member("first_token_seconds", stats.first_token_seconds)
         .member("tokens_per_second", stats.answer_tokens_per_second)
@@ -404,7 +404,7 @@ class RequestFile {
     json.begin_object("drafts")
         .member("steps", stats.steps)
         .member("read", stats.drafts_read)
-        .member("right", stats.drafts_drawn)
+        .member("right", stats.drafts_right)
         .end_object();
     json.begin_object("pages")
         .member("all", stats.pages)

@@ -113,6 +113,9 @@ class Measurement {
       : model_(model), options_(options) {}
 
   Result<SpeculativeReport> run() {
+    if (options_.drafts.drafter == Drafter::kNone) {
+      return make_status(StatusCode::kInvalidArgument, "no drafter, expected auto, lookup or mtp");
+    }
     MIDGE_RETURN_IF_ERROR(create());
     // Everything is in place, and what the answers are is known.
     Answers expected;
@@ -177,9 +180,7 @@ class Measurement {
       texts_.push_back(prompts_[i]);
       texts_.back().insert(texts_.back().end(), expected[i].begin(), expected[i].end());
     }
-    for (size_t i = 0; i < texts_.size(); ++i) {
-      faked_.push_back({texts_[i], *options_.acceptance, i});
-    }
+    for (const auto& text : texts_) faked_.push_back({text, *options_.acceptance});
   }
 
   Result<double> write(Writer& writer, std::span<const FakedDrafts> faked, Answers* answers) {
@@ -222,7 +223,7 @@ class Measurement {
     const size_t two = static_cast<size_t>(2 * options_.requests);
     if (!options_.acceptance.has_value() || two >= report->step_seconds.size()) return;
     const double both = report->step_seconds[two] + report->draft_seconds;
-    if (both > 0) report->allowed = (1 + *options_.acceptance) * one / both;
+    if (report->step_seconds[two] > 0) report->allowed = (1 + *options_.acceptance) * one / both;
   }
 
   const LoadedModel& model_;

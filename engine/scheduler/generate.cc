@@ -31,6 +31,8 @@ class LoneRequest {
     while (!generation_.done()) {
       generation_.stepped(read());
       MIDGE_RETURN_IF_ERROR(draw());
+      const bool is_step = turn_.role == RowRole::kGenerated && generation_.status().ok();
+      if (speculation_ != nullptr && is_step) speculation_->note(*state_, generation_);
       if (!generation_.done()) MIDGE_RETURN_IF_ERROR(go_on());
     }
     return generation_.status();

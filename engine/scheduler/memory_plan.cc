@@ -28,7 +28,10 @@ Result<MemoryPlan> plan_memory(const Model& model, const MemoryRequest& request)
     plan.files_copied = static_cast<int64_t>(model.storage().file_bytes());
   }
   SequenceOptions sequence = request.sequence;
-  sequence.mtp = sequence.mtp || Speculation::uses_mtp(request.drafts, model.config());
+  if (Speculation::uses_mtp(request.drafts, model.config())) {
+    sequence.mtp = true;
+    sequence.kv_page_tokens = kDraftPageTokens;
+  }
   MIDGE_ASSIGN_OR_RETURN(const KvPoolOptions pages, own_pages(model.config(), sequence));
   MIDGE_ASSIGN_OR_RETURN(plan.kv_per_sequence, KvPool::bytes_for(model.config(), pages));
   plan.tokens_per_sequence =

@@ -269,11 +269,11 @@ bool Scheduler::cancel(uint64_t id) {
 // Takes a job out of the scheduler; what it has read may serve others.
 void Scheduler::end(PreparedRequest job, RequestEnd how) {
   if (options_.keeps_prefixes) cache_->keep(*job->sequence);
-  if (speculation_ != nullptr) speculation_->remember(*job->sequence);
   if (!job->generation->done()) {
     job->generation->cancel();
     job->result.last_text = job->generation->shown();
   }
+  if (speculation_ != nullptr) speculation_->remember(*job->sequence);
   job->sequence->forget();
   job->result.end = how;
   count_end(how);
@@ -411,6 +411,16 @@ void Scheduler::start(PreparedRequest job) {
   running_.push_back(std::move(job));
 }
 
+// Of all running jobs, with their pages. False if there are none.
+bool Scheduler::drop_drafts() {
+  bool any = false;
+  for (const PreparedRequest& job : running_) {
+    any = any || !job->generation->drafts().empty();
+    job->generation->drop_drafts();
+  }
+  return any;
+}
+
 // Holds the pages that running jobs need for what they read next; some give theirs back for it.
 void Scheduler::make_room() {
   for (size_t i = 0; i < running_.size();) {
@@ -420,8 +430,8 @@ void Scheduler::make_room() {
       ++i;
       continue;
     }
-    if (!job.generation->drafts().empty()) {  // guesses take no page from others
-      job.generation->drop_drafts();
+    if (drop_drafts()) {  // guesses take no page from others
+      i = 0;
       continue;
     }
     const int64_t free = pool_->free_count();
@@ -595,16 +605,24 @@ Status Scheduler::write_tokens() {
   return Status();
 }
 
-// Rows of drafts that a pass has room for, beside a token of each request.
+// Rows of drafts that a pass has room for, beside a token of each request, and rows of prompts that
+// get scores.
 int64_t Scheduler::draft_rows_max() const {
-  return std::min(executor_.rows_max(), executor_.logit_rows_max()) - options_.running_max;
+  int64_t rows =
+      (std::min(executor_.rows_max(), executor_.logit_rows_max()) - options_.running_max + 1) / 2;
+  for (const PreparedRequest& job : running_) {
+    rows -= static_cast<int64_t>(job->generation->drafts().size());
+  }
+  return rows;
 }
 
 // Lets those that took part in the pass guess on.
 Status Scheduler::draft() {
   turns_.clear();
   const auto add_turn = [this](Job& job, Speculation::Turn turn) {
-    if (!job.drafting.has_value() || job.generation->done() || !job.result.status.ok()) return;
+    if (!job.drafting.has_value() || !job.result.status.ok()) return;
+    if (job.at_end && job.is_fresh) speculation_->note(*job.drafting, *job.generation);
+    if (job.generation->done()) return;
     turn.sequence = job.sequence.get();
     turn.state = &*job.drafting;
     if (job.at_end) {  // behind what stays there is the token that was drawn
@@ -624,8 +642,11 @@ Status Scheduler::draft() {
     turn.role = run.role;
     add_turn(job, turn);
   }
-  for (const PreparedRequest& other : split_) {
-    if (turns_.size() == turns_.capacity()) break;  // the others' drafts begin later
+  // As many as there are kept rows and as a pass holds; the others' drafts begin later.
+  const auto kept = std::min<size_t>(turns_.capacity() - turns_.size(),
+                                     static_cast<size_t>(executor_.rows_max() - rows_));
+  for (size_t i = 0; i < std::min(split_.size(), kept); ++i) {
+    const PreparedRequest& other = split_[i];
     Speculation::Turn turn;
     turn.first_row = other->first_row;
     turn.begin = other->sequence->length() - 2;  // the last token of the prompt
@@ -646,7 +667,9 @@ Status Scheduler::run_pass_of_parts() {
   MIDGE_RETURN_IF_ERROR(run_pass(executor_, parts_));
   const bool is_step = std::all_of(job_of_part_.begin(), job_of_part_.end(),
                                    [](const Job* job) { return job->is_fresh; });
-  if (speculation_ != nullptr && is_step) {
+  const bool is_done =
+      std::all_of(parts_.begin(), parts_.end(), [](const PassPart& part) { return part.done; });
+  if (speculation_ != nullptr && is_step && is_done) {
     speculation_->note_step(rows_, seconds_between(start, Clock::now()));
   }
   count_pass();
@@ -689,6 +712,10 @@ void Scheduler::go_on(Job& job) {
       generation.cancel();
       job.result.last_text = generation.shown();
     }
+  }
+  if (generation.goes_on() && job.is_cancelled()) {  // what was drawn already is not told
+    generation.cancel();
+    job.result.last_text = generation.shown();
   }
   if (generation.done() || generation.goes_on()) return;
   const SequenceStep next = generation.next_step(nullptr);
@@ -736,7 +763,7 @@ Result<bool> Scheduler::step() {
 }
 
 void Scheduler::fail(const Status& status) {
-  for (Jobs* jobs : {&waiting_, &running_}) {
+  for (Jobs* jobs : {&waiting_, &running_, &split_}) {
     Jobs failing = std::exchange(*jobs, {});
     for (PreparedRequest& job : failing) {
       job->result.status = status;

@@ -178,6 +178,7 @@ class Scheduler {
   int64_t pages_of(const Job& job) const;
   Job* weakest();
   void preempt(const Job* job);
+  bool drop_drafts();
   void make_room();
   void collect_pass();
   void count_end(RequestEnd how);

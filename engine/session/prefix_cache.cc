@@ -59,12 +59,12 @@ int32_t PrefixCache::add_node(int32_t parent) {
 }
 
 void PrefixCache::fill(int32_t node, int32_t page, std::span<const int32_t> tokens,
-                       std::span<const RowRole> roles, bool has_mtp) {
+                       std::span<const RowRole> roles, int64_t mtp_begin) {
   pool_.share(page);
   if (at(node).page != kNone) pool_.give_back(at(node).page);
   at(node).page = page;
   at(node).tokens = static_cast<int32_t>(tokens.size());
-  at(node).has_mtp = has_mtp;
+  at(node).mtp_begin = mtp_begin;
   std::copy(tokens.begin(), tokens.end(), tokens_.begin() + node * page_tokens_);
   std::copy(roles.begin(), roles.end(), roles_.begin() + node * page_tokens_);
 }
@@ -91,15 +91,19 @@ void PrefixCache::keep(const Beginning& beginning) {
     const Match match = best_child(parent, tokens, roles);
     // The layer is behind by the tokens of the last step.
     const bool has_mtp = beginning.mtp_begin <= first &&
+                         beginning.mtp_length > beginning.mtp_begin &&
                          beginning.mtp_length + kMtpLag >= first + static_cast<int64_t>(count);
+    const int64_t mtp_begin = has_mtp ? beginning.mtp_begin : -1;
     int32_t node = match.node;
     if (node == kNone || match.tokens < std::min<int64_t>(at(node).tokens, int64_t(count))) {
       node = add_node(parent);  // another way goes on from here
-      fill(node, page, tokens, roles, has_mtp);
+      fill(node, page, tokens, roles, mtp_begin);
     } else if (at(node).tokens < static_cast<int32_t>(count)) {
-      fill(node, page, tokens, roles, has_mtp);  // the same way, further
-    } else if (has_mtp && !at(node).has_mtp && at(node).tokens == static_cast<int32_t>(count)) {
-      fill(node, page, tokens, roles, has_mtp);  // the same, with more in it
+      fill(node, page, tokens, roles, mtp_begin);  // the same way, further
+    } else if (has_mtp && at(node).mtp_begin < 0 &&
+               at(node).tokens == static_cast<int32_t>(count) &&
+               pool_.holders(at(node).page) == 1) {
+      fill(node, page, tokens, roles, mtp_begin);  // the same, with more in it
     }
     at(node).last_use = uses_;
     parent = node;
@@ -148,7 +152,7 @@ int64_t PrefixCache::adopt(Sequence& sequence, std::span<const int32_t> tokens,
       page = copy;
     }
     const auto alike = static_cast<size_t>(match.tokens);
-    sequence.take_over(page, next.first(alike), next_roles.first(alike), at(match.node).has_mtp);
+    sequence.take_over(page, next.first(alike), next_roles.first(alike), at(match.node).mtp_begin);
     length += match.tokens;
     if (match.tokens < page_tokens_) return length;
     parent = match.node;

@@ -74,9 +74,9 @@ class PrefixCache {
     int32_t page = kNone;  // kNone: the node is not in use
     int32_t parent = kNone;
     int32_t first_child = kNone;
-    int32_t next = kNone;  // sibling; or the next node that is not in use
-    int32_t tokens = 0;    // in the page
-    bool has_mtp = false;  // the MTP layer has read them
+    int32_t next = kNone;    // sibling; or the next node that is not in use
+    int32_t tokens = 0;      // in the page
+    int64_t mtp_begin = -1;  // of the MTP layer, which has read them; negative: it has not
     int64_t last_use = 0;
   };
 
@@ -90,7 +90,7 @@ class PrefixCache {
                    std::span<const RowRole> roles) const;
   int32_t add_node(int32_t parent);
   void fill(int32_t node, int32_t page, std::span<const int32_t> tokens,
-            std::span<const RowRole> roles, bool has_mtp);
+            std::span<const RowRole> roles, int64_t mtp_begin);
   void remove(int32_t node);
   Node& at(int32_t node) { return nodes_[static_cast<size_t>(node)]; }
   const Node& at(int32_t node) const { return nodes_[static_cast<size_t>(node)]; }

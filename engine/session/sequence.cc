@@ -174,15 +174,16 @@ void Sequence::expect_length(int64_t length) {
 }
 
 void Sequence::take_over(int32_t page, std::span<const int32_t> tokens,
-                         std::span<const RowRole> roles, bool has_mtp) {
+                         std::span<const RowRole> roles, int64_t mtp_begin) {
   MIDGE_DCHECK(kv_length_ == length() && length() % pool_->layout().page_tokens == 0,
                "a page after %lld tokens", static_cast<long long>(length()));
   put_page(page);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   roles_.insert(roles_.end(), roles.begin(), roles.end());
-  // The layer begins behind the last page that it has not read.
-  if (has_mtp) {
-    if (mtp_length_ < kv_length_) mtp_begin_ = kv_length_;
+  // Positions count from the layer's beginning, so it begins where they did.
+  const bool goes_on = mtp_length_ == kv_length_ && mtp_begin_ == mtp_begin;
+  if (mtp_begin >= 0 && (goes_on || mtp_begin == kv_length_)) {
+    mtp_begin_ = mtp_begin;
     mtp_length_ = length();
   }
   kv_length_ = length();
@@ -240,6 +241,11 @@ void Sequence::take_back(int64_t first) {
   // The cache stays valid for what was computed before.
   kv_length_ = std::min(kv_length_, first);
   drop_pages(first);
+  // The MTP layer's row of the last token that stays was made with the token after it.
+  if (mtp_length_ > std::max<int64_t>(first - 1, 0)) {
+    mtp_length_ = std::max<int64_t>(first - 1, 0);
+    if (mtp_length_ < mtp_begin_) restart_mtp(first);
+  }
 }
 
 Sequence::Run Sequence::next_run(int64_t border) const {
@@ -284,11 +290,8 @@ Status Sequence::truncate(int64_t new_length) {
   }
   if (new_length < length()) {
     expected_ = 0;
-    // The MTP layer's row of the last token that stays was made with the token after it.
-    mtp_length_ = std::min(mtp_length_, std::max<int64_t>(new_length - 1, 0));
-    if (mtp_length_ < mtp_begin_) restart_mtp(new_length);
+    take_back(new_length);
   }
-  take_back(new_length);
   return Status();
 }
 

@@ -102,9 +102,10 @@ class Sequence {
 
   /// Appends tokens whose keys and values are in `page`, of which the caller is a holder and the
   /// sequence is one in its place from now on. They begin a page; what was read before ends there.
-  /// With the sequence's factors. has_mtp: the MTP layer has read them too, or most of them.
+  /// With the sequence's factors. mtp_begin: the MTP layer has read them too, or most of them, from
+  /// this beginning on; negative: it has not.
   void take_over(int32_t page, std::span<const int32_t> tokens, std::span<const RowRole> roles,
-                 bool has_mtp = false);
+                 int64_t mtp_begin = -1);
 
   /// Gives memory of the cache that holds no token back to the system; it is taken again when the
   /// sequence grows. Locked memory stays.

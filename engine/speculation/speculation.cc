@@ -27,7 +27,9 @@ constexpr double kIdleSteps = 0.5;
 constexpr int64_t kPauseMin = 64;
 constexpr int64_t kPauseMax = 1024;
 constexpr int64_t kWarmPositions = 16;
-constexpr double kGolden = 0.6180339887498949;
+// Positions that it may not have read: they hold what was there before, which costs a draft at
+// most.
+constexpr int64_t kGapMax = 1 + kDraftsMax;
 // Of the last pass through the MTP layer in the mean of what one takes.
 constexpr double kLastPass = 0.125;
 
@@ -149,7 +151,8 @@ Status Speculation::take_memory(int64_t sequences_max) {
 }
 
 void Speculation::ask_for_hidden(const DraftState& state, int64_t row, RowOutputs* outputs) const {
-  if (!uses_mtp() || !state.reads_mtp_) return;
+  // One that has not begun reads along from its first pass on.
+  if (!uses_mtp() || (state.has_begun_ && !state.reads_mtp_)) return;
   float* rows =
       reinterpret_cast<float*>(hidden_.data()) + row * executor_.model().config().hidden_size;
   (options_.takes_normed ? outputs->hidden_normed : outputs->hidden) = rows;
@@ -170,12 +173,10 @@ void Speculation::begin(DraftState& state) const {
   for (size_t i = 0; i < mtp_.size(); ++i) state.mtp_[i] = Acceptance(mtp_[i].share());
 }
 
-// What became of the drafts of the step, and the tokens that are known since.
-void Speculation::learn(const Turn& turn) {
-  DraftState& state = *turn.state;
+void Speculation::note(DraftState& state, const Generation& generation) {
   ++totals_.steps;
-  const int64_t read = turn.generation->read_drafts();
-  const int64_t drawn = turn.generation->drawn_drafts();
+  const int64_t read = generation.read_drafts();
+  const int64_t drawn = generation.drawn_drafts();
   if (read > 0 && state.source_ == DraftState::Source::kLookup) {
     state.lookup_.note(read, drawn);
     lookup_.note(read, drawn);
@@ -189,6 +190,11 @@ void Speculation::learn(const Turn& turn) {
     totals_.mtp_drafts += read;
     totals_.mtp_drawn += drawn;
   }
+}
+
+// The tokens that are known since the last step.
+void Speculation::learn(const Turn& turn) {
+  DraftState& state = *turn.state;
   state.count_ = 0;
   state.source_ = DraftState::Source::kNone;
   if (!state.index_.has_value()) return;
@@ -286,8 +292,8 @@ void Speculation::pause_or_resume(const Turn& turn, const DraftOffer& offer, int
     turn.sequence->restart_mtp(turn.end);
     return;
   }
-  if (!offer.is_costly || !chose_by_rates_) return;
-  if (offer.chosen > 0) {
+  if (!chose_by_rates_) return;
+  if (offer.is_costly && offer.chosen > 0) {
     state.idle_seconds_ = 0;
     if (state.mtp_[0].share() > kMtpPriors[0]) state.pause_ = kPauseMin;
   } else {
@@ -308,8 +314,16 @@ void Speculation::pause(const Turn& turn) {
 void Speculation::add_part(const Turn& turn, int64_t drafts) {
   DraftState& state = *turn.state;
   Sequence& sequence = *turn.sequence;
-  if (!uses_mtp() || !state.reads_mtp_ || sequence.read_length() < turn.end) return;
-  if (sequence.mtp_length() < turn.begin) sequence.restart_mtp(turn.begin);
+  if (!uses_mtp() || !sequence.has_mtp() || !state.reads_mtp_ ||
+      sequence.read_length() < turn.end) {
+    return;
+  }
+  const int64_t missing = turn.begin - sequence.mtp_length();
+  if (missing > 0 && missing <= kGapMax && sequence.mtp_length() > sequence.mtp_begin()) {
+    sequence.set_mtp_length(turn.begin);  // what an answer's last step left out
+  } else if (missing > 0) {
+    sequence.restart_mtp(turn.begin);
+  }
   const int64_t begin = std::max(sequence.mtp_length(), turn.begin);
   if (begin >= turn.end) return;
   const Status held =
@@ -443,8 +457,9 @@ void Speculation::fake(const Turn& turn) {
     const auto position = static_cast<size_t>(turn.end + 1 + i);
     if (position >= faked.tokens.size()) return;
     // Evenly spread, so that a short run has the share that was asked for.
-    const double place = kGolden * static_cast<double>(position + faked.seed);
-    const bool is_right = place - std::floor(place) < faked.acceptance;
+    state.faked_right_ += faked.acceptance;
+    const bool is_right = state.faked_right_ >= 1;
+    if (is_right) state.faked_right_ -= 1;
     const int32_t token = faked.tokens[position];
     state.drafts_[static_cast<size_t>(i)] = is_right ? token : (token == 0 ? 1 : 0);
   }

@@ -49,11 +49,14 @@ struct DraftOptions {
   bool always = false;
 };
 
+/// Tokens of a page of sequences that the MTP layer drafts for: after a pause it begins anew at
+/// one.
+inline constexpr int64_t kDraftPageTokens = 64;
+
 /// Drafts that are right as often as asked for, to measure what that would give.
 struct FakedDrafts {
   std::span<const int32_t> tokens;  ///< of the whole sequence, as it will be written
   double acceptance = 0;
-  uint64_t seed = 0;
 };
 
 /// What drafting knows of one sequence. All its memory is taken at creation: that of its index.
@@ -84,6 +87,7 @@ class DraftState {
   int64_t resume_at_ = 0;  // position
   int64_t pause_ = 0;      // tokens
   const FakedDrafts* faked_ = nullptr;
+  double faked_right_ = 0;  // drafts that should have been right, less those that were
 };
 
 /// What was drafted, for all sequences.
@@ -140,6 +144,8 @@ class Speculation {
 
   /// Follows a pass over generated tokens alone: it had so many rows and took so long.
   void note_step(int64_t rows, double seconds) { times_.note(static_cast<int>(rows), seconds); }
+  /// Takes note of the drafts of a step, and what was drawn of them; before follow().
+  void note(DraftState& state, const Generation& generation);
   /// Follows a pass, and the draws from it: sequences in the order of the pass, those of kept rows
   /// behind. Reads on with the
   /// MTP layer and proposes drafts to the generations. rows_max: of drafts of all sequences.

@@ -217,7 +217,7 @@ typedef struct midge_memory {
   int64_t weights_anonymous; /* copies in memory */
   int64_t scratch;           /* of a pass */
   int64_t kv_pages;
-  int64_t drafts; /* of the MTP layer's drafts */
+  int64_t drafts; /* hidden states for the MTP layer, whose keys and values are in kv_pages */
 } midge_memory;
 
 /* Computes it for one model without reading its weights. engine options and error may be null. */
@@ -277,9 +277,10 @@ typedef struct midge_request_stats {
   double token_seconds_p50;        /* from token to token */
   double token_seconds_p95;
   double token_seconds_p99;
-  int64_t steps; /* passes that read tokens of the answer */
+  int64_t
+      steps; /* passes that read tokens of the answer; its first token comes from the prompt's */
   int64_t drafts_read;
-  int64_t drafts_drawn; /* of these, as many were right: answer_tokens has them */
+  int64_t drafts_right; /* of these; counted in answer_tokens too */
 } midge_request_stats;
 
 enum { MIDGE_EVENT_TOKEN = 1, MIDGE_EVENT_END = 2 };
@@ -447,9 +448,9 @@ typedef struct midge_engine_stats {
   int64_t pages_evicted;
   int64_t pages_used_max;
   int64_t memory; /* bytes taken at creation, mapped weights not counted */
-  int64_t steps;  /* tokens that were read one by one, each with the drafts behind it */
+  int64_t steps;  /* of all answers: one for each answer in a pass that goes on with it */
   int64_t drafts_read;
-  int64_t drafts_drawn; /* of these, as many were right */
+  int64_t drafts_right; /* of these */
   /* step_seconds[n]: of a pass over n tokens of answers, as measured; 0: none was. */
   double step_seconds[9];
 } midge_engine_stats;

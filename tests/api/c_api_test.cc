@@ -231,10 +231,10 @@ TEST_F(ApiTest, PlanAndBudget) {
   midge_engine_stats stats = {};
   stats.size = sizeof(stats);
   ASSERT_EQ(midge_engine_stats_get(engine_, 0, &stats), MIDGE_OK);
-  EXPECT_EQ(stats.memory, plan.kv_pages + plan.scratch + plan.weights_anonymous);
+  EXPECT_EQ(stats.memory, plan.kv_pages + plan.scratch + plan.drafts + plan.weights_anonymous);
   EXPECT_EQ(stats.pages, 8);
 
-  const int64_t rest = plan.scratch + plan.weights_anonymous + plan.weights_mapped;
+  const int64_t rest = plan.scratch + plan.drafts + plan.weights_anonymous + plan.weights_mapped;
   options.memory_budget = rest + plan.kv_pages / 2;
   open(kTinyMimo, options);
   midge_error error;
