@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
 # emulator as two CPUs, each kernel as the least CPU that has its level, the smallest profile as three
-# CPUs, then each fuzz target for a quarter of a minute. The vocabularies of the target models and a small
+# CPUs, then each fuzz target for 12 seconds. The vocabularies of the target models and a small
 # model with trained weights are fetched first; where there is no network the tests that need them
 # are skipped, which the last lines say. All phases run even when an earlier one failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
@@ -39,7 +39,7 @@ while [ $# -gt 0 ]; do
 done
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs wants a positive number, got $jobs"
 if [ -z "$fuzz_minutes" ]; then
-  if [ "$long" = yes ]; then fuzz_minutes=20; else fuzz_minutes=0.25; fi
+  if [ "$long" = yes ]; then fuzz_minutes=20; else fuzz_minutes=0.2; fi
 fi
 [[ $fuzz_minutes =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "--fuzz-minutes wants a number, got $fuzz_minutes"
 
@@ -81,18 +81,20 @@ trained_models='^(RealModel|Models/Quality)'
 # under the emulator they run once.
 run_once='(Hostile(Config|Memory)|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*'
 run_once+='|Tokenizer[A-Za-z]*|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf'
-run_once+='|Safetensors|Files/Packed[A-Za-z]*|MemoryPlan|ResidencyTest'
-run_once+='|Allocation|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
+run_once+='|Safetensors|Files/Packed[A-Za-z]*|ResidencyTest'
+run_once+='|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 
 # Those of requests side by side, of the program as people use it, and of files that are damaged or
-# kept: no code of a machine's own, and many passes or many starts. Of long ones that are alike, one.
+# kept, and of memory: no code of a machine's own, and many passes or many starts. Of long ones that
+# are alike, one.
 # Under the emulator they run with --long.
-run_natively='(SchedulerTest|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
+run_natively='(SchedulerTest|SpeculationTest|Allocation|MemoryPlan|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
 run_natively+='|WrongInputs|Pages|SlowPaths|Colors|PackedFile|ModelCache|GgufVariants'
 run_natively+='|Measure|ModelRunner|ReadPass|OpSummary|EnergyMeter|Cost|MachineState|CompareResults'
 run_natively+='|BenchStatistics|Device|Synthetic|PretokenizerFuzz'
 run_natively+='|Hostile(Gguf|Tokenizer|Index|Safetensors|Chat|Sentencepiece))\.'
 run_natively+='|Cli\.(bench|chat|profile|run_messages)'
+run_natively+='|Types/KvTypes\.SchedulingChangesNoToken|Files/PackedFileOf\.ComputesWhatItsSourceDoes'
 run_natively+='|Models/Bundled\.PerplexityLikeTransformers/tiny_phi'
 
 # Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
