@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
 # emulator as two CPUs, each kernel as the least CPU that has its level, the smallest profile as three
-# CPUs, then each fuzz target for 12 seconds. The vocabularies of the target models and a small
+# CPUs, then each fuzz target for 9 seconds. The vocabularies of the target models and a small
 # model with trained weights are fetched first; where there is no network the tests that need them
 # are skipped, which the last lines say. All phases run even when an earlier one failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
@@ -39,7 +39,7 @@ while [ $# -gt 0 ]; do
 done
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs wants a positive number, got $jobs"
 if [ -z "$fuzz_minutes" ]; then
-  if [ "$long" = yes ]; then fuzz_minutes=20; else fuzz_minutes=0.2; fi
+  if [ "$long" = yes ]; then fuzz_minutes=20; else fuzz_minutes=0.15; fi
 fi
 [[ $fuzz_minutes =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "--fuzz-minutes wants a number, got $fuzz_minutes"
 
@@ -88,13 +88,16 @@ run_once+='|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
 # kept, and of memory: no code of a machine's own, and many passes or many starts. Of long ones that
 # are alike, one.
 # Under the emulator they run with --long.
-run_natively='(SchedulerTest|SpeculationTest|Allocation|MemoryPlan|Api[A-Za-z]*|ChatProgram|ChatTerminal|RunPrompt|FindModel|Help'
+run_natively='(SchedulerTest|SpeculationTest|Allocation|MemoryPlan|Api[A-Za-z]*|ChatProgram'
+run_natively+='|ChatTerminal|RunPrompt|FindModel|Help|LeastSquares|GgufMixes'
 run_natively+='|WrongInputs|Pages|SlowPaths|Colors|PackedFile|ModelCache|GgufVariants'
 run_natively+='|Measure|ModelRunner|ReadPass|OpSummary|EnergyMeter|Cost|MachineState|CompareResults'
 run_natively+='|BenchStatistics|Device|Synthetic|PretokenizerFuzz'
 run_natively+='|Hostile(Gguf|Tokenizer|Index|Safetensors|Chat|Sentencepiece))\.'
 run_natively+='|Cli\.(bench|chat|profile|run_messages)'
-run_natively+='|Types/KvTypes\.SchedulingChangesNoToken|Files/PackedFileOf\.ComputesWhatItsSourceDoes'
+run_natively+='|Types/KvTypes\.(SchedulingChangesNoToken|LogitsAreCloseToThoseOfF32)'
+run_natively+='|Files/PackedFileOf\.ComputesWhatItsSourceDoes'
+run_natively+='|Encodings/Packed\.CalibrationChangesKernelsAndNoBits'
 run_natively+='|Models/Bundled\.PerplexityLikeTransformers/tiny_phi'
 
 # Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
