@@ -132,7 +132,7 @@ class SpeculationTest : public ::testing::Test {
 uint64_t prompt_count() {
   const char* count = std::getenv("MIDGE_SPECULATION_PROMPTS");
 #ifdef MIDGE_EMULATED
-  return count == nullptr ? 3 : std::strtoull(count, nullptr, 10);
+  return count == nullptr ? 8 : std::strtoull(count, nullptr, 10);
 #else
   return count == nullptr ? 24 : std::strtoull(count, nullptr, 10);
 #endif
