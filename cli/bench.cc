@@ -11,6 +11,7 @@
 #include "cli/bench_once.h"
 #include "cli/bench_report.h"
 #include "cli/common.h"
+#include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"

@@ -89,10 +89,8 @@ Status measure(const std::string& name, const LoadedModel& model, const DraftBen
       measured.drafts.match_min = static_cast<int>(run.draft_match);
       MIDGE_ASSIGN_OR_RETURN(measured.kv_type, kv_type_from_name(run.kv_type));
       measured.prompts = prompts;
-      for (size_t i = 0; !prompts.empty() && i < static_cast<size_t>(requests); ++i) {
-        if (measured.prompts.size() < static_cast<size_t>(requests)) {
-          measured.prompts.push_back(prompts[i % prompts.size()]);
-        }
+      while (!prompts.empty() && measured.prompts.size() < static_cast<size_t>(requests)) {
+        measured.prompts.push_back(prompts[measured.prompts.size() % prompts.size()]);
       }
       measured.cancel = &interrupted();
       ProgressBar bar(name + ", " + what);

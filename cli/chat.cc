@@ -10,6 +10,7 @@
 #include "cli/common.h"
 #include "cli/conversation.h"
 #include "cli/core_report.h"
+#include "cli/draft_options.h"
 #include "cli/help.h"
 #include "cli/line_editor.h"
 #include "cli/option_checks.h"

@@ -11,6 +11,7 @@
 
 #include "api/kernel_names.h"
 #include "api/model_cache.h"
+#include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
 #include "cli/option_checks.h"
@@ -77,14 +78,6 @@ Result<std::pair<int32_t, float>> parse_logit_bias(const std::string& text) {
 Residency residency(const RunOptions& options) {
   if (options.lock) return Residency::kLocked;
   return options.budget.empty() ? Residency::kLazy : Residency::kResident;
-}
-
-DraftOptions draft_options(const RunOptions& options) {
-  DraftOptions drafts;
-  drafts.drafter = *drafter_from_name(options.drafter);  // one that the option lets through
-  drafts.drafts_max = static_cast<int>(options.drafts_max);
-  drafts.match_min = static_cast<int>(options.draft_match);
-  return drafts;
 }
 
 SequenceOptions session_options(const RunOptions& options) {
@@ -227,28 +220,6 @@ void add_run_settings(CommandLine& app, RunOptions& options) {
   takes_one_of(app.add_option("--rope", options.rope, "Factors of longrope models"),
                {"auto", "short", "long"})
       ->group(kKernelsGroup)
-      ->capture_default_str();
-}
-
-void add_draft_options(CommandLine& app, RunOptions& options) {
-  constexpr const char* kGroup = "Drafts";
-  options.drafter = "auto";
-  takes_one_of(app.add_option("--draft", options.drafter,
-                              "Who guesses the tokens to come, so that a pass can give several: "
-                              "lookup, in the text so far; mtp, the model's MTP layer; auto, "
-                              "both; none. The answer is the same, and all guess only where it "
-                              "repays"),
-               {"auto", "lookup", "mtp", "none"})
-      ->group(kGroup)
-      ->capture_default_str();
-  app.add_option("--draft-max", options.drafts_max, "Most drafts of a pass, 1 to 7; mtp makes one")
-      ->check(whole_number(1, kDraftsMax))
-      ->group(kGroup)
-      ->capture_default_str();
-  app.add_option("--draft-match", options.draft_match,
-                 "How many last tokens must be found again, 1 to 64")
-      ->check(whole_number(1, TokenIndex::kLengthMax))
-      ->group(kGroup)
       ->capture_default_str();
 }
 
@@ -473,13 +444,6 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
   return std::string();
 }
 
-// Of --importance; empty without.
-Result<std::vector<uint32_t>> token_counts(const RunOptions& options) {
-  if (options.importance.empty()) return std::vector<uint32_t>();
-  MIDGE_ASSIGN_OR_RETURN(const Importance importance, Importance::load(options.importance));
-  return importance.token_counts();
-}
-
 }  // namespace
 
 Result<OpenedModel> load_model(const RunOptions& options) {
@@ -608,42 +572,6 @@ void report_speed(const GenerateResult& result) {
   print(stderr, "prompt %lld tokens, %.1f tok/s; output %zu tokens, %.1f tok/s (%s)\n",
         static_cast<long long>(result.prompt_tokens), result.prompt_tokens_per_second(),
         result.tokens.size(), result.decode_tokens_per_second(), finish_reason_name(result.reason));
-}
-
-void report_drafts(const GenerateResult& result) {
-  if (result.drafts.all_read() == 0) return;
-  print(stderr, "drafts: %lld of %lld right, in %lld of %lld steps; %.2f tokens a step\n",
-        static_cast<long long>(result.drafts.all_drawn()),
-        static_cast<long long>(result.drafts.all_read()),
-        static_cast<long long>(result.drafts.read[0]), static_cast<long long>(result.drafts.steps),
-        result.drafts.tokens_per_step());
-}
-
-void write_drafts(JsonWriter& json, const GenerateResult& result, const OpenedModel& loaded) {
-  if (loaded.speculation == nullptr) return;
-  const Speculation& speculation = *loaded.speculation;
-  const DraftCounts& drafts = result.drafts;
-  json.begin_object("drafts").member("drafter", drafter_name(speculation.options().drafter));
-  json.member("steps", drafts.steps).member("tokens_per_step", drafts.tokens_per_step());
-  json.begin_array("by_place");
-  for (size_t i = 0; i < drafts.read.size(); ++i) {
-    if (drafts.read[i] == 0) break;
-    json.begin_object().member("read", drafts.read[i]).member("right", drafts.drawn[i]);
-    json.member("acceptance",
-                static_cast<double>(drafts.drawn[i]) / static_cast<double>(drafts.read[i]));
-    json.end_object();
-  }
-  json.end_array();
-  const DraftTotals& totals = speculation.totals();
-  json.member("lookup_read", totals.lookup_drafts).member("lookup_right", totals.lookup_drawn);
-  json.member("mtp_read", totals.mtp_drafts).member("mtp_right", totals.mtp_drawn);
-  json.member("mtp_passes", totals.mtp_passes).member("mtp_seconds", totals.mtp_seconds);
-  json.begin_array("step_seconds");  // by rows, from 1 on; 0: none was measured
-  for (int rows = 1; rows <= 1 + kDraftsMax; ++rows) {
-    const bool is_known = speculation.times().count(rows) > 0;
-    json.element(is_known ? speculation.times().seconds(rows) : 0.0);
-  }
-  json.end_array().end_object();
 }
 
 void write_memory(JsonWriter& json, const OpenedModel& loaded) {

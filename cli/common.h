@@ -72,8 +72,6 @@ void add_run_options(CommandLine& app, RunOptions& options);
 /// The same but for the model.
 void add_run_settings(CommandLine& app, RunOptions& options);
 void add_sample_options(CommandLine& app, SampleOptions& options);
-/// --draft and what belongs to it; with `auto` where nobody says otherwise.
-void add_draft_options(CommandLine& app, RunOptions& options);
 
 /// For `--importance` where nothing is encoded.
 inline constexpr const char* kImportanceUnused =
@@ -157,10 +155,6 @@ Result<GenerateOptions> make_generate_options(const SampleOptions& options,
 
 /// "prompt 12 tokens, 340 tok/s; output 200 tokens, 85.1 tok/s (stop_token)" on stderr.
 void report_speed(const GenerateResult& result);
-/// "drafts: 41 of 60 right, 1.72 tokens a step" on stderr, if there were some.
-void report_drafts(const GenerateResult& result);
-/// Member "drafts": how many were right by their place, what steps cost. Nothing without drafts.
-void write_drafts(JsonWriter& json, const GenerateResult& result, const OpenedModel& loaded);
 
 /// Member "memory": bytes of the files and of what was taken beside them.
 void write_memory(JsonWriter& json, const OpenedModel& loaded);

@@ -3,6 +3,7 @@
 
 #include "bench/model/device.h"
 #include "cli/common.h"
+#include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/option_checks.h"
 #include "engine/core/visible.h"

@@ -8,6 +8,7 @@
 #include "cli/chat_options.h"
 #include "cli/common.h"
 #include "cli/core_report.h"
+#include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
 #include "cli/option_checks.h"

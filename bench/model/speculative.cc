@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 
 #include "engine/core/seconds.h"
 #include "engine/scheduler/scheduler.h"
@@ -104,6 +103,22 @@ int64_t count_tokens(const Answers& answers) {
   int64_t count = 0;
   for (const auto& answer : answers) count += static_cast<int64_t>(answer.size());
   return count;
+}
+
+// A tokenizer of made-up tokens, for models that have none.
+Result<Tokenizer> made_up_tokenizer(int64_t vocab_size) {
+  std::vector<std::string> texts;
+  texts.reserve(static_cast<size_t>(vocab_size));
+  TokenizerDefinition definition;
+  definition.name = "made-up tokens";
+  definition.family = TokenizerFamily::kSentencepiece;
+  for (int64_t id = 0; id < vocab_size; ++id) {
+    const bool is_byte = id < 256;
+    texts.push_back(is_byte ? format_string("<0x%02X>", static_cast<unsigned>(id))
+                            : format_string("token%lld.", static_cast<long long>(id)));
+    definition.vocabulary.push_back({static_cast<int32_t>(id), texts.back(), is_byte, 0});
+  }
+  return Tokenizer::create(definition);
 }
 
 /// The rounds.
@@ -242,21 +257,6 @@ class Measurement {
 Result<SpeculativeReport> measure_drafts(const LoadedModel& model,
                                          const SpeculativeOptions& options) {
   return Measurement(model, options).run();
-}
-
-Result<Tokenizer> made_up_tokenizer(int64_t vocab_size) {
-  std::vector<std::string> texts;
-  texts.reserve(static_cast<size_t>(vocab_size));
-  TokenizerDefinition definition;
-  definition.name = "made-up tokens";
-  definition.family = TokenizerFamily::kSentencepiece;
-  for (int64_t id = 0; id < vocab_size; ++id) {
-    const bool is_byte = id < 256;
-    texts.push_back(is_byte ? format_string("<0x%02X>", static_cast<unsigned>(id))
-                            : format_string("token%lld.", static_cast<long long>(id)));
-    definition.vocabulary.push_back({static_cast<int32_t>(id), texts.back(), is_byte, 0});
-  }
-  return Tokenizer::create(definition);
 }
 
 std::vector<std::string> free_prompts() {

@@ -50,9 +50,6 @@ struct SpeculativeReport {
 Result<SpeculativeReport> measure_drafts(const LoadedModel& model,
                                          const SpeculativeOptions& options);
 
-/// A tokenizer of made-up tokens, for models that have none.
-Result<Tokenizer> made_up_tokenizer(int64_t vocab_size);
-
 /// Short beginnings of stories; and texts that ask for what stands in them already.
 std::vector<std::string> free_prompts();
 std::vector<std::string> repetitive_prompts();

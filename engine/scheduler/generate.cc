@@ -29,9 +29,10 @@ class LoneRequest {
     const Status given = sequence_.append(prompt.tokens, prompt.role);
     if (!given.ok()) generation_.stepped(given);
     while (!generation_.done()) {
-      generation_.stepped(read());
+      const Status status = read();
+      generation_.stepped(status);
       MIDGE_RETURN_IF_ERROR(draw());
-      const bool is_step = turn_.role == RowRole::kGenerated && generation_.status().ok();
+      const bool is_step = status.ok() && turn_.role == RowRole::kGenerated;
       if (speculation_ != nullptr && is_step) speculation_->note(*state_, generation_);
       if (!generation_.done()) MIDGE_RETURN_IF_ERROR(go_on());
     }
@@ -56,7 +57,7 @@ class LoneRequest {
         part.outputs = step.outputs;
         part.outputs.first_row = part.run.begin - first;
       }
-      const Status status = run(part);
+      const Status status = run_part(part);
       if (!status.ok()) {
         sequence_.take_back(first);
         return status;
@@ -70,7 +71,7 @@ class LoneRequest {
     }
   }
 
-  Status run(PassPart& part) {
+  Status run_part(PassPart& part) {
     if (state_.has_value()) speculation_->ask_for_hidden(*state_, 0, &part.outputs);
     const Clock::time_point start = Clock::now();
     MIDGE_RETURN_IF_ERROR(run_pass(executor_, {&part, 1}));

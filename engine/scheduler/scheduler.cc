@@ -1,5 +1,5 @@
-// One state machine: who waits, who runs, what a pass holds and what becomes of it share the lists
-// of jobs, so they stand together.
+// One state machine: who waits, who runs, what a pass holds, what becomes of it and what is guessed
+// next share the lists of jobs, so they stand together, long as that is.
 #include "engine/scheduler/scheduler.h"
 
 #include <algorithm>
@@ -703,17 +703,16 @@ void Scheduler::go_on(Job& job) {
   job.result.status = generation.accept();
   if (!job.result.status.ok()) return;
   note_token(job);
+  bool keep_on = true;
   if (job.request.on_token != nullptr) {
     const GenerateResult& so_far = generation.result();
     const GeneratedToken& token = so_far.tokens.back();
-    const bool keep_on = job.request.on_token(
+    keep_on = job.request.on_token(
         {job.id(), job.result.sample, &token, so_far.alternatives_of(token), generation.shown()});
-    if (!keep_on && !generation.done()) {
-      generation.cancel();
-      job.result.last_text = generation.shown();
-    }
   }
-  if (generation.goes_on() && job.is_cancelled()) {  // what was drawn already is not told
+  // Further tokens of this pass are not drawn for one that was cancelled meanwhile.
+  keep_on = keep_on && !(generation.goes_on() && job.is_cancelled());
+  if (!keep_on && !generation.done()) {
     generation.cancel();
     job.result.last_text = generation.shown();
   }

@@ -46,6 +46,7 @@ class TokenMask {
 
 /// Most drafts of a sequence in one step.
 inline constexpr int kDraftsMax = 7;
+static_assert(1 + kDraftsMax == kMtpGapMax);
 
 struct GeneratedToken {
   int32_t token = 0;

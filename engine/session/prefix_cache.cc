@@ -5,12 +5,6 @@
 #include "engine/core/check.h"
 
 namespace midge {
-namespace {
-
-// A step's tokens: the last one and drafts of it.
-constexpr int64_t kMtpLag = 8;
-
-}  // namespace
 
 PrefixCache::PrefixCache(KvPool& pool) : pool_(pool), page_tokens_(pool.layout().page_tokens) {
   // Nodes have pages that differ: a page holds the tokens of one path.
@@ -92,7 +86,7 @@ void PrefixCache::keep(const Beginning& beginning) {
     // The layer is behind by the tokens of the last step.
     const bool has_mtp = beginning.mtp_begin <= first &&
                          beginning.mtp_length > beginning.mtp_begin &&
-                         beginning.mtp_length + kMtpLag >= first + static_cast<int64_t>(count);
+                         beginning.mtp_length + kMtpGapMax >= first + static_cast<int64_t>(count);
     const int64_t mtp_begin = has_mtp ? beginning.mtp_begin : -1;
     int32_t node = match.node;
     if (node == kNone || match.tokens < std::min<int64_t>(at(node).tokens, int64_t(count))) {

@@ -30,6 +30,11 @@ struct SequenceOptions {
   Residency residency = Residency::kLazy;  ///< of the pages
 };
 
+/// Positions that the MTP layer may not have read although it goes on behind them: those of a
+/// step's tokens, the last one and its drafts. They hold what was there before, which costs a draft
+/// at most.
+inline constexpr int64_t kMtpGapMax = 8;
+
 /// What a pool holds for one sequence with pages of its own. Errors: invalid_argument.
 Result<KvPoolOptions> own_pages(const ModelConfig& config, const SequenceOptions& options);
 

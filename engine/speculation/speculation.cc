@@ -27,9 +27,6 @@ constexpr double kIdleSteps = 0.5;
 constexpr int64_t kPauseMin = 64;
 constexpr int64_t kPauseMax = 1024;
 constexpr int64_t kWarmPositions = 16;
-// Positions that it may not have read: they hold what was there before, which costs a draft at
-// most.
-constexpr int64_t kGapMax = 1 + kDraftsMax;
 // Of the last pass through the MTP layer in the mean of what one takes.
 constexpr double kLastPass = 0.125;
 
@@ -76,7 +73,7 @@ DraftState::DraftState(const DraftOptions& options, int64_t context_length)
 
 int64_t DraftState::bytes_for(const DraftOptions& options, int64_t context_length) {
   if (!uses_lookup(options.drafter)) return 0;
-  return TokenIndex::bytes_for(context_length, options.match_min);
+  return TokenIndex::bytes_for(context_length);
 }
 
 bool Speculation::uses_mtp(const DraftOptions& options, const ModelConfig& config) {
@@ -88,7 +85,7 @@ int64_t Speculation::bytes_for(const Model& model, const DraftOptions& options, 
                                int64_t sequences_max) {
   int64_t bytes = 0;
   if (options.remembered_tokens > 0 && uses_lookup(options.drafter)) {
-    bytes += TokenIndex::bytes_for(options.remembered_tokens, options.match_min);
+    bytes += TokenIndex::bytes_for(options.remembered_tokens);
   }
   if (!uses_mtp(options, model.config())) return bytes;
   if (!options.token_counts.empty()) {
@@ -319,7 +316,7 @@ void Speculation::add_part(const Turn& turn, int64_t drafts) {
     return;
   }
   const int64_t missing = turn.begin - sequence.mtp_length();
-  if (missing > 0 && missing <= kGapMax && sequence.mtp_length() > sequence.mtp_begin()) {
+  if (missing > 0 && missing <= kMtpGapMax && sequence.mtp_length() > sequence.mtp_begin()) {
     sequence.set_mtp_length(turn.begin);  // what an answer's last step left out
   } else if (missing > 0) {
     sequence.restart_mtp(turn.begin);
@@ -329,7 +326,7 @@ void Speculation::add_part(const Turn& turn, int64_t drafts) {
   const Status held =
       sequence.hold_alone(begin, turn.end + std::max<int64_t>(drafts - 1, 0), turn.end);
   if (!held.ok()) return pause(turn);  // no pages: others need them more
-  parts_.push_back({&turn, begin, turn.end, drafts});
+  parts_.push_back({&turn, begin, drafts});
 }
 
 int32_t Speculation::best_token(const float* logits) const {
@@ -370,8 +367,8 @@ Status Speculation::run_mtp(int64_t depth) {
     if (parts_[i].drafts > depth + 1) part.outputs.hidden = front_ + row * hidden_size;
     row += rows;
   }
-  MIDGE_RETURN_IF_ERROR(run_mtp_pass(
-      executor_, mtp_parts_, {.hidden = front_, .mask_first = true, .head = &head_->matrix()}));
+  MIDGE_RETURN_IF_ERROR(
+      run_mtp_pass(executor_, mtp_parts_, {.hidden = front_, .head = &head_->matrix()}));
   for (size_t i = 0; i < parts_.size(); ++i) {
     if (parts_[i].drafts <= depth) continue;
     DraftState& state = *parts_[i].turn->state;
@@ -397,7 +394,7 @@ Status Speculation::read_mtp() {
   bool is_step = true;
   for (const Part& part : parts_) {
     const Turn& turn = *part.turn;
-    const int64_t count = part.end - part.begin;
+    const int64_t count = turn.end - part.begin;
     std::memmove(front_ + rows * hidden_size, rows_at(part),
                  static_cast<size_t>(count * hidden_size) * sizeof(float));
     rows += count;
@@ -407,7 +404,7 @@ Status Speculation::read_mtp() {
     is_step = is_step && turn.generation != nullptr && turn.role == RowRole::kGenerated;
   }
   MIDGE_RETURN_IF_ERROR(run_mtp(0));
-  for (const Part& part : parts_) part.turn->sequence->set_mtp_length(part.end);
+  for (const Part& part : parts_) part.turn->sequence->set_mtp_length(part.turn->end);
   MIDGE_RETURN_IF_ERROR(draft_on());
   ++totals_.mtp_passes;
   const double seconds = seconds_between(start, Clock::now());
@@ -434,7 +431,7 @@ Status Speculation::draft_on() {
       next_tokens_.push_back(state.drafts_[static_cast<size_t>(depth) - 1]);
       parts_[kept] = parts_[i];
       mtp_parts_[kept] = {parts_[i].turn->sequence,
-                          parts_[i].end - 1 + depth,
+                          parts_[i].turn->end - 1 + depth,
                           std::span(&next_tokens_.back(), 1),
                           RowRole::kGenerated,
                           {}};

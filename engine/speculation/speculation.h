@@ -163,8 +163,7 @@ class Speculation {
   // A turn with its part of a pass through the MTP layer.
   struct Part {
     const Turn* turn;
-    int64_t begin;
-    int64_t end;
+    int64_t begin;   // to the turn's end
     int64_t drafts;  // wanted
   };
 

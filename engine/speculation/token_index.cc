@@ -31,7 +31,7 @@ TokenIndex::TokenIndex(int64_t capacity, int length_min)
   for (int i = 1; i < length_min; ++i) oldest_weight_ *= kBase;
 }
 
-int64_t TokenIndex::bytes_for(int64_t capacity, int) {
+int64_t TokenIndex::bytes_for(int64_t capacity) {
   return static_cast<int64_t>(ring_size(capacity) * (sizeof(int32_t) + 2 * sizeof(uint32_t)));
 }
 

@@ -20,7 +20,7 @@ class TokenIndex {
   /// length_min: tokens of an n-gram, 1..kLengthMax: shorter matches are not found.
   TokenIndex(int64_t capacity, int length_min);
   /// What it takes.
-  static int64_t bytes_for(int64_t capacity, int length_min);
+  static int64_t bytes_for(int64_t capacity);
 
   int64_t size() const { return size_; }
   void append(std::span<const int32_t> tokens);

@@ -327,7 +327,8 @@ typedef struct midge_token_mask {
    * left the answer ends with MIDGE_END_FAILED. */
   void (*restrict_tokens)(void* user, int32_t sample, uint8_t* allowed, size_t vocab_size);
   void (*accept)(void* user, int32_t sample, int32_t token); /* it was drawn; may be null */
-  /* Takes the last accepted tokens back, when drafts of several tokens are tried; may be null. */
+  /* Would take the last accepted tokens back. Not called, as drafts are accepted once they are
+   * drawn; may be null. */
   void (*rollback)(void* user, int32_t sample, size_t tokens);
   void* user;
 } midge_token_mask;
