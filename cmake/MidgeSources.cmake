@@ -87,6 +87,10 @@ endfunction()
 
 function(midge_build_simdjson source)
   midge_add_sources(simdjson ${source}/singleheader/simdjson.cpp)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    # No code for cores without NEON: there are none.
+    target_compile_definitions(midge_simdjson_objects PRIVATE SIMDJSON_IMPLEMENTATION_FALLBACK=0)
+  endif()
   midge_copy_headers(simdjson ${source}/singleheader simdjson.h)
 endfunction()
 

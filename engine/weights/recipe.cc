@@ -29,6 +29,10 @@ Status check_encoding(std::optional<Encoding> encoding) {
     if (!can_encode(static_cast<Encoding>(i))) continue;
     known.append(known.empty() ? "" : ", ").append(encoding_info(static_cast<Encoding>(i)).name);
   }
+  if (known.empty()) {
+    return make_status(StatusCode::kUnsupported, "weights as %s: this build encodes none",
+                       encoding_info(*encoding).name);
+  }
   return make_status(StatusCode::kInvalidArgument, "weights as %s, expected one of %s",
                      encoding_info(*encoding).name, known.c_str());
 }
