@@ -345,6 +345,11 @@ midge_status midge_model_info_get(midge_model* model, midge_model_info* info) {
     filled.hidden_size = config.hidden_size;
     filled.bos_id = tokenizer.add_bos() ? tokenizer.bos_id() : -1;
     filled.has_chat = model->chat.has_value() ? 1 : 0;
+    if (!tokenizer.chat_template().empty()) {
+      filled.chat_template = tokenizer.chat_template().c_str();
+    }
+    filled.stop_ids = model->stop_ids.data();
+    filled.stop_id_count = model->stop_ids.size();
     midge::fill_struct(filled, info);
     return Status();
   });

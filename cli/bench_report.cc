@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "bench/model/statistics.h"
-#include "cli/json_writer.h"
 #include "cli/version.h"
 #include "engine/core/visible.h"
+#include "engine/formats/json_writer.h"
 
 namespace midge {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "api/loaded_model.h"
 #include "cli/command_line.h"
-#include "cli/json_writer.h"
 #include "cli/terminal.h"
+#include "engine/formats/json_writer.h"
 
 namespace midge {
 
@@ -182,5 +182,6 @@ void add_verify_command(CommandLine& app, Command* run);
 void add_bench_command(CommandLine& app, Command* run);
 void add_profile_command(CommandLine& app, Command* run);
 void add_cpu_command(CommandLine& app, Command* run);
+void add_serve_command(CommandLine& app, Command* run);
 
 }  // namespace midge

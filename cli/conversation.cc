@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "cli/json_writer.h"
 #include "engine/chat/chat_json.h"
 #include "engine/chat/think.h"
+#include "engine/formats/json_writer.h"
 #include "engine/scheduler/generate.h"
 
 namespace midge {

@@ -3,7 +3,7 @@
 
 #include <cstdio>
 
-#include "cli/json_writer.h"
+#include "engine/formats/json_writer.h"
 #include "engine/platform/worker_team.h"
 
 namespace midge {

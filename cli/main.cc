@@ -58,6 +58,9 @@ void add_help_command(CommandLine& app, Command* run) {
 void add_commands(CommandLine& app, Command* run) {
   add_run_command(app, run);
   add_chat_command(app, run);
+#ifdef MIDGE_HAS_SERVER
+  add_serve_command(app, run);
+#endif
   add_pack_command(app, run);
   add_inspect_command(app, run);
   add_plan_command(app, run);

@@ -11,13 +11,13 @@
 #include <midge/midge.h>
 
 #include "cli/find_model.h"
-#include "cli/json_writer.h"
 #include "cli/prompt.h"
 #include "cli/terminal.h"
 #include "engine/core/mapped_file.h"
 #include "engine/core/seconds.h"
 #include "engine/core/visible.h"
 #include "engine/formats/json.h"
+#include "engine/formats/json_writer.h"
 
 namespace midge {
 namespace {

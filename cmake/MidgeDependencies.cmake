@@ -131,6 +131,23 @@ endif()
 if(MIDGE_BUILD_BENCH)
   find_package(benchmark CONFIG REQUIRED)
 endif()
+if(NOT MIDGE_BUILD_CLI)
+  set(MIDGE_BUILD_SERVER OFF)
+endif()
+if(NOT MIDGE_BUILD_SERVER STREQUAL "OFF")
+  set(optional OPTIONAL)
+  if(MIDGE_BUILD_SERVER STREQUAL "ON")
+    set(optional "")
+  endif()
+  midge_dependency(boost HEADER boost/beast.hpp PACKAGE libboost-dev ${optional}
+    WITHOUT MIDGE_BUILD_SERVER=OFF)
+  set(MIDGE_BUILD_SERVER ${MIDGE_HAS_BOOST})
+endif()
+if(MIDGE_BUILD_SERVER)
+  include(MidgeLlguidance)
+else()
+  set(MIDGE_WITH_LLGUIDANCE OFF)
+endif()
 
 # midge_use(name): the library is built with midge::name. Who links the library is told by
 # MidgeInstall.cmake what else that needs.

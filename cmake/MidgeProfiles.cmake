@@ -49,6 +49,14 @@ if(CMAKE_CROSSCOMPILING OR MIDGE_STATIC_DEPENDENCIES)
 endif()
 option(MIDGE_FETCH_DEPENDENCIES "Download pinned sources of libraries that are not found" ${fetch})
 
+# The server is a part of the program where the machine has what it needs (MidgeDependencies.cmake).
+set(server OFF)
+if(program AND extras)
+  set(server AUTO)
+endif()
+set(MIDGE_BUILD_SERVER ${server} CACHE STRING "Build midge serve: ON, OFF, or AUTO (if Boost's headers are found)")
+set(MIDGE_WITH_LLGUIDANCE AUTO CACHE STRING "Hold answers of midge serve to JSON schemas by llguidance: ON, OFF, or AUTO (if cargo is found)")
+
 if(MIDGE_BUILD_CLI AND NOT MIDGE_FOREIGN_FILES)
   message(FATAL_ERROR "the midge program reads foreign files: MIDGE_BUILD_CLI needs MIDGE_FOREIGN_FILES")
 endif()

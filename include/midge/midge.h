@@ -171,6 +171,10 @@ typedef struct midge_model_info {
   int64_t hidden_size;
   int32_t bos_id;   /* put before texts that are no chat, -1: none */
   int32_t has_chat; /* 1: chat requests are possible */
+  /* What follows belongs to the model and lives as long. */
+  const char* chat_template; /* its source, as the model's files have it; null: none */
+  const int32_t* stop_ids;   /* [stop_id_count], by increasing id: tokens that end an answer */
+  size_t stop_id_count;
 } midge_model_info;
 
 /* Fills *info; its size is set before. */

@@ -28,6 +28,8 @@ class JsonWriter {
   JsonWriter& element(std::string_view text);
   JsonWriter& element(int64_t number);
   JsonWriter& element(double number);
+  /// An element that is JSON text already.
+  JsonWriter& element_json(std::string_view json);
 
   const std::string& text() const { return text_; }
 

@@ -1,4 +1,4 @@
-#include "cli/json_writer.h"
+#include "engine/formats/json_writer.h"
 
 #include <charconv>
 #include <cmath>
@@ -89,6 +89,12 @@ JsonWriter& JsonWriter::member_json(std::string_view name, std::string_view json
 JsonWriter& JsonWriter::element(std::string_view text) {
   separate();
   quote(text);
+  return *this;
+}
+
+JsonWriter& JsonWriter::element_json(std::string_view json) {
+  separate();
+  text_ += json;
   return *this;
 }
 

@@ -1,0 +1,10 @@
+// Grammars of builds without llguidance.
+#include "server/schema/grammar.h"
+
+namespace midge {
+
+std::unique_ptr<GrammarMaker> GrammarMaker::create(const GrammarVocabulary&) { return nullptr; }
+
+bool has_grammars() { return false; }
+
+}  // namespace midge
