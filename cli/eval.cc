@@ -1,9 +1,10 @@
-// midge eval: how well a model predicts a text.
+// midge eval: how well a model predicts a text; questions with choices are in eval_tasks.cc.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "cli/common.h"
+#include "cli/eval_tasks.h"
 #include "cli/find_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
@@ -19,12 +20,13 @@ constexpr uint64_t kTextBytesMaxOfEval = uint64_t{256} << 20;
 
 struct Options {
   RunOptions run;
-  std::string file;
+  std::string file;  ///< of a text; empty: none
   int64_t window = 512;
   std::string role = "prompt";
   std::string reference;             ///< path; empty: none
   bool keep = false;                 ///< in the packed file
   std::string reference_arithmetic;  ///< empty: float, or packed for a packed file
+  TaskOptions tasks;
 };
 
 // A report of one or, with a reference, two models.
@@ -107,7 +109,7 @@ Result<OpenedModel> load_reference(const Options& options) {
   return load_model(run);
 }
 
-Status eval_command(Options options) {
+Status eval_text(Options options) {
   MIDGE_ASSIGN_OR_RETURN(const std::string text,
                          read_text_or_stdin(options.file, kTextBytesMaxOfEval));
   RunOptions& run = options.run;
@@ -149,36 +151,50 @@ Status eval_command(Options options) {
   return options.keep ? keep_result(options, result) : Status();
 }
 
+Status eval_command(const Options& options) {
+  if (!options.tasks.file.empty()) return eval_tasks(options.run, options.tasks, options.role);
+  if (!options.file.empty()) return eval_text(options);
+  return make_status(StatusCode::kInvalidArgument,
+                     "no text and no questions: expected --perplexity FILE or --tasks FILE; see "
+                     "midge eval -h");
+}
+
 }  // namespace
 
 void add_eval_command(CommandLine& app, Command* run) {
   auto options = std::make_shared<Options>();
   CommandLine* command = app.add_subcommand(
-      "eval", "Measure the perplexity of a text, and the divergence from a reference");
+      "eval", "Measure perplexity of a text, divergence from a reference, or answers to questions");
   add_run_options(*command, options->run);
-  command->add_option("--perplexity", options->file, "Text file")->type_name("FILE")->required();
-  command->add_option("--window", options->window, "Tokens per window")
-      ->check(whole_number(2, 1 << 24))
-      ->capture_default_str();
+  CommandOption* text = command->add_option("--perplexity", options->file, "Text file");
+  text->type_name("FILE");
+  CommandOption* window = command->add_option("--window", options->window, "Tokens per window");
+  window->check(whole_number(2, 1 << 24))->capture_default_str();
   takes_one_of(command->add_option("--role", options->role,
                                    "Arithmetic of packed weights: as for a prompt, or as for "
                                    "generated tokens"),
                {"prompt", "generated"})
       ->capture_default_str();
-  command
-      ->add_option("--reference", options->reference,
-                   "Model whose predictions are compared with, for example the original weights")
-      ->type_name("FILE");
-  takes_one_of(command->add_option("--reference-arithmetic", options->reference_arithmetic,
-                                   "How the reference's matrices are multiplied, see --arithmetic "
-                                   "(default: float; packed for a packed file)"),
-               {"packed", "float", "xnnpack"});
-  command->add_flag("--keep", options->keep,
-                    "Keep the result in the packed file, where midge inspect shows it");
+  CommandOption* reference = command->add_option(
+      "--reference", options->reference,
+      "Model whose predictions are compared with, for example the original weights");
+  reference->type_name("FILE");
+  CommandOption* arithmetic = command->add_option(
+      "--reference-arithmetic", options->reference_arithmetic,
+      "How the reference's matrices are multiplied, see --arithmetic (default: float; packed for a "
+      "packed file)");
+  takes_one_of(arithmetic, {"packed", "float", "xnnpack"});
+  CommandOption* keep = command->add_flag(
+      "--keep", options->keep, "Keep the result in the packed file, where midge inspect shows it");
+  CommandOption* tasks = add_task_options(*command, options->tasks);
+  for (CommandOption* option : {text, window, reference, arithmetic, keep}) {
+    tasks->excludes(option);
+  }
   add_json_option(*command, options->run);
   command->footer(
       "  midge eval model.gguf --perplexity text.txt\n"
-      "  midge eval path/to/model --perplexity text.txt --recipe fast --reference path/to/model\n");
+      "  midge eval path/to/model --perplexity text.txt --recipe fast --reference path/to/model\n"
+      "  midge eval path/to/model --tasks questions.jsonl --choices letters\n");
   command->callback([=] { *run = [=] { return eval_command(*options); }; });
 }
 

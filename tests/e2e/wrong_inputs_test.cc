@@ -40,6 +40,10 @@ void write_files(const test::TempDir& dir) {
   dir.write("broken.json", "{");
   dir.write("broken.gguf", "GGUF");
   dir.write("text.txt", "Once upon a time");
+  dir.write("broken.jsonl", "\n{");
+  dir.write("no-answer.jsonl", "{\"question\": \"q\", \"choices\": [\"a\", \"b\"]}");
+  dir.write("fields.csv", "q,1,2,3,4,A\nq,1,2,3,B\n");
+  dir.write("letter.csv", "question,A,B,answer\nq,1,2,c\n");
   for (const char* name : {"mkdir -p '%s/empty' '%s/two'", "cp '%s/broken.gguf' '%s/two/a.gguf'",
                            "cp '%s/broken.gguf' '%s/two/b.gguf'"}) {
     std::string command = name;
