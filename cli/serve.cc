@@ -77,7 +77,8 @@ Result<std::string> read_key(const std::string& path) {
     return std::string();
   }
   while (key.ends_with('\n') || key.ends_with('\r')) key.pop_back();
-  const bool is_fine = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  const bool is_fine =
+      std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (key.size() < 8 || !is_fine) {
     return make_status(StatusCode::kInvalidArgument,
                        "the key of %s has %zu bytes, expected one line of at least 8 visible ASCII "
@@ -209,8 +210,9 @@ Status serve_command(const Options& given) {
 
 void add_server_options(CommandLine& command, Options& options) {
   ServiceOptions& service = options.service;
-  command.add_option("--host", service.http.host,
-                     "IP address to listen at; one that others can reach needs a key")
+  command
+      .add_option("--host", service.http.host,
+                  "IP address to listen at; one that others can reach needs a key")
       ->type_name("ADDRESS")
       ->capture_default_str();
   command.add_option("--port", options.port, "Port; 0: any free one")
@@ -245,8 +247,7 @@ void add_server_options(CommandLine& command, Options& options) {
       ->group(kServerGroup)
       ->capture_default_str();
   command
-      .add_flag("--log-content", service.logs_content,
-                "Log the texts of requests and answers too")
+      .add_flag("--log-content", service.logs_content, "Log the texts of requests and answers too")
       ->group(kServerGroup);
 }
 
@@ -288,8 +289,9 @@ void add_request_options(CommandLine& command, Options& options) {
 void add_engine_options(CommandLine& command, RunOptions& run) {
   add_threads_option(command, run);
   add_cores_options(command, run);
-  command.add_option("-c,--context", run.context_length,
-                     "Tokens of a prompt and its answer; 0: the model's, at most 4096")
+  command
+      .add_option("-c,--context", run.context_length,
+                  "Tokens of a prompt and its answer; 0: the model's, at most 4096")
       ->check(whole_number(0));
   takes_one_of(command.add_option("--kv", run.kv_type, "Type of the KV cache"),
                {"f16", "f32", "int8", "k8v4"})

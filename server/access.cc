@@ -79,9 +79,9 @@ bool is_loopback_address(std::string_view address) {
 std::optional<Refusal> check_access(const AccessOptions& options, const HttpRequest& request,
                                     bool is_public) {
   if (!is_own_host(options, request.host)) {
-    return forbidden("the Host '" + request.host.substr(0, 80) +
-                         "' is not a name of this server (--name)",
-                     "wrong_host");
+    return forbidden(
+        "the Host '" + request.host.substr(0, 80) + "' is not a name of this server (--name)",
+        "wrong_host");
   }
   if (!is_own_origin(options, request)) {
     return forbidden("pages of '" + request.origin.substr(0, 80) + "' may not ask (--cors)",

@@ -403,14 +403,18 @@ class ChatAnswer : private ChatHolder, public Answer {
       json.begin_object().member("index", static_cast<int64_t>(i)).begin_object("message");
       json.member("role", "assistant");
       const bool is_call = !choice.whole.tool_calls.empty();
-      if (is_call && choice.whole.content.empty()) json.member_json("content", "null");
-      else json.member("content", choice.whole.content);
+      if (is_call && choice.whole.content.empty())
+        json.member_json("content", "null");
+      else
+        json.member("content", choice.whole.content);
       json.member_json("refusal", "null");
       if (!choice.whole.thought.empty()) json.member("reasoning_content", choice.whole.thought);
       if (is_call) write_calls(json, static_cast<int32_t>(i), choice.whole.tool_calls, false);
       json.end_object();
-      if (request.logprobs) write_chat_logprobs(json, choice.scored);
-      else json.member_json("logprobs", "null");
+      if (request.logprobs)
+        write_chat_logprobs(json, choice.scored);
+      else
+        json.member_json("logprobs", "null");
       json.member("finish_reason", choice.finish_reason).end_object();
     }
     json.end_array();
@@ -455,8 +459,10 @@ class ChatAnswer : private ChatHolder, public Answer {
       if (!delta.content.empty()) json.member("content", delta.content);
       if (!delta.tool_calls.empty()) write_calls(json, index, delta.tool_calls, true);
       json.end_object();
-      if (scored.empty()) json.member_json("logprobs", "null");
-      else write_chat_logprobs(json, scored);
+      if (scored.empty())
+        json.member_json("logprobs", "null");
+      else
+        write_chat_logprobs(json, scored);
       reason == nullptr ? json.member_json("finish_reason", "null")
                         : json.member("finish_reason", reason);
     });

@@ -37,9 +37,9 @@ class AnswerText {
 
   std::optional<ChatFamily> tools_;
   ThinkFilter filter_;
-  bool is_open_ = false;   // <think> was read
-  bool is_closed_ = false; // </think> too
-  std::string held_;       // may begin a call, or is within one
+  bool is_open_ = false;    // <think> was read
+  bool is_closed_ = false;  // </think> too
+  std::string held_;        // may begin a call, or is within one
   bool is_call_ = false;
 };
 

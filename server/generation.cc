@@ -48,8 +48,7 @@ int32_t Generations::on_event(void* user, const midge_event* event) {
   return 0;
 }
 
-void Generations::restrict_tokens(void* user, int32_t sample, uint8_t* allowed,
-                                  size_t vocab_size) {
+void Generations::restrict_tokens(void* user, int32_t sample, uint8_t* allowed, size_t vocab_size) {
   auto* running = static_cast<Running*>(user);
   running->grammars[static_cast<size_t>(sample)]->restrict_tokens(allowed, vocab_size);
 }

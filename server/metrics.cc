@@ -35,8 +35,10 @@ std::string label(const char* name, const std::string& value) {
   std::string text = std::string(name) + "=\"";
   for (const char c : value) {
     if (c == '\\' || c == '"') text += '\\';
-    if (c == '\n') text += "\\n";
-    else text += c;
+    if (c == '\n')
+      text += "\\n";
+    else
+      text += c;
   }
   return text + "\"";
 }
@@ -69,8 +71,7 @@ constexpr Count kCounts[] = {
      &midge_engine_stats::preemptions},
     {"midge_drafts_read_total", "counter", "Tokens that were guessed.",
      &midge_engine_stats::drafts_read},
-    {"midge_drafts_right_total", "counter", "Of these, right.",
-     &midge_engine_stats::drafts_right},
+    {"midge_drafts_right_total", "counter", "Of these, right.", &midge_engine_stats::drafts_right},
     {"midge_kv_pages", "gauge", "Pages of the KV cache, 64 tokens each.",
      &midge_engine_stats::pages},
     {"midge_kv_pages_free", "gauge", "Of these, free.", &midge_engine_stats::pages_free},
@@ -83,9 +84,9 @@ constexpr Count kCounts[] = {
 struct Quantiles {
   const char* name;
   const char* help;
-  double midge_engine_stats::*p50;
-  double midge_engine_stats::*p95;
-  double midge_engine_stats::*p99;
+  double midge_engine_stats::* p50;
+  double midge_engine_stats::* p95;
+  double midge_engine_stats::* p99;
 };
 constexpr Quantiles kQuantiles[] = {
     {"midge_queue_seconds", "From a request until it is first run.",

@@ -38,12 +38,12 @@ Result<std::string> NamedModel::detokenize(const std::vector<int32_t>& tokens,
                                            bool with_special) const {
   std::string text(tokens.size() * 8 + 16, '\0');
   size_t bytes = text.size();
-  midge_status status = midge_detokenize(model_, tokens.data(), tokens.size(), with_special,
-                                         text.data(), &bytes);
+  midge_status status =
+      midge_detokenize(model_, tokens.data(), tokens.size(), with_special, text.data(), &bytes);
   if (status == MIDGE_TOO_SMALL) {
     text.resize(bytes);
-    status = midge_detokenize(model_, tokens.data(), tokens.size(), with_special, text.data(),
-                              &bytes);
+    status =
+        midge_detokenize(model_, tokens.data(), tokens.size(), with_special, text.data(), &bytes);
   }
   if (status != MIDGE_OK) return error_of(model_, status);
   text.resize(bytes);
@@ -101,11 +101,13 @@ Result<std::string> NamedModel::tool_grammar(const TextRule& rule) const {
     call += (i == 0 ? "call: call_" : " | call_") + number;
     rules += "call_" + number + ": \"{\\\"name\\\": \\\"" + name +
              "\\\", \\\"arguments\\\": \" arguments_" + number + " \"}\"\n";
-    rules += "arguments_" + number + ": %json " + parameters + "\n";
+    rules += "arguments_" + number + ": %json " + with_short_space(parameters) + "\n";
   }
+  // A list has few calls, so that a model that has lost its way comes to an end.
+  const std::string more = rule.is_one_call ? "" : " (\", \" call){0,7}";
   const std::string start =
       chat_->family == ChatFamily::kPhi4Mini
-          ? tag("<|tool_call|>") + " \"[\" call (\", \" call)* \"]\" " + tag("<|/tool_call|>")
+          ? tag("<|tool_call|>") + " \"[\" call" + more + " \"]\" " + tag("<|/tool_call|>")
           : tag("<tool_call>") + " \"\\n\" call \"\\n\" " + tag("</tool_call>");
   return "start: " + start + "\n" + call + "\n" + rules;
 }

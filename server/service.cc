@@ -71,13 +71,13 @@ class ServiceImpl : public Service {
       options_.http.fields = {{"Access-Control-Allow-Origin", options_.access.cors_origin},
                               {"Vary", "Origin"}};
     }
-    MIDGE_ASSIGN_OR_RETURN(
-        http_, HttpServer::listen(
-                   options_.http,
-                   [this](HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
-                     handle(std::move(request), std::move(exchange));
-                   },
-                   refusal_body));
+    MIDGE_ASSIGN_OR_RETURN(http_,
+                           HttpServer::listen(
+                               options_.http,
+                               [this](HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+                                 handle(std::move(request), std::move(exchange));
+                               },
+                               refusal_body));
     generations_ = std::make_unique<Generations>(
         engine_, [this] { http_->post([this] { generations_->deliver(); }); });
     context_.http = http_.get();
@@ -166,9 +166,9 @@ class ServiceImpl : public Service {
       return model_by_name(request, *exchange, request.path.substr(kModels.size()));
     }
     if (allowed == nullptr) {
-      return answer(request, *exchange,
-                    refusal(404, "nothing is at '" + request.path.substr(0, 200) + "'",
-                            "not_found"));
+      return answer(
+          request, *exchange,
+          refusal(404, "nothing is at '" + request.path.substr(0, 200) + "'", "not_found"));
     }
     if (found == nullptr) {
       return answer(request, *exchange,
@@ -264,9 +264,9 @@ class ServiceImpl : public Service {
   // ------------------------------------------------------------------------------------ routes --
 
   void page(const HttpRequest& request, const Exchange& exchange) {
-    const std::string nonce = format_string("%016llx%016llx",
-                                            static_cast<unsigned long long>(secret_random()),
-                                            static_cast<unsigned long long>(secret_random()));
+    const std::string nonce =
+        format_string("%016llx%016llx", static_cast<unsigned long long>(secret_random()),
+                      static_cast<unsigned long long>(secret_random()));
     std::string html(chat_page());
     constexpr std::string_view kPlace = "@NONCE@";
     for (size_t at = html.find(kPlace); at != std::string::npos; at = html.find(kPlace, at)) {
@@ -348,8 +348,10 @@ class ServiceImpl : public Service {
     json.begin_array("eos_token_ids");
     for (size_t i = 0; i < info.stop_id_count; ++i) json.element(int64_t{info.stop_ids[i]});
     json.end_array().member("max_model_len", served_.front().context_length);
-    if (info.chat_template == nullptr) json.member_json("chat_template", "null");
-    else json.member("chat_template", info.chat_template);
+    if (info.chat_template == nullptr)
+      json.member_json("chat_template", "null");
+    else
+      json.member("chat_template", info.chat_template);
     json.end_object();
     answer(request, *exchange, json.text());
   }

@@ -62,8 +62,7 @@ struct Shared {
 /// One request's answer. Outlives its connection where the handler keeps it.
 class Exchange : public HttpExchange {
  public:
-  explicit Exchange(std::shared_ptr<Connection> connection)
-      : connection_(std::move(connection)) {}
+  explicit Exchange(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
   void respond(int status, std::string_view content_type, std::string body,
                HttpFields fields) override;
@@ -242,25 +241,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_body() {
     if (parser_->is_done()) return dispatch();
     set_deadline(shared_.options.limits.body_seconds);
-    http::async_read(socket_, buffer_, *parser_,
-                     [self = shared_from_this()](Error error, size_t) {
-                       if (!error) return self->dispatch();
-                       if (error == http::error::body_limit) {
-                         return self->refuse(
-                             {413, format_string("the body has more than %zu bytes",
-                                                 self->shared_.options.limits.body_bytes)});
-                       }
-                       if (self->is_late_) {
-                         return self->refuse({408, "the body did not come in time"});
-                       }
-                       if (error.category() == http::make_error_code(http::error::bad_chunk)
-                                                   .category() &&
-                           error != http::error::end_of_stream &&
-                           error != http::error::partial_message) {
-                         return self->refuse({400, "the body is malformed: " + error.message()});
-                       }
-                       self->close();
-                     });
+    http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](Error error, size_t) {
+      if (!error) return self->dispatch();
+      if (error == http::error::body_limit) {
+        return self->refuse({413, format_string("the body has more than %zu bytes",
+                                                self->shared_.options.limits.body_bytes)});
+      }
+      if (self->is_late_) {
+        return self->refuse({408, "the body did not come in time"});
+      }
+      if (error.category() == http::make_error_code(http::error::bad_chunk).category() &&
+          error != http::error::end_of_stream && error != http::error::partial_message) {
+        return self->refuse({400, "the body is malformed: " + error.message()});
+      }
+      self->close();
+    });
   }
 
   void dispatch() {
@@ -276,15 +271,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // While a request is answered nothing is read, so that only this tells that the client has gone.
   // What it sends meanwhile is its next request: then writing tells.
   void watch_client() {
-    socket_.async_wait(
-        tcp::socket::wait_read, [self = shared_from_this(), number = answer_number_](Error error) {
-          if (error || number != self->answer_number_) return;
-          if (self->state_ != State::kAnswering) return;
-          char byte = 0;
-          const ssize_t got = ::recv(self->socket_.native_handle(), &byte, 1,
-                                     MSG_PEEK | MSG_DONTWAIT);
-          if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) self->close();
-        });
+    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this(),
+                                                number = answer_number_](Error error) {
+      if (error || number != self->answer_number_) return;
+      if (self->state_ != State::kAnswering) return;
+      char byte = 0;
+      const ssize_t got = ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) self->close();
+    });
   }
 
   void refuse(const HttpRefusal& refusal) {
@@ -376,7 +370,8 @@ void Connection::begin_answer(int status, std::string_view content_type, const H
                               std::optional<size_t> length) {
   const bool closes = !keeps_alive_ || shared_.is_stopping;
   waiting_ += format_string("HTTP/1.1 %d ", status);
-  waiting_ += std::string(http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status))));
+  waiting_ +=
+      std::string(http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status))));
   waiting_ += "\r\nContent-Type: ";
   waiting_ += content_type;
   waiting_ += length.has_value() ? format_string("\r\nContent-Length: %zu", *length)

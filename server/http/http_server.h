@@ -61,9 +61,9 @@ struct HttpOptions {
 
 /// What clients do, for /metrics.
 struct HttpCounts {
-  int64_t connections = 0;       ///< open now
-  int64_t connections_all = 0;   ///< since the start
-  int64_t refused_heads = 0;     ///< heads and bodies that were refused before a handler saw them
+  int64_t connections = 0;      ///< open now
+  int64_t connections_all = 0;  ///< since the start
+  int64_t refused_heads = 0;    ///< heads and bodies that were refused before a handler saw them
 };
 
 class HttpServer {

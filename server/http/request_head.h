@@ -20,12 +20,12 @@ struct HttpLimits {
   size_t fields = 64;
   size_t target_bytes = size_t{1} << 10;
   size_t body_bytes = size_t{8} << 20;
-  double head_seconds = 10;  ///< from the first byte of a head to its end
-  double body_seconds = 30;  ///< from the head to the end of the body
-  double idle_seconds = 60;  ///< between requests of a connection
-  double write_seconds = 30; ///< for a client that does not take what is written
+  double head_seconds = 10;               ///< from the first byte of a head to its end
+  double body_seconds = 30;               ///< from the head to the end of the body
+  double idle_seconds = 60;               ///< between requests of a connection
+  double write_seconds = 30;              ///< for a client that does not take what is written
   size_t unsent_bytes = size_t{4} << 20;  ///< that wait for one client
-  size_t connections = 256;  ///< more wait until one is closed
+  size_t connections = 256;               ///< more wait until one is closed
 };
 
 /// What is wrong with a request, as the answer to it.

@@ -36,8 +36,7 @@ void RequestFields::refuse(std::string_view key, std::string message, std::strin
 }
 
 void RequestFields::wrong_type(std::string_view key, Element value, const char* expected) {
-  refuse(key,
-         "'" + path_of(key) + "' is " + json_type_name(value) + ", expected " + expected);
+  refuse(key, "'" + path_of(key) + "' is " + json_type_name(value) + ", expected " + expected);
 }
 
 int64_t RequestFields::integer(std::string_view key, int64_t min, int64_t max, int64_t other) {
@@ -61,10 +60,9 @@ int64_t RequestFields::integer(std::string_view key, int64_t min, int64_t max, i
     number = static_cast<int64_t>(real);
   }
   if (number >= min && number <= max) return number;
-  refuse(key, "'" + path_of(key) + format_string("' is %lld, expected %lld to %lld",
-                                                 static_cast<long long>(number),
-                                                 static_cast<long long>(min),
-                                                 static_cast<long long>(max)));
+  refuse(key, "'" + path_of(key) +
+                  format_string("' is %lld, expected %lld to %lld", static_cast<long long>(number),
+                                static_cast<long long>(min), static_cast<long long>(max)));
   return other;
 }
 

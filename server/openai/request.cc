@@ -62,8 +62,8 @@ void read_stops(RequestFields& fields, CommonRequest* request) {
   }
   for (const element item : items) {
     if (item.get_string().get(text) != simdjson::SUCCESS) {
-      return fields.refuse("stop", std::string("'stop' has ") + json_type_name(item) +
-                                       ", expected strings");
+      return fields.refuse(
+          "stop", std::string("'stop' has ") + json_type_name(item) + ", expected strings");
     }
     if (request->stops.size() == kStopsMax) {
       return fields.refuse("stop", format_string("'stop' has more than %zu texts", kStopsMax));
@@ -81,8 +81,7 @@ void read_logit_bias(RequestFields& fields, CommonRequest* request) {
     double number = 0;
     if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || bias.token < 0 ||
         value.get_double().get(number) != simdjson::SUCCESS || !(std::abs(number) <= 100)) {
-      return fields.refuse("logit_bias",
-                           "'logit_bias' maps token ids to numbers from -100 to 100");
+      return fields.refuse("logit_bias", "'logit_bias' maps token ids to numbers from -100 to 100");
     }
     if (request->logit_bias.size() == kLogitBiasMax) {
       return fields.refuse("logit_bias",
@@ -147,8 +146,8 @@ class MessageReader {
     const std::string path = format_string("messages[%zu]", index);
     object members;
     if (value.get_object().get(members) != simdjson::SUCCESS) {
-      return fields_.refuse(path, "'" + path + "' is " + json_type_name(value) +
-                                      ", expected an object");
+      return fields_.refuse(path,
+                            "'" + path + "' is " + json_type_name(value) + ", expected an object");
     }
     RequestFields message(members, path + ".");
     read_members(message);
@@ -192,7 +191,8 @@ class MessageReader {
     std::string_view text;
     array parts;
     if (!value.has_value()) {
-      if (!may_be_absent) message.refuse("content", "'" + message.path_of("content") + "' is absent");
+      if (!may_be_absent)
+        message.refuse("content", "'" + message.path_of("content") + "' is absent");
       return;
     }
     if (value->get_string().get(text) == simdjson::SUCCESS) {
@@ -210,8 +210,8 @@ class MessageReader {
       object members;
       const std::string place = message.path_of(format_string("content[%zu]", i++));
       if (part.get_object().get(members) != simdjson::SUCCESS) {
-        return message.refuse("content", "'" + place + "' is " + json_type_name(part) +
-                                             ", expected an object");
+        return message.refuse(
+            "content", "'" + place + "' is " + json_type_name(part) + ", expected an object");
       }
       RequestFields inner(members, place + ".");
       const std::string_view type = inner.string("type");
@@ -234,8 +234,8 @@ class MessageReader {
       object members;
       const std::string place = message.path_of(format_string("tool_calls[%zu]", i++));
       if (item.get_object().get(members) != simdjson::SUCCESS) {
-        return message.refuse("tool_calls", "'" + place + "' is " + json_type_name(item) +
-                                                ", expected an object");
+        return message.refuse(
+            "tool_calls", "'" + place + "' is " + json_type_name(item) + ", expected an object");
       }
       RequestFields call(members, place + ".");
       call.accept("id");
@@ -250,8 +250,8 @@ class MessageReader {
         const std::string_view arguments = inner.string("arguments", "{}");
         const auto parsed = JsonDocument::parse("arguments", arguments, DuplicateKeys::kAllowed);
         if (!parsed.ok() || !parsed->root().ok()) {
-          inner.refuse("arguments", "'" + inner.path_of("arguments") +
-                                        "' is not the text of a JSON object");
+          inner.refuse("arguments",
+                       "'" + inner.path_of("arguments") + "' is not the text of a JSON object");
         } else {
           json_.begin_object().member("name", name).member_json("arguments", arguments);
           json_.end_object();
@@ -288,8 +288,8 @@ void read_messages(RequestFields& fields, ChatRequest* request) {
 
 bool is_function_name(std::string_view name) {
   const auto is_fine = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
   };
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), is_fine);
 }
@@ -372,8 +372,7 @@ void read_tools(RequestFields& fields, ChatRequest* request) {
     word = "required";
     if (only.empty()) fields.refuse("tool_choice", "'tool_choice' names no function");
   } else if (choice.has_value() && choice->get_string().get(word) != simdjson::SUCCESS) {
-    return fields.refuse("tool_choice", std::string("'tool_choice' is ") +
-                                            json_type_name(*choice) +
+    return fields.refuse("tool_choice", std::string("'tool_choice' is ") + json_type_name(*choice) +
                                             ", expected a string or an object");
   }
   if (word != "none" && word != "auto" && word != "required") {
@@ -387,6 +386,7 @@ void read_tools(RequestFields& fields, ChatRequest* request) {
   request->may_call = true;
   if (word != "required") return;
   request->rule.kind = TextRule::Kind::kToolCalls;
+  request->rule.is_one_call = !only.empty();
   for (Tool& tool : tools) {
     if (!only.empty() && tool.name != only) continue;
     if (const auto wrong = find_unsupported(tool.parameters)) {

@@ -50,6 +50,7 @@ struct TextRule {
   std::string schema;  ///< of the text, or of the list of calls
   /// Of kToolCalls: the functions that may be called, and the schemas of their arguments.
   std::vector<std::pair<std::string, std::string>> functions;
+  bool is_one_call = false;  ///< and no list of several
 };
 
 struct ChatRequest : CommonRequest {

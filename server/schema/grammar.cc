@@ -65,7 +65,7 @@ class Maker : public GrammarMaker {
   Maker& operator=(const Maker&) = delete;
 
   Result<std::unique_ptr<GrammarState>> json(const std::string& schema) override {
-    return make("json_schema", schema);
+    return make("json_schema", with_short_space(schema));
   }
   Result<std::unique_ptr<GrammarState>> lark(const std::string& grammar) override {
     return make("lark", grammar);
@@ -90,6 +90,13 @@ class Maker : public GrammarMaker {
 };
 
 }  // namespace
+
+std::string with_short_space(const std::string& schema) {
+  std::string out = R"({"x-guidance":{"whitespace_pattern":" |\\n {0,16}"})";
+  const size_t first = schema.find_first_not_of("{ \n\r\t");
+  out += schema[first] == '}' ? "" : ",";
+  return out + schema.substr(first);
+}
 
 std::unique_ptr<GrammarMaker> GrammarMaker::create(const GrammarVocabulary& vocabulary) {
   std::vector<uint32_t> lengths;

@@ -36,6 +36,10 @@ class GrammarState {
   virtual std::string error() const = 0;
 };
 
+/// The schema of a JSON object, with white space that is one space, or a line feed and an indent.
+/// Any white space would be right too, and a model that has lost its way writes nothing else.
+std::string with_short_space(const std::string& schema);
+
 /// Makes the grammars of one vocabulary. What is compiled is bounded by limits of our own, below
 /// those of the library: a schema takes at most tens of milliseconds and megabytes.
 class GrammarMaker {

@@ -17,29 +17,33 @@ bool is_one_of(std::string_view name, Names names) {
 }
 
 // What the keywords of llguidance 1.9 hold. Those with schemas below come first.
-constexpr std::string_view kOfSchemas[] = {"properties", "patternProperties", "$defs", "definitions"};
+constexpr std::string_view kOfSchemas[] = {"properties", "patternProperties", "$defs",
+                                           "definitions"};
 constexpr std::string_view kOfList[] = {"anyOf", "oneOf", "allOf", "prefixItems"};
 constexpr std::string_view kOfSchema[] = {"items", "additionalProperties", "additionalItems"};
-constexpr std::string_view kOfCount[] = {"minItems",      "maxItems",  "minLength",
-                            "maxLength",     "minProperties", "maxProperties"};
-constexpr std::string_view kOfNumber[] = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-                             "multipleOf"};
-constexpr std::string_view kThatDescribe[] = {"title",    "description", "default",    "examples",
-                                 "$comment", "$schema",     "deprecated", "readOnly",
-                                 "writeOnly"};
+constexpr std::string_view kOfCount[] = {"minItems",  "maxItems",      "minLength",
+                                         "maxLength", "minProperties", "maxProperties"};
+constexpr std::string_view kOfNumber[] = {"minimum", "maximum", "exclusiveMinimum",
+                                          "exclusiveMaximum", "multipleOf"};
+constexpr std::string_view kThatDescribe[] = {"title",      "description", "default",
+                                              "examples",   "$comment",    "$schema",
+                                              "deprecated", "readOnly",    "writeOnly"};
 constexpr std::string_view kTypes[] = {"null",   "boolean", "number", "integer",
-                          "string", "array",   "object"};
-constexpr std::string_view kFormats[] = {"date-time", "time", "date", "duration", "email", "hostname",
-                            "ipv4",      "ipv6", "uuid", "uri"};
+                                       "string", "array",   "object"};
+constexpr std::string_view kFormats[] = {"date-time", "time", "date", "duration", "email",
+                                         "hostname",  "ipv4", "ipv6", "uuid",     "uri"};
 
 // "~" and "/" have other names in a pointer.
 std::string pointer_part(std::string_view key) {
   constexpr size_t kShown = 64;
   std::string part = "/";
   for (const char c : key.substr(0, kShown)) {
-    if (c == '~') part += "~0";
-    else if (c == '/') part += "~1";
-    else part += c;
+    if (c == '~')
+      part += "~0";
+    else if (c == '/')
+      part += "~1";
+    else
+      part += c;
   }
   return part;
 }
@@ -57,8 +61,8 @@ class SchemaWalk {
     if (schema.is_bool()) return;
     object members;
     if (schema.get_object().get(members) != simdjson::SUCCESS) {
-      return fail(pointer, std::string("a schema is ") + json_type_name(schema) +
-                               ", expected an object");
+      return fail(pointer,
+                  std::string("a schema is ") + json_type_name(schema) + ", expected an object");
     }
     check(members, pointer);
   }
@@ -147,7 +151,8 @@ class SchemaWalk {
 
   void check_format(element value, const std::string& pointer) {
     std::string_view name;
-    const bool held = value.get_string().get(name) == simdjson::SUCCESS && is_one_of(name, kFormats);
+    const bool held =
+        value.get_string().get(name) == simdjson::SUCCESS && is_one_of(name, kFormats);
     expect(held, pointer,
            "date-time, time, date, duration, email, hostname, ipv4, ipv6, uuid or uri");
   }

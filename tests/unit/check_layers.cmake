@@ -18,13 +18,15 @@ set(engine_formats ${engine_core} ${kernels} engine/weights engine/formats)
 set(engine_tokenizer_files ${engine_formats} engine/tokenizer engine/tokenizer_files)
 set(engine_chat ${engine_tokenizer} engine/formats engine/chat)
 set(models ${engine_decoder} engine/formats models)
+# The server knows the public interface, and texts: JSON and chats.
+set(server midge engine/core engine/formats engine/chat server)
 set(api midge ${engine_scheduler} engine/packed ${engine_tokenizer_files} ${engine_chat} ${models} api)
 
 set(errors "")
 foreach(layer IN ITEMS kernels engine/core engine/platform engine/weights engine/ops
         engine/calibration engine/decoder engine/tokenizer engine/packed engine/session
         engine/speculation engine/scheduler engine/formats
-        engine/tokenizer_files engine/chat models api)
+        engine/tokenizer_files engine/chat models api server)
   string(REPLACE "/" "_" name ${layer})
   file(GLOB_RECURSE files ${SOURCE}/${layer}/*.h ${SOURCE}/${layer}/*.cc ${SOURCE}/${layer}/*.def)
   if(NOT files)
