@@ -15,12 +15,12 @@ class GrammarTest : public ServiceFixture {
   }
   // The text of an answer that is held to `schema`.
   std::string answer(const std::string& schema, uint64_t seed, std::string* finish) {
-    const std::string got = body_of(post(
-        "/v1/chat/completions",
-        R"({"messages":[{"role":"user","content":"Tell me."}],"max_tokens":300,"seed":)" +
-            std::to_string(seed) +
-            R"(,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":)" +
-            schema + "}}}"));
+    const std::string got = body_of(
+        post("/v1/chat/completions",
+             R"({"messages":[{"role":"user","content":"Tell me."}],"max_tokens":300,"seed":)" +
+                 std::to_string(seed) +
+                 R"(,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":)" +
+                 schema + "}}}"));
     const auto document = JsonDocument::parse("answer", got);
     if (!document.ok()) return got;
     const simdjson::dom::object root = document->root()->members();
@@ -77,9 +77,9 @@ TEST_F(GrammarTest, SchemasThatCannotHoldAreRefused) {
 }
 
 TEST_F(GrammarTest, CallsAreMadeAsTheTemplateWritesThem) {
-  const std::string got = post(
-      "/v1/chat/completions",
-      R"({"messages":[{"role":"user","content":"Weather?"}],"max_tokens":120,"seed":3,"tools":[
+  const std::string got =
+      post("/v1/chat/completions",
+           R"({"messages":[{"role":"user","content":"Weather?"}],"max_tokens":120,"seed":3,"tools":[
           {"type":"function","function":{"name":"get_weather","parameters":{"type":"object",
           "properties":{"city":{"enum":["Oslo","Rome"]}},"required":["city"],
           "additionalProperties":false}}}],

@@ -8,8 +8,8 @@ namespace midge::test {
 namespace {
 
 std::string chat_with(const std::string& members) {
-  return R"({"messages":[{"role":"user","content":"hi"}])" + std::string(members.empty() ? "" : ",") +
-         members + "}";
+  return R"({"messages":[{"role":"user","content":"hi"}])" +
+         std::string(members.empty() ? "" : ",") + members + "}";
 }
 
 // The field that is blamed; "" if the request is taken, "?" if no field is.
@@ -84,14 +84,25 @@ TEST(ChatRequest, WrongTypesAreNamed) {
     const char* name;
     const char* types;  // that it takes: of s n i b a o
   };
-  constexpr Field kFields[] = {
-      {"model", "s"},          {"stream", "b"},        {"n", "i"},
-      {"stop", "sa"},          {"seed", "i"},          {"max_tokens", "i"},
-      {"temperature", "in"},   {"top_p", "in"},        {"top_k", "i"},
-      {"min_p", "in"},         {"logit_bias", "o"},    {"logprobs", "b"},
-      {"tools", "a"},          {"response_format", "o"}, {"messages", "a"},
-      {"max_completion_tokens", "i"}, {"presence_penalty", "in"}, {"frequency_penalty", "in"}};
-  const std::pair<char, const char*> kValues[] = {{'s', "\"x\""}, {'n', "0.5"},  {'i', "1"},
+  constexpr Field kFields[] = {{"model", "s"},
+                               {"stream", "b"},
+                               {"n", "i"},
+                               {"stop", "sa"},
+                               {"seed", "i"},
+                               {"max_tokens", "i"},
+                               {"temperature", "in"},
+                               {"top_p", "in"},
+                               {"top_k", "i"},
+                               {"min_p", "in"},
+                               {"logit_bias", "o"},
+                               {"logprobs", "b"},
+                               {"tools", "a"},
+                               {"response_format", "o"},
+                               {"messages", "a"},
+                               {"max_completion_tokens", "i"},
+                               {"presence_penalty", "in"},
+                               {"frequency_penalty", "in"}};
+  const std::pair<char, const char*> kValues[] = {{'s', "\"x\""}, {'n', "0.5"}, {'i', "1"},
                                                   {'b', "true"},  {'a', "[1]"}, {'o', "{\"x\":1}"}};
   for (const Field& field : kFields) {
     for (const auto& [type, value] : kValues) {
@@ -180,26 +191,26 @@ TEST(ChatRequest, ToolsAndTheirChoice) {
   EXPECT_TRUE(named.rule.is_one_call);
   EXPECT_EQ(blamed(chat_with(R"("tool_choice":"auto")")), "tool_choice");
   EXPECT_EQ(blamed(chat_with(tool + R"(,"tool_choice":"maybe")")), "tool_choice");
-  EXPECT_EQ(blamed(chat_with(tool + R"(,"tool_choice":{"type":"function","function":{"name":"g"}})")),
-            "tool_choice");
+  EXPECT_EQ(
+      blamed(chat_with(tool + R"(,"tool_choice":{"type":"function","function":{"name":"g"}})")),
+      "tool_choice");
   EXPECT_EQ(blamed(chat_with(R"("tools":[{"type":"function","function":{"name":"a b"}}])")),
             "tools[0].function.name");
   EXPECT_EQ(blamed(chat_with(tool + R"(,"parallel_tool_calls":false)")), "parallel_tool_calls");
 }
 
 TEST(CompletionRequest, PromptsHaveFourForms) {
-  for (const auto& [prompt, count] :
-       {std::pair("\"a\"", 1u), std::pair("[\"a\",\"b\"]", 2u), std::pair("[1,2,3]", 1u),
-        std::pair("[[1,2],[3]]", 2u)}) {
+  for (const auto& [prompt, count] : {std::pair("\"a\"", 1u), std::pair("[\"a\",\"b\"]", 2u),
+                                      std::pair("[1,2,3]", 1u), std::pair("[[1,2],[3]]", 2u)}) {
     CompletionRequest request;
     Refusal refusal;
-    ASSERT_TRUE(read_completion_request(std::string("{\"prompt\":") + prompt + "}", &request,
-                                        &refusal));
+    ASSERT_TRUE(
+        read_completion_request(std::string("{\"prompt\":") + prompt + "}", &request, &refusal));
     EXPECT_EQ(request.prompts.size(), count);
     EXPECT_EQ(request.tokens_max, 16);
   }
-  for (const char* prompt : {"1", "{}", "[]", "[1,\"a\"]", "[[1],2]", "[-1]", "[2147483648]",
-                             "[[1.5]]", "true"}) {
+  for (const char* prompt :
+       {"1", "{}", "[]", "[1,\"a\"]", "[[1],2]", "[-1]", "[2147483648]", "[[1.5]]", "true"}) {
     EXPECT_EQ(blamed_completion(std::string("{\"prompt\":") + prompt + "}"), "prompt") << prompt;
   }
   EXPECT_EQ(blamed_completion("{}"), "prompt");

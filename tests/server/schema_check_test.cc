@@ -39,7 +39,8 @@ TEST(SchemaCheck, PointsAtWhatIsNot) {
 // Nothing is fetched or opened for a schema.
 TEST(SchemaCheck, ReferencesStayInside) {
   for (const char* target : {"http://a/b", "file:///etc/passwd", "other.json", "#name", ""}) {
-    EXPECT_EQ(pointer_of((std::string(R"({"$ref":")") + target + "\"}").c_str()), "/$ref") << target;
+    EXPECT_EQ(pointer_of((std::string(R"({"$ref":")") + target + "\"}").c_str()), "/$ref")
+        << target;
   }
 }
 
