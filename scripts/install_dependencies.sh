@@ -14,7 +14,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 native_packages=(
   cmake ninja-build g++ pkg-config
   libcli11-dev libcpuinfo-dev libedit-dev libpthreadpool-dev libsentencepiece-dev libsimdjson-dev
-  libutf8proc-dev libxnnpack-dev libxxhash-dev
+  libutf8proc-dev libxnnpack-dev libxxhash-dev libboost-dev
   libbenchmark-dev libgtest-dev libpcre2-dev
 )
 # libc6-dev-arm64-cross is only recommended by the cross compiler; dpkg-dev unpacks source packages;
@@ -75,6 +75,13 @@ if [ "$npm" = yes ] && ! command -v npm >/dev/null; then
   say "packages: installing npm"
   quietly apt-install-npm apt_get install -y --no-install-recommends npm ||
     say "packages: going on without npm"
+fi
+
+# cargo may come from elsewhere than Debian too. It builds llguidance, which the build can do without.
+if ! command -v cargo >/dev/null; then
+  say "packages: installing cargo"
+  quietly apt-install-cargo apt_get install -y --no-install-recommends cargo-web ||
+    say "packages: going on without cargo"
 fi
 
 if [ "$cross" = yes ]; then
