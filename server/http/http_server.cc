@@ -411,7 +411,8 @@ void Exchange::respond(int status, std::string_view content_type, std::string bo
 
 void Exchange::begin_stream(std::string_view content_type) {
   if (connection_ == nullptr) return;
-  connection_->begin_answer(200, content_type, {}, std::nullopt);
+  // nginx collects answers otherwise, and a short one would come in one piece.
+  connection_->begin_answer(200, content_type, {{"X-Accel-Buffering", "no"}}, std::nullopt);
   connection_->schedule_write();
 }
 

@@ -50,6 +50,7 @@ TEST_F(ServiceTest, AnswersAreThoseOfTheEngine) {
   EXPECT_EQ(streamed_text(stream, "content"), "7 + 5 = 12.");
   EXPECT_NE(stream.find("data: [DONE]"), std::string::npos);
   EXPECT_NE(stream.find(R"("cached_tokens":)"), std::string::npos);
+  EXPECT_NE(stream.find("\r\nX-Accel-Buffering: no\r\n"), std::string::npos) << stream;
 }
 
 // A drawn answer is the same with the same seed, streamed or not, alone or among others.
