@@ -121,9 +121,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void append(std::string_view bytes) { waiting_.append(bytes); }
   void append_chunk(std::string_view piece) {
     if (piece.empty()) return;
+    if (is_old_) return append(piece);
     waiting_ += format_string("%zx\r\n", piece.size());
     waiting_ += piece;
     waiting_ += "\r\n";
+  }
+  void end_stream() {
+    if (!is_old_) append("0\r\n\r\n");
+    end_answer();
   }
   void end_answer();
   void schedule_write();
@@ -210,6 +215,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         read_request_head(text, shared_.options.limits, &refusal);
     if (!head.has_value()) return refuse(refusal);
     keeps_alive_ = head->keeps_alive;
+    is_old_ = head->is_old;
     request_ = HttpRequest();
     request_.method = head->method;
     request_.path = head->target.substr(0, head->target.find('?'));
@@ -354,6 +360,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<Exchange> exchange_;
   State state_ = State::kIdle;
   bool keeps_alive_ = false;
+  bool is_old_ = false;    // HTTP/1.0
   bool answered_ = false;  // a request at least
   bool is_whole_ = false;  // the answer; its end may wait to be written
   bool is_writing_ = false;
@@ -368,14 +375,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 void Connection::begin_answer(int status, std::string_view content_type, const HttpFields& fields,
                               std::optional<size_t> length) {
-  const bool closes = !keeps_alive_ || shared_.is_stopping;
+  // HTTP/1.0 knows no chunks: the end of the connection is then that of a stream.
+  const bool ends_by_closing = is_old_ && !length.has_value();
+  const bool closes = !keeps_alive_ || shared_.is_stopping || ends_by_closing;
   waiting_ += format_string("HTTP/1.1 %d ", status);
   waiting_ +=
       std::string(http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status))));
   waiting_ += "\r\nContent-Type: ";
   waiting_ += content_type;
-  waiting_ += length.has_value() ? format_string("\r\nContent-Length: %zu", *length)
-                                 : std::string("\r\nTransfer-Encoding: chunked");
+  if (length.has_value()) {
+    waiting_ += format_string("\r\nContent-Length: %zu", *length);
+  } else if (!ends_by_closing) {
+    waiting_ += "\r\nTransfer-Encoding: chunked";
+  }
   // Nothing here is to be kept, guessed or framed by a browser.
   waiting_ += "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff";
   const HttpFields* const lists[] = {&shared_.options.fields, &fields};
@@ -397,7 +409,7 @@ void Connection::schedule_write() {
   write_is_scheduled_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     self->write_is_scheduled_ = false;
-    if (!self->is_writing_ && !self->waiting_.empty()) self->write();
+    if (!self->is_writing_ && (!self->waiting_.empty() || self->is_whole_)) self->write();
   });
 }
 
@@ -411,7 +423,8 @@ void Exchange::respond(int status, std::string_view content_type, std::string bo
 
 void Exchange::begin_stream(std::string_view content_type) {
   if (connection_ == nullptr) return;
-  connection_->begin_answer(200, content_type, {}, std::nullopt);
+  // nginx collects answers otherwise, and a short one would come in one piece.
+  connection_->begin_answer(200, content_type, {{"X-Accel-Buffering", "no"}}, std::nullopt);
   connection_->schedule_write();
 }
 
@@ -423,8 +436,7 @@ void Exchange::send(std::string_view piece) {
 
 void Exchange::end_stream() {
   if (connection_ == nullptr) return;
-  connection_->append("0\r\n\r\n");
-  connection_->end_answer();
+  connection_->end_stream();
 }
 
 size_t Exchange::unsent_bytes() const {

@@ -98,7 +98,7 @@ class HeadReader {
       return refuse(400, "the target is not a path");
     }
     if (version == "HTTP/1.0") {
-      is_old_ = true;
+      head_->is_old = true;
       head_->keeps_alive = false;
     } else if (version != "HTTP/1.1") {
       const bool is_http = version.starts_with("HTTP/") && version.size() == 8;
@@ -183,7 +183,7 @@ class HeadReader {
       const size_t comma = std::min(value.find(','), value.size());
       const std::string_view option = trim(value.substr(0, comma));
       if (same_word(option, "close")) head_->keeps_alive = false;
-      if (same_word(option, "keep-alive") && is_old_) head_->keeps_alive = true;
+      if (same_word(option, "keep-alive") && head_->is_old) head_->keeps_alive = true;
       value.remove_prefix(std::min(comma + 1, value.size()));
     }
   }
@@ -192,8 +192,8 @@ class HeadReader {
     if (has_length_ && has_coding_) {
       return refuse(400, "Content-Length beside Transfer-Encoding");
     }
-    if (has_coding_ && is_old_) return refuse(400, "Transfer-Encoding in HTTP/1.0");
-    if (!has_host_ && !is_old_) return refuse(400, "no Host");
+    if (has_coding_ && head_->is_old) return refuse(400, "Transfer-Encoding in HTTP/1.0");
+    if (!has_host_ && !head_->is_old) return refuse(400, "no Host");
     return true;
   }
 
@@ -202,7 +202,6 @@ class HeadReader {
   RequestHead* head_ = nullptr;
   HttpRefusal refusal_;
   size_t fields_ = 0;
-  bool is_old_ = false;  // HTTP/1.0
   bool has_host_ = false;
   bool has_origin_ = false;
   bool has_authorization_ = false;

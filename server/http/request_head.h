@@ -49,6 +49,7 @@ struct RequestHead {
   uint64_t content_length = 0;
   bool expects_continue = false;
   bool keeps_alive = true;
+  bool is_old = false;  ///< HTTP/1.0, which knows no chunks
 };
 
 /// Reads a head that ends with its empty line. nullopt: *refusal says why. Statuses: 400 (malformed

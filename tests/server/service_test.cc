@@ -50,6 +50,7 @@ TEST_F(ServiceTest, AnswersAreThoseOfTheEngine) {
   EXPECT_EQ(streamed_text(stream, "content"), "7 + 5 = 12.");
   EXPECT_NE(stream.find("data: [DONE]"), std::string::npos);
   EXPECT_NE(stream.find(R"("cached_tokens":)"), std::string::npos);
+  EXPECT_NE(stream.find("\r\nX-Accel-Buffering: no\r\n"), std::string::npos) << stream;
 }
 
 // A drawn answer is the same with the same seed, streamed or not, alone or among others.
@@ -153,6 +154,23 @@ TEST_F(ServiceTest, ConnectionsAreUsedAgain) {
   EXPECT_NE(client.read_answer().find("[DONE]"), std::string::npos);
   client.send(request("GET", "/health"));
   EXPECT_EQ(status_of(client.read_answer()), 200);
+}
+
+// HTTP/1.0 knows no chunks: ApacheBench, and nginx unless it is told otherwise.
+TEST_F(ServiceTest, OldClientsGetStreamsWithoutChunks) {
+  serve();
+  Client client(service_->port());
+  const std::string body = R"({"prompt":"a","max_tokens":3,"stream":true})";
+  client.send(
+      "POST /v1/completions HTTP/1.0\r\nConnection: keep-alive\r\nHost: localhost\r\n"
+      "Content-Type: application/json\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body);
+  const std::string answer = client.read_answer();
+  EXPECT_EQ(status_of(answer), 200);
+  EXPECT_EQ(answer.find("Transfer-Encoding"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("\r\nConnection: close\r\n"), std::string::npos) << answer;
+  EXPECT_TRUE(body_of(answer).starts_with("data: {")) << answer;
+  EXPECT_TRUE(answer.ends_with("data: [DONE]\n\n")) << answer;
 }
 
 // Clients that wait for leave before they send a body: curl does for long ones.
