@@ -92,4 +92,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except harness.CheckFailed as error:  # it does not start
+        sys.exit(str(error))
