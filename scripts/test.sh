@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
 # emulator as two CPUs, each kernel as the least CPU that has its level, the smallest profile as three
-# CPUs, then each fuzz target for 9 seconds. The vocabularies of the target models and a small
-# model with trained weights are fetched first, and the clients that the server is tested with; where
-# there is no network the tests that need them are skipped, which the last lines say. All phases run even when an earlier one failed; the exit code is 1 then.
+# CPUs, then each fuzz target for 9 seconds. The vocabularies of the target models, a small model
+# with trained weights and clients of the server are fetched first; where there is no network the
+# tests that need them are skipped, which the last lines say. All phases run even when an earlier one
+# failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
 #   --native-only     no cross build and no emulator
 #   --jobs N          N jobs at a time (default: the number of processors)

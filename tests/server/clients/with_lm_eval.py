@@ -130,8 +130,9 @@ def compare_choices(context, server, weights, name, *options, **model_arguments)
         base_url=server.base_url + "/completions", tokenizer_backend="remote", **model_arguments)
     wanted = run_eval(context, "prompt", *weights)
     found = differences(samples, wanted)
-    figures = (f"{len(found)} likelihoods, largest difference {max(found)[0]:.1e}, acc {results['acc,none']:.4f} ± "
-               f"{results['acc_stderr,none']:.4f}; midge eval {shown(wanted)}, with --role generated "
+    figures = (f"{len(found)} likelihoods, largest difference {max(found)[0]:.1e}, "
+               f"acc {results['acc,none']:.4f} ± {results['acc_stderr,none']:.4f}; midge eval "
+               f"{shown(wanted)}, with --role generated "
                f"{shown(run_eval(context, 'generated', *weights))}")
     expect(all(difference <= LARGEST_DIFFERENCE + F32_ROUNDING * abs(likelihood)
                for difference, likelihood in found), figures)
