@@ -2,11 +2,15 @@
 # Installs what the project needs on Debian 12 (docs/dependencies.md says why each package is
 # there). Quick and silent to apt when everything is installed already.
 # usage: scripts/install_dependencies.sh [--cross] [--fuzz] [--report] [--vocabularies]
+#          [--clients] [--clients-long]
 #   --cross   also the arm64 cross compiler, the emulator and the arm64 sysroot
 #   --fuzz    also the compiler of scripts/fuzz.sh
 #   --report  also what tools/arm_report needs beside --cross
 #   --vocabularies  also what tools/vocab/fetch_vocabularies.py and tools/fetch_real_model.sh need;
 #             going on without npm is no failure, because only tests of the large vocabularies do
+#   --clients  also curl, and the Python clients of tests/server/check_clients.py in build/clients;
+#             going on without a network is no failure
+#   --clients-long  and the larger clients
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -23,6 +27,7 @@ cross_packages=(g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user dpkg-dev p
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 report_packages=(llvm-19)
 vocabulary_packages=(python3 python3-pip)
+client_packages=(python3 python3-venv curl ca-certificates)
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -35,6 +40,7 @@ apt_get() {
 packages=("${native_packages[@]}")
 cross=no
 npm=no
+clients=  # the file of those that are wanted
 for argument in "$@"; do
   case $argument in
     --cross)
@@ -47,9 +53,17 @@ for argument in "$@"; do
       packages+=("${vocabulary_packages[@]}")
       npm=yes
       ;;
+    --clients)
+      packages+=("${client_packages[@]}")
+      clients=${clients:-clients.txt}
+      ;;
+    --clients-long)
+      packages+=("${client_packages[@]}")
+      clients=clients_long.txt
+      ;;
     *)
       fail "unknown option $argument; usage: install_dependencies.sh [--cross] [--fuzz] [--report]" \
-        "[--vocabularies]"
+        "[--vocabularies] [--clients] [--clients-long]"
       ;;
   esac
 done
@@ -82,6 +96,27 @@ if ! command -v cargo >/dev/null; then
   say "packages: installing cargo"
   quietly apt-install-cargo apt_get install -y --no-install-recommends cargo-web ||
     say "packages: going on without cargo"
+fi
+
+# install_clients FILE: the Python packages that it lists, in an environment of their own. The lists
+# are kept in `installed`, so that nothing is fetched twice.
+install_clients() {
+  local folder=$repo_root/build/clients lists=$repo_root/tests/server wanted
+  wanted=$(cat "$lists/clients.txt" "$lists/$1")
+  if [ -e "$folder/installed" ] && [ "$(cat "$folder/installed")" = "$wanted" ]; then
+    say "clients: $folder is there"
+    return
+  fi
+  say "clients: fetching those of tests/server/$1"
+  rm -f "$folder/installed"
+  quietly make-clients python3 -m venv "$folder" || return
+  quietly fetch-clients "$folder/bin/python" -m pip install --disable-pip-version-check \
+    --prefer-binary --requirement "$lists/$1" || return
+  printf '%s\n' "$wanted" >"$folder/installed"
+}
+
+if [ -n "$clients" ]; then
+  install_clients "$clients" || say "clients: going on without what could not be fetched"
 fi
 
 if [ "$cross" = yes ]; then

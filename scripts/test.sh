@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Installs, configures, builds and runs every test: natively, then the arm64 build under the
 # emulator as two CPUs, each kernel as the least CPU that has its level, the smallest profile as three
-# CPUs, then each fuzz target for 9 seconds. The vocabularies of the target models and a small
-# model with trained weights are fetched first; where there is no network the tests that need them
-# are skipped, which the last lines say. All phases run even when an earlier one failed; the exit code is 1 then.
+# CPUs, then each fuzz target for 9 seconds. The vocabularies of the target models, a small model
+# with trained weights and clients of the server are fetched first; where there is no network the
+# tests that need them are skipped, which the last lines say. All phases run even when an earlier one
+# failed; the exit code is 1 then.
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
 #   --native-only     no cross build and no emulator
 #   --jobs N          N jobs at a time (default: the number of processors)
 #   --long            also what takes hours: every shape of every kernel as every emulated CPU, the
 #                     arm64 builds by clang and of the profile core, the whole suite under the
 #                     address and undefined behaviour sanitizers and under the thread sanitizer, the
-#                     tests that judge time, 20 minutes for each fuzz target
+#                     tests that judge time, larger clients of the server, 20 minutes for each fuzz
+#                     target
 #   --fuzz-minutes M  M minutes for each fuzz target; fractions such as 0.5 are allowed
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -161,6 +163,28 @@ fetch_real_model() {
   totals="absent"
 }
 
+# The clients of the server; without a network they may be absent too. The usual ones are run by a
+# test of the build.
+clients_absent=no
+find_clients() {
+  if [ -e build/clients/installed ]; then return; fi
+  clients_absent=yes
+  totals="absent"
+}
+
+# run_clients PROGRAM: all clients, also the large ones. Those that are not installed are skipped.
+run_clients() {
+  local code=0 log=$logs_dir/clients.log
+  if [ "$clients_absent" = yes ]; then
+    totals="absent"
+    return
+  fi
+  build/clients/bin/python tests/server/check_clients.py "$1" --long --skip-missing </dev/null 2>&1 |
+    tee "$log" || code=$?
+  totals=$(tail -n 1 "$log")
+  [ "$code" -eq 77 ] || return "$code"
+}
+
 # fuzz_targets: each fuzz target for a time; counts what was executed.
 fuzz_targets() {
   local code=0 log=$logs_dir/fuzz.log
@@ -171,9 +195,12 @@ fuzz_targets() {
   return "$code"
 }
 
-install_options=(--fuzz --vocabularies)
+install_options=(--fuzz --vocabularies --clients)
 if [ "$native_only" = no ]; then
   install_options+=(--cross)
+fi
+if [ "$long" = yes ]; then
+  install_options+=(--clients-long)
 fi
 
 # Whoever else uses the machine must not decide whether these pass.
@@ -182,6 +209,7 @@ without_timing=(--label-exclude "^timing$")
 phase "dependencies" scripts/install_dependencies.sh "${install_options[@]}" || true
 phase "vocabularies" fetch_vocabularies || true
 phase "real model" fetch_real_model || true
+phase "clients" find_clients || true
 if build_phases dev; then
   test_phase "test dev" dev "${without_timing[@]}"
 fi
@@ -231,6 +259,7 @@ if [ "$long" = yes ]; then
   if build_phases release; then
     test_phase "test release" release "${without_timing[@]}"
     test_phase "test timing release" release --label-regex "^timing$"
+    phase "clients release" run_clients build/release/midge || true
   fi
 fi
 
@@ -254,5 +283,8 @@ if [ ${#absent[@]} -gt 0 ]; then
 fi
 if [ "$model_absent" = yes ]; then
   printf '\nThe tests of the real model were skipped, because it could not be fetched\n'
+fi
+if [ "$clients_absent" = yes ]; then
+  printf '\nThe tests of the server with clients were skipped, because these could not be fetched\n'
 fi
 [ ${#failed_phases[@]} -eq 0 ]

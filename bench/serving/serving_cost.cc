@@ -2,9 +2,9 @@
 //
 //   midge_serving_cost MODEL [STREAMS [TOKENS [ROUNDS]]]
 //
-// A round runs STREAMS requests of TOKENS tokens side by side, once through the C interface and once
-// over HTTP by as many clients, each of which reads its stream in this program. The server's thread
-// is timed by its own CPU clock. Prints a line for each round, then medians.
+// A round runs STREAMS requests of TOKENS tokens side by side, once through the C interface and
+// once over HTTP by as many clients, each of which reads its stream in this program. The server's
+// thread is timed by its own CPU clock. Prints a line for each round, then medians.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -76,9 +76,10 @@ void read_stream(uint16_t port, int seed, int tokens, int* events) {
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) return;
-  const std::string body = std::string("{\"prompt\":\"") + kPrompt +
-                           "\",\"stream\":true,\"ignore_eos\":true,\"temperature\":1,\"seed\":" +
-                           std::to_string(seed) + ",\"max_tokens\":" + std::to_string(tokens) + "}";
+  const std::string body =
+      std::string("{\"prompt\":\"") + kPrompt +
+      "\",\"stream\":true,\"ignore_eos\":true,\"temperature\":1,\"seed\":" + std::to_string(seed) +
+      ",\"max_tokens\":" + std::to_string(tokens) + "}";
   const std::string request =
       "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
       "Connection: close\r\nContent-Length: " +
@@ -90,7 +91,8 @@ void read_stream(uint16_t port, int seed, int tokens, int* events) {
     text.append(buffer, static_cast<size_t>(bytes));
   }
   ::close(socket);
-  for (size_t at = text.find("data: {"); at != std::string::npos; at = text.find("data: {", at + 1)) {
+  for (size_t at = text.find("data: {"); at != std::string::npos;
+       at = text.find("data: {", at + 1)) {
     ++*events;
   }
 }
@@ -151,14 +153,16 @@ int run(int argc, char** argv) {
     if (round % 2 != 0) direct = run_directly(engine, streams, tokens);
     ratios.push_back(direct / over_http);
     shares.push_back(used / over_http);
-    std::printf("round %d: direct %.3f s, HTTP %.3f s, ratio %.3f; server thread %.2f %% of a core, "
-                "%d events\n",
-                round, direct, over_http, ratios.back(), 100 * shares.back(), events);
+    std::printf(
+        "round %d: direct %.3f s, HTTP %.3f s, ratio %.3f; server thread %.2f %% of a core, "
+        "%d events\n",
+        round, direct, over_http, ratios.back(), 100 * shares.back(), events);
     std::fflush(stdout);
   }
-  std::printf("median: throughput over HTTP %.3f of that of the C interface; server thread %.2f %% of "
-              "a core\n",
-              median(ratios), 100 * median(shares));
+  std::printf(
+      "median: throughput over HTTP %.3f of that of the C interface; server thread %.2f %% of "
+      "a core\n",
+      median(ratios), 100 * median(shares));
   (*service)->stop();
   server.join();
   service->reset();

@@ -74,7 +74,8 @@ Result<Likelihood> LikelihoodScorer::score(std::span<const int32_t> context,
                            continuation[done + i], vocab_size);
       }
       const Distribution distribution(std::span(logits + i * vocab_size, vocab_size));
-      likelihood.log_sum += distribution.log_probability(token);
+      // In f32 first, as requests tell them: whoever adds those up has the same sum.
+      likelihood.log_sum += static_cast<float>(distribution.log_probability(token));
       likelihood.is_greedy &= distribution.best == static_cast<std::ptrdiff_t>(token);
     }
   }

@@ -27,9 +27,10 @@ class LikelihoodScorer {
   /// Empties the session. Errors: out_of_memory.
   static Result<LikelihoodScorer> create(Session& session, RowRole role);
 
-  /// The softmax is over the whole vocabulary, padding rows included; sums are in f64.
-  /// context, continuation: at least 1 token each. Errors: invalid_argument (an empty one), those
-  /// of step (context_full, out_of_range, cancelled ...).
+  /// The softmax is over the whole vocabulary, padding rows included. Logarithms are rounded to
+  /// f32, as requests tell them, and added in f64. context, continuation: at least 1 token each.
+  /// Errors: invalid_argument (an empty one), those of step (context_full, out_of_range, cancelled
+  /// ...).
   Result<Likelihood> score(std::span<const int32_t> context, std::span<const int32_t> continuation);
 
  private:

@@ -105,6 +105,7 @@ class SamplerRun {
   using Candidate = SamplerWorkspace::Candidate;
 
   void apply_allowed(const float* logits, std::span<const uint8_t> allowed);
+  void take_numbers(const float* logits);  // all of them
   void apply_penalties();
   void find_maxima();
   void scale_by_temperature();
@@ -209,6 +210,11 @@ void SamplerRun::apply_allowed(const float* logits, std::span<const uint8_t> all
     const float number = logit == logit ? logit : kRemoved;
     out[i] = allowed[i] != 0 ? number : kRemoved;
   }
+}
+
+void SamplerRun::take_numbers(const float* logits) {
+  std::transform(logits, logits + w_.processed_.size(), w_.processed_.begin(),
+                 [](float logit) { return logit == logit ? logit : kRemoved; });
 }
 
 void SamplerRun::find_maxima() {
@@ -379,14 +385,17 @@ int32_t SamplerRun::draw(double uniform) {
 
 int32_t SamplerRun::logprobs(const float* logits, TokenLogprob* chosen,
                              std::span<TokenLogprob> alternatives) {
-  apply_allowed(logits, s_.allowed_);
+  // Rows that only pad the table have their share of the model's distribution, as everywhere that
+  // likelihoods are measured. They are no alternatives.
+  take_numbers(logits);
   find_maxima();
   const float top = maximum();
-  const double total = total_weight(top);
+  const double log_total = std::log(total_weight(top));
   const auto logprob = [&](float logit) {
-    return static_cast<float>(static_cast<double>(logit - top) - std::log(total));
+    return static_cast<float>(static_cast<double>(logit) - static_cast<double>(top) - log_total);
   };
   chosen->logprob = logprob(w_.processed_[static_cast<size_t>(chosen->token)]);
+  remove_if([&](float, int32_t id) { return s_.allowed_[static_cast<size_t>(id)] == 0; });
   const size_t count = order_best(std::min(alternatives.size(), static_cast<size_t>(o_.logprobs)));
   for (size_t i = 0; i < count; ++i) {
     alternatives[i] = {w_.candidates_[i].id, logprob(w_.candidates_[i].logit)};

@@ -126,7 +126,8 @@ class Sampler {
   /// finite is left, the first allowed id is returned. Allocates nothing.
   int32_t sample(const float* logits, uint64_t position, SamplerWorkspace& workspace) const;
 
-  /// Fills `chosen` and the options.logprobs best alternatives from raw logits [vocab_size].
+  /// Fills `chosen` and the options.logprobs best alternatives from raw logits [vocab_size], whose
+  /// softmax is over all rows; alternatives are tokens.
   /// Returns the number of alternatives written. Allocates nothing.
   int32_t logprobs(const float* logits, TokenLogprob* chosen, std::span<TokenLogprob> alternatives,
                    SamplerWorkspace& workspace) const;

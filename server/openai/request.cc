@@ -132,7 +132,10 @@ void read_common(RequestFields& fields, CommonRequest* request) {
   read_seed(fields, request);
   read_stops(fields, request);
   read_logit_bias(fields, request);
+  // Who asks, and what a cache elsewhere would be told.
   fields.accept("user");
+  fields.accept("safety_identifier");
+  fields.accept("prompt_cache_key");
 }
 
 // ---------------------------------------------------------------------------------------- chat --

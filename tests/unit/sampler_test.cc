@@ -259,11 +259,12 @@ TEST(Sampler, Logprobs) {
   SamplerOptions options;
   options.logprobs = 2;
   TestSampler sampler(options, std::vector<uint8_t>{1, 1, 1, 0});
-  const std::vector<float> logits = {1, 3, 2, 9};
+  // A row that pads the table has its share of the model's distribution, and is no alternative.
+  const std::vector<float> logits = {1, 3, 2, 4};
   TokenLogprob chosen = {2, 0};
   std::vector<TokenLogprob> best(2);
   ASSERT_EQ(sampler.sampler->logprobs(logits.data(), &chosen, best, sampler.workspace), 2);
-  const double total = std::log(std::exp(1.0) + std::exp(3.0) + std::exp(2.0));
+  const double total = std::log(std::exp(1.0) + std::exp(3.0) + std::exp(2.0) + std::exp(4.0));
   // Rounded a few times at the size of the largest logit, whose last place is worth 2^-22.
   constexpr double kAllowed = 4 * 0x1p-22;
   EXPECT_NEAR(chosen.logprob, 2 - total, kAllowed);
