@@ -71,6 +71,40 @@ function(midge_group_by_folder target)
   endforeach()
 endfunction()
 
+# midge_build_for_fuzzers(target): with MIDGE_FUZZ, what no fuzz target calls is left out, and what
+# runs a model once it was accepted is not optimised, which halves its compile time. Parsers are:
+# how often a second they run is what finds something.
+function(midge_build_for_fuzzers target)
+  if(NOT MIDGE_FUZZ)
+    return()
+  endif()
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${source})
+    if(path MATCHES "^(api|engine/speculation|engine/scheduler)/" AND NOT path MATCHES "/prefix_file[.]cc$")
+      set_source_files_properties(${source} TARGET_DIRECTORY ${target} PROPERTIES HEADER_FILE_ONLY ON)
+    elseif(path MATCHES "^(engine/(session|platform|ops))/.*[.]cc$")
+      set(folder ${CMAKE_MATCH_1})
+      get_source_file_property(alone ${source} TARGET_DIRECTORY ${target} SKIP_UNITY_BUILD_INCLUSION)
+      if(MIDGE_UNITY AND NOT alone)
+        set_source_files_properties(${source} TARGET_DIRECTORY ${target} PROPERTIES HEADER_FILE_ONLY ON)
+        string(APPEND together_${folder} "#include \"${source}\"\n")
+        list(APPEND folders ${folder})
+      else()
+        set_source_files_properties(${source} TARGET_DIRECTORY ${target} PROPERTIES COMPILE_OPTIONS -O0)
+      endif()
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES folders)
+  foreach(folder IN LISTS folders)
+    # By hand: CMake groups no file that has options of its own.
+    set(unity ${PROJECT_BINARY_DIR}/fuzz_${folder}.cc)
+    file(CONFIGURE OUTPUT ${unity} CONTENT "${together_${folder}}" @ONLY)
+    target_sources(${target} PRIVATE ${unity})
+    set_source_files_properties(${unity} TARGET_DIRECTORY ${target} PROPERTIES COMPILE_OPTIONS -O0)
+  endforeach()
+endfunction()
+
 # midge_precompile(target headers...): with MIDGE_UNITY, headers that most files of a target include
 # are read once. Without, each file shows whether it includes what it needs.
 function(midge_precompile target)

@@ -30,7 +30,7 @@ endif()
 # Objects, because the program is marked only if the system's startup files are, too.
 file(STRINGS ${OBJECTS} objects)
 list(LENGTH objects count)
-if(count LESS 50)
+if(count LESS 25)
   message(FATAL_ERROR "${count} objects in ${OBJECTS}")
 endif()
 string(REPLACE "," ";" marks "${MARKS}")

@@ -10,7 +10,7 @@
 namespace midge {
 namespace {
 
-struct Tiles : attention::CacheK8V4<NeonVectors, NeonKeySums> {
+struct TilesK8V4 : attention::CacheK8V4<NeonVectors, NeonKeySums> {
   static constexpr int kSet = 8;
   static constexpr bool kPrefetch = false;
   static constexpr int tile_vectors(int queries) { return queries <= 4 ? 4 : 2; }
@@ -21,7 +21,7 @@ struct Tiles : attention::CacheK8V4<NeonVectors, NeonKeySums> {
 }  // namespace
 
 extern "C" void attn_f32_q8r_k8v4_neon(const AttnArgs* args) {
-  attention::Kernel<Tiles>::run(args);
+  attention::Kernel<TilesK8V4>::run(args);
 }
 
 }  // namespace midge

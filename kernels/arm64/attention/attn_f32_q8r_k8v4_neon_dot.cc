@@ -10,7 +10,7 @@
 namespace midge {
 namespace {
 
-struct Tiles : attention::CacheK8V4<NeonVectors, NeonDotKeySums> {
+struct TilesK8V4 : attention::CacheK8V4<NeonVectors, NeonDotKeySums> {
   static constexpr int kSet = 8;
   static constexpr bool kPrefetch = false;
   static constexpr int tile_vectors(int queries) { return queries <= 4 ? 4 : 2; }
@@ -21,7 +21,7 @@ struct Tiles : attention::CacheK8V4<NeonVectors, NeonDotKeySums> {
 }  // namespace
 
 extern "C" void attn_f32_q8r_k8v4_neon_dot(const AttnArgs* args) {
-  attention::Kernel<Tiles>::run(args);
+  attention::Kernel<TilesK8V4>::run(args);
 }
 
 }  // namespace midge

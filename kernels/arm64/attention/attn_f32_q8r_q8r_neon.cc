@@ -9,7 +9,7 @@
 namespace midge {
 namespace {
 
-struct Tiles : attention::CacheQ8<NeonVectors, NeonKeySums> {
+struct TilesQ8 : attention::CacheQ8<NeonVectors, NeonKeySums> {
   static constexpr int kSet = 8;
   static constexpr bool kPrefetch = false;
   // Two registers for each sum.
@@ -19,6 +19,8 @@ struct Tiles : attention::CacheQ8<NeonVectors, NeonKeySums> {
 
 }  // namespace
 
-extern "C" void attn_f32_q8r_q8r_neon(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_q8r_neon(const AttnArgs* args) {
+  attention::Kernel<TilesQ8>::run(args);
+}
 
 }  // namespace midge

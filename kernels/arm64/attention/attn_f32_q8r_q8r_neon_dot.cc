@@ -9,7 +9,7 @@
 namespace midge {
 namespace {
 
-struct Tiles : attention::CacheQ8<NeonVectors, NeonDotKeySums> {
+struct TilesQ8 : attention::CacheQ8<NeonVectors, NeonDotKeySums> {
   static constexpr int kSet = 8;
   static constexpr bool kPrefetch = false;
   // 8 x 2 sums, 8 x 4 groups of queries, 2 vectors of keys.
@@ -20,7 +20,7 @@ struct Tiles : attention::CacheQ8<NeonVectors, NeonDotKeySums> {
 }  // namespace
 
 extern "C" void attn_f32_q8r_q8r_neon_dot(const AttnArgs* args) {
-  attention::Kernel<Tiles>::run(args);
+  attention::Kernel<TilesQ8>::run(args);
 }
 
 }  // namespace midge

@@ -8,7 +8,7 @@
 namespace midge {
 namespace {
 
-struct Tiles : attention::CacheK8V4<Avx2Vectors, Avx2KeySums> {
+struct TilesK8V4 : attention::CacheK8V4<Avx2Vectors, Avx2KeySums> {
   static constexpr int kSet = 6;
   static constexpr bool kPrefetch = true;
   static constexpr int tile_vectors(int queries) { return queries <= 2 ? 4 : 2; }
@@ -19,7 +19,7 @@ struct Tiles : attention::CacheK8V4<Avx2Vectors, Avx2KeySums> {
 }  // namespace
 
 extern "C" void attn_f32_q8r_k8v4_avx2(const AttnArgs* args) {
-  attention::Kernel<Tiles>::run(args);
+  attention::Kernel<TilesK8V4>::run(args);
 }
 
 }  // namespace midge

@@ -7,7 +7,7 @@
 namespace midge {
 namespace {
 
-struct Tiles : attention::CacheQ8<Avx2Vectors, Avx2KeySums> {
+struct TilesQ8 : attention::CacheQ8<Avx2Vectors, Avx2KeySums> {
   static constexpr int kSet = 6;
   static constexpr bool kPrefetch = true;
   // Sums of 6 x 1, a vector of keys and its magnitudes, and what a product passes through.
@@ -17,6 +17,8 @@ struct Tiles : attention::CacheQ8<Avx2Vectors, Avx2KeySums> {
 
 }  // namespace
 
-extern "C" void attn_f32_q8r_q8r_avx2(const AttnArgs* args) { attention::Kernel<Tiles>::run(args); }
+extern "C" void attn_f32_q8r_q8r_avx2(const AttnArgs* args) {
+  attention::Kernel<TilesQ8>::run(args);
+}
 
 }  // namespace midge

@@ -7,7 +7,7 @@
 namespace midge {
 namespace {
 
-struct Tiles : attention::CacheQ8<Avx512Vectors, Avx512KeySums> {
+struct TilesQ8 : attention::CacheQ8<Avx512Vectors, Avx512KeySums> {
   static constexpr int kSet = 6;
   static constexpr bool kPrefetch = true;
   // Of 6 x 4, as for floats.
@@ -18,7 +18,7 @@ struct Tiles : attention::CacheQ8<Avx512Vectors, Avx512KeySums> {
 }  // namespace
 
 extern "C" void attn_f32_q8r_q8r_avx512_vnni(const AttnArgs* args) {
-  attention::Kernel<Tiles>::run(args);
+  attention::Kernel<TilesQ8>::run(args);
 }
 
 }  // namespace midge
