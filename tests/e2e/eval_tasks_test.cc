@@ -295,7 +295,7 @@ class EvalTasks : public ::testing::TestWithParam<const char*> {
       double total = 0;
       for (const float logit : row) total += std::exp(static_cast<double>(logit));
       const auto token = static_cast<size_t>(whole[i]);
-      sum += static_cast<double>(row[token]) - std::log(total);
+      sum += static_cast<float>(static_cast<double>(row[token]) - std::log(total));
       *is_greedy &= row[token] == *std::max_element(row.begin(), row.end());
     }
     return sum;

@@ -46,7 +46,7 @@ Likelihood expected(Session& session, const Tokens& context, const Tokens& conti
     double total = 0;
     for (const float logit : row) total += std::exp(static_cast<double>(logit));
     const auto token = static_cast<size_t>(continuation[i]);
-    sum.log_sum += static_cast<double>(row[token]) - std::log(total);
+    sum.log_sum += static_cast<float>(static_cast<double>(row[token]) - std::log(total));
     sum.is_greedy &= row[token] == *std::max_element(row.begin(), row.end());
   }
   return sum;
