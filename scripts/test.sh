@@ -101,6 +101,11 @@ run_natively+='|Types/KvTypes\.(SchedulingChangesNoToken|LogitsAreCloseToThoseOf
 run_natively+='|Files/PackedFileOf\.ComputesWhatItsSourceDoes'
 run_natively+='|Encodings/Packed\.CalibrationChangesKernelsAndNoBits'
 run_natively+='|Models/Bundled\.PerplexityLikeTransformers/tiny_phi'
+# Generic kernels are plain C++: held to f64 natively, and what each kernel of a level is compared
+# with, under the emulator too.
+run_natively+='|Kernels\..*_generic$'
+# Questions with choices: parsers and sums.
+run_natively+='|(Choices/)?EvalTasks\.|TaskFile\.'
 
 # Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
 # CPU with all levels: --long.
