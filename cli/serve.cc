@@ -1,5 +1,6 @@
 // midge serve: an OpenAI-compatible server on the public interface.
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include "cli/help.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
+#include "engine/chat/chat.h"
 #include "engine/core/visible.h"
 #include "midge/midge.h"
 #include "server/service.h"
@@ -45,7 +47,9 @@ struct Opened {
   Opened& operator=(const Opened&) = delete;
   ~Opened() {
     if (engine != nullptr) midge_engine_close(&engine, MIDGE_CANCEL);
-    for (midge_model*& model : models) midge_model_close(&model);
+    for (midge_model*& model : models) {
+      if (model != nullptr) midge_model_close(&model);
+    }
   }
 };
 
@@ -71,7 +75,7 @@ Result<std::string> read_key(const std::string& path) {
   std::string key;
   if (!path.empty()) {
     MIDGE_ASSIGN_OR_RETURN(key, read_text_or_stdin(path, 4096));
-  } else if (const char* value = std::getenv("MIDGE_API_KEY")) {
+  } else if (const char* value = std::getenv("MIDGE_API_KEY"); value != nullptr && *value != 0) {
     key = value;
   } else {
     return std::string();
@@ -81,9 +85,8 @@ Result<std::string> read_key(const std::string& path) {
       std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (key.size() < 8 || !is_fine) {
     return make_status(StatusCode::kInvalidArgument,
-                       "the key of %s has %zu bytes, expected one line of at least 8 visible ASCII "
-                       "characters",
-                       path.empty() ? "MIDGE_API_KEY" : path.c_str(), key.size());
+                       "the key in %s: expected one line of at least 8 visible ASCII characters",
+                       path.empty() ? "$MIDGE_API_KEY" : shown_path(path).c_str());
   }
   return key;
 }
@@ -127,23 +130,28 @@ Status open_model(const Options& options, const std::string& path, Opened* opene
   midge_model* handle = nullptr;
   // The context is known once the model is open, the pages are asked for before.
   if (midge_model_open(found.c_str(), &model, &handle, &error) != MIDGE_OK) return error_of(error);
+  opened->models.push_back(handle);
   midge_model_info info = {};
   info.size = sizeof(info);
   midge_model_info_get(handle, &info);
   constexpr int64_t kUsualContext = 4096;
   const int64_t context =
       run.context_length != 0 ? run.context_length : std::min(info.context_length, kUsualContext);
+  if (options.kv_tokens != 0 && options.kv_tokens < context) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "--kv-tokens is %lld, expected at least the context of %lld (-c)",
+                       static_cast<long long>(options.kv_tokens), static_cast<long long>(context));
+  }
   if (options.kv_tokens == 0) {
     // Two contexts: one long conversation does not push the others out.
-    midge_model_close(&handle);
+    midge_model_close(&opened->models.back());
     model.kv_tokens = 2 * context;
     model.log = nullptr;  // it was told
-    if (midge_model_open(found.c_str(), &model, &handle, &error) != MIDGE_OK) {
+    if (midge_model_open(found.c_str(), &model, &opened->models.back(), &error) != MIDGE_OK) {
       return error_of(error);
     }
   }
-  opened->models.push_back(handle);
-  served->model = handle;
+  served->model = opened->models.back();
   served->context_length = context;
   return Status();
 }
@@ -173,8 +181,37 @@ void log_line(const std::string& line) {
   print(stderr, "%s %s\n", stamp, visible_text(line, Layout::kOneLine).c_str());
 }
 
+// An origin as browsers send it, scheme://host[:port], and a name as a Host has it.
+Status check_names(const AccessOptions& access) {
+  const std::string& origin = access.cors_origin;
+  const size_t scheme = origin.find("://");
+  const bool has_path =
+      scheme != std::string::npos && origin.find('/', scheme + 3) != std::string::npos;
+  if (!origin.empty() && (scheme == std::string::npos || scheme == 0 || has_path)) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "--cors is '%s', expected an origin, as https://example.org:8443",
+                       printable(origin).c_str());
+  }
+  for (const std::string& name : access.names) {
+    const bool is_name = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '.' || c == '-';
+    });
+    if (is_name && !name.empty()) continue;
+    return make_status(StatusCode::kInvalidArgument,
+                       "--name is '%s', expected a host name without port, as box.local",
+                       printable(name).c_str());
+  }
+  return Status();
+}
+
 Status serve_command(const Options& given) {
   Options options = given;
+  MIDGE_RETURN_IF_ERROR(check_names(options.service.access));
+  if (!options.service.chat_template.empty()) {
+    MIDGE_RETURN_IF_ERROR(chat_template_from_name(options.service.chat_template).status());
+  }
+  options.service.requests_max = options.running_max + options.queue_max;
+  options.service.running_max = options.running_max;
   MIDGE_ASSIGN_OR_RETURN(options.service.access.key, read_key(options.key_file));
   for (std::string& name : options.service.access.names) {
     std::transform(name.begin(), name.end(), name.begin(),
@@ -329,7 +366,7 @@ void add_serve_command(CommandLine& app, Command* run) {
       ->add_option("MODEL", options->models,
                    "Models, as for midge run, or NAME=MODEL; NAME is what requests give (default: "
                    "tiny-phi)")
-      ->type_name("MODEL...");
+      ->type_name("[NAME=]MODEL...");
   add_server_options(*command, *options);
   add_quiet_option(*command, options->run);
   add_request_options(*command, *options);

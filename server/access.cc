@@ -1,5 +1,7 @@
 #include "server/access.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 namespace midge {
@@ -70,6 +72,12 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
     difference = static_cast<unsigned char>(difference | (a[i] ^ b[i]));
   }
   return difference == 0;
+}
+
+bool is_ip_address(const std::string& text) {
+  in6_addr address = {};
+  return inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), &address) == 1;
 }
 
 bool is_loopback_address(std::string_view address) {

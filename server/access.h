@@ -21,6 +21,9 @@ struct AccessOptions {
 /// Whether two texts are equal, in a time that depends on their lengths alone.
 bool equal_in_constant_time(std::string_view a, std::string_view b);
 
+/// True for IPv4 and IPv6 addresses as they are written.
+bool is_ip_address(const std::string& text);
+
 /// True for 127.0.0.0/8 and ::1 as addresses are written.
 bool is_loopback_address(std::string_view address);
 

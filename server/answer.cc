@@ -85,10 +85,14 @@ class Answer : public std::enable_shared_from_this<Answer> {
 
   /// Submits everything, and begins the stream if there is one.
   void start() {
+    if (const std::optional<Refusal> wrong = check_common()) return fail(*wrong);
     const Status status = submit();
     if (!status.ok()) {
       cancel();
-      return fail(refusal_of(status));
+      Refusal refusal = refusal_of(status);
+      // Whatever else is wrong was found before.
+      if (refusal.status == 400 && refusal.param.empty()) refusal.param = blamed(status);
+      return fail(refusal);
     }
     exchange_->on_gone([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->client_has_gone();
@@ -102,12 +106,21 @@ class Answer : public std::enable_shared_from_this<Answer> {
 
  protected:
   virtual Status submit() = 0;
+  /// The field that a status of submit() is about.
+  virtual std::string blamed(const Status& status) const = 0;
   virtual void begin_stream() {}
   virtual void on_token(int32_t choice, GenerationEvent& event) = 0;
   virtual void on_end(int32_t choice, GenerationEvent& event) = 0;
   /// Everything has ended well.
   virtual void write_whole(JsonWriter& json) = 0;
   virtual const char* object_name(bool is_chunk) const = 0;
+
+  static Refusal wrong_field(const char* param, std::string message) {
+    Refusal refusal;
+    refusal.param = param;
+    refusal.message = std::move(message);
+    return refusal;
+  }
 
   /// What every request to the engine has.
   midge_request base_request() {
@@ -257,6 +270,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   // The first thing that goes wrong is told; after it nothing is.
   void fail(const Refusal& refusal) {
     if (std::exchange(is_over_, true)) return;
+    sums_.code = refusal.code.empty() ? refusal.param : refusal.code;
     if (common_.stream && has_begun()) {
       send_data(refusal.body());
       flush();
@@ -268,6 +282,24 @@ class Answer : public std::enable_shared_from_this<Answer> {
   }
 
   bool has_begun() const { return pings_; }
+
+  // What depends on the model and on the engine's options.
+  std::optional<Refusal> check_common() const {
+    if (common_.n > context_.running_max) {
+      return wrong_field("n",
+                         format_string("'n' is %d, at most %lld answers share a pass "
+                                       "(--running)",
+                                       common_.n, static_cast<long long>(context_.running_max)));
+    }
+    for (const midge_logprob& bias : common_.logit_bias) {
+      if (bias.token < model_.info().vocab_size) continue;
+      return wrong_field(
+          "logit_bias",
+          format_string("'logit_bias' has token %d, expected one below %lld", bias.token,
+                        static_cast<long long>(model_.info().vocab_size)));
+    }
+    return std::nullopt;
+  }
 
   void client_has_gone() {
     if (is_over_) return;
@@ -348,6 +380,18 @@ class ChatAnswer : private ChatHolder, public Answer {
   }
 
  protected:
+  std::string blamed(const Status& status) const override {
+    if (status.code() == StatusCode::kContextFull || status.code() == StatusCode::kNoPages) {
+      return "messages";
+    }
+    switch (request.rule.kind) {
+      case TextRule::Kind::kJsonSchema: return "response_format";
+      case TextRule::Kind::kToolCalls: return "tools";
+      case TextRule::Kind::kAny: break;
+    }
+    return request.may_call ? "tools" : "messages";
+  }
+
   const char* object_name(bool is_chunk) const override {
     return is_chunk ? "chat.completion.chunk" : "chat.completion";
   }
@@ -390,6 +434,7 @@ class ChatAnswer : private ChatHolder, public Answer {
     delta.thought += rest.thought;
     delta.content += rest.content;
     delta.tool_calls = std::move(rest.tool_calls);
+    if (request.is_one_call && delta.tool_calls.size() > 1) delta.tool_calls.resize(1);
     choice.finish_reason = delta.tool_calls.empty() ? finish_reason(event.end) : "tool_calls";
     if (!request.stream) return add(choice, std::move(delta), {});
     if (!delta.is_empty()) send_delta(index, delta, {}, nullptr);
@@ -485,9 +530,16 @@ class CompletionAnswer : private CompletionHolder, public Answer {
         Answer(context, model, std::move(exchange), new_id("cmpl-", context), request) {}
 
  protected:
+  std::string blamed(const Status&) const override { return "prompt"; }
+
   const char* object_name(bool) const override { return "text_completion"; }
 
   Status submit() override {
+    if (request.prompts.size() > static_cast<size_t>(context_.requests_max)) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "%zu prompts, the server takes %lld at a time (--running and --queue)",
+                         request.prompts.size(), static_cast<long long>(context_.requests_max));
+    }
     choices_.resize(request.prompts.size() * static_cast<size_t>(request.n));
     int32_t first = 0;
     for (CompletionRequest::Prompt& prompt : request.prompts) {

@@ -23,6 +23,8 @@ struct AnswerContext {
   double deadline_seconds = 0;  ///< of a request; 0: none
   const char* chat_template = nullptr;
   size_t unsent_bytes_max = 0;
+  int64_t requests_max = 1024;  ///< of the engine's
+  int64_t running_max = 64;     ///< answers that share a pass
   std::function<uint64_t()> draw_seed;
   /// Told of all JSON that is sent; empty: nobody is.
   std::function<void(std::string_view json)> on_content;
@@ -36,6 +38,7 @@ struct AnswerSums {
   int64_t cached_tokens = 0;
   int64_t answer_tokens = 0;
   bool has_gone = false;  ///< the client did not wait for the end
+  std::string code;       ///< of what went wrong; empty: nothing did
 };
 
 /// Begins to answer. Errors are answered too.

@@ -62,7 +62,7 @@ struct Count {
 constexpr Count kCounts[] = {
     {"midge_prompt_tokens_total", "counter", "Tokens of prompts.",
      &midge_engine_stats::prompt_tokens},
-    {"midge_cached_tokens_total", "counter", "Of these, found and not read.",
+    {"midge_cached_tokens_total", "counter", "Tokens of prompts that were found and not read.",
      &midge_engine_stats::cached_tokens},
     {"midge_answer_tokens_total", "counter", "Tokens that were written.",
      &midge_engine_stats::tokens_written},
@@ -71,14 +71,14 @@ constexpr Count kCounts[] = {
      &midge_engine_stats::preemptions},
     {"midge_drafts_read_total", "counter", "Tokens that were guessed.",
      &midge_engine_stats::drafts_read},
-    {"midge_drafts_right_total", "counter", "Of these, right.", &midge_engine_stats::drafts_right},
+    {"midge_drafts_right_total", "counter", "Tokens that were guessed right.",
+     &midge_engine_stats::drafts_right},
     {"midge_kv_pages", "gauge", "Pages of the KV cache, 64 tokens each.",
      &midge_engine_stats::pages},
-    {"midge_kv_pages_free", "gauge", "Of these, free.", &midge_engine_stats::pages_free},
-    {"midge_kv_pages_cached", "gauge", "Of these, with beginnings for later requests.",
+    {"midge_kv_pages_free", "gauge", "Pages of the KV cache that are free.",
+     &midge_engine_stats::pages_free},
+    {"midge_kv_pages_cached", "gauge", "Pages of the KV cache with beginnings for later requests.",
      &midge_engine_stats::pages_cached},
-    {"midge_memory_bytes", "gauge", "Taken at the start, mapped weights not counted.",
-     &midge_engine_stats::memory},
 };
 
 struct Quantiles {
@@ -116,6 +116,9 @@ std::string metrics_text(const AnswerCounts& answers, const HttpCounts& http, in
   out.value("", running);
   out.family("midge_resident_bytes", "gauge", "Resident memory of the process.");
   out.value("", resident_bytes());
+  out.family("midge_memory_bytes", "gauge",
+             "Taken at the start by all models, mapped weights not counted.");
+  out.value("", models.empty() ? int64_t{0} : models.front().stats.memory);
   for (const Count& count : kCounts) {
     out.family(count.name, count.type, count.help);
     for (const ModelMetrics& model : models) {

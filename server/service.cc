@@ -60,12 +60,18 @@ class ServiceImpl : public Service {
   }
 
   Status open() {
-    const bool is_loopback = is_loopback_address(options_.http.host);
+    const std::string& host = options_.http.host;
+    if (!is_ip_address(host)) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "the host is '%s', expected an IP address, as 127.0.0.1 or ::1",
+                         printable(host).c_str());
+    }
+    const bool is_loopback = is_loopback_address(host);
     options_.access.is_loopback = is_loopback;
     if (!is_loopback && options_.access.key.empty()) {
       return make_status(StatusCode::kInvalidArgument,
                          "%s can be reached by others: that needs a key (--key-file)",
-                         options_.http.host.c_str());
+                         host.c_str());
     }
     if (!options_.access.cors_origin.empty()) {
       options_.http.fields = {{"Access-Control-Allow-Origin", options_.access.cors_origin},
@@ -84,6 +90,8 @@ class ServiceImpl : public Service {
     context_.generations = generations_.get();
     context_.ping_seconds = options_.ping_seconds;
     context_.deadline_seconds = options_.deadline_seconds;
+    context_.requests_max = options_.requests_max;
+    context_.running_max = options_.running_max;
     if (!options_.chat_template.empty()) {
       context_.chat_template = options_.chat_template.c_str();
     }
@@ -188,7 +196,9 @@ class ServiceImpl : public Service {
   void answer(const HttpRequest& request, HttpExchange& exchange, const Refusal& refused,
               HttpFields fields = {}) {
     count(request.path, refused.status);
-    log_answer(request, refused.status, {});
+    AnswerSums sums;
+    sums.code = refused.code.empty() ? refused.param : refused.code;
+    log_answer(request, refused.status, sums);
     if (refused.status == 401) fields.emplace_back("WWW-Authenticate", "Bearer");
     exchange.respond(refused.status, kJson, refused.body(), std::move(fields));
   }
@@ -216,6 +226,7 @@ class ServiceImpl : public Service {
     if (!options_.log) return;
     std::string line = request.peer + " " + request.method + " " + request.path.substr(0, 200) +
                        format_string(" %d", status);
+    if (!sums.code.empty()) line += " " + sums.code;
     if (sums.prompt_tokens > 0) {
       line += format_string(" prompt %lld (%lld cached) answer %lld tokens, %.3f s",
                             static_cast<long long>(sums.prompt_tokens),
@@ -335,7 +346,15 @@ class ServiceImpl : public Service {
   }
 
   void tokenizer_info(const HttpRequest& request, const Exchange& exchange) {
-    const NamedModel& model = *models_.front();
+    constexpr std::string_view kModel = "model=";
+    const bool is_named = request.query.starts_with(kModel);
+    const std::string name = is_named ? request.query.substr(kModel.size()) : std::string();
+    if (!is_named && !request.query.empty()) {
+      return answer(request, *exchange, refusal(400, "expected ?model=NAME", "wrong_query"));
+    }
+    const NamedModel* found = find_model(name);
+    if (found == nullptr) return answer(request, *exchange, no_model(name));
+    const NamedModel& model = *found;
     const midge_model_info& info = model.info();
     JsonWriter json;
     json.begin_object().member("model", model.name()).member("vocab_size", info.vocab_size);
@@ -347,7 +366,7 @@ class ServiceImpl : public Service {
     token("pad_token", info.stop_id_count > 0 ? info.stop_ids[0] : -1);
     json.begin_array("eos_token_ids");
     for (size_t i = 0; i < info.stop_id_count; ++i) json.element(int64_t{info.stop_ids[i]});
-    json.end_array().member("max_model_len", served_.front().context_length);
+    json.end_array().member("max_model_len", served_[model.index()].context_length);
     if (info.chat_template == nullptr)
       json.member_json("chat_template", "null");
     else

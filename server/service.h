@@ -27,6 +27,8 @@ struct ServiceOptions {
   double ping_seconds = 5;      ///< silence of a stream before a comment is sent
   double stop_seconds = 30;     ///< for what is being answered at the first signal
   double deadline_seconds = 0;  ///< of a request; 0: none
+  int64_t requests_max = 1024;  ///< of the engine's options
+  int64_t running_max = 16;     ///< of each model's options
   bool logs_content = false;    ///< the texts of requests and answers too
   bool handles_signals = true;  ///< SIGINT and SIGTERM stop it
   std::function<void(const std::string& line)> log;  ///< may be empty
@@ -36,7 +38,7 @@ struct ServiceOptions {
 class Service {
  public:
   /// models: in the engine's order; engine and models outlive this. Takes the address. Errors:
-  /// those of HttpServer::listen; invalid_argument (no loopback address without a key).
+  /// those of HttpServer::listen; invalid_argument (an address that others can reach, and no key).
   static Result<std::unique_ptr<Service>> create(midge_engine* engine,
                                                  std::vector<ServedName> models,
                                                  ServiceOptions options);

@@ -452,7 +452,7 @@ typedef struct midge_engine_stats {
   int64_t pages_shared; /* that several requests use */
   int64_t pages_evicted;
   int64_t pages_used_max;
-  int64_t memory; /* bytes taken at creation, mapped weights not counted */
+  int64_t memory; /* bytes that all models took at creation, mapped weights not counted */
   int64_t steps;  /* of all answers: one for each answer in a pass that goes on with it */
   int64_t drafts_read;
   int64_t drafts_right; /* of these */

@@ -218,7 +218,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     is_old_ = head->is_old;
     request_ = HttpRequest();
     request_.method = head->method;
-    request_.path = head->target.substr(0, head->target.find('?'));
+    const size_t mark = std::min(head->target.find('?'), head->target.size());
+    request_.path = head->target.substr(0, mark);
+    request_.query = head->target.substr(std::min(mark + 1, head->target.size()));
     request_.host = head->host;
     request_.origin = head->origin;
     request_.authorization = head->authorization;

@@ -21,7 +21,8 @@ namespace midge {
 /// A request that was read whole.
 struct HttpRequest {
   std::string method;
-  std::string path;  ///< without the query
+  std::string path;   ///< without the query
+  std::string query;  ///< behind '?', as it was sent
   std::string host;
   std::string origin;
   std::string authorization;

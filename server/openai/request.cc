@@ -349,7 +349,7 @@ std::vector<Tool> read_tool_list(RequestFields& fields, array items) {
 void read_tools(RequestFields& fields, ChatRequest* request) {
   const std::optional<array> items = fields.array("tools");
   const std::optional<element> choice = fields.element("tool_choice");
-  fields.accept_only("parallel_tool_calls", true);
+  request->is_one_call = !fields.boolean("parallel_tool_calls", true);
   std::vector<Tool> tools;
   if (items.has_value()) {
     if (items->size() > kToolsMax) {
@@ -389,7 +389,8 @@ void read_tools(RequestFields& fields, ChatRequest* request) {
   request->may_call = true;
   if (word != "required") return;
   request->rule.kind = TextRule::Kind::kToolCalls;
-  request->rule.is_one_call = !only.empty();
+  request->is_one_call = request->is_one_call || !only.empty();
+  request->rule.is_one_call = request->is_one_call;
   for (Tool& tool : tools) {
     if (!only.empty() && tool.name != only) continue;
     if (const auto wrong = find_unsupported(tool.parameters)) {
@@ -517,7 +518,8 @@ bool read_chat_request(std::string_view body, ChatRequest* request, Refusal* ref
     read_tools(fields, request);
     read_format(fields, request);
     if (request->may_call && request->rule.kind == TextRule::Kind::kJsonSchema) {
-      fields.refuse("response_format", "'response_format' of JSON beside tools that may be called");
+      fields.refuse("response_format",
+                    "'response_format' does not go with tools, unless 'tool_choice' is none");
     }
     fields.accept_only("store", false);
     fields.accept("metadata");

@@ -57,6 +57,7 @@ struct ChatRequest : CommonRequest {
   std::string messages_json;  ///< as midge_request takes them
   std::string tools_json;     ///< empty: none
   bool may_call = false;      ///< tools are given and not forbidden
+  bool is_one_call = false;   ///< no more than one call
   TextRule rule;
 };
 

@@ -196,7 +196,10 @@ TEST(ChatRequest, ToolsAndTheirChoice) {
       "tool_choice");
   EXPECT_EQ(blamed(chat_with(R"("tools":[{"type":"function","function":{"name":"a b"}}])")),
             "tools[0].function.name");
-  EXPECT_EQ(blamed(chat_with(tool + R"(,"parallel_tool_calls":false)")), "parallel_tool_calls");
+  ChatRequest one;
+  ASSERT_TRUE(
+      read_chat_request(chat_with(tool + R"(,"parallel_tool_calls":false)"), &one, &refusal));
+  EXPECT_TRUE(one.is_one_call);
 }
 
 TEST(CompletionRequest, PromptsHaveFourForms) {
