@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/session/predictions.h"
-
 namespace midge {
 namespace {
 
@@ -20,6 +18,9 @@ Result<LikelihoodScorer> LikelihoodScorer::create(Session& session, RowRole role
   MIDGE_ASSIGN_OR_RETURN(
       scorer.logits_,
       AlignedBuffer::create(static_cast<int64_t>(kRowsPerPiece) * row_bytes, "logits"));
+  scorer.all_allowed_.assign(static_cast<size_t>(session.model().config().vocab_size), 1);
+  MIDGE_ASSIGN_OR_RETURN(scorer.sampler_,
+                         Sampler::create(SamplerOptions(), scorer.all_allowed_, 1));
   MIDGE_RETURN_IF_ERROR(session.truncate(0));
   return scorer;
 }
@@ -73,10 +74,11 @@ Result<Likelihood> LikelihoodScorer::score(std::span<const int32_t> context,
         return make_status(StatusCode::kOutOfRange, "token id %d, expected one below %zu",
                            continuation[done + i], vocab_size);
       }
-      const Distribution distribution(std::span(logits + i * vocab_size, vocab_size));
-      // In f32 first, as requests tell them: whoever adds those up has the same sum.
-      likelihood.log_sum += static_cast<float>(distribution.log_probability(token));
-      likelihood.is_greedy &= distribution.best == static_cast<std::ptrdiff_t>(token);
+      const float* row = logits + i * vocab_size;
+      TokenLogprob chosen = {static_cast<int32_t>(token), 0};
+      sampler_->logprobs(row, &chosen, {}, session_->executor().sampler_workspace(0));
+      likelihood.log_sum += chosen.logprob;
+      likelihood.is_greedy &= row[token] == *std::max_element(row, row + vocab_size);
     }
   }
   return likelihood;

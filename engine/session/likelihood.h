@@ -2,10 +2,12 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/core/aligned_buffer.h"
+#include "engine/session/sampler.h"
 #include "engine/session/session.h"
 
 namespace midge {
@@ -27,9 +29,10 @@ class LikelihoodScorer {
   /// Empties the session. Errors: out_of_memory.
   static Result<LikelihoodScorer> create(Session& session, RowRole role);
 
-  /// The softmax is over the whole vocabulary, padding rows included. Logarithms are rounded to
-  /// f32, as requests tell them, and added in f64. context, continuation: at least 1 token each.
-  /// Errors: invalid_argument (an empty one), those of step (context_full, out_of_range, cancelled
+  /// The softmax is over the whole vocabulary, padding rows included. Logarithms are those of the
+  /// sampler, in f32, as requests tell them, and added in f64. context, continuation: at least 1
+  /// token each. Errors: invalid_argument (an empty one), those of step (context_full,
+  /// out_of_range, cancelled
   /// ...).
   Result<Likelihood> score(std::span<const int32_t> context, std::span<const int32_t> continuation);
 
@@ -45,6 +48,9 @@ class LikelihoodScorer {
   std::vector<float> hidden_;
   size_t hidden_begin_ = std::numeric_limits<size_t>::max();
   AlignedBuffer logits_;
+  // Logarithms come from the sampler, so that they are those that requests tell, bit for bit.
+  std::vector<uint8_t> all_allowed_;
+  std::optional<Sampler> sampler_;
 };
 
 }  // namespace midge

@@ -31,7 +31,8 @@ void write_token(JsonWriter& json, const TokenText& token) {
 std::string float_text(float value) {
   if (!std::isfinite(value)) return "null";
   char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::general, 9);
   return std::string(buffer, end.ptr);
 }
 

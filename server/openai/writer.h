@@ -12,7 +12,8 @@
 
 namespace midge {
 
-/// Shortest text that gives the same float again: at most 9 digits. "null" for what is no number.
+/// With 9 digits, which give the same float again. Fewer would too, but readers that add them up as
+/// doubles would be off by half a place of the float. "null" for what is no number.
 std::string float_text(float value);
 
 /// A token with what belongs to it.
