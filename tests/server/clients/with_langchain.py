@@ -59,3 +59,4 @@ def check_structured(context):
 
 
 CHECKS = [check_invoke, check_stream, check_tools, check_structured]
+NEED_GRAMMARS = [check_tools, check_structured]

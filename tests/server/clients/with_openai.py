@@ -374,3 +374,5 @@ CHECKS = [check_models, check_whole, check_conversation, check_stream, check_cho
           check_seed, check_logprobs, check_tools_required, check_tools_named, check_tool_results,
           check_json_object, check_json_schema, check_completions, check_echo, check_scored_alone,
           check_bad_request, check_not_found, check_key]
+NEED_GRAMMARS = [check_tools_required, check_tools_named, check_tool_results, check_json_object,
+                 check_json_schema]
