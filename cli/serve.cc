@@ -117,7 +117,10 @@ Status open_model(const Options& options, const std::string& path, Opened* opene
   model.context_length = run.context_length;
   model.batch_rows = run.batch_rows;
   model.kv_type = run.kv_type.c_str();
-  model.kv_tokens = options.kv_tokens;
+  // Two contexts: one long conversation does not push the others out.
+  constexpr int64_t kUsualContext = 4096;
+  const int64_t asked = run.context_length != 0 ? run.context_length : kUsualContext;
+  model.kv_tokens = options.kv_tokens != 0 ? options.kv_tokens : 2 * asked;
   if (!run.budget.empty()) {
     MIDGE_ASSIGN_OR_RETURN(model.memory_budget, parse_size(run.budget));
   }
@@ -128,28 +131,16 @@ Status open_model(const Options& options, const std::string& path, Opened* opene
   MIDGE_ASSIGN_OR_RETURN(const std::string found, find_model(path));
   midge_error error;
   midge_model* handle = nullptr;
-  // The context is known once the model is open, the pages are asked for before.
   if (midge_model_open(found.c_str(), &model, &handle, &error) != MIDGE_OK) return error_of(error);
   opened->models.push_back(handle);
   midge_model_info info = {};
   info.size = sizeof(info);
   midge_model_info_get(handle, &info);
-  constexpr int64_t kUsualContext = 4096;
-  const int64_t context =
-      run.context_length != 0 ? run.context_length : std::min(info.context_length, kUsualContext);
+  const int64_t context = run.context_length != 0 ? asked : std::min(info.context_length, asked);
   if (options.kv_tokens != 0 && options.kv_tokens < context) {
     return make_status(StatusCode::kInvalidArgument,
                        "--kv-tokens is %lld, expected at least the context of %lld (-c)",
                        static_cast<long long>(options.kv_tokens), static_cast<long long>(context));
-  }
-  if (options.kv_tokens == 0) {
-    // Two contexts: one long conversation does not push the others out.
-    midge_model_close(&opened->models.back());
-    model.kv_tokens = 2 * context;
-    model.log = nullptr;  // it was told
-    if (midge_model_open(found.c_str(), &model, &opened->models.back(), &error) != MIDGE_OK) {
-      return error_of(error);
-    }
   }
   served->model = opened->models.back();
   served->context_length = context;
@@ -213,10 +204,6 @@ Status serve_command(const Options& given) {
   options.service.requests_max = options.running_max + options.queue_max;
   options.service.running_max = options.running_max;
   MIDGE_ASSIGN_OR_RETURN(options.service.access.key, read_key(options.key_file));
-  for (std::string& name : options.service.access.names) {
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  }
   options.service.http.port = static_cast<uint16_t>(options.port);
   if (!options.run.quiet) options.service.log = &log_line;
   if (options.models.empty()) options.models.emplace_back("tiny-phi");
@@ -318,7 +305,7 @@ void add_request_options(CommandLine& command, Options& options) {
       ->group(kRequestsGroup);
   command
       .add_option("--kv-tokens", options.kv_tokens,
-                  "Tokens that the KV cache of a model holds (default: twice the context)")
+                  "Tokens that the KV cache of a model holds (default: twice -c, 8192 without -c)")
       ->check(whole_number(0))
       ->group(kMemoryGroup);
 }

@@ -27,15 +27,6 @@ std::string_view without_byte_order_mark(std::string_view text) {
   return text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
 }
 
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const CodePoint c = decode_utf8(text, i);
-    if (c.value == kInvalidCodePoint) return false;
-    i += c.length;
-  }
-  return true;
-}
-
 // The letters that answers of so many choices have.
 char last_letter(size_t choices) {
   return static_cast<char>('A' + std::min<size_t>(choices, 26) - 1);

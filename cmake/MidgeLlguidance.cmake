@@ -1,7 +1,7 @@
 # llguidance is built by cargo: whether that can be, and where its sources are.
 #
 # Sets MIDGE_WITH_LLGUIDANCE to ON or OFF, MIDGE_CARGO and MIDGE_LLGUIDANCE_SOURCES. A cross build has
-# to ask for it, with a cargo whose default target is the machine's (CARGO_BUILD_TARGET is not read).
+# to ask for it, with a cargo whose default target is the machine's; that was not tried.
 function(midge_find_llguidance out reason)
   set(${out} OFF PARENT_SCOPE)
   if(MIDGE_WITH_LLGUIDANCE STREQUAL "AUTO" AND CMAKE_CROSSCOMPILING)

@@ -16,12 +16,6 @@ Refusal forbidden(std::string message, std::string code) {
   return refusal;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-  return out;
-}
-
 // "host" of "host:port" and of "[::1]:port".
 std::string_view without_port(std::string_view host) {
   if (host.starts_with('[')) {
@@ -43,10 +37,11 @@ bool is_address(std::string_view text) {
 // A page elsewhere can let its own name point here: then the name gives it away. Addresses cannot
 // be made to point anywhere else.
 bool is_own_host(const AccessOptions& options, std::string_view host) {
-  const std::string name = lower(without_port(host));
-  if (name == "localhost" || is_loopback_address(name)) return true;
+  const std::string_view name = without_port(host);
+  if (same_word(name, "localhost") || is_loopback_address(name)) return true;
   if (!options.is_loopback && is_address(name)) return true;
-  return std::find(options.names.begin(), options.names.end(), name) != options.names.end();
+  return std::any_of(options.names.begin(), options.names.end(),
+                     [&](const std::string& own) { return same_word(own, name); });
 }
 
 bool is_own_origin(const AccessOptions& options, const HttpRequest& request) {
@@ -54,12 +49,12 @@ bool is_own_origin(const AccessOptions& options, const HttpRequest& request) {
   if (!options.cors_origin.empty() && request.origin == options.cors_origin) return true;
   const size_t scheme = request.origin.find("://");
   return scheme != std::string::npos &&
-         lower(request.origin.substr(scheme + 3)) == lower(request.host);
+         same_word(std::string_view(request.origin).substr(scheme + 3), request.host);
 }
 
 bool has_key(const AccessOptions& options, std::string_view authorization) {
   constexpr std::string_view kBearer = "bearer ";
-  if (lower(authorization.substr(0, kBearer.size())) != kBearer) return false;
+  if (!same_word(authorization.substr(0, kBearer.size()), kBearer)) return false;
   return equal_in_constant_time(authorization.substr(kBearer.size()), options.key);
 }
 

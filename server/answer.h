@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "server/answer_text.h"
 #include "server/generation.h"
 #include "server/http/http_server.h"
 #include "server/named_model.h"
@@ -15,7 +14,7 @@
 
 namespace midge {
 
-/// What answers need of the server. All of it outlives them.
+/// What answers need of the server. What it points to outlives them.
 struct AnswerContext {
   HttpServer* http = nullptr;
   Generations* generations = nullptr;

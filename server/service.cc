@@ -37,13 +37,7 @@ std::string refusal_body(int status, const std::string& message) {
 bool is_json_type(std::string_view type) {
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.remove_suffix(1);
-  constexpr std::string_view kType = "application/json";
-  if (type.size() != kType.size()) return false;
-  for (size_t i = 0; i < type.size(); ++i) {
-    const char c = type[i];
-    if ((c >= 'A' && c <= 'Z' ? (c | 0x20) : c) != kType[i]) return false;
-  }
-  return true;
+  return same_word(type, kJson);
 }
 
 class ServiceImpl : public Service {
@@ -237,25 +231,19 @@ class ServiceImpl : public Service {
   }
 
   // What an answer is given: this service's context, and who is told of its end.
-  AnswerContext& context_for(const HttpRequest& request) {
-    auto context = std::make_unique<AnswerContext>(context_);
-    AnswerContext& made = *context;
-    HttpRequest asked;
+  AnswerContext context_for(const HttpRequest& request) {
+    HttpRequest asked;  // without its body
     asked.method = request.method;
     asked.path = request.path;
     asked.peer = request.peer;
-    const uint64_t key = next_context_++;
-    context->on_end = [this, key, asked = std::move(asked),
-                       begin = std::chrono::steady_clock::now()](int status,
-                                                                 const AnswerSums& sums) {
+    AnswerContext context = context_;
+    context.on_end = [this, asked = std::move(asked), begin = std::chrono::steady_clock::now()](
+                         int status, const AnswerSums& sums) {
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
       count(asked.path, status);
       log_answer(asked, status, sums, taken.count());
-      // Not now: it is its own function that runs.
-      http_->post([this, key] { contexts_.erase(key); });
     };
-    contexts_.emplace(key, std::move(context));
-    return made;
+    return context;
   }
 
   NamedModel* find_model(const std::string& name) {
@@ -447,8 +435,6 @@ class ServiceImpl : public Service {
   bool is_stopping_ = false;
   AnswerCounts counts_;
   AnswerContext context_;
-  uint64_t next_context_ = 0;
-  std::map<uint64_t, std::unique_ptr<AnswerContext>> contexts_;  // of running answers
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<Generations> generations_;
 };

@@ -85,4 +85,13 @@ size_t complete_utf8_length(std::string_view bytes) {
   return bytes.size();
 }
 
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const CodePoint c = decode_utf8(text, i);
+    if (c.value == kInvalidCodePoint) return false;
+    i += c.length;
+  }
+  return true;
+}
+
 }  // namespace midge

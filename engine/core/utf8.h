@@ -34,6 +34,9 @@ inline CodePoint decode_utf8(std::string_view text, size_t position) {
 /// The code point that ends just before byte `position` > 0, where `position` is a boundary.
 CodePoint decode_utf8_before(std::string_view text, size_t position);
 
+/// True if all of it is valid UTF-8.
+bool is_utf8(std::string_view text);
+
 /// Appends the UTF-8 form of a valid code point.
 void append_utf8(uint32_t code_point, std::string* out);
 

@@ -33,12 +33,6 @@ std::string_view trim(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-bool same_word(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 class HeadReader {
  public:
   HeadReader(std::string_view bytes, const HttpLimits& limits) : rest_(bytes), limits_(limits) {}
@@ -211,6 +205,12 @@ class HeadReader {
 };
 
 }  // namespace
+
+bool same_word(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
 
 std::optional<RequestHead> read_request_head(std::string_view bytes, const HttpLimits& limits,
                                              HttpRefusal* refusal) {

@@ -52,6 +52,9 @@ struct RequestHead {
   bool is_old = false;  ///< HTTP/1.0, which knows no chunks
 };
 
+/// Whether two ASCII words are equal but for their case, as names of fields and hosts are compared.
+bool same_word(std::string_view a, std::string_view b);
+
 /// Reads a head that ends with its empty line. nullopt: *refusal says why. Statuses: 400 (malformed
 /// or ambiguous), 413 (the body would be too long), 414 (the target is too long), 431 (too many
 /// fields), 501 (a transfer coding other than chunked), 505 (another version of HTTP).

@@ -9,15 +9,6 @@
 namespace midge {
 namespace {
 
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const CodePoint c = decode_utf8(text, i);
-    if (c.value == kInvalidCodePoint) return false;
-    i += c.length;
-  }
-  return true;
-}
-
 void write_token(JsonWriter& json, const TokenText& token) {
   json.member("token", token.bytes);
   json.member_json("logprob", token.has_logprob ? float_text(token.logprob) : "null");
