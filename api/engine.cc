@@ -66,6 +66,8 @@ Result<std::unique_ptr<Engine>> Engine::create(std::span<const ServedModel> mode
     MIDGE_ASSIGN_OR_RETURN(model.scheduler,
                            Scheduler::create(*model.executor, served.model->tokenizer(),
                                              served.model->allowed_tokens(), scheduling));
+    model.told = std::make_unique<Latest<SchedulerStatistics>>();
+    tell_statistics(model);
     engine->models_.push_back(std::move(model));
   }
   if (!options.has_driver) return engine;
@@ -106,7 +108,10 @@ Result<uint64_t> Engine::submit(size_t model, Request request) {
   const uint64_t id = request.id;
   request.cancel = &record->cancel;
   // The record lives as long as the request.
-  request.on_end = [this, record, tell = std::move(request.on_end)](const RequestResult& result) {
+  request.on_end = [this, model, record,
+                    tell = std::move(request.on_end)](const RequestResult& result) {
+    // Whoever hears of the end finds it counted.
+    tell_statistics(models_[model]);
     if (tell != nullptr) tell(result);
     end_answer(result.id);
   };
@@ -182,6 +187,7 @@ bool Engine::step_all() {
       served.scheduler->fail(more.status());
       any = true;
     }
+    tell_statistics(served);
   }
   return any;
 }
@@ -233,14 +239,18 @@ Status Engine::wait(uint64_t id, double seconds) {
 
 // Runs call() where the schedulers may be touched, and returns after it.
 Status Engine::run_inside(const std::function<void()>& call) {
-  if (is_inside()) {
+  const auto call_and_tell = [&] {
     call();
+    for (const Served& served : models_) tell_statistics(served);
+  };
+  if (is_inside()) {
+    call_and_tell();
     return Status();
   }
   if (!options_.has_driver || closed_) {
     const Stepping stepping(stepper_);
     if (!stepping.is_mine()) return busy("another thread steps the engine");
-    call();
+    call_and_tell();
     return Status();
   }
   std::condition_variable returned;
@@ -248,7 +258,7 @@ Status Engine::run_inside(const std::function<void()>& call) {
   std::unique_lock lock(mutex_);
   if (closing_) return Status(StatusCode::kCancelled, "the engine closes");
   mail_.push_back({0, nullptr, [&] {
-                     call();
+                     call_and_tell();
                      // Under the lock: the variables are gone when the waiter has seen it.
                      const std::lock_guard told(mutex_);
                      done = true;
@@ -260,11 +270,14 @@ Status Engine::run_inside(const std::function<void()>& call) {
   return Status();
 }
 
-Result<SchedulerStatistics> Engine::statistics(size_t model) {
+void Engine::tell_statistics(const Served& served) {
+  served.told->put(served.scheduler->statistics());
+}
+
+Result<SchedulerStatistics> Engine::statistics(size_t model) const {
   MIDGE_RETURN_IF_ERROR(check_model(model));
-  SchedulerStatistics statistics;
-  MIDGE_RETURN_IF_ERROR(run_inside([&] { statistics = models_[model].scheduler->statistics(); }));
-  return statistics;
+  const Served& served = models_[model];
+  return is_inside() ? served.scheduler->statistics() : served.told->get();
 }
 
 Status Engine::trim_all() {

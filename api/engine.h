@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api/loaded_model.h"
+#include "engine/core/latest.h"
 #include "engine/scheduler/model_identity.h"
 #include "engine/scheduler/scheduler.h"
 
@@ -87,8 +88,9 @@ class Engine {
   /// has a driver; another step runs).
   Result<bool> step();
 
-  /// Of one model. Errors: out_of_range, busy (as wait).
-  Result<SchedulerStatistics> statistics(size_t model);
+  /// Of one model. Never waits for a pass: until the one that runs has ended, they are those from
+  /// before it. Errors: out_of_range.
+  Result<SchedulerStatistics> statistics(size_t model) const;
 
   /// Writes the longest known beginning of tokens with these roles to a file. Returns its length.
   /// Errors: not_found (nothing is known of it), those of save_prefix, busy (as wait).
@@ -112,6 +114,7 @@ class Engine {
     const LoadedModel* model = nullptr;
     std::unique_ptr<Executor> executor;
     std::unique_ptr<Scheduler> scheduler;
+    std::unique_ptr<Latest<SchedulerStatistics>> told;  // to those that do not step
   };
   // A request that has not ended.
   struct Record {
@@ -135,6 +138,7 @@ class Engine {
   Status run_inside(const std::function<void()>& call);
   Status check_model(size_t model) const;
   void end_answer(uint64_t id);
+  static void tell_statistics(const Served& served);
 
   EngineOptions options_;
   std::vector<Served> models_;

@@ -241,7 +241,7 @@ SchedulerStatistics Scheduler::statistics() const {
   now.pages_free = pool_->free_count();
   now.pages_cached = cache_->page_count();
   now.pages_evicted = cache_->evicted_count();
-  for (int32_t id = 0; id < now.pages; ++id) now.pages_shared += pool_->holders(id) > 1 ? 1 : 0;
+  now.pages_shared = pool_->shared_count();
   return now;
 }
 

@@ -71,7 +71,9 @@ int32_t KvPool::take() {
 void KvPool::give_back(int32_t id) {
   int32_t& holders = holders_[static_cast<size_t>(id)];
   MIDGE_DCHECK(holders > 0, "page %d is free already", id);
-  if (--holders == 0) free_.push_back(id);  // there is room: it was there before
+  --holders;
+  if (holders == 1) --shared_count_;
+  if (holders == 0) free_.push_back(id);  // there is room: it was there before
 }
 
 void KvPool::copy(int32_t from, int32_t to, int64_t tokens) const {

@@ -42,11 +42,13 @@ class KvPool {
   int64_t bytes() const { return buffer_.bytes(); }
   uint8_t* page(int32_t id) const { return buffer_.data() + id * layout_.page_bytes(); }
   int32_t holders(int32_t id) const { return holders_[static_cast<size_t>(id)]; }
+  /// Pages with more than one holder.
+  int64_t shared_count() const { return shared_count_; }
 
   /// A free page, which has one holder then: the one that was given back last. free_count() > 0.
   int32_t take();
   /// One holder more.
-  void share(int32_t id) { ++holders_[static_cast<size_t>(id)]; }
+  void share(int32_t id) { shared_count_ += ++holders_[static_cast<size_t>(id)] == 2 ? 1 : 0; }
   /// One holder less; without any it is free.
   void give_back(int32_t id);
   /// Copies what the first `tokens` tokens have in a page into another one.
@@ -67,6 +69,7 @@ class KvPool {
   KvLayout layout_;
   std::vector<int32_t> holders_;  // of each page
   std::vector<int32_t> free_;     // pages; the last one is taken next
+  int64_t shared_count_ = 0;
 };
 
 }  // namespace midge

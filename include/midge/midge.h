@@ -460,7 +460,8 @@ typedef struct midge_engine_stats {
   double step_seconds[9];
 } midge_engine_stats;
 
-/* Fills *stats for one model; its size is set before. */
+/* Fills *stats for one model; its size is set before. Never waits: while a pass runs, they are
+ * those from before it. */
 MIDGE_API midge_status midge_engine_stats_get(midge_engine* engine, size_t model,
                                               midge_engine_stats* stats);
 

@@ -1,4 +1,6 @@
 // The C interface: what is refused, and that nothing a caller does ends the program.
+#include <chrono>
+#include <future>
 #include <stdexcept>
 #include <thread>
 
@@ -290,6 +292,52 @@ TEST_F(ApiTest, CallbacksMayMeddle) {
                                                         MIDGE_BUSY, MIDGE_OK, MIDGE_OK, MIDGE_OK}));
     EXPECT_LE(meddler.tokens, 3);
     EXPECT_EQ(finish(meddler.next_id).tokens, alone(meddler.next));
+    ASSERT_EQ(midge_engine_close(&engine_, MIDGE_FINISH), MIDGE_OK);
+  }
+}
+
+// Holds a pass up until another thread has got the statistics.
+struct Asker {
+  midge_engine* engine = nullptr;
+  midge_engine_stats stats = {};
+  std::future<midge_status> found;
+  bool waited_in_vain = false;
+
+  static int32_t ask(void* user, const midge_event* event) {
+    auto* self = static_cast<Asker*>(user);
+    if (event->type != MIDGE_EVENT_TOKEN || self->found.valid()) return 0;
+    self->stats.size = sizeof(self->stats);
+    self->found = std::async(std::launch::async, [self] {
+      return midge_engine_stats_get(self->engine, 0, &self->stats);
+    });
+    self->waited_in_vain =
+        self->found.wait_for(std::chrono::seconds(20)) != std::future_status::ready;
+    return 0;
+  }
+};
+
+TEST_F(ApiTest, StatisticsDoNotWaitForAPass) {
+  open();
+  for (const int32_t caller_driven : {0, 1}) {
+    SCOPED_TRACE(caller_driven);
+    midge_engine_options options = {};
+    options.caller_driven = caller_driven;
+    create(options);
+    Asker asker;
+    asker.engine = engine_;
+    midge_request one = request(1, 20, 5);
+    one.on_event = &Asker::ask;
+    one.user = &asker;
+    const uint64_t id = submit(one);
+    ASSERT_EQ(midge_wait(engine_, id, -1), MIDGE_OK);
+    EXPECT_FALSE(asker.waited_in_vain);
+    EXPECT_EQ(asker.found.get(), MIDGE_OK);
+    EXPECT_EQ(asker.stats.passes, 0) << "those from before the pass";
+    asker.stats = {};
+    asker.stats.size = sizeof(asker.stats);
+    ASSERT_EQ(midge_engine_stats_get(engine_, 0, &asker.stats), MIDGE_OK);
+    EXPECT_EQ(asker.stats.done, 1);
+    EXPECT_EQ(asker.stats.tokens_written, 5);
     ASSERT_EQ(midge_engine_close(&engine_, MIDGE_FINISH), MIDGE_OK);
   }
 }

@@ -1,6 +1,7 @@
 #include "server/service.h"
 
 #include <atomic>
+#include <future>
 
 #include "engine/formats/json.h"
 #include "tests/server/service_harness.h"
@@ -364,6 +365,45 @@ TEST_F(ServiceTest, MetricsCount) {
         "midge_answer_tokens_total{model=\"tiny-phi\"} 3\n", "midge_requests_running 0\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
+}
+
+// Holds a pass up, as a long prompt does on a slow machine.
+struct Holder {
+  std::promise<void> begun;
+  std::promise<void> may_end;
+
+  static int32_t hold(void* user, const midge_event* event) {
+    auto* self = static_cast<Holder*>(user);
+    if (event->type != MIDGE_EVENT_TOKEN) return 0;
+    self->begun.set_value();
+    self->may_end.get_future().wait();
+    return 1;
+  }
+};
+
+TEST_F(ServiceTest, AnswersDuringAPass) {
+  serve();
+  Holder holder;
+  const int32_t token = 1;
+  midge_request slow = {};
+  slow.size = sizeof(slow);
+  slow.tokens = &token;
+  slow.token_count = 1;
+  slow.on_event = &Holder::hold;
+  slow.user = &holder;
+  uint64_t id = 0;
+  ASSERT_EQ(midge_submit(engine_, &slow, &id), MIDGE_OK);
+  holder.begun.get_future().wait();
+  Client waits(service_->port());
+  waits.send(request("POST", "/v1/completions", R"({"prompt":"Once","max_tokens":3})"));
+  for (const char* path :
+       {"/health", "/metrics", "/v1/models", "/v1/models/tiny-phi", "/tokenizer_info", "/"}) {
+    EXPECT_EQ(status_of(ask(request("GET", path))), 200) << path;
+  }
+  EXPECT_EQ(status_of(post("/tokenize", R"({"prompt":"Once"})")), 200);
+  holder.may_end.set_value();
+  EXPECT_EQ(midge_wait(engine_, id, -1), MIDGE_OK);
+  EXPECT_EQ(status_of(waits.read_answer()), 200);
 }
 
 TEST_F(ServiceTest, LogsHaveNoContent) {

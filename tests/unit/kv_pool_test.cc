@@ -36,7 +36,15 @@ TEST(KvPool, PagesAreFreeAgainWithoutHolders) {
   EXPECT_EQ(pool->free_count(), 0);
   pool->share(1);
   EXPECT_EQ(pool->holders(1), 2);
+  pool->share(1);
+  pool->share(2);
+  EXPECT_EQ(pool->shared_count(), 2);
   pool->give_back(1);
+  EXPECT_EQ(pool->shared_count(), 2);
+  pool->give_back(2);
+  EXPECT_EQ(pool->shared_count(), 1);
+  pool->give_back(1);
+  EXPECT_EQ(pool->shared_count(), 0);
   EXPECT_EQ(pool->free_count(), 0);
   pool->give_back(1);
   EXPECT_EQ(pool->free_count(), 1);
