@@ -8,9 +8,23 @@ namespace midge::avx2 {
 
 using x86::lhs_block;
 
-/// Tokens whose integer sums fit the registers together; more take a block's weights again, from
-/// the first cache level.
+/// Tokens whose integer sums fit the registers together; more take a block's weights again.
 inline constexpr int kGroup = 4;
+
+/// Half a block's weights as the first kGroup tokens have unpacked them, for those behind. A load
+/// is free beside the arithmetic; unpacking takes a ninth of it.
+class KeptLines {
+ public:
+  void keep(int line, __m256i low, __m256i high) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lines_[line][0]), low);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lines_[line][1]), high);
+  }
+  __m256i low(int line) const { return load_stream(lines_[line][0]); }
+  __m256i high(int line) const { return load_stream(lines_[line][1]); }
+
+ private:
+  alignas(32) char lines_[8][2][32];
+};
 
 /// The sums of kRows tokens with the 32 rows of a tile (rows 8j..8j+7 in registers[j]), and where
 /// the tokens' activations are. From 2 tokens on the compilers keep the sums on the stack.
@@ -77,6 +91,7 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
   const __m256i sign_bits = _mm256_set1_epi8(0x08);
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
+    KeptLines kept;
 #pragma GCC unroll 2
     for (int first = 0; first < kRows; first += kGroup) {
       const int count = kRows - first < kGroup ? kRows - first : kGroup;
@@ -86,10 +101,18 @@ __attribute__((always_inline)) static inline void add_nibbles(const uint8_t (*li
       for (int i = 0; i < count; ++i) low[i] = high[i] = _mm256_setzero_si256();
 #pragma GCC unroll 8
       for (int g = 0; g < 8; ++g) {
-        const __m256i line = load_stream(lines[g] + 32 * half);
-        const __m256i weights_low = _mm256_and_si256(line, low_nibbles);
-        const __m256i shifted = _mm256_and_si256(_mm256_srli_epi16(line, 4), low_nibbles);
-        const __m256i weights_high = _mm256_xor_si256(shifted, sign_bits);
+        __m256i weights_low;
+        __m256i weights_high;
+        if (first == 0) {
+          const __m256i line = load_stream(lines[g] + 32 * half);
+          weights_low = _mm256_and_si256(line, low_nibbles);
+          const __m256i shifted = _mm256_and_si256(_mm256_srli_epi16(line, 4), low_nibbles);
+          weights_high = _mm256_xor_si256(shifted, sign_bits);
+          if (kRows > kGroup) kept.keep(g, weights_low, weights_high);
+        } else {
+          weights_low = kept.low(g);
+          weights_high = kept.high(g);
+        }
 #pragma GCC unroll 4
         for (int i = 0; i < count; ++i) {
           const LhsBlock& block = lhs_block(sums.lhs[first + i], b);

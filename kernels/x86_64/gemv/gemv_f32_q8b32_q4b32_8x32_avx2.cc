@@ -4,8 +4,8 @@
 //
 // Registers, per half of the rows: 2 int16 sums for each of up to 4 tokens, 2 weights, 1 broadcast,
 // 1 product, 3 constants; the f32 sums are in registers for m = 1 only.
-// Per unit: 9 lines, 16 (5 + 5 m) + 30 m instructions for 1024 m multiply-adds; m = 1 is bound by
-// memory, more by instructions.
+// Per unit: 9 lines, 16 (5 + 5 m) + 30 m instructions for 1024 m multiply-adds, 64 more from m = 5
+// on; m = 1 is bound by memory, more by instructions.
 // Rounding: integer sums are exact; one product of the scales and one fused multiply-add per block.
 #include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_avx2.h"

@@ -1,9 +1,23 @@
 // The AVX2 decode kernels of q4b32ms256 and q5b32ms256.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/x86_64/gemv/gemv_s256_avx2.h"
 
 namespace midge::avx2 {
+
+/// scale * correction of 4 blocks.
+static inline __m128 scaled_corrections(const LhsBlock* blocks) {
+  const auto load = [](const LhsBlock& block) {
+    static_assert(offsetof(LhsBlock, correction) == offsetof(LhsBlock, scale) + 4);
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&block.scale));
+  };
+  const __m128i first = _mm_unpacklo_epi32(load(blocks[0]), load(blocks[1]));
+  const __m128i second = _mm_unpacklo_epi32(load(blocks[2]), load(blocks[3]));
+  return _mm_mul_ps(_mm_castsi128_ps(_mm_unpacklo_epi64(first, second)),
+                    _mm_cvtepi32_ps(_mm_unpackhi_epi64(first, second)));
+}
 
 /// The term of the minimums of a unit that meets blocks first..first + 7.
 template <int kRows>
@@ -13,13 +27,12 @@ __attribute__((always_inline)) static inline void add_minimums(const uint16_t* m
                                                                TileSums<kRows>& sums) {
   // Rows 8j..8j+7 whose sums fit the registers together.
   constexpr int kTogether = kRows <= 2 ? 4 : kRows <= 4 ? 2 : 1;
-  float activations[8][kRows];
-  for (int b = 0; b < 8; ++b) {
+  alignas(16) float activations[kRows][8];
 #pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) {
-      const LhsBlock& block = lhs_block(sums.lhs[i], first + b);
-      activations[b][i] = block.scale * static_cast<float>(block.correction);
-    }
+  for (int i = 0; i < kRows; ++i) {
+    const LhsBlock* blocks = &lhs_block(sums.lhs[i], first);
+    _mm_store_ps(activations[i], scaled_corrections(blocks));
+    _mm_store_ps(activations[i] + 4, scaled_corrections(blocks + 4));
   }
   const __m256 eighth = _mm256_set1_ps(0.125f);
   for (int from = 0; from < 4; from += kTogether) {
@@ -35,7 +48,7 @@ __attribute__((always_inline)) static inline void add_minimums(const uint16_t* m
         const __m256 factors = integers_8(sub_scales.minimums[b] + 8 * (from + j));
 #pragma GCC unroll 8
         for (int i = 0; i < kRows; ++i) {
-          totals[i][j] = _mm256_fmadd_ps(factors, _mm256_set1_ps(activations[b][i]), totals[i][j]);
+          totals[i][j] = _mm256_fmadd_ps(factors, _mm256_set1_ps(activations[i][b]), totals[i][j]);
         }
       }
     }
@@ -62,6 +75,9 @@ __attribute__((always_inline)) static inline void add_block(const Unit& unit, in
   x86::request_ahead<kRows>(unit.blocks + b, unit.blocks + b + 1);
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
+    KeptLines kept;
+    const __m256i factors_low = pair_factors(factors + 8 * half);
+    const __m256i factors_high = pair_factors(factors + 16 + 8 * half);
 #pragma GCC unroll 2
     for (int from = 0; from < kRows; from += kGroup) {
       const int count = kRows - from < kGroup ? kRows - from : kGroup;
@@ -75,18 +91,24 @@ __attribute__((always_inline)) static inline void add_block(const Unit& unit, in
         for (int i = 0; i < count; ++i) low[i] = high[i] = _mm256_setzero_si256();
 #pragma GCC unroll 8
         for (int g = line; g < line + kLines; ++g) {
-          const Weights weights = load_weights(unit.blocks[b], g, half);
-          // g++ 12 keeps the struct in memory.
-          const __m256i weights_low = weights.low;
-          const __m256i weights_high = weights.high;
+          __m256i weights_low;
+          __m256i weights_high;
+          if (from == 0) {
+            const Weights weights = load_weights(unit.blocks[b], g, half);
+            // g++ 12 keeps the struct in memory.
+            weights_low = weights.low;
+            weights_high = weights.high;
+            if (kRows > kGroup) kept.keep(g, weights_low, weights_high);
+          } else {
+            weights_low = kept.low(g);
+            weights_high = kept.high(g);
+          }
 #pragma GCC unroll 4
           for (int i = 0; i < count; ++i) {
             const LhsBlock& block = lhs_block(sums.lhs[from + i], first + b);
             add_pairs_of_products(weights_low, weights_high, block.values + 4 * g, low[i], high[i]);
           }
         }
-        const __m256i factors_low = pair_factors(factors + 8 * half);
-        const __m256i factors_high = pair_factors(factors + 16 + 8 * half);
 #pragma GCC unroll 4
         for (int i = 0; i < count; ++i) {
           const __m256i more_low = _mm256_madd_epi16(low[i], factors_low);
