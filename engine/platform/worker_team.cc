@@ -202,6 +202,7 @@ struct Team {
       host.detach();
       return;
     }
+    await_probe();
     for (size_t i = 1; i < seats.size(); ++i) {
       seats[i].call.kind = Call::Kind::kStop;
       call(seats[i]);
@@ -220,6 +221,7 @@ struct Team {
   void probe(Seat& seat, Placement& placement);
   void settle_probe(double now);
   void start_probe(int used, double now);
+  void await_probe() const;
 
   Topology topology;
   CoreRequest request;
@@ -356,6 +358,13 @@ void Team::settle_probe(double now) {
   probed_core = -1;
 }
 
+// Until then the last seat's thread reads its call.
+void Team::await_probe() const {
+  while (probed_core >= 0 && seats.back().probing.load(std::memory_order_acquire) == 1) {
+    ::sched_yield();
+  }
+}
+
 // The last seat probes, if the passes leave it free.
 void Team::start_probe(int used, double now) {
   if (probed_core >= 0) return;
@@ -391,10 +400,7 @@ void Team::run(PassClass c, void (*body)(void*, const Worker&), void* context) {
                           : std::span<const double>(equal_rates).first(static_cast<size_t>(count)),
                is_watched && active.are_measured);
   meeting.learned = started;
-  while (count == threads() && !is_alone && probed_core >= 0 &&
-         seats.back().probing.load(std::memory_order_acquire) == 1) {
-    ::sched_yield();
-  }
+  if (count == threads() && !is_alone) await_probe();
   for (int i = count - 1; i >= 0; --i) {
     Call& call_of = seats[static_cast<size_t>(i)].call;
     call_of = {Call::Kind::kRun, i, count, -1, 0, body, context, started};
@@ -583,7 +589,7 @@ void WorkerTeam::use_rates(const CoreRates& rates) const {
   for (CoreSet& set : choice->sets) {
     if (set.cores.size() > team.seats.size()) set.cores.resize(team.seats.size());
   }
-  while (team.probed_core >= 0 && team.seats.back().probing.load() == 1) ::sched_yield();
+  team.await_probe();
   team.seats.back().probing.store(0);
   team.probed_core = -1;
   team.choice = std::move(*choice);
