@@ -31,6 +31,11 @@ function(midge_size_options target)
     target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections
       -falign-functions=4)
     target_link_options(${target} PRIVATE -Wl,--gc-sections)
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+      # The file would be filled up to 64 KiB before what becomes read-only. Segments stay aligned to
+      # that, for systems with such pages; there a part of it stays writable.
+      target_link_options(${target} PRIVATE -Wl,-z,common-page-size=16384)
+    endif()
   endif()
   if(MIDGE_SMALL)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:-Os>
