@@ -181,13 +181,10 @@ bool Engine::step_all() {
   bool any = false;
   for (Served& served : models_) {
     const Result<bool> more = served.scheduler->step();
-    if (more.ok()) {
-      any = any || *more;
-    } else {
-      served.scheduler->fail(more.status());
-      any = true;
-    }
+    if (!more.ok()) served.scheduler->fail(more.status());
+    if (more.ok() && !*more) continue;
     tell_statistics(served);
+    any = true;
   }
   return any;
 }

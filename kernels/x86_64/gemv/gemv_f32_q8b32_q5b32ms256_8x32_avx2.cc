@@ -6,8 +6,9 @@
 // One madd per 4 lines multiplies them by the integer scales and widens. The fifth bits of a line
 // cost 4 instructions per register of weights. Registers: those of q4b32ms256, 2 more integer sums
 // for each token and 1 more constant. Per block: 10 lines, 16 (12 + 5 m) + 30 m instructions for
-// 1024 m multiply-adds; per unit 8 more lines and the minimums. m = 1 is bound by memory, more by
-// instructions. Rounding: that of kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
+// 1024 m multiply-adds, 64 more from m = 5 on; per unit 8 more lines and the minimums. m = 1 is
+// bound by memory, more by instructions. Rounding: that of
+// kernels/generic/gemv/gemv_f32_q8b32_s256.h; integers are exact.
 #include "kernels/kernel_types.h"
 #include "kernels/x86_64/gemv/gemv_ms256_avx2.h"
 
