@@ -7,6 +7,7 @@
 
 #include "bench/model/measure.h"
 #include "cli/core_report.h"
+#include "cli/open_model.h"
 #include "cli/terminal.h"
 #include "engine/core/seconds.h"
 #include "engine/session/random.h"

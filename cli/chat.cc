@@ -13,6 +13,7 @@
 #include "cli/draft_options.h"
 #include "cli/help.h"
 #include "cli/line_editor.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
 #include "cli/terminal.h"
@@ -300,7 +301,7 @@ Status Chat::answer(const ChatMessage& message) {
   last_ = std::move(*result);
   if (options_.verbose) {
     report_speed(*last_);
-    report_drafts(*last_);
+    report_drafts(*last_, loaded_);
   }
   if (options_.run.quiet) return Status();
   if (last_->reason == FinishReason::kTokensMax) {
@@ -429,7 +430,7 @@ Status Chat::load(const std::string& path) {
 Status Chat::stats(const std::string&) {
   if (last_.has_value()) {
     report_speed(*last_);
-    report_drafts(*last_);
+    report_drafts(*last_, loaded_);
   }
   print_core_work(stderr, loaded_.model->executor().team());
   print(stderr, "context %lld of %lld tokens, %s\n", static_cast<long long>(conversation_.tokens()),

@@ -44,6 +44,8 @@ struct RunOptions {
   bool no_cache = false;   ///< keep no packed files of large models
   std::string cache_size = "32GiB";
   std::string drafter = "none";
+  int64_t draft_remembered = 0;
+  std::string mtp;  ///< safetensors file with an MTP layer; empty: the model's own
   int64_t drafts_max = kDraftsMax;
   int64_t draft_match = DraftOptions().match_min;
 };
@@ -65,6 +67,8 @@ void add_quiet_option(CommandLine& app, RunOptions& options);
 void add_threads_option(CommandLine& app, RunOptions& options);
 /// --cores, --no-pin.
 void add_cores_options(CommandLine& app, RunOptions& options);
+/// --mtp.
+void add_mtp_option(CommandLine& app, RunOptions& options);
 /// --weights, --recipe, --tensor, --importance.
 void add_weight_options(CommandLine& app, RunOptions& options);
 void add_kernel_options(CommandLine& app, RunOptions& options);
@@ -73,75 +77,11 @@ void add_run_options(CommandLine& app, RunOptions& options);
 void add_run_settings(CommandLine& app, RunOptions& options);
 void add_sample_options(CommandLine& app, SampleOptions& options);
 
+struct OpenedModel;  // cli/open_model.h
+
 /// For `--importance` where nothing is encoded.
 inline constexpr const char* kImportanceUnused =
     "midge: warning: --importance has no effect: no matrix is encoded (see --recipe)\n";
-
-/// A model and the session that a command runs.
-struct OpenedModel {
-  std::unique_ptr<LoadedModel> model;
-  std::unique_ptr<Session> session;
-  std::unique_ptr<Speculation> speculation;  ///< null without drafts
-};
-
-/// The status with what helps, if it says that a prompt is too long for the context.
-Status with_context_hint(const Status& status, const OpenedModel& loaded);
-
-/// Most tokens that the session can hold.
-size_t context_tokens(const OpenedModel& loaded);
-
-/// True if kernels are to be chosen by measured rates: nothing forces a choice.
-bool calibrates(const RunOptions& options);
-
-/// --cache-dir, or the user's cache folder: $XDG_CACHE_HOME/midge, $HOME/.cache/midge. Empty if
-/// there is none.
-std::string cache_dir(const RunOptions& options);
-
-/// Bytes of a size as people write it: "2GiB", "1.5 GB", "300MB", "1000". Errors:
-/// invalid_argument.
-Result<int64_t> parse_size(const std::string& text);
-
-/// What the options ask of a model that is opened, but for --importance. Errors: those of
-/// executor_options and parse_size.
-Result<LoadOptions> load_options(const RunOptions& options);
-
-/// What --recipe, --weights and --tensor ask for. Errors: invalid_argument.
-Result<WeightRecipe> weight_recipe(const RunOptions& options);
-
-/// What the options ask of the executor, but for --importance. Errors: invalid_argument (ISA level,
-/// encoding, recipe, a glob that no kernel matches).
-Result<ExecutorOptions> executor_options(const RunOptions& options);
-
-/// How options ask for files to be read.
-FileAccess file_access(const RunOptions& options);
-
-/// Shows a progress bar for each file that --no-mmap copies, on a terminal.
-class CopyProgressBar {
- public:
-  /// Valid as long as this object.
-  CopyProgress callback();
-  /// Erases what is shown.
-  void finish() { bar_.reset(); }
-
- private:
-  std::string path_;  // of the file that bar_ is about
-  std::unique_ptr<ProgressBar> bar_;
-};
-
-/// Opens a model as the options say; shows progress bars on a terminal and prints the model's
-/// warnings to stderr.
-Result<OpenedModel> load_model(const RunOptions& options);
-
-/// The same without a session.
-Result<std::unique_ptr<LoadedModel>> load_model_alone(const RunOptions& options);
-
-/// Of the weights of a synthetic model: --weights, or q4b32. Errors: invalid_argument.
-Result<Encoding> synthetic_encoding(const RunOptions& options);
-
-/// A model with random weights, see synthetic_model(); --weights is its encoding (q4b32 without).
-/// Shows a progress bar on a terminal. Errors: those of synthetic_model and LoadedModel::adopt.
-Result<std::unique_ptr<LoadedModel>> load_synthetic(const std::string& name,
-                                                    const RunOptions& options);
 
 /// Says on stderr which options change nothing, as the best token is taken anyway.
 void warn_of_unused(const SampleOptions& options);

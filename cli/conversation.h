@@ -9,6 +9,7 @@
 
 #include "cli/chat_options.h"
 #include "cli/common.h"
+#include "cli/open_model.h"
 #include "engine/chat/chat.h"
 
 namespace midge {

@@ -5,6 +5,7 @@
 #include "api/kernel_names.h"
 #include "cli/common.h"
 #include "cli/core_report.h"
+#include "cli/open_model.h"
 #include "engine/calibration/calibrate.h"
 #include "engine/calibration/operands.h"
 #include "engine/core/visible.h"

@@ -6,6 +6,7 @@
 #include "cli/common.h"
 #include "cli/eval_tasks.h"
 #include "cli/find_model.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
 #include "cli/terminal.h"

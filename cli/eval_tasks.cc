@@ -8,6 +8,7 @@
 
 #include "cli/find_model.h"
 #include "cli/multiple_choice.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
 #include "cli/task_file.h"

@@ -9,6 +9,7 @@
 #include "bench/model/model_runner.h"
 #include "bench/model/op_summary.h"
 #include "cli/common.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"

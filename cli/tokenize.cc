@@ -5,6 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/find_model.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 
 namespace midge {
