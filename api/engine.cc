@@ -310,33 +310,32 @@ Result<int64_t> Engine::save_prefix(size_t model, std::span<const int32_t> token
   }
   Scheduler& scheduler = *models_[model].scheduler;
   PrefixInfo info;
-  std::vector<int32_t> pages;
-  int64_t length = 0;
+  PrefixCache::Known known;
   // The pages stay as they are while they have one holder more.
   MIDGE_RETURN_IF_ERROR(run_inside([&] {
     for (const RopeRegime regime : {RopeRegime::kShort, RopeRegime::kLong}) {
-      std::vector<int32_t> found;
-      const int64_t known = scheduler.cache().find(regime, tokens, roles, &found);
-      if (known <= length) continue;
-      length = known;
-      pages = std::move(found);
+      PrefixCache::Known found = scheduler.cache().find(regime, tokens, roles);
+      if (found.tokens <= known.tokens) continue;
+      known = std::move(found);
       info.regime = regime;
     }
-    for (const int32_t page : pages) scheduler.pool().share(page);
+    for (const int32_t page : known.page_ids) scheduler.pool().share(page);
   }));
-  if (length == 0) {
+  if (known.tokens == 0) {
     return make_status(StatusCode::kNotFound, "nothing is known of these %zu tokens",
                        tokens.size());
   }
   info.model = model_identity(*models_[model].executor);
-  info.tokens = tokens.first(static_cast<size_t>(length));
-  info.roles = roles.first(static_cast<size_t>(length));
-  const Status saved = save_prefix_file(path, info, scheduler.pool(), pages);
+  info.tokens = tokens.first(static_cast<size_t>(known.tokens));
+  info.roles = roles.first(static_cast<size_t>(known.tokens));
+  info.mtp_begin = known.mtp_begin;
+  info.mtp_length = known.mtp_length;
+  const Status saved = save_prefix_file(path, info, scheduler.pool(), known.page_ids);
   MIDGE_RETURN_IF_ERROR(run_inside([&] {
-    for (const int32_t page : pages) scheduler.pool().give_back(page);
+    for (const int32_t page : known.page_ids) scheduler.pool().give_back(page);
   }));
   MIDGE_RETURN_IF_ERROR(saved);
-  return length;
+  return known.tokens;
 }
 
 Result<int64_t> Engine::load_prefix(size_t model, const std::string& path) {
@@ -345,7 +344,7 @@ Result<int64_t> Engine::load_prefix(size_t model, const std::string& path) {
   MIDGE_ASSIGN_OR_RETURN(
       const PrefixFile file,
       PrefixFile::open(path, model_identity(*served.executor), served.scheduler->pool().layout(),
-                       served.executor->model().config().vocab_size));
+                       served.executor->model().config()));
   const auto length = static_cast<int64_t>(file.info().tokens.size());
   Status status;
   MIDGE_RETURN_IF_ERROR(run_inside([&] {
@@ -363,7 +362,8 @@ Result<int64_t> Engine::load_prefix(size_t model, const std::string& path) {
       pages.push_back(pool.take());
       file.read_page(i, pool.page(pages.back()));
     }
-    cache.keep({file.info().regime, file.info().tokens, file.info().roles, pages});
+    const PrefixInfo& info = file.info();
+    cache.keep({info.regime, info.tokens, info.roles, pages, info.mtp_begin, info.mtp_length});
     for (const int32_t page : pages) pool.give_back(page);  // the cache holds them
   }));
   MIDGE_RETURN_IF_ERROR(status);

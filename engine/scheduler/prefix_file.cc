@@ -25,7 +25,8 @@ struct Header {
   uint64_t file_bytes = 0;
   uint64_t info_bytes = 0;  // behind the header
   ContentHash hash = {};    // of the whole file, this field being zero
-  uint64_t reserved_numbers[2] = {};
+  int64_t mtp_begin = 0;
+  int64_t mtp_length = 0;
 };
 static_assert(sizeof(Header) == 64);
 
@@ -92,6 +93,8 @@ Status save_prefix_file(const std::string& path, const PrefixInfo& info, const K
   Header header;
   std::copy(std::begin(kMagic), std::end(kMagic), header.magic);
   header.info_bytes = info_bytes.size();
+  header.mtp_begin = info.mtp_begin;
+  header.mtp_length = info.mtp_length;
   header.file_bytes = sizeof(Header) + info_bytes.size();
   for (size_t i = 0; i < page_ids.size(); ++i) {
     header.file_bytes += static_cast<uint64_t>(
@@ -126,11 +129,11 @@ Status save_prefix_file(const std::string& path, const PrefixInfo& info, const K
 }
 
 Result<PrefixFile> PrefixFile::open(const std::string& path, const ContentHash& model,
-                                    const KvLayout& layout, int64_t vocab_size) {
+                                    const KvLayout& layout, const ModelConfig& config) {
   PrefixFile file;
   MIDGE_ASSIGN_OR_RETURN(file.file_, MappedFile::open(path));
   MIDGE_RETURN_IF_ERROR(file.check_header());
-  MIDGE_RETURN_IF_ERROR(file.read(model, layout, vocab_size));
+  MIDGE_RETURN_IF_ERROR(file.read(model, layout, config));
   return file;
 }
 
@@ -177,7 +180,8 @@ Status PrefixFile::check_header() const {
   return Status();
 }
 
-Status PrefixFile::read(const ContentHash& model, const KvLayout& layout, int64_t vocab_size) {
+Status PrefixFile::read(const ContentHash& model, const KvLayout& layout,
+                        const ModelConfig& config) {
   Header header;
   std::memcpy(&header, file_.data(), sizeof(Header));
   ByteReader in({file_.data() + sizeof(Header), static_cast<size_t>(header.info_bytes)});
@@ -201,8 +205,11 @@ Status PrefixFile::read(const ContentHash& model, const KvLayout& layout, int64_
                   format_string("%zu tokens with %zu roles, factors of set %d", info_.tokens.size(),
                                 roles.size(), regime));
   }
-  if (type != kv_type_name(layout.type) || page_tokens != layout.page_tokens ||
-      layers != layout.layers || kv_heads != layout.kv_heads || head_dim != layout.head_dim) {
+  // The MTP layer is the last one, where there is room for it.
+  const bool has_layers = layers == layout.layers || layers == config.layer_count ||
+                          layers == config.layer_count + config.mtp_layer_count;
+  if (type != kv_type_name(layout.type) || page_tokens != layout.page_tokens || !has_layers ||
+      kv_heads != layout.kv_heads || head_dim != layout.head_dim) {
     return refuse(
         StatusCode::kModelMismatch,
         format_string("pages of %lld tokens in %s, %lld layers of %lld heads of %lld; expected "
@@ -216,17 +223,33 @@ Status PrefixFile::read(const ContentHash& model, const KvLayout& layout, int64_
   }
   info_.regime = static_cast<RopeRegime>(regime);
   layout_ = layout;
+  layout_.layers = layers;
+  page_bytes_ = layout.page_bytes();
   for (size_t i = 0; i < info_.tokens.size(); ++i) {
-    if (info_.tokens[i] >= 0 && info_.tokens[i] < vocab_size && roles[i] < kRowRoleCount) continue;
+    if (info_.tokens[i] >= 0 && info_.tokens[i] < config.vocab_size && roles[i] < kRowRoleCount)
+      continue;
     return refuse(StatusCode::kInvalidFile,
                   format_string("token %zu is %d with role %d", i, info_.tokens[i], roles[i]));
   }
   info_.roles = {reinterpret_cast<const RowRole*>(roles.data()), roles.size()};
   const auto tokens = static_cast<int64_t>(info_.tokens.size());
-  const int64_t whole = tokens / layout.page_tokens;
+  if (header.mtp_begin < 0 || header.mtp_begin % page_tokens != 0 ||
+      header.mtp_length < header.mtp_begin || header.mtp_length > tokens ||
+      (header.mtp_length > 0 && layers == config.layer_count)) {
+    return refuse(
+        StatusCode::kInvalidFile,
+        format_string("positions %lld to %lld of the MTP layer, of %lld tokens",
+                      static_cast<long long>(header.mtp_begin),
+                      static_cast<long long>(header.mtp_length), static_cast<long long>(tokens)));
+  }
+  if (layout.layers > config.layer_count) {
+    info_.mtp_begin = header.mtp_begin;
+    info_.mtp_length = header.mtp_length;
+  }
+  const int64_t whole = tokens / page_tokens;
   const int64_t expected =
-      whole * used_bytes(layout, layout.page_tokens) +
-      (tokens % layout.page_tokens == 0 ? 0 : used_bytes(layout, tokens % layout.page_tokens));
+      whole * used_bytes(layout_, page_tokens) +
+      (tokens % page_tokens == 0 ? 0 : used_bytes(layout_, tokens % page_tokens));
   const auto found = static_cast<int64_t>(file_.size() - sizeof(Header) - header.info_bytes);
   if (found != expected) {
     return refuse(StatusCode::kInvalidFile,
@@ -247,7 +270,9 @@ void PrefixFile::read_page(int64_t index, uint8_t* page) const {
   const auto tokens = static_cast<int64_t>(info_.tokens.size());
   layout_.visit_used(tokens_in_page(layout_, tokens, index),
                      [&](int64_t offset, int64_t used, int64_t) {
-                       std::memcpy(page + offset, from, static_cast<size_t>(used));
+                       if (offset < page_bytes_) {
+                         std::memcpy(page + offset, from, static_cast<size_t>(used));
+                       }
                        from += used;
                      });
 }

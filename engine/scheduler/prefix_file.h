@@ -19,6 +19,9 @@ struct PrefixInfo {
   RopeRegime regime = RopeRegime::kShort;
   std::span<const int32_t> tokens;
   std::span<const RowRole> roles;  ///< of the tokens
+  // Positions that the MTP layer has read; of a file for pages without room for it: none.
+  int64_t mtp_begin = 0;
+  int64_t mtp_length = 0;
 };
 
 /// Writes a file that is there as a whole or not at all. page_ids: those of `pool` that hold the
@@ -31,22 +34,23 @@ class PrefixFile {
  public:
   /// Checks every byte. Errors: those of MappedFile::open; invalid_file (not such a file,
   /// truncated, damaged); unsupported (of another version); model_mismatch (of another model, or of
-  /// pages of another kind than `layout`).
+  /// pages of another kind than `layout`; either may have the MTP layer alone).
   static Result<PrefixFile> open(const std::string& path, const ContentHash& model,
-                                 const KvLayout& layout, int64_t vocab_size);
+                                 const KvLayout& layout, const ModelConfig& config);
 
   const PrefixInfo& info() const { return info_; }
   int64_t page_count() const;
-  /// Copies what page `index` holds into a page of the pool.
+  /// Copies what page `index` holds into a page of the pool, as far as that has room for layers.
   void read_page(int64_t index, uint8_t* page) const;
 
  private:
   Status check_header() const;
-  Status read(const ContentHash& model, const KvLayout& layout, int64_t vocab_size);
+  Status read(const ContentHash& model, const KvLayout& layout, const ModelConfig& config);
   Status refuse(StatusCode code, const std::string& what) const;
 
   MappedFile file_;
-  KvLayout layout_;
+  KvLayout layout_;         // of the file
+  int64_t page_bytes_ = 0;  // of the pool
   PrefixInfo info_;
   const uint8_t* pages_ = nullptr;
 };

@@ -104,18 +104,25 @@ void PrefixCache::keep(const Beginning& beginning) {
   }
 }
 
-int64_t PrefixCache::find(RopeRegime regime, std::span<const int32_t> tokens,
-                          std::span<const RowRole> roles, std::vector<int32_t>* page_ids) const {
+PrefixCache::Known PrefixCache::find(RopeRegime regime, std::span<const int32_t> tokens,
+                                     std::span<const RowRole> roles) const {
   auto parent = static_cast<int32_t>(regime);
-  int64_t length = 0;
+  Known known;
   for (;;) {
-    const auto done = static_cast<size_t>(length);
+    const auto done = static_cast<size_t>(known.tokens);
     const size_t count = std::min(static_cast<size_t>(page_tokens_), tokens.size() - done);
     const Match match = best_child(parent, tokens.subspan(done, count), roles.subspan(done, count));
-    if (match.tokens == 0) return length;
-    page_ids->push_back(at(match.node).page);
-    length += match.tokens;
-    if (match.tokens < page_tokens_) return length;
+    if (match.tokens == 0) return known;
+    known.page_ids.push_back(at(match.node).page);
+    // As Sequence::take_over has it.
+    const int64_t mtp_begin = at(match.node).mtp_begin;
+    const bool goes_on = known.mtp_length == known.tokens && known.mtp_begin == mtp_begin;
+    if (mtp_begin >= 0 && (goes_on || mtp_begin == known.tokens)) {
+      known.mtp_begin = mtp_begin;
+      known.mtp_length = known.tokens + match.tokens;
+    }
+    known.tokens += match.tokens;
+    if (match.tokens < page_tokens_) return known;
     parent = match.node;
   }
 }

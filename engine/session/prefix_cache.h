@@ -42,10 +42,17 @@ class PrefixCache {
   };
   void keep(const Beginning& beginning);
 
-  /// Adds the pages that hold the longest known beginning of tokens to *page_ids; returns its
-  /// length. They are the cache's until the caller holds them too.
-  int64_t find(RopeRegime regime, std::span<const int32_t> tokens, std::span<const RowRole> roles,
-               std::vector<int32_t>* page_ids) const;
+  /// What is known of a beginning. The pages are the cache's until the caller holds them too.
+  struct Known {
+    int64_t tokens = 0;
+    std::vector<int32_t> page_ids;
+    // Positions that the MTP layer has read.
+    int64_t mtp_begin = 0;
+    int64_t mtp_length = 0;
+  };
+  /// The longest one of these tokens.
+  Known find(RopeRegime regime, std::span<const int32_t> tokens,
+             std::span<const RowRole> roles) const;
 
   /// Lets an empty sequence of the pool begin with as many of the tokens as are known with these
   /// roles, but for the last one, which is read for what it predicts. Whole pages are shared; of

@@ -21,11 +21,14 @@ struct PrefixExample {
     config.layer_count = 2;
     config.kv_head_count = 1;
     config.head_dim = 36;
+    config.vocab_size = kVocabSize;
+    config.mtp_layer_count = 1;
     return config;
   }
 
-  PrefixExample(KvType type, int64_t count) {
+  PrefixExample(KvType type, int64_t count, bool with_mtp = false) {
     KvPoolOptions options;
+    options.with_mtp = with_mtp;
     options.type = type;
     options.pages = 4;
     pool = std::move(*KvPool::create(config(), options));
@@ -43,7 +46,8 @@ struct PrefixExample {
     }
   }
   Status save(const std::string& path) const {
-    return save_prefix_file(path, {model, RopeRegime::kLong, tokens, roles}, *pool, pages);
+    return save_prefix_file(path, {model, RopeRegime::kLong, tokens, roles, mtp_begin, mtp_length},
+                            *pool, pages);
   }
 
   ContentHash model = {1, 2};
@@ -51,6 +55,8 @@ struct PrefixExample {
   std::vector<int32_t> tokens;
   std::vector<RowRole> roles;
   std::vector<int32_t> pages;
+  int64_t mtp_begin = 0;
+  int64_t mtp_length = 0;
 };
 
 /// The bytes with the checksum and the length that their header should have.

@@ -17,7 +17,7 @@ namespace {
 using test::PrefixExample;
 
 Status status_of(const std::string& path, const PrefixExample& example) {
-  return PrefixFile::open(path, example.model, example.pool->layout(), PrefixExample::kVocabSize)
+  return PrefixFile::open(path, example.model, example.pool->layout(), PrefixExample::config())
       .status();
 }
 
@@ -30,7 +30,7 @@ TEST(PrefixFile, HoldsPagesOfEveryType) {
       const std::string path = dir.file("a.midge-kv");
       MIDGE_ASSERT_OK(example.save(path));
       const auto file =
-          PrefixFile::open(path, example.model, example.pool->layout(), PrefixExample::kVocabSize);
+          PrefixFile::open(path, example.model, example.pool->layout(), PrefixExample::config());
       MIDGE_ASSERT_OK(file);
       EXPECT_TRUE(std::ranges::equal(file->info().tokens, example.tokens));
       EXPECT_TRUE(std::ranges::equal(file->info().roles, example.roles));
@@ -49,6 +49,62 @@ TEST(PrefixFile, HoldsPagesOfEveryType) {
             });
       }
     }
+  }
+}
+
+// With an MTP layer's keys and values or without, read by pools with room for them or without.
+TEST(PrefixFile, IsReadWithAndWithoutTheMtpLayer) {
+  for (const bool saved : {false, true}) {
+    for (const bool wanted : {false, true}) {
+      SCOPED_TRACE(testing::Message() << saved << wanted);
+      const test::TempDir dir;
+      PrefixExample from(KvType::kInt8, 150, saved);
+      if (saved) {
+        from.mtp_begin = 64;
+        from.mtp_length = 147;
+      }
+      const std::string path = dir.file("a.midge-kv");
+      MIDGE_ASSERT_OK(from.save(path));
+      const PrefixExample to(KvType::kInt8, 150, wanted);
+      const KvLayout& layout = to.pool->layout();
+      const auto file = PrefixFile::open(path, to.model, layout, PrefixExample::config());
+      MIDGE_ASSERT_OK(file);
+      EXPECT_EQ(file->info().mtp_begin, saved && wanted ? 64 : 0);
+      EXPECT_EQ(file->info().mtp_length, saved && wanted ? 147 : 0);
+      KvLayout both = layout;
+      both.layers = saved && wanted ? 3 : 2;
+      for (int64_t i = 0; i < file->page_count(); ++i) {
+        std::vector<uint8_t> page(static_cast<size_t>(layout.page_bytes()));
+        file->read_page(i, page.data());
+        const uint8_t* given = from.pool->page(from.pages[static_cast<size_t>(i)]);
+        both.visit_used(
+            std::min<int64_t>(64, 150 - 64 * i), [&](int64_t offset, int64_t used, int64_t) {
+              EXPECT_EQ(
+                  std::memcmp(page.data() + offset, given + offset, static_cast<size_t>(used)), 0);
+            });
+        EXPECT_TRUE(std::all_of(page.begin() + both.page_bytes(), page.end(),
+                                [](uint8_t byte) { return byte == 0; }));
+      }
+    }
+  }
+}
+
+TEST(PrefixFile, RefusesPositionsThatTheMtpLayerCannotHaveRead) {
+  const test::TempDir dir;
+  const std::string path = dir.file("a.midge-kv");
+  struct Range {
+    int64_t begin;
+    int64_t length;
+    bool with_mtp;
+  };
+  for (const Range& range : {Range{1, 70, true}, Range{64, 71, true}, Range{64, 10, true},
+                             Range{-64, 70, true}, Range{0, -1, true}, Range{0, 70, false}}) {
+    PrefixExample example(KvType::kF16, 70, range.with_mtp);
+    example.mtp_begin = range.begin;
+    example.mtp_length = range.length;
+    MIDGE_ASSERT_OK(example.save(path));
+    const Status status = status_of(path, example);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidFile) << range.begin << ' ' << range.length;
   }
 }
 
