@@ -112,6 +112,12 @@ Result<SchedulerOptions> scheduling_options(const midge_model_options& given,
   if (given.prompt_rows != 0) options.prompt_rows = given.prompt_rows;
   options.keeps_prefixes = given.no_prefix_sharing == 0;
   MIDGE_ASSIGN_OR_RETURN(options.drafts.drafter, drafter_from_name(or_empty(given.drafter)));
+  options.drafts.remembered_tokens = given.draft_remembered;
+  if (given.draft_remembered < 0 || given.draft_remembered > kRememberedMax) {
+    return make_status(StatusCode::kInvalidArgument, "draft_remembered is %lld, expected 0..%lld",
+                       static_cast<long long>(given.draft_remembered),
+                       static_cast<long long>(kRememberedMax));
+  }
   return options;
 }
 
@@ -119,6 +125,7 @@ Status open_model(const char* path, const midge_model_options& options, midge_mo
   LoadOptions load;
   load.access = options.copy_files != 0 ? FileAccess::kCopy : FileAccess::kMap;
   load.makes_executor = false;
+  load.mtp_file = or_empty(options.mtp_file);
   if (options.image != nullptr) {
     if (options.image_bytes == 0) {
       return Status(StatusCode::kInvalidArgument, "image_bytes is 0, but image is not null");

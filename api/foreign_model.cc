@@ -24,6 +24,9 @@ Result<std::unique_ptr<Model>> open_foreign_model(const std::string& path,
                                                   const UseTokenizer& use_tokenizer) {
   MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> opened,
                          WeightSource::open(path, options.access, options.on_copy));
+  if (!options.mtp_file.empty()) {
+    MIDGE_RETURN_IF_ERROR(lay_mtp_over(*opened, options.mtp_file, options.on_copy));
+  }
   const std::shared_ptr<const WeightSource> source = std::move(opened);
   return open_model(source, [&](const ModelConfig& config) {
     return options.needs_tokenizer ? use_tokenizer(load_tokenizer(*source), config) : Status();

@@ -82,6 +82,12 @@ Status LoadedModel::open_parts(const LoadOptions& options) {
     MIDGE_ASSIGN_OR_RETURN(model_, open_foreign_model(path_, options, use_tokenizer));
     return Status();
   }
+  if (!options.mtp_file.empty()) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "%s: packed, with its MTP layer; the layer of %s is laid over when a model "
+                       "is packed",
+                       shown_path(path_).c_str(), shown_path(options.mtp_file).c_str());
+  }
   MIDGE_ASSIGN_OR_RETURN(MappedFile bytes,
                          options.image.empty()
                              ? MappedFile::open(path_, options.access, options.on_copy)

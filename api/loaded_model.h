@@ -24,6 +24,9 @@ struct LoadOptions {
   /// Bytes of a packed file that the program has in memory, at a multiple of 64, which stay as long
   /// as the model: opened instead of the file at `path`, which is its name then.
   std::span<const uint8_t> image;
+  /// Safetensors file with an MTP layer in place of the model's, see lay_mtp_over; empty: none. Not
+  /// for packed files, whose layer is packed: invalid_argument.
+  std::string mtp_file;
   bool needs_tokenizer = true;  ///< without: no text in or out
   bool makes_executor = true;   ///< without: whoever uses the model makes one (Engine)
   ExecutorOptions executor;

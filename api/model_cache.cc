@@ -65,7 +65,9 @@ Identity identity_of(const std::string& source, const PackingOptions& options) {
   Identity identity;
   std::error_code error;
   identity.text = format_string("format %u\n", kPackedVersion);
-  for (const std::string& file : files_of(source)) {
+  std::vector<std::string> files = files_of(source);
+  if (!options.mtp_file.empty()) files.push_back(options.mtp_file);
+  for (const std::string& file : files) {
     struct stat info = {};
     if (::stat(file.c_str(), &info) != 0) continue;
     const fs::path path = fs::canonical(file, error);

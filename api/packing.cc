@@ -5,6 +5,7 @@
 
 #include "api/foreign_model.h"
 #include "api/loaded_model.h"
+#include "api/mtp_acceptance.h"
 #include "engine/core/visible.h"
 #include "engine/session/sensitivity.h"
 #include "models/registry.h"
@@ -23,6 +24,21 @@ std::vector<std::string> matrix_names(const Model& model) {
 // Whether the layers are of floats: four bits are what they are packed for.
 bool has_float_layers(const Model& model) {
   return encoding_info(model.weights().layers.front().q.rows.encoding).block_elements == 1;
+}
+
+// Of a packed file in memory.
+Result<MtpAcceptance> measure_packed_mtp(const std::string& path, std::span<const uint8_t> image,
+                                         const PackingOptions& options) {
+  LoadOptions load;
+  load.image = image;
+  load.executor.threads = options.threads;
+  load.executor.isa = options.isa;
+  load.executor.calibrate = false;
+  load.executor.rows_max = 64;
+  load.executor.context_max = 2 * kAcceptanceTokens;
+  load.executor.logit_rows_max = 1 + kDraftsMax;
+  MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> loaded, LoadedModel::open(path, load));
+  return measure_mtp_acceptance(*loaded, options.on_mtp);
 }
 
 }  // namespace
@@ -48,8 +64,10 @@ Status check_pack_paths(const std::string& source, const std::string& out) {
 Result<PackedFileInfo> pack_file(const std::string& source, const std::string& out,
                                  const PackingOptions& options, Status* tokenizer_status) {
   MIDGE_RETURN_IF_ERROR(check_pack_paths(source, out));
-  MIDGE_ASSIGN_OR_RETURN(std::shared_ptr<const WeightSource> files,
+  MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> opened,
                          WeightSource::open(source, options.access));
+  if (!options.mtp_file.empty()) MIDGE_RETURN_IF_ERROR(lay_mtp_over(*opened, options.mtp_file));
+  const std::shared_ptr<const WeightSource> files = std::move(opened);
   MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, open_model(files));
   const Result<Tokenizer> tokenizer = load_tokenizer(*files);
   *tokenizer_status = tokenizer.status();
@@ -63,6 +81,11 @@ Result<PackedFileInfo> pack_file(const std::string& source, const std::string& o
                                options.overrides.end());
   pack.importance = options.importance;
   pack.readers = options.readers;
+  if (tokenizer.ok()) {
+    pack.measure_mtp = [&](std::span<const uint8_t> image) {
+      return measure_packed_mtp(out, image, options);
+    };
+  }
   MIDGE_ASSIGN_OR_RETURN(const WorkerTeam team, WorkerTeam::create(options.threads));
   const KernelTable kernels = make_kernel_table({options.isa});
   return pack_model(*model, tokenizer.ok() ? &*tokenizer : nullptr, pack, team, kernels, out,
@@ -73,6 +96,7 @@ Result<EncodingChoice> choose_encodings(const std::string& source, const Packing
                                         const BitBudget& budget) {
   LoadOptions load;
   load.access = options.access;
+  load.mtp_file = options.mtp_file;
   load.executor.arithmetic = budget.arithmetic;
   load.executor.threads = options.threads;
   load.executor.isa = options.isa;

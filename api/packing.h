@@ -25,12 +25,16 @@ struct PackingOptions {
   std::optional<WeightRecipe> recipe;
   /// Beside that, as WeightRecipe::overrides.
   std::vector<std::pair<std::string, Encoding>> overrides;
+  std::string mtp_file;                     ///< as LoadOptions::mtp_file
   const Importance* importance = nullptr;   ///< null: all channels count alike
   int threads = 0;                          ///< 1..256; 0: one per core of this process
   CpuFeatures isa = detect_cpu_features();  ///< features that kernels may use; this machine's
   FileAccess access = FileAccess::kMap;
   TemporaryFile::Readers readers = TemporaryFile::Readers::kByUmask;
   std::function<void(int64_t done, int64_t total)> on_weights;  ///< bytes written; may be empty
+  /// Tokens of measure_mtp_acceptance, which follows for models with an MTP layer and a tokenizer;
+  /// false cancels. May be empty.
+  std::function<bool(int64_t done, int64_t total)> on_mtp;
 };
 
 /// Whether `source` can be packed into a file at `out`, as far as paths tell. Errors:

@@ -13,6 +13,7 @@
 #include "cli/common.h"
 #include "cli/draft_options.h"
 #include "cli/find_model.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
@@ -513,7 +514,7 @@ void add_single_modes(CommandLine& command, const std::shared_ptr<Options>& opti
       ->group(kGroup)
       ->capture_default_str();
   command
-      .add_flag("--mtp", options->once.mtp,
+      .add_flag("--mtp-pass", options->once.mtp,
                 "Run the MTP layer, with the head of drafts, behind each decode step")
       ->group(kGroup)
       ->needs(decode);

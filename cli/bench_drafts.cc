@@ -4,6 +4,7 @@
 
 #include "bench/model/speculative.h"
 #include "cli/find_model.h"
+#include "cli/open_model.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
 
@@ -29,7 +30,7 @@ double rate(const bench::SpeculativeReport& r, double seconds) {
 
 void print_head() {
   print(stdout, "%-34s %7s %9s %9s  %-22s %6s %6s %8s  %s\n", "", "answers", "tok/s", "drafted",
-        "speed-up", "drafts", "right", "per step", "2, 4, 8 rows; drafting");
+        "speed-up", "drafts", "right", "per step", "2, 4, 8 rows; drafting; prompt");
 }
 
 void print_line(const Line& line) {
@@ -42,12 +43,13 @@ void print_line(const Line& line) {
   };
   const std::string name =
       visible_text(line.model + ", " + line.text, Layout::kOneLine).substr(0, 34);
-  print(stdout, "%-34s %7lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6lld %6.2f %8.2f  %s %s %s; %s%s\n",
+  print(stdout,
+        "%-34s %7lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6lld %6.2f %8.2f  %s %s %s; %s; %.1f %%%s\n",
         name.c_str(), static_cast<long long>(r.requests), rate(r, r.plain_seconds),
         rate(r, r.drafted_seconds), r.speed.middle, r.speed.low, r.speed.high,
         static_cast<long long>(read), share(drawn, read), r.tokens_per_step,
         by_one(r.step_seconds[2]).c_str(), by_one(r.step_seconds[4]).c_str(),
-        by_one(r.step_seconds[8]).c_str(), by_one(r.draft_seconds).c_str(),
+        by_one(r.step_seconds[8]).c_str(), by_one(r.draft_seconds).c_str(), 100 * r.prompt_share,
         r.allowed > 0 ? format_string("; one draft allows %.3f", r.allowed).c_str() : "");
 }
 
@@ -60,6 +62,7 @@ void write_line(JsonWriter& json, const Line& line) {
   json.member("drafted_tokens_per_second", rate(r, r.drafted_seconds));
   json.begin_object("speed_up").member("middle", r.speed.middle).member("low", r.speed.low);
   json.member("high", r.speed.high).end_object();
+  json.member("prompt_share", r.prompt_share);
   json.member("steps", r.steps).member("tokens_per_step", r.tokens_per_step);
   json.member("lookup_read", r.totals.lookup_drafts).member("lookup_right", r.totals.lookup_drawn);
   json.member("mtp_read", r.totals.mtp_drafts).member("mtp_right", r.totals.mtp_drawn);
@@ -140,7 +143,8 @@ Status bench_drafts(const std::vector<std::string>& models,
           "per step  tokens of an answer\n"
           "rows      time of a step of so many tokens, in steps of one; -: not measured\n"
           "drafting  time of the MTP layer's pass, in the same; what one draft allows is worked "
-          "out of both\n");
+          "out of both\n"
+          "prompt    the MTP layer's part of the time in which prompts were read\n");
     return Status();
   }
   JsonWriter json;

@@ -9,6 +9,7 @@ namespace midge {
 
 /// Options of these groups are left out of short help.
 inline constexpr const char* kSamplingGroup = "Sampling";
+inline constexpr const char* kDraftsGroup = "Drafts";
 inline constexpr const char* kMemoryGroup = "Memory";
 inline constexpr const char* kWeightsGroup = "Weights";
 inline constexpr const char* kCoresGroup = "Cores";

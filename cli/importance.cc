@@ -1,13 +1,16 @@
 // midge importance: what errors in the channels of a model's matrices are worth.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "cli/common.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
 #include "cli/terminal.h"
 #include "engine/core/visible.h"
 #include "engine/ops/dense_backend.h"
+#include "engine/scheduler/generate.h"
 #include "engine/session/activations.h"
 
 namespace midge {
@@ -19,6 +22,7 @@ struct Options {
   RunOptions run;
   std::string text;
   std::string out;
+  int64_t own_output = 0;  ///< tokens that the model writes itself; 0: the text of --text
   bool counts_tokens = false;
   int64_t window = 512;
 };
@@ -36,17 +40,56 @@ Status check_out(const std::string& path) {
                      shown_path(folder.string()).c_str());
 }
 
+// What the model writes: texts of at most a window, drawn as its predictions say.
+Result<std::vector<int32_t>> tokens_of_model(const Options& options, const OpenedModel& loaded) {
+  MIDGE_ASSIGN_OR_RETURN(std::vector<int32_t> prompt, loaded.model->encode_prompt(""));
+  if (prompt.empty()) {
+    MIDGE_ASSIGN_OR_RETURN(prompt, loaded.model->encode_prompt("\n"));
+  }
+  GenerateOptions generation;
+  generation.sampler.temperature = 1;
+  MIDGE_ASSIGN_OR_RETURN(generation.stop_ids, loaded.model->stop_ids());
+  const int64_t text_tokens = options.window - static_cast<int64_t>(prompt.size());
+  std::vector<int32_t> tokens;
+  ProgressBar bar("writing");
+  const auto written = [&] { return static_cast<int64_t>(tokens.size()); };
+  while (written() < options.own_output) {
+    generation.tokens_max = std::min(text_tokens, options.own_output - written());
+    MIDGE_RETURN_IF_ERROR(loaded.session->truncate(0));
+    MIDGE_ASSIGN_OR_RETURN(const GenerateResult result,
+                           generate(*loaded.session, loaded.model->tokenizer(),
+                                    loaded.model->allowed_tokens(), prompt, generation, nullptr));
+    if (result.reason == FinishReason::kCancelled)
+      return Status(StatusCode::kCancelled, "cancelled");
+    for (const GeneratedToken& token : result.tokens) tokens.push_back(token.token);
+    bar.update(written(), options.own_output);
+    ++generation.sampler.seed;
+  }
+  MIDGE_RETURN_IF_ERROR(loaded.session->truncate(0));
+  return tokens;
+}
+
 Status importance_command(Options options) {
   RunOptions& run = options.run;
   if (run.context_length == 0) run.context_length = options.window;
   MIDGE_RETURN_IF_ERROR(check_out(options.out));
-  MIDGE_ASSIGN_OR_RETURN(const std::string text,
-                         read_text_or_stdin(options.text, kTextBytesMaxOfImportance));
+  if (options.text.empty() == (options.own_output == 0)) {
+    return Status(StatusCode::kInvalidArgument,
+                  "expected a text to read: --text FILE, or --own-output N");
+  }
+  std::string text;
+  if (options.own_output == 0) {
+    MIDGE_ASSIGN_OR_RETURN(text, read_text_or_stdin(options.text, kTextBytesMaxOfImportance));
+  }
   MIDGE_ASSIGN_OR_RETURN(OpenedModel loaded, load_model(run));
-  std::vector<int32_t> tokens;
-  MIDGE_RETURN_IF_ERROR(loaded.model->tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
   watch_interrupts();
   loaded.session->set_cancel_flag(&interrupted());
+  std::vector<int32_t> tokens;
+  if (options.own_output == 0) {
+    MIDGE_RETURN_IF_ERROR(loaded.model->tokenizer().encode(text, SpecialTokens::kAsText, &tokens));
+  } else {
+    MIDGE_ASSIGN_OR_RETURN(tokens, tokens_of_model(options, loaded));
+  }
   Result<Importance> importance = Importance();
   {
     ProgressBar bar("reading");
@@ -64,6 +107,7 @@ Status importance_command(Options options) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.importance").member("version", int64_t{1});
     json.member("model", loaded.model->path()).member("text", options.text);
+    json.member("own_output", options.own_output);
     json.member("file", options.out).member("tokens", importance->tokens());
     json.member("inputs", static_cast<int64_t>(importance->input_count())).end_object();
     print_json(json);
@@ -86,9 +130,14 @@ void add_importance_command(CommandLine& app, Command* run) {
   add_run_options(*command, options->run);
   command->get_option("--model")->description(
       "Hugging Face folder or GGUF file (default: the bundled tiny-phi)");
-  command->add_option("--text", options->text, "Text file like what the model will read")
-      ->type_name("FILE")
-      ->required();
+  CommandOption* text =
+      command->add_option("--text", options->text, "Text file like what the model will read");
+  text->type_name("FILE");
+  command
+      ->add_option("--own-output", options->own_output,
+                   "So many tokens that the model writes itself, instead of a text")
+      ->check(whole_number(2, 1 << 24))
+      ->excludes(text);
   command->add_option("-o,--out", options->out, "File to write")->type_name("FILE")->required();
   command->add_option("--window", options->window, "Tokens per window")
       ->check(whole_number(2, 1 << 24))
@@ -97,7 +146,9 @@ void add_importance_command(CommandLine& app, Command* run) {
                     "Count the tokens of the text too: they choose the part of the head that the "
                     "MTP layer drafts with");
   add_json_option(*command, options->run);
-  command->footer("  midge importance path/to/model --text sample.txt -o model.importance\n");
+  command->footer(
+      "  midge importance path/to/model --text sample.txt -o model.importance\n"
+      "  midge importance path/to/model --own-output 4096 --token-counts -o model.importance\n");
   command->callback([=] { *run = [=] { return importance_command(*options); }; });
 }
 

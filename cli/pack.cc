@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
 #include "engine/core/visible.h"
@@ -95,6 +96,7 @@ Status pack_command(Options options) {
   PackingOptions packing;
   packing.threads = options.run.threads;
   packing.access = file_access(options.run);
+  packing.mtp_file = options.run.mtp;
   MIDGE_ASSIGN_OR_RETURN(const ExecutorOptions executor, executor_options(options.run));
   packing.isa = executor.isa;
   if (options.run.recipe.empty() && options.run.weights.empty()) {
@@ -126,12 +128,11 @@ Status pack_command(Options options) {
   }
   const auto start = std::chrono::steady_clock::now();
   Status tokenizer;
-  Result<PackedFileInfo> packed = PackedFileInfo();
-  {
-    ProgressBar bar("packing", ProgressBar::Unit::kMegabytes);
-    packing.on_weights = [&](int64_t done, int64_t total) { bar.update(done, total); };
-    packed = pack_file(options.run.model, options.out, packing, &tokenizer);
-  }
+  PackingBars bars;
+  bars.show(packing);
+  const Result<PackedFileInfo> packed =
+      pack_file(options.run.model, options.out, packing, &tokenizer);
+  bars.finish();
   MIDGE_RETURN_IF_ERROR(packed.status());
   const double seconds = seconds_since(start);
   if (packing.importance != nullptr && packed->matrices_encoded == 0) {
@@ -208,6 +209,7 @@ void add_pack_command(CommandLine& app, Command* run) {
       ->description(
           "Encode the matrices: fast (4 bits; the default for float weights), balanced (5 bits), "
           "int8, half. Without: quantised weights as in the files");
+  add_mtp_option(*command, options->run);
   options->run.arithmetic = dense_backend_available() ? "xnnpack" : "float";
   CommandOption* target =
       command

@@ -11,6 +11,7 @@
 #include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
 #include "cli/run_requests.h"
@@ -222,7 +223,7 @@ Status run_command(const Options& options) {
     printer.finish();
     if (!options.run.quiet) {
       report_speed(*result);
-      report_drafts(*result);
+      report_drafts(*result, loaded);
     }
     if (options.stats) print_core_work(stderr, loaded.model->executor().team());
   }
@@ -261,13 +262,12 @@ void add_run_command(CommandLine& app, Command* run) {
       ->add_flag("--special", options->special,
                  "Special tokens in the prompt, as <|end|>, count as such; implies --raw")
       ->excludes(chat);
-  command
-      ->add_option("--requests", options->requests_path,
-                   "JSON lines file of requests, to serve them side by side; prints a line for "
-                   "each answer")
-      ->type_name("FILE")
-      ->excludes(prompt)
-      ->excludes(messages);
+  CommandOption* requests =
+      command->add_option("--requests", options->requests_path,
+                          "JSON lines file of requests, to serve them side by side; prints a line "
+                          "for each answer");
+  requests->type_name("FILE")->excludes(prompt)->excludes(messages);
+  add_draft_remember_option(*command, options->run)->needs(requests);
   command
       ->add_option("--logprobs", options->sample.sampler.logprobs,
                    "Alternatives per token in --json")

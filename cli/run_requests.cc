@@ -11,6 +11,7 @@
 #include <midge/midge.h>
 
 #include "cli/find_model.h"
+#include "cli/open_model.h"
 #include "cli/prompt.h"
 #include "cli/terminal.h"
 #include "engine/core/mapped_file.h"
@@ -470,6 +471,8 @@ Status run_requests(const RunOptions& run, const SampleOptions& sample, const st
   options.batch_rows = run.batch_rows;
   options.kv_type = run.kv_type.c_str();
   options.drafter = run.drafter.c_str();
+  options.draft_remembered = run.draft_remembered;
+  if (!run.mtp.empty()) options.mtp_file = run.mtp.c_str();
   options.lock_memory = run.lock ? 1 : 0;
   // Room for several contexts: what is not used costs nothing until it is.
   constexpr int64_t kContexts = 4;

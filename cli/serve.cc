@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "cli/common.h"
+#include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
+#include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/prompt.h"
 #include "engine/chat/chat.h"
@@ -128,6 +130,7 @@ Status open_model(const Options& options, const std::string& path, Opened* opene
   model.running_max = options.running_max;
   model.prompt_rows = options.prompt_rows;
   model.drafter = run.drafter.c_str();
+  model.draft_remembered = run.draft_remembered;
   MIDGE_ASSIGN_OR_RETURN(const std::string found, find_model(path));
   midge_error error;
   midge_model* handle = nullptr;
@@ -338,8 +341,9 @@ void add_engine_options(CommandLine& command, RunOptions& run) {
   takes_one_of(command.add_option("--draft", run.drafter,
                                   "Who guesses the tokens to come; the answers are the same"),
                {"auto", "lookup", "mtp", "none"})
-      ->group(kRequestsGroup)
+      ->group(kDraftsGroup)
       ->capture_default_str();
+  add_draft_remember_option(command, run);
   add_kernel_options(command, run);
 }
 

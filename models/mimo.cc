@@ -7,8 +7,6 @@
 namespace midge {
 namespace {
 
-constexpr const char* kMtpPrefix = "model.mtp_layers.0.";
-
 Status read_hugging_face(ModelLoader& loader) {
   ModelConfig& config = loader.config();
   MIDGE_RETURN_IF_ERROR(read_hugging_face_config(loader.source(), &config));

@@ -13,6 +13,9 @@
 
 namespace midge {
 
+/// Tensors of a MTP layer in Hugging Face's files begin with it.
+inline constexpr const char* kMtpPrefix = "model.mtp_layers.0.";
+
 /// Where a family's numbers stand in a file; see ModelLoader::bind_decoder.
 struct DecoderLayout {
   bool fused_qkv = false;      ///< one matrix [q; k; v]

@@ -75,4 +75,8 @@ Result<std::unique_ptr<Model>> open_model(const std::string& path, FileAccess ac
   return open_model(std::move(source));
 }
 
+Status lay_mtp_over(WeightSource& source, const std::string& path, const CopyProgress& on_copy) {
+  return source.lay_over(path, kMtpPrefix, on_copy);
+}
+
 }  // namespace midge

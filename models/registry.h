@@ -35,6 +35,11 @@ Result<std::unique_ptr<Model>> open_model(const std::string& path,
                                           FileAccess access = FileAccess::kMap,
                                           const CopyProgress& on_copy = nullptr);
 
+/// Lays the MTP layer of a safetensors file, one that was trained on, over a model's files before
+/// they are opened. Errors: those of WeightSource::lay_over.
+Status lay_mtp_over(WeightSource& source, const std::string& path,
+                    const CopyProgress& on_copy = nullptr);
+
 // The families' loaders: read the config and bind the tensors.
 Status load_phi3(ModelLoader& loader);
 Status load_mimo(ModelLoader& loader);

@@ -56,6 +56,7 @@ class Writer {
       MIDGE_RETURN_IF_ERROR(scheduler_->submit(request).status());
     }
     // A step may begin the last answer and finish others: time counts from the first full step.
+    const Clock::time_point submitted = Clock::now();
     while (begun < prompts.size()) {
       MIDGE_ASSIGN_OR_RETURN(const bool more, scheduler_->step());
       if (!more) break;
@@ -63,6 +64,7 @@ class Writer {
     counted_from = 0;
     for (const auto& answer : *answers) counted_from += static_cast<int64_t>(answer.size());
     const Clock::time_point start = Clock::now();
+    prompt_seconds += seconds_between(submitted, start);
     MIDGE_RETURN_IF_ERROR(scheduler_->run());
     if (cancel != nullptr && *cancel) return make_status(StatusCode::kCancelled, "cancelled");
     MIDGE_RETURN_IF_ERROR(status_);
@@ -71,6 +73,7 @@ class Writer {
 
   int64_t counted_from = 0;  // tokens before the clock ran
   int64_t steps = 0;
+  double prompt_seconds = 0;  // until all have their first token; of all calls
 
  private:
   std::unique_ptr<Scheduler> scheduler_;
@@ -230,6 +233,9 @@ class Measurement {
   void add_costs(SpeculativeReport* report) const {
     const Speculation& speculation = *drafted_->scheduler().speculation();
     report->totals = speculation.totals();
+    if (drafted_->prompt_seconds > 0) {
+      report->prompt_share = report->totals.mtp_prompt_seconds / drafted_->prompt_seconds;
+    }
     report->step_seconds = drafted_->scheduler().statistics().step_seconds;
     report->draft_seconds = speculation.mtp_step_seconds();
     // Of the runs without drafts, which have many such steps.

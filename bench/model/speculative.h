@@ -34,7 +34,9 @@ struct SpeculativeReport {
   int64_t tokens = 0;        ///< that a round measured, all but the first of each answer
   double plain_seconds = 0;  ///< median of the rounds
   double drafted_seconds = 0;
-  Ratio speed;         ///< plain by drafted seconds of the same round
+  Ratio speed;  ///< plain by drafted seconds of the same round
+  /// The MTP layer's part of the time in which prompts were read.
+  double prompt_share = 0;
   DraftTotals totals;  ///< of all rounds
   int64_t steps = 0;
   double tokens_per_step = 0;               ///< of a request

@@ -156,6 +156,24 @@ inline bool is_of_mtp(std::string_view name) { return name.starts_with("mtp."); 
 /// Every matrix in place.
 PreparedWeights in_place(const SourceWeights& weights);
 
+/// How many drafts of the MTP layer were right, by the hidden states that it read.
+struct MtpAcceptance {
+  struct Count {
+    int64_t read = 0;
+    int64_t right = 0;
+    friend bool operator==(const Count&, const Count&) = default;
+  };
+  Count before_norm;  ///< of the model's final norm
+  Count behind_norm;
+
+  bool is_measured() const { return before_norm.read > 0 && behind_norm.read > 0; }
+  /// Which states it should read: those before the norm unless the others did better.
+  bool takes_normed() const {
+    return behind_norm.right * before_norm.read > before_norm.right * behind_norm.read;
+  }
+  friend bool operator==(const MtpAcceptance&, const MtpAcceptance&) = default;
+};
+
 /// What a model is made of.
 struct ModelParts {
   ModelConfig config;
@@ -164,6 +182,7 @@ struct ModelParts {
   std::vector<std::vector<float>> vectors;       ///< norms, biases and rope factors as f32
   std::vector<AlignedBuffer> copies;             ///< tensors on odd addresses in their file
   std::vector<std::string> warnings;             ///< odd but harmless things, one line each
+  MtpAcceptance mtp_acceptance;                  ///< as kept in a packed file
 };
 
 /// A model ready to run. Immutable; shared by any number of sessions and threads.
@@ -180,6 +199,8 @@ class Model {
   const WeightStorage& storage() const { return *parts_.storage; }
   /// What was odd but harmless in the files, one line each.
   const std::vector<std::string>& warnings() const { return parts_.warnings; }
+  /// Zeros if it was not measured.
+  const MtpAcceptance& mtp_acceptance() const { return parts_.mtp_acceptance; }
   /// Weights in all matrices and vectors, MTP layers not included / alone.
   int64_t parameter_count() const;
   int64_t mtp_parameter_count() const;

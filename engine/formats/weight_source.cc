@@ -312,7 +312,7 @@ Status WeightSource::open_directory() {
   }
   const std::string index = join_path(path_, "model.safetensors.index.json");
   if (is_regular_file(index)) return open_sharded(index);
-  MIDGE_RETURN_IF_ERROR(add_shard("model.safetensors"));
+  MIDGE_RETURN_IF_ERROR(add_shard(join_path(path_, "model.safetensors")));
   return index_tensors();
 }
 
@@ -321,7 +321,7 @@ Status WeightSource::open_sharded(const std::string& index_path) {
   SafetensorsLimits left;
   for (size_t i = 0; i < map.files().size(); ++i) {
     left.tensors_max = map.tensors_of(i);
-    MIDGE_RETURN_IF_ERROR(add_shard(map.files()[i], left));
+    MIDGE_RETURN_IF_ERROR(add_shard(join_path(path_, map.files()[i]), left));
     left.header_bytes_max -= shards_.back()->header_bytes();
   }
   MIDGE_RETURN_IF_ERROR(index_tensors());
@@ -346,8 +346,7 @@ Status WeightSource::open_sharded(const std::string& index_path) {
   return Status();
 }
 
-Status WeightSource::add_shard(const std::string& file, const SafetensorsLimits& limits) {
-  const std::string path = join_path(path_, file);
+Status WeightSource::add_shard(const std::string& path, const SafetensorsLimits& limits) {
   const auto [same, is_new] = shard_of_id_.emplace(file_id(path), shards_.size());
   if (!is_new) {
     return make_status(StatusCode::kInvalidFile, "%s: is the same file as %s",
@@ -371,6 +370,37 @@ Status WeightSource::add_shard(const std::string& file, const SafetensorsLimits&
     tensors_.push_back(std::move(tensor));
   }
   return Status();
+}
+
+Status WeightSource::lay_over(const std::string& path, std::string_view prefix,
+                              const CopyProgress& on_copy) {
+  if (kind_ != SourceKind::kHuggingFace) {
+    return make_status(StatusCode::kUnsupported,
+                       "%s: a GGUF file names its tensors otherwise than %s, expected a Hugging "
+                       "Face folder to lay it over",
+                       shown_path(path_).c_str(), shown_path(path).c_str());
+  }
+  on_copy_ = on_copy;
+  std::vector<SourceTensor> below = std::move(tensors_);
+  tensors_.clear();
+  index_.clear();  // of the names that move
+  const Status added = add_shard(path);
+  on_copy_ = nullptr;
+  MIDGE_RETURN_IF_ERROR(added);
+  MIDGE_RETURN_IF_ERROR(index_tensors());
+  for (const SourceTensor& tensor : tensors_) {
+    if (tensor.name.starts_with(prefix)) continue;
+    return make_status(StatusCode::kInvalidFile, "%s: tensor '%s', expected a name in %s",
+                       shown_path(path).c_str(), printable(tensor.name).c_str(),
+                       std::string(prefix).c_str());
+  }
+  if (tensors_.empty()) {
+    return make_status(StatusCode::kInvalidFile, "%s: no tensors", shown_path(path).c_str());
+  }
+  std::erase_if(below, [this](const SourceTensor& tensor) { return find(tensor.name) != nullptr; });
+  std::move(below.begin(), below.end(), std::back_inserter(tensors_));
+  index_.clear();
+  return index_tensors();
 }
 
 Status WeightSource::index_tensors() {

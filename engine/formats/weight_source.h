@@ -53,6 +53,12 @@ class WeightSource : public WeightStorage {
   static Result<std::unique_ptr<WeightSource>> open(const std::string& path, FileAccess access,
                                                     const CopyProgress& on_copy = nullptr);
 
+  /// Puts the tensors of a safetensors file in the place of those of the same names, or beside the
+  /// others. Each name begins with `prefix`. Right after open(). Errors: unsupported (a GGUF file:
+  /// its tensors have other names), invalid_file (another name; no tensor), those of open().
+  Status lay_over(const std::string& path, std::string_view prefix,
+                  const CopyProgress& on_copy = nullptr);
+
   SourceKind kind() const { return kind_; }
   const std::string& path() const override { return path_; }
   const std::vector<SourceTensor>& tensors() const { return tensors_; }
@@ -76,7 +82,7 @@ class WeightSource : public WeightStorage {
   WeightSource();
   Status open_gguf();
   Status open_directory();
-  Status add_shard(const std::string& file, const SafetensorsLimits& limits = {});
+  Status add_shard(const std::string& path, const SafetensorsLimits& limits = {});
   Status open_sharded(const std::string& index_path);
   Status index_tensors();
 

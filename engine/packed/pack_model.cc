@@ -7,6 +7,7 @@
 
 #include "engine/core/visible.h"
 #include "engine/packed/hashing.h"
+#include "engine/packed/packed_acceptance.h"
 #include "engine/packed/packed_tokenizer.h"
 #include "engine/packed/packed_writer.h"
 #include "engine/packed/tensor_directory.h"
@@ -190,6 +191,9 @@ Result<PackedFileInfo> pack_model(const Model& model, const Tokenizer* tokenizer
   if (mtp_offset < image_bytes) {
     sections.push_back({"mtp", kOfWeights, image_bytes - mtp_offset});
   }
+  const size_t acceptance_section = sections.size();
+  const bool measures_mtp = options.measure_mtp != nullptr && mtp_offset < image_bytes;
+  if (measures_mtp) sections.push_back({kAcceptanceSection, 0, kAcceptanceBytes});
 
   MIDGE_ASSIGN_OR_RETURN(PackedWriter writer,
                          PackedWriter::create(path, sections, options.readers));
@@ -204,6 +208,14 @@ Result<PackedFileInfo> pack_model(const Model& model, const Tokenizer* tokenizer
   }
   writer.set_hash(weights_section, sink.weights_hash());
   if (mtp_offset < image_bytes) writer.set_hash(weights_section + 1, sink.mtp_hash());
+  if (measures_mtp) {
+    writer.complete();
+    const std::span<const uint8_t> whole = {writer.data(),
+                                            static_cast<size_t>(writer.file_bytes())};
+    MIDGE_ASSIGN_OR_RETURN(const MtpAcceptance acceptance, options.measure_mtp(whole));
+    const std::string kept = write_acceptance(acceptance);
+    std::memcpy(writer.bytes(acceptance_section).data(), kept.data(), kept.size());
+  }
   PackedFileInfo info;
   info.matrices_encoded = std::count_if(
       matrices.begin(), matrices.end(),

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "engine/core/status.h"
@@ -21,6 +22,9 @@ struct PackOptions {
   WeightRecipe recipe;                     ///< nothing: as in the model's files
   const Importance* importance = nullptr;  ///< see encode_row; null: all columns count alike
   TemporaryFile::Readers readers = TemporaryFile::Readers::kByUmask;
+  /// Asked of a model with an MTP layer when all of the file is written but for the answer, which
+  /// is kept in it outside of the content id: image is the whole file. Empty: nothing is kept.
+  std::function<Result<MtpAcceptance>(std::span<const uint8_t> image)> measure_mtp;
 };
 
 struct PackedFileInfo {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "engine/core/visible.h"
+#include "engine/packed/packed_acceptance.h"
 #include "engine/packed/packed_tokenizer.h"
 #include "engine/packed/tensor_directory.h"
 
@@ -191,6 +192,7 @@ Result<std::unique_ptr<Model>> open_packed_model(std::shared_ptr<const PackedFil
   if (!tensors.ok()) return with_file_name(path, tensors.status());
   TensorBinder binder(*file, *tensors);
   MIDGE_RETURN_IF_ERROR(with_file_name(path, bind_weights(binder, parts.config, &parts.weights)));
+  MIDGE_ASSIGN_OR_RETURN(parts.mtp_acceptance, read_acceptance(*file));
   parts.storage = std::move(file);
   return std::make_unique<Model>(std::move(parts));
 }

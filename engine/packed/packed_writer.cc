@@ -93,7 +93,7 @@ void PackedWriter::set_hash(size_t section, const ContentHash& hash) {
   is_hashed_[section] = true;
 }
 
-Result<ContentHash> PackedWriter::publish() {
+ContentHash PackedWriter::complete() {
   for (size_t i = 0; i < sections_.size(); ++i) {
     if (!is_hashed_[i]) sections_[i].hash = hash_bytes(bytes(i));
   }
@@ -105,10 +105,15 @@ Result<ContentHash> PackedWriter::publish() {
   header.checksum = packed_header_checksum(header, sections_);
   std::memcpy(data_, &header, sizeof(header));
   std::memcpy(data_ + sizeof(header), sections_.data(), sections_.size() * sizeof(PackedSection));
+  return header.content_id;
+}
+
+Result<ContentHash> PackedWriter::publish() {
+  const ContentHash content_id = complete();
   // Errors of the device come up here, not when the pages were written to.
   if (::msync(data_, size_, MS_SYNC) != 0) return io_error(path_, "write", errno);
   MIDGE_RETURN_IF_ERROR(file_.publish(true));
-  return header.content_id;
+  return content_id;
 }
 
 }  // namespace midge

@@ -50,8 +50,10 @@ class PackedWriter {
   /// Instead of publish() hashing the section.
   void set_hash(size_t section, const ContentHash& hash);
 
-  /// Writes directory and header, and gives the file its name when all is on the disk.
-  /// Returns its content id. Errors: io_error.
+  /// Writes directory and header: from then on data() is a whole file. Returns its content id. A
+  /// section that was changed afterwards needs another call.
+  ContentHash complete();
+  /// The same, and gives the file its name when all is on the disk. Errors: io_error.
   Result<ContentHash> publish();
 
  private:

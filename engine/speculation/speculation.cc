@@ -100,6 +100,8 @@ int64_t Speculation::bytes_for(const Model& model, const DraftOptions& options, 
 Speculation::Speculation(Executor& executor, const DraftOptions& options)
     : executor_(executor),
       options_(options),
+      takes_normed_(
+          options.takes_normed.value_or(executor.model().mtp_acceptance().takes_normed())),
       lookup_(kLookupPrior),
       mtp_{Acceptance(kMtpPriors[0]), Acceptance(kMtpPriors[1]), Acceptance(kMtpPriors[2])} {}
 
@@ -152,7 +154,7 @@ void Speculation::ask_for_hidden(const DraftState& state, int64_t row, RowOutput
   if (!uses_mtp() || (state.has_begun_ && !state.reads_mtp_)) return;
   float* rows =
       reinterpret_cast<float*>(hidden_.data()) + row * executor_.model().config().hidden_size;
-  (options_.takes_normed ? outputs->hidden_normed : outputs->hidden) = rows;
+  (takes_normed_ ? outputs->hidden_normed : outputs->hidden) = rows;
 }
 
 int64_t Speculation::keep_row(int64_t row, size_t place) {
@@ -409,6 +411,7 @@ Status Speculation::read_mtp() {
   ++totals_.mtp_passes;
   const double seconds = seconds_between(start, Clock::now());
   totals_.mtp_seconds += seconds;
+  if (!is_step) totals_.mtp_prompt_seconds += seconds;
   if (is_step) mtp_seconds_ += (mtp_seconds_ > 0 ? kLastPass : 1) * (seconds - mtp_seconds_);
   return Status();
 }

@@ -34,6 +34,9 @@ const char* drafter_name(Drafter drafter);
 /// kAuto for an empty name. Errors: invalid_argument.
 Result<Drafter> drafter_from_name(std::string_view name);
 
+/// Most tokens of ended sequences that lookup looks at.
+inline constexpr int64_t kRememberedMax = int64_t{1} << 24;
+
 struct DraftOptions {
   Drafter drafter = Drafter::kNone;
   int drafts_max = kDraftsMax;  ///< of a sequence in one step, 1..kDraftsMax
@@ -42,8 +45,10 @@ struct DraftOptions {
   int64_t head_rows = 32768;  ///< of the head that the MTP layer drafts with; 0: all
   /// How often tokens come, [vocab_size]: chooses the rows of that head; empty: the first ones.
   std::span<const uint32_t> token_counts;
-  bool takes_normed = false;  ///< the MTP layer reads hidden states behind the final norm
-  /// Tokens of ended sequences that lookup looks at too; 0: none.
+  /// Whether the MTP layer reads hidden states behind the final norm; nothing: what did better when
+  /// the model was packed.
+  std::optional<bool> takes_normed;
+  /// Tokens of ended sequences that lookup looks at too, up to kRememberedMax; 0: none.
   int64_t remembered_tokens = 0;
   /// Drafts whatever it costs. For tests and measurements.
   bool always = false;
@@ -99,6 +104,7 @@ struct DraftTotals {
   int64_t mtp_drawn = 0;
   int64_t mtp_passes = 0;
   double mtp_seconds = 0;
+  double mtp_prompt_seconds = 0;  ///< of these, in passes that read prompts too
 };
 
 /// Makes drafts for the sequences of one executor. Whether a sequence gets some, and how many,
@@ -188,6 +194,7 @@ class Speculation {
   Executor& executor_;
   DraftOptions options_;
   std::optional<DraftHead> head_;  // of the MTP layer
+  bool takes_normed_ = false;
   std::optional<TokenIndex> remembered_;
   AlignedBuffer hidden_;    // [rows_max + sequences_max, hidden_size], the last ones are kept rows
   float* front_ = nullptr;  // of what a pass of the MTP layer reads of it

@@ -154,6 +154,12 @@ typedef struct midge_model_options {
    * "none". Lookup takes 12 to 24 bytes for each token of a request's context. docs/speculation.md
    */
   const char* drafter;
+  /* Tokens of ended requests that lookup looks in too, 0..2^24; the oldest go. Each takes 12 to 24
+   * bytes, once for the model. 0: requests know nothing of each other. */
+  int64_t draft_remembered;
+  /* Safetensors file with an MTP layer in place of the model's own. For Hugging Face directories;
+   * a packed file has its layer already: invalid_argument. Null: none. */
+  const char* mtp_file;
 } midge_model_options;
 
 /* Opens a packed file (.midge), a GGUF file or a Hugging Face directory, without reading its

@@ -1,96 +1,15 @@
 #include "tests/harness/outliers.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <vector>
 
-#include "kernels/half.h"
 #include "models/registry.h"
-#include "tests/harness/checkpoint.h"
+#include "tests/harness/edited_tensors.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/test_data.h"
 
 namespace midge::test {
 namespace {
-
-/// The tensors of a file, to be scaled in place.
-class EditedTensors {
- public:
-  explicit EditedTensors(const std::string& path) {
-    Result<SafetensorsFile> file = SafetensorsFile::open(path);
-    EXPECT_TRUE(file.ok()) << file.status().message();
-    if (!file.ok()) return;
-    for (const SafetensorsTensor& tensor : file->tensors()) {
-      tensors_.push_back({tensor.name, tensor.dtype,
-                          std::vector<int64_t>(tensor.shape.begin(), tensor.shape.end()),
-                          std::string(reinterpret_cast<const char*>(file->data(tensor)),
-                                      static_cast<size_t>(tensor.bytes))});
-    }
-  }
-
-  bool has(const std::string& name) const {
-    for (const Tensor& tensor : tensors_) {
-      if (tensor.name == name) return true;
-    }
-    return false;
-  }
-
-  // Scales one column of a matrix, or one element of a vector.
-  void scale_column(const std::string& name, int64_t column, float factor) {
-    Tensor& tensor = at(name);
-    const int64_t columns = tensor.shape.back();
-    for (int64_t i = column; i < tensor.count(); i += columns) scale(tensor, i, factor);
-  }
-
-  void scale_row(const std::string& name, int64_t row, float factor) {
-    Tensor& tensor = at(name);
-    const int64_t columns = tensor.count() / tensor.shape.front();
-    for (int64_t i = 0; i < columns; ++i) scale(tensor, row * columns + i, factor);
-  }
-
-  std::string bytes() const {
-    SafetensorsWriter writer;
-    for (const Tensor& tensor : tensors_) {
-      writer.add(tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
-    }
-    return writer.bytes();
-  }
-
- private:
-  struct Tensor {
-    std::string name;
-    std::string dtype;
-    std::vector<int64_t> shape;
-    std::string bytes;
-
-    int64_t element_bytes() const { return dtype == "F32" ? 4 : 2; }
-    int64_t count() const { return static_cast<int64_t>(bytes.size()) / element_bytes(); }
-  };
-
-  Tensor& at(const std::string& name) {
-    for (Tensor& tensor : tensors_) {
-      if (tensor.name == name) return tensor;
-    }
-    ADD_FAILURE() << "no tensor " << name;
-    return tensors_.front();
-  }
-
-  // Exact, which is checked; BF16 is the upper half of an F32.
-  static void scale(Tensor& tensor, int64_t index, float factor) {
-    const auto size = static_cast<size_t>(tensor.element_bytes());
-    char* element = tensor.bytes.data() + index * tensor.element_bytes();
-    uint32_t bits = 0;
-    char* word = reinterpret_cast<char*>(&bits) + sizeof(bits) - size;
-    std::memcpy(word, element, size);
-    const float value = std::bit_cast<float>(bits);
-    bits = std::bit_cast<uint32_t>(value * factor);
-    EXPECT_EQ(std::bit_cast<float>(bits) / factor, value) << tensor.name;
-    std::memcpy(element, word, size);
-  }
-
-  std::vector<Tensor> tensors_;
-};
 
 /// Chooses the channels and folds the factor, layer by layer.
 class Outliers {

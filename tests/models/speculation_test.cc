@@ -10,11 +10,13 @@
 
 #include <gtest/gtest.h>
 
+#include "api/engine.h"
 #include "api/loaded_model.h"
 #include "engine/scheduler/generate.h"
 #include "engine/scheduler/scheduler.h"
 #include "tests/harness/golden.h"
 #include "tests/harness/running.h"
+#include "tests/harness/temp_dir.h"
 
 namespace midge {
 namespace {
@@ -290,6 +292,68 @@ TEST_F(SpeculationTest, CancelAtAnyToken) {
     for (size_t i = 1; i < requests.size(); ++i) EXPECT_EQ(written(i), expected.at(i)) << i;
     EXPECT_EQ(scheduler_->pool().free_count() + scheduler_->cached_pages(),
               scheduler_->pool().page_count());
+  }
+}
+
+// What ends between drafts and their draw is saved as far as it was written. Another engine goes on
+// from the file, with drafts, as if nothing had come between.
+TEST_F(SpeculationTest, SavedAndRestoredBetweenDrafts) {
+  const test::TempDir dir;
+  load("tiny-mimo");
+  const Request whole = request(2, true, 30);
+  const std::vector<int32_t> expected = plain({&whole, 1}).at(0);
+  ServedModel served;
+  served.model = loaded_.get();
+  served.executor.context_max = 512;
+  served.executor.rows_max = 64;
+  served.executor.weights = *recipe_from_name("fast");
+  served.scheduling.context_length = 512;
+  served.scheduling.drafts = drafts_of(Drafter::kAuto);
+  EngineOptions options;
+  options.threads = 2;
+  options.has_driver = false;
+  const auto answer = [&](Engine& engine, Request made) {
+    RequestResult result;
+    made.on_end = [&](const RequestResult& ended) { result = ended; };
+    const auto id = engine.submit(0, std::move(made));
+    EXPECT_TRUE(id.ok() && engine.wait(*id, -1).ok());
+    return result;
+  };
+  for (const size_t stop : {1, 2, 3, 6, 11, 17}) {
+    SCOPED_TRACE(stop);
+    const auto first = Engine::create({&served, 1}, options);
+    const auto second = Engine::create({&served, 1}, options);
+    MIDGE_ASSERT_OK(first);
+    MIDGE_ASSERT_OK(second);
+    Request cut = whole;
+    size_t told = 0;
+    cut.on_token = [&](const TokenOutput&) { return ++told < stop; };
+    EXPECT_EQ(answer(**first, cut).end, RequestEnd::kCancelled);
+
+    Request rest = whole;
+    rest.roles.assign(rest.prompt.size(), RowRole::kPrompt);
+    rest.prompt.insert(rest.prompt.end(), expected.begin(),
+                       expected.begin() + static_cast<ptrdiff_t>(stop));
+    rest.roles.resize(rest.prompt.size(), RowRole::kGenerated);
+    rest.generate.tokens_max -= static_cast<int64_t>(stop);
+    const std::string path = dir.file("a.midge-kv");
+    const auto saved = (*first)->save_prefix(0, rest.prompt, rest.roles, path);
+    MIDGE_ASSERT_OK(saved);
+    // The last token was read if it was a draft.
+    const auto length = static_cast<int64_t>(rest.prompt.size());
+    EXPECT_GE(*saved, length - 1);
+    const auto restored = (*second)->load_prefix(0, path);
+    MIDGE_ASSERT_OK(restored);
+    EXPECT_EQ(*restored, *saved);
+    const RequestResult result = answer(**second, rest);
+    EXPECT_EQ(result.cached_tokens, length - 1);
+    EXPECT_EQ(
+        tokens_of(result.generated),
+        std::vector<int32_t>(expected.begin() + static_cast<ptrdiff_t>(stop), expected.end()));
+    // The MTP layer goes on where it was, if it has begun.
+    if (stop > 1) {
+      EXPECT_GT(result.generated.drafts.all_drawn(), 0);
+    }
   }
 }
 
