@@ -190,22 +190,25 @@ class TopologyReader {
     }
   }
 
-  // Cores' worth of time by one control group: version 2, then 1.
+  // Cores' worth of time by one control group, 0: as much as there is. Of version 2:
   double quota_of_group(const std::string& path) {
-    const std::optional<std::string> text = files_.read("sys/fs/cgroup" + path + "/cpu.max");
-    if (text.has_value()) {
-      if (text->rfind("max", 0) == 0) return 0;
-      int64_t quota = 0;
-      int64_t period = 0;
-      const char* end = text->data() + text->size();
-      const auto [rest, error] = std::from_chars(text->data(), end, quota);
-      if (error == std::errc() && rest != end && *rest == ' ' &&
-          std::from_chars(rest + 1, end, period).ec == std::errc() && quota > 0 && period > 0) {
-        return static_cast<double>(quota) / static_cast<double>(period);
-      }
-      note_garbage("sys/fs/cgroup" + path + "/cpu.max", "'max' or two numbers", *text);
-      return 0;
+    const std::string name = "sys/fs/cgroup" + path + "/cpu.max";
+    const std::optional<std::string> text = files_.read(name);
+    if (!text.has_value() || text->rfind("max", 0) == 0) return 0;
+    int64_t quota = 0;
+    int64_t period = 0;
+    const char* end = text->data() + text->size();
+    const auto [rest, error] = std::from_chars(text->data(), end, quota);
+    if (error == std::errc() && rest != end && *rest == ' ' &&
+        std::from_chars(rest + 1, end, period).ec == std::errc() && quota > 0 && period > 0) {
+      return static_cast<double>(quota) / static_cast<double>(period);
     }
+    note_garbage(name, "'max' or two numbers", *text);
+    return 0;
+  }
+
+  // Of version 1, where each controller may have groups of its own.
+  double quota_of_cpu_group(const std::string& path) {
     const std::string old = "sys/fs/cgroup/cpu" + path + "/cpu.cfs_";
     const std::optional<std::string> quota = files_.read(old + "quota_us");
     if (!quota.has_value() || quota->rfind("-1", 0) == 0) return 0;
@@ -214,24 +217,37 @@ class TopologyReader {
     return static_cast<double>(read_number(old + "quota_us")) / static_cast<double>(period);
   }
 
-  // Of the process's control group and all above it, the least.
-  void read_quota() {
-    std::vector<std::string> paths = {""};
-    std::string groups = files_.read("proc/self/cgroup").value_or("");
-    for (std::string_view rest = groups; !rest.empty();) {
-      std::string_view line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-      const size_t colon = line.rfind(':');
-      if (colon == std::string_view::npos) continue;
-      for (std::string path(line.substr(colon + 1)); path.size() > 1;
-           path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'))) {
-        if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
-      }
-    }
-    for (const std::string& path : paths) {
-      const double quota = quota_of_group(path);
+  // The least of a control group and all above it.
+  template <typename QuotaOf>
+  void limit_by_groups(std::string path, const QuotaOf& quota_of) {
+    for (;;) {
+      const double quota = quota_of(path);
       if (quota > 0 && (topology_.quota == 0 || quota < topology_.quota)) topology_.quota = quota;
+      if (path.empty()) return;
+      const size_t slash = path.rfind('/');
+      path.resize(slash == std::string::npos ? 0 : slash);
     }
+  }
+
+  // Lines are "id:controllers:path", of version 2 without controllers.
+  void read_quota() {
+    std::string group;      // in a container the root is the group
+    std::string cpu_group;  // of version 1
+    const std::string groups = files_.read("proc/self/cgroup").value_or("");
+    for (std::string_view rest = groups; !rest.empty();) {
+      const std::string_view line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+      const size_t first = line.find(':');
+      const size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);
+      if (second == std::string_view::npos) continue;
+      const std::string controllers = ',' + std::string(line.substr(first + 1, second - first - 1));
+      const std::string_view path = line.substr(second + 1);
+      if (controllers == ",") group = path;
+      if ((controllers + ',').find(",cpu,") != std::string::npos) cpu_group = path;
+    }
+    limit_by_groups(group, [this](const std::string& path) { return quota_of_group(path); });
+    limit_by_groups(cpu_group,
+                    [this](const std::string& path) { return quota_of_cpu_group(path); });
   }
 
   // Cores of one type, greatest frequency and capacity, fastest first; cut where the cpuinfo

@@ -169,6 +169,12 @@ TEST(Topology, QuotasOfControlGroups) {
                   "sys/fs/cgroup/cpu/box/cpu.cfs_period_us: 100000\n"),
             2.5);
   EXPECT_EQ(quota("sys/fs/cgroup/cpu/cpu.cfs_quota_us: -1\n"), 0);
+  // Groups of other controllers may have the name of one that has nothing to do with the process.
+  const std::string others =
+      "sys/fs/cgroup/cpu/box/cpu.cfs_quota_us: 50000\n"
+      "sys/fs/cgroup/cpu/box/cpu.cfs_period_us: 100000\n";
+  EXPECT_EQ(quota("proc/self/cgroup: 3:cpuset:/box\n" + others), 0);
+  EXPECT_EQ(quota("proc/self/cgroup: 2:cpuacct,cpu:/box\n" + others), 0.5);
 }
 
 TEST(Topology, AFolderIsReadLikeTheSystem) {
