@@ -263,11 +263,9 @@ void CoreWatch::note_probe_impossible(int place, double when) {
   }
 }
 
-void CoreWatch::note_probe(int place, bool is_busy, double now) {
+void CoreWatch::note_probe(int place, bool is_busy) {
   Core& core = cores_[static_cast<size_t>(place)];
-  if (!core.is_busy) return;
-  core.next_probe = now + kProbeSeconds;
-  if (!is_busy) come_back(place);
+  if (core.is_busy && !is_busy) come_back(place);
 }
 
 }  // namespace midge

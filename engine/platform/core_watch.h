@@ -51,7 +51,7 @@ class CoreWatch {
   /// A core (its place) that is to be probed now; -1: none. It counts as asked for.
   int take_probe(double now);
   /// What the probe found: whether something else runs there.
-  void note_probe(int core, bool is_busy, double now);
+  void note_probe(int core, bool is_busy);
 
   /// Nobody is there to probe it: it counts as idle from `when` on.
   void note_probe_impossible(int core, double when);

@@ -219,7 +219,7 @@ struct Team {
   void run(PassClass c, void (*body)(void*, const Worker&), void* context);
   void run_as_worker(Seat& seat, Placement& placement);
   void probe(Seat& seat, Placement& placement);
-  void settle_probe(double now);
+  void settle_probe();
   void start_probe(int used, double now);
   void await_probe() const;
 
@@ -349,11 +349,11 @@ void Team::probe(Seat& seat, Placement& placement) {
 }
 
 // Takes in what a probe found.
-void Team::settle_probe(double now) {
+void Team::settle_probe() {
   if (probed_core < 0) return;
   const int found = seats.back().probing.load(std::memory_order_acquire);
   if (found < 2) return;
-  watch.note_probe(probed_core, found == 3, now);
+  watch.note_probe(probed_core, found == 3);
   seats.back().probing.store(0, std::memory_order_relaxed);
   probed_core = -1;
 }
@@ -386,7 +386,7 @@ void Team::start_probe(int used, double now) {
 void Team::run(PassClass c, void (*body)(void*, const Worker&), void* context) {
   const bool is_alone = ::getpid() != pid;
   const int64_t started = now_nanos();
-  if (pins && !is_alone) settle_probe(static_cast<double>(started) * kNano);
+  if (pins && !is_alone) settle_probe();
   const ActiveCores active = watch.active(c);
   // Workers that are more than the cores are placed by the system.
   const int asked =
@@ -442,6 +442,8 @@ void Team::run(PassClass c, void (*body)(void*, const Worker&), void* context) {
   if (!pins) return;
   if (is_watched)
     watch.note_pass(c, std::span(readings).first(static_cast<size_t>(count)), seconds, now);
+  // What ended beside a long pass counts for the next one already.
+  settle_probe();
   start_probe(count, now);
 }
 

@@ -86,7 +86,7 @@ class Simulation {
     if (active.is_pinned) watch_.note_pass(class_, readings, seconds, now_);
     if (const int place = watch_.take_probe(now_); place >= 0) {
       const int core = watch_.cores()[static_cast<size_t>(place)];
-      watch_.note_probe(place, busy_[static_cast<size_t>(core)] > 0.02, now_);
+      watch_.note_probe(place, busy_[static_cast<size_t>(core)] > 0.02);
     }
     return kWork;
   }
