@@ -84,8 +84,8 @@ Status LoadedModel::open_parts(const LoadOptions& options) {
   }
   if (!options.mtp_file.empty()) {
     return make_status(StatusCode::kInvalidArgument,
-                       "%s: packed, with its MTP layer; the layer of %s is laid over when a model "
-                       "is packed",
+                       "%s: packed already; %s is laid over a Hugging Face folder, also when that "
+                       "is packed (midge pack)",
                        shown_path(path_).c_str(), shown_path(options.mtp_file).c_str());
   }
   MIDGE_ASSIGN_OR_RETURN(MappedFile bytes,

@@ -29,8 +29,8 @@ double rate(const bench::SpeculativeReport& r, double seconds) {
 }
 
 void print_head() {
-  print(stdout, "%-34s %7s %9s %9s  %-22s %6s %6s %8s  %s\n", "", "answers", "tok/s", "drafted",
-        "speed-up", "drafts", "right", "per step", "2, 4, 8 rows; drafting; prompt");
+  print(stdout, "%-24s %-15s %7s %9s %9s  %-22s %6s %6s %8s  %s\n", "", "text", "answers", "tok/s",
+        "drafted", "speed-up", "drafts", "right", "per step", "2, 4, 8 rows; drafting; prompt");
 }
 
 void print_line(const Line& line) {
@@ -41,15 +41,19 @@ void print_line(const Line& line) {
     return seconds > 0 && r.step_seconds[1] > 0 ? format_string("%.2f", seconds / r.step_seconds[1])
                                                 : std::string("-");
   };
-  const std::string name =
-      visible_text(line.model + ", " + line.text, Layout::kOneLine).substr(0, 34);
+  // Of a path the end, which tells more.
+  std::string name = visible_text(line.model, Layout::kOneLine);
+  if (name.size() > 24) name = "..." + name.substr(name.size() - 21);
+  const std::string right = read == 0 ? "-" : format_string("%.2f", share(drawn, read));
+  const std::string prompt =
+      r.prompt_share > 0 ? format_string("%.1f %%", 100 * r.prompt_share) : "-";
   print(stdout,
-        "%-34s %7lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6lld %6.2f %8.2f  %s %s %s; %s; %.1f %%%s\n",
-        name.c_str(), static_cast<long long>(r.requests), rate(r, r.plain_seconds),
-        rate(r, r.drafted_seconds), r.speed.middle, r.speed.low, r.speed.high,
-        static_cast<long long>(read), share(drawn, read), r.tokens_per_step,
+        "%-24s %-15s %7lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6lld %6s %8.2f  %s %s %s; %s; %s%s\n",
+        name.c_str(), line.text.c_str(), static_cast<long long>(r.requests),
+        rate(r, r.plain_seconds), rate(r, r.drafted_seconds), r.speed.middle, r.speed.low,
+        r.speed.high, static_cast<long long>(read), right.c_str(), r.tokens_per_step,
         by_one(r.step_seconds[2]).c_str(), by_one(r.step_seconds[4]).c_str(),
-        by_one(r.step_seconds[8]).c_str(), by_one(r.draft_seconds).c_str(), 100 * r.prompt_share,
+        by_one(r.step_seconds[8]).c_str(), by_one(r.draft_seconds).c_str(), prompt.c_str(),
         r.allowed > 0 ? format_string("; one draft allows %.3f", r.allowed).c_str() : "");
 }
 
@@ -140,10 +144,11 @@ Status bench_drafts(const std::vector<std::string>& models,
           "speed-up  time without drafts divided by time with them, in turns; the tokens are the "
           "same\n"
           "right     part of the drafts\n"
-          "per step  tokens of an answer\n"
+          "per step  tokens that a step gives to an answer\n"
           "rows      time of a step of so many tokens, in steps of one; -: not measured\n"
-          "drafting  time of the MTP layer's pass, in the same; what one draft allows is worked "
-          "out of both\n"
+          "drafting  time of the MTP layer's pass, in the same\n"
+          "one draft allows: the speed-up at that acceptance, (1 + acceptance) / (2 rows + "
+          "drafting)\n"
           "prompt    the MTP layer's part of the time in which prompts were read\n");
     return Status();
   }

@@ -73,9 +73,10 @@ void add_threads_option(CommandLine& app, RunOptions& options) {
 }
 
 void add_mtp_option(CommandLine& app, RunOptions& options) {
-  app.add_option("--mtp", options.mtp,
-                 "Safetensors file with an MTP layer in place of the model's own, for example one "
-                 "that was trained on; of a Hugging Face folder")
+  app.add_option(
+         "--mtp", options.mtp,
+         "Safetensors file with an MTP layer to use instead of the model's own, as one that "
+         "was trained further; the model is a Hugging Face folder")
       ->type_name("FILE")
       ->group(kDraftsGroup);
 }

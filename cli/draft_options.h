@@ -21,6 +21,11 @@ DraftOptions draft_options(const RunOptions& options);
 /// How often tokens come, of --importance; empty without. Errors: those of Importance::load.
 Result<std::vector<uint32_t>> token_counts(const RunOptions& options);
 
+/// "MTP layer    93.8 % of 65 drafts right ..."; nothing if it was not measured.
+void print_acceptance(const MtpAcceptance& acceptance);
+/// Member "mtp_acceptance", the same.
+void write_acceptance_json(JsonWriter& json, const MtpAcceptance& acceptance);
+
 /// "drafts: 41 of 60 right, in 55 of 80 steps; 1.51 tokens a step" on stderr, if there were some,
 /// and what a step of several rows takes.
 void report_drafts(const GenerateResult& result, const OpenedModel& loaded);

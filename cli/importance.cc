@@ -112,10 +112,11 @@ Status importance_command(Options options) {
     json.member("inputs", static_cast<int64_t>(importance->input_count())).end_object();
     print_json(json);
   } else {
-    print(stdout, "%s: %zu inputs of matrices over %lld tokens%s\n",
-          shown_path(options.out).c_str(), importance->input_count(),
-          static_cast<long long>(importance->tokens()),
-          options.counts_tokens ? ", one of which counts tokens" : "");
+    print(stdout, "%s: %zu inputs of matrices%s, over %lld tokens\n",
+          shown_path(options.out).c_str(),
+          importance->input_count() - (options.counts_tokens ? 1 : 0),
+          options.counts_tokens ? " and how often each token came" : "",
+          static_cast<long long>(importance->tokens()));
   }
   return Status();
 }
@@ -143,7 +144,7 @@ void add_importance_command(CommandLine& app, Command* run) {
       ->check(whole_number(2, 1 << 24))
       ->capture_default_str();
   command->add_flag("--token-counts", options->counts_tokens,
-                    "Count the tokens of the text too: they choose the part of the head that the "
+                    "Count the tokens too: they choose the part of the head that the "
                     "MTP layer drafts with");
   add_json_option(*command, options->run);
   command->footer(

@@ -5,6 +5,7 @@
 
 #include "api/foreign_model.h"
 #include "cli/common.h"
+#include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/open_model.h"
 #include "engine/core/visible.h"
@@ -105,10 +106,6 @@ int64_t weight_count(const Entry& entry) {
   return count;
 }
 
-double percent_right(const MtpAcceptance::Count& count) {
-  return 100 * static_cast<double>(count.right) / static_cast<double>(count.read);
-}
-
 double bits_per_weight(int64_t bytes, int64_t weights) {
   return weights == 0 ? 0 : 8 * static_cast<double>(bytes) / static_cast<double>(weights);
 }
@@ -203,14 +200,7 @@ void print_text(const Listing& listing, const Model& model, const Result<Tokeniz
         100 * quality.top1_agreement, ll(quality.scored), printable(quality.text).c_str(),
         quality.generated ? "generated" : "prompt");
   }
-  const MtpAcceptance& acceptance = model.mtp_acceptance();
-  if (acceptance.is_measured()) {
-    print(stdout,
-          "MTP layer    %.1f %% of %lld drafts right with hidden states before the final norm, "
-          "%.1f %% of %lld behind it\n",
-          percent_right(acceptance.before_norm), ll(acceptance.before_norm.read),
-          percent_right(acceptance.behind_norm), ll(acceptance.behind_norm.read));
-  }
+  print_acceptance(model.mtp_acceptance());
   for (const std::string& warning : model.warnings()) {
     print(stdout, "warning      %s\n", warning.c_str());
   }
@@ -254,16 +244,6 @@ void write_qualities(JsonWriter& json, const std::vector<PackedQuality>& qualiti
   json.end_array();
 }
 
-void write_acceptance(JsonWriter& json, const MtpAcceptance& acceptance) {
-  if (!acceptance.is_measured()) return;
-  json.begin_object("mtp_acceptance");
-  json.member("before_norm_read", acceptance.before_norm.read);
-  json.member("before_norm_right", acceptance.before_norm.right);
-  json.member("behind_norm_read", acceptance.behind_norm.read);
-  json.member("behind_norm_right", acceptance.behind_norm.right);
-  json.member("takes_normed", acceptance.takes_normed()).end_object();
-}
-
 void print_report(const Listing& listing, const Model& model, const Result<Tokenizer>& tokenizer) {
   JsonWriter json;
   json.begin_object().member("schema", "midge.inspect").member("version", int64_t{1});
@@ -284,7 +264,7 @@ void print_report(const Listing& listing, const Model& model, const Result<Token
   json.member("has_tokenizer", tokenizer.ok());
   if (tokenizer.ok()) json.member("token_count", int64_t{tokenizer->token_count()});
   write_qualities(json, listing.qualities);
-  write_acceptance(json, model.mtp_acceptance());
+  write_acceptance_json(json, model.mtp_acceptance());
   json.begin_array("warnings");
   for (const std::string& warning : model.warnings()) json.element(warning);
   json.end_array().begin_array("tensors");

@@ -6,6 +6,7 @@
 
 #include "api/packing.h"
 #include "cli/common.h"
+#include "cli/draft_options.h"
 #include "cli/find_model.h"
 #include "cli/help.h"
 #include "cli/open_model.h"
@@ -148,12 +149,14 @@ Status pack_command(Options options) {
     json.member("content_id", to_hex(packed->content_id));
     json.member("bytes", static_cast<int64_t>(packed->bytes));
     json.member("has_tokenizer", tokenizer.ok()).member("seconds", seconds);
+    write_acceptance_json(json, packed->mtp_acceptance);
     if (choice.has_value()) write_choice(json, options, *choice);
     json.end_object();
     print_json(json);
   } else {
     print(stdout, "%s: %.1f MB in %.1f s, content id %s\n", shown_path(options.out).c_str(),
           static_cast<double>(packed->bytes) * 1e-6, seconds, to_hex(packed->content_id).c_str());
+    print_acceptance(packed->mtp_acceptance);
   }
   return Status();
 }

@@ -140,6 +140,8 @@ class Measurement {
     MIDGE_RETURN_IF_ERROR(write(*plain_, {}, &expected).status());
     if (options_.acceptance.has_value()) fake(expected);
     MIDGE_RETURN_IF_ERROR(check(*drafted_, expected).status());
+    const Speculation& speculation = *drafted_->scheduler().speculation();
+    const DraftTotals learned = speculation.totals();
     std::vector<double> plain;
     std::vector<double> drafted;
     SpeculativeReport report;
@@ -163,7 +165,8 @@ class Measurement {
     report.steps = steps;
     report.tokens_per_step = static_cast<double>(report.tokens * options_.rounds) /
                              static_cast<double>(std::max<int64_t>(1, steps));
-    add_costs(&report);
+    add_costs(speculation, &report);
+    report.totals = speculation.totals().since(learned);
     return report;
   }
 
@@ -230,21 +233,19 @@ class Measurement {
     return make_status(StatusCode::kInternal, "other tokens with drafts than without");
   }
 
-  void add_costs(SpeculativeReport* report) const {
-    const Speculation& speculation = *drafted_->scheduler().speculation();
-    report->totals = speculation.totals();
+  void add_costs(const Speculation& speculation, SpeculativeReport* report) const {
     if (drafted_->prompt_seconds > 0) {
-      report->prompt_share = report->totals.mtp_prompt_seconds / drafted_->prompt_seconds;
+      report->prompt_share = speculation.totals().mtp_prompt_seconds / drafted_->prompt_seconds;
     }
     report->step_seconds = drafted_->scheduler().statistics().step_seconds;
     report->draft_seconds = speculation.mtp_step_seconds();
-    // Of the runs without drafts, which have many such steps.
-    const double one = report->plain_seconds * static_cast<double>(options_.requests) /
-                       static_cast<double>(std::max<int64_t>(1, report->tokens));
-    const size_t two = static_cast<size_t>(2 * options_.requests);
-    if (!options_.acceptance.has_value() || two >= report->step_seconds.size()) return;
-    const double both = report->step_seconds[two] + report->draft_seconds;
-    if (report->step_seconds[two] > 0) report->allowed = (1 + *options_.acceptance) * one / both;
+    const auto one = static_cast<size_t>(options_.requests);
+    if (!options_.acceptance.has_value() || 2 * one >= report->step_seconds.size()) return;
+    const double plain = report->step_seconds[one];
+    const double drafted = report->step_seconds[2 * one];
+    if (plain > 0 && drafted > 0) {
+      report->allowed = (1 + *options_.acceptance) * plain / (drafted + report->draft_seconds);
+    }
   }
 
   const LoadedModel& model_;

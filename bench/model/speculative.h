@@ -37,13 +37,13 @@ struct SpeculativeReport {
   Ratio speed;  ///< plain by drafted seconds of the same round
   /// The MTP layer's part of the time in which prompts were read.
   double prompt_share = 0;
-  DraftTotals totals;  ///< of all rounds
+  DraftTotals totals;  ///< of all rounds, not of the run before them
   int64_t steps = 0;
   double tokens_per_step = 0;               ///< of a request
   std::array<double, 9> step_seconds = {};  ///< by rows, as the scheduler measured; 0: not
   double draft_seconds = 0;                 ///< of a pass that makes drafts; 0: there was none
-  /// (1 + acceptance) / (T(2) + draft) * T(1): what one draft allows at the faked acceptance; 0
-  /// without.
+  /// (1 + acceptance) * T(requests) / (T(2 * requests) + draft): what one draft allows at the faked
+  /// acceptance; 0 without, or if a part was not measured.
   double allowed = 0;
 };
 

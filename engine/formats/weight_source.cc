@@ -376,8 +376,7 @@ Status WeightSource::lay_over(const std::string& path, std::string_view prefix,
                               const CopyProgress& on_copy) {
   if (kind_ != SourceKind::kHuggingFace) {
     return make_status(StatusCode::kUnsupported,
-                       "%s: a GGUF file names its tensors otherwise than %s, expected a Hugging "
-                       "Face folder to lay it over",
+                       "%s: a GGUF file, expected a Hugging Face folder to lay %s over",
                        shown_path(path_).c_str(), shown_path(path).c_str());
   }
   on_copy_ = on_copy;

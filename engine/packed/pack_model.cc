@@ -208,15 +208,15 @@ Result<PackedFileInfo> pack_model(const Model& model, const Tokenizer* tokenizer
   }
   writer.set_hash(weights_section, sink.weights_hash());
   if (mtp_offset < image_bytes) writer.set_hash(weights_section + 1, sink.mtp_hash());
+  PackedFileInfo info;
   if (measures_mtp) {
     writer.complete();
     const std::span<const uint8_t> whole = {writer.data(),
                                             static_cast<size_t>(writer.file_bytes())};
-    MIDGE_ASSIGN_OR_RETURN(const MtpAcceptance acceptance, options.measure_mtp(whole));
-    const std::string kept = write_acceptance(acceptance);
+    MIDGE_ASSIGN_OR_RETURN(info.mtp_acceptance, options.measure_mtp(whole));
+    const std::string kept = write_acceptance(info.mtp_acceptance);
     std::memcpy(writer.bytes(acceptance_section).data(), kept.data(), kept.size());
   }
-  PackedFileInfo info;
   info.matrices_encoded = std::count_if(
       matrices.begin(), matrices.end(),
       [](const PlannedMatrix& matrix) { return matrix.to.encoding != matrix.from.encoding; });

@@ -31,6 +31,7 @@ struct PackedFileInfo {
   ContentHash content_id = {};
   uint64_t bytes = 0;
   int64_t matrices_encoded = 0;  ///< that the source has in another encoding
+  MtpAcceptance mtp_acceptance;  ///< as it was measured
 };
 
 /// Writes `path` with the model's weights and the tokenizer, if there is one. The same model,

@@ -64,6 +64,19 @@ Result<Drafter> drafter_from_name(std::string_view name) {
                      "drafter '%s', expected auto, lookup, mtp or none", printable(name).c_str());
 }
 
+DraftTotals DraftTotals::since(const DraftTotals& before) const {
+  DraftTotals rest = *this;
+  rest.steps -= before.steps;
+  rest.lookup_drafts -= before.lookup_drafts;
+  rest.lookup_drawn -= before.lookup_drawn;
+  rest.mtp_drafts -= before.mtp_drafts;
+  rest.mtp_drawn -= before.mtp_drawn;
+  rest.mtp_passes -= before.mtp_passes;
+  rest.mtp_seconds -= before.mtp_seconds;
+  rest.mtp_prompt_seconds -= before.mtp_prompt_seconds;
+  return rest;
+}
+
 DraftState::DraftState(const DraftOptions& options, int64_t context_length)
     : lookup_(kLookupPrior),
       mtp_{Acceptance(kMtpPriors[0]), Acceptance(kMtpPriors[1]), Acceptance(kMtpPriors[2])},

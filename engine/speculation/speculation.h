@@ -105,6 +105,9 @@ struct DraftTotals {
   int64_t mtp_passes = 0;
   double mtp_seconds = 0;
   double mtp_prompt_seconds = 0;  ///< of these, in passes that read prompts too
+
+  /// Without what there was before.
+  DraftTotals since(const DraftTotals& before) const;
 };
 
 /// Makes drafts for the sequences of one executor. Whether a sequence gets some, and how many,

@@ -228,7 +228,7 @@ TEST_F(MtpLayer, RefusesToLayOverWhatDoesNotFit) {
            Case{kModel, kModel + "/model.safetensors", StatusCode::kInvalidFile, "the same file"},
            Case{test::data_path("golden/gguf/phi4-f32.gguf"), fits, StatusCode::kUnsupported,
                 "expected a Hugging Face folder"},
-           Case{packed, fits, StatusCode::kInvalidArgument, "laid over when a model is packed"},
+           Case{packed, fits, StatusCode::kInvalidArgument, "laid over a Hugging Face folder"},
            Case{MIDGE_SOURCE_DIR "/assets/models/tiny-phi", fits, StatusCode::kModelMismatch,
                 "token_layernorm"},
        }) {
