@@ -268,7 +268,7 @@ if [ "$long" = yes ]; then
     test_phase "test tsan" tsan "${without_timing[@]}" --exclude-regex "$trained_models"
   fi
   if build_phases release; then
-    test_phase "test release" release "${without_timing[@]}"
+    MIDGE_QUALITY_TOKENS=10000 test_phase "test release" release "${without_timing[@]}"
     test_phase "test timing release" release --label-regex "^timing$"
     phase "clients release" run_clients build/release/midge || true
   fi
