@@ -104,8 +104,8 @@ run_natively+='|Models/Bundled\.PerplexityLikeTransformers/tiny_phi'
 # Generic kernels are plain C++: held to f64 natively, and what each kernel of a level is compared
 # with, under the emulator too.
 run_natively+='|Kernels\..*_generic$'
-# That packing measures the same there is enough; pages in few bits have tests of their own.
-run_natively+='|MtpLayer\.(ReadsThe|Refuses|IsLaidOver|HasAPacked)|Models/Quality\.KvTypes'
+# That packing measures the same there is enough.
+run_natively+='|MtpLayer\.(ReadsThe|Refuses|IsLaidOver|HasAPacked)'
 # Questions with choices: parsers and sums.
 run_natively+='|(Choices/)?EvalTasks\.|TaskFile\.'
 
