@@ -37,10 +37,10 @@ struct PackedFileInfo {
 /// Writes `path` with the model's weights and the tokenizer, if there is one. The same model,
 /// recipe and importance give the same bytes on every machine. `path` is there when all of it is on
 /// the disk; a file that was there before is replaced then.
-/// Memory: a few rows per worker, the vectors, the tokenizer. on_progress(done, total), if given,
-/// is told bytes of weights.
-/// Errors: invalid_argument (recipe), invalid_file (weights that are not finite), model_mismatch
-/// (importance), unsupported (weights that are packed already), io_error.
+/// Memory: a few rows per worker, the vectors, the tokenizer; then what measure_mtp takes.
+/// on_progress(done, total), if given, is told bytes of weights. Errors: invalid_argument (recipe),
+/// invalid_file (weights that are not finite), model_mismatch (importance), unsupported (weights
+/// that are packed already), io_error.
 Result<PackedFileInfo> pack_model(
     const Model& model, const Tokenizer* tokenizer, const PackOptions& options,
     const WorkerTeam& team, const KernelTable& kernels, const std::string& path,
