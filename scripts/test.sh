@@ -104,6 +104,9 @@ run_natively+='|Models/Bundled\.PerplexityLikeTransformers/tiny_phi'
 # Generic kernels are plain C++: held to f64 natively, and what each kernel of a level is compared
 # with, under the emulator too.
 run_natively+='|Kernels\..*_generic$'
+# Of attention and batches what takes longest: as the CPU with all levels it runs anyway.
+run_natively+='|Attention\.DependsOnNeitherThreadsNorSteps|MixedBatch\.CancelledInAPass'
+run_natively+='|Likelihood\.IsTheSameWithTokensThatAreKnown'
 # That packing measures the same there is enough.
 run_natively+='|MtpLayer\.(ReadsThe|Refuses|IsLaidOver|HasAPacked)'
 # Questions with choices: parsers and sums.
