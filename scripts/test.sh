@@ -110,7 +110,7 @@ run_natively+='|Likelihood\.IsTheSameWithTokensThatAreKnown'
 # That packing measures the same there is enough.
 run_natively+='|MtpLayer\.(ReadsThe|Refuses|IsLaidOver|HasAPacked)'
 # Questions with choices: parsers and sums.
-run_natively+='|(Choices/)?EvalTasks\.|TaskFile\.'
+run_natively+='|(Choices/)?EvalTasks(Program)?\.|TaskFile\.'
 
 # Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
 # CPU with all levels: --long.
