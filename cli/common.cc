@@ -1,4 +1,4 @@
-// What commands share, from options to an open model: what an option means is decided here alone.
+// What commands share: their options, and what they say of an answer.
 #include "cli/common.h"
 
 #include <charconv>

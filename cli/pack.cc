@@ -33,7 +33,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Says what is wrong, or nothing.
 // The layers' encodings by what each costs, within --target-bpw.
 Result<EncodingChoice> choose_by_divergence(const Options& options, const PackingOptions& packing) {
   BitBudget budget;

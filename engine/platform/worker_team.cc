@@ -1,3 +1,5 @@
+// Long, as it is one state machine: seats, the threads that sit in them, and how a pass calls them,
+// meets and lets go. What it decides by is in core_watch.cc and loop_shares.cc.
 #include "engine/platform/worker_team.h"
 
 #include <algorithm>
