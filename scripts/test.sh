@@ -79,38 +79,31 @@ level_tests='(Levels|CpuFeatures|HarnessSelfTest|Selection)\.'
 # Models of trained weights: long texts, and no code that small models do not run.
 trained_models='^(RealModel|Models/Quality)'
 
-# Those of text, of files and memory, and of the program, which see no difference between CPUs:
-# under the emulator they run once.
-run_once='(Hostile(Config|Memory)|Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*'
+# Those of text and files, and of the program, which see no difference between CPUs: under the
+# emulator they run once.
+run_once='(Golden/[A-Za-z]*Vocabulary|Pretokenizer|Sentencepiece[A-Za-z]*'
 run_once+='|Tokenizer[A-Za-z]*|Chat[A-Za-z]*|Unicode|AddedTokens|Bpe|Vocabulary|Json|Gguf|SplitGguf'
-run_once+='|Safetensors|Files/Packed[A-Za-z]*|ResidencyTest'
-run_once+='|Cli[A-Za-z]*|PagedSequences|Sensitivity)\.'
+run_once+='|Safetensors|Files/Packed[A-Za-z]*|Cli[A-Za-z]*)\.'
 
-# Those of requests side by side, of the program as people use it, and of files that are damaged or
-# kept, and of memory: no code of a machine's own, and many passes or many starts. Of long ones that
-# are alike, one.
-# Under the emulator they run with --long.
-run_natively='(SchedulerTest|SpeculationTest|Allocation|MemoryPlan|Api[A-Za-z]*|ChatProgram'
-run_natively+='|ChatTerminal|RunPrompt|FindModel|Help|LeastSquares|GgufMixes'
-run_natively+='|WrongInputs|Pages|SlowPaths|Colors|PackedFile|ModelCache|GgufVariants'
-run_natively+='|Measure|ModelRunner|ReadPass|OpSummary|EnergyMeter|Cost|MachineState|CompareResults'
-run_natively+='|BenchStatistics|Device|Synthetic|Speculative|PretokenizerFuzz'
-run_natively+='|Hostile(Gguf|Tokenizer|Index|Safetensors|Chat|Sentencepiece))\.'
-run_natively+='|Cli\.(bench|chat|profile|run_messages)'
+# Of programs that the cross build has, the tests that it would not have if they were programs of
+# their own (ANY_MACHINE in tests/CMakeLists.txt), and of long ones that are alike, one. Under the
+# emulator they run with --long.
+run_natively='LeastSquares\.|Cli\.(bench|chat|profile|run_messages|pack_target_bpw_)'
 run_natively+='|Types/KvTypes\.(SchedulingChangesNoToken|LogitsAreCloseToThoseOfF32)'
-run_natively+='|Files/PackedFileOf\.ComputesWhatItsSourceDoes'
 run_natively+='|Encodings/Packed\.CalibrationChangesKernelsAndNoBits'
-run_natively+='|Models/Bundled\.PerplexityLikeTransformers/tiny_phi'
+run_natively+='|Models/Bundled\.PerplexityLikeTransformers|RealModel/RealModelGreedy'
 # Generic kernels are plain C++: held to f64 natively, and what each kernel of a level is compared
 # with, under the emulator too.
 run_natively+='|Kernels\..*_generic$'
+# What kernels of these encodings give is compared with the generic ones' results, whole models
+# included. That it depends on nothing else is shown with f16, q4b32, q8b32 and q4b32ms256.
+run_natively+='|Encodings/Packed\.[^E].*/(q4b32m|q5b32m?|q5b32ms256) '
 # Of attention and batches what takes longest: as the CPU with all levels it runs anyway.
 run_natively+='|Attention\.DependsOnNeitherThreadsNorSteps|MixedBatch\.CancelledInAPass'
 run_natively+='|Likelihood\.IsTheSameWithTokensThatAreKnown'
 # That packing measures the same there is enough.
 run_natively+='|MtpLayer\.(ReadsThe|Refuses|IsLaidOver|HasAPacked)'
-# Questions with choices: parsers and sums.
-run_natively+='|(Choices/)?EvalTasks(Program)?\.|TaskFile\.'
+run_natively="($run_natively)"
 
 # Whole models: those that show that the kernels of another CPU fit together. The whole suite as the
 # CPU with all levels: --long.
@@ -251,10 +244,13 @@ if [ "$long" = yes ]; then
       QEMU_CPU=$cpu test_phase "test kernels arm64-emu-all $cpu" arm64-emu-all \
         --tests-regex "^((Kernels|Attention|Exp)\.|$level_tests)"
     done
-    QEMU_CPU=max test_phase "test arm64-emu-all max" arm64-emu-all "${without_timing[@]}" \
+    QEMU_CPU=max test_phase "test arm64-emu-all max" arm64-emu-all \
+      --label-exclude "^(timing|any_machine)$" \
       --exclude-regex "^(Kernels\.|Attention\.|Exp\.|$run_once|$run_natively)"
-    QEMU_CPU=cortex-a53 test_phase "test requests arm64-emu-all cortex-a53" arm64-emu-all \
+    QEMU_CPU=cortex-a53 test_phase "test native ones arm64-emu-all cortex-a53" arm64-emu-all \
       --tests-regex "^$run_natively"
+    QEMU_CPU=cortex-a53 test_phase "test any machine arm64-emu-all cortex-a53" arm64-emu-all \
+      --label-regex "^any_machine$"
   fi
   # Other compilers and profiles: the same code, so as one CPU each.
   for preset in aarch64-linux-clang arm64-core; do
