@@ -345,6 +345,7 @@ Status check_options(const Options& options, bool one_model) {
 
 // --spec.
 Status drafts_command(Options options) {
+  MIDGE_RETURN_IF_ERROR(check_draft_options(options.run));
   if (!options.requests.empty()) {
     MIDGE_ASSIGN_OR_RETURN(options.drafts.requests, numbers_of(options.requests, "--requests"));
   }
@@ -456,6 +457,9 @@ void add_spec_options(CommandLine& command, const std::shared_ptr<Options>& opti
       ->group("Drafts")
       ->needs(spec);
   add_draft_options(command, options->run);
+  for (const char* name : {"--draft", "--draft-max", "--draft-match", "--mtp"}) {
+    command.get_option(name)->needs(spec);
+  }
 }
 
 void add_cost_options(CommandLine& command, const std::shared_ptr<Options>& options) {

@@ -470,6 +470,7 @@ Status Chat::exit(const std::string&) {
 }
 
 Status chat_command(const Options& options) {
+  MIDGE_RETURN_IF_ERROR(check_draft_options(options.run));
   std::vector<ChatMessage> messages;
   if (!options.load_path.empty()) {
     MIDGE_ASSIGN_OR_RETURN(messages, read_messages(options.load_path));

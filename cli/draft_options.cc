@@ -38,6 +38,20 @@ CommandOption* add_draft_remember_option(CommandLine& app, RunOptions& options) 
       ->capture_default_str();
 }
 
+Status check_draft_options(const RunOptions& options) {
+  const Drafter drafter = draft_options(options).drafter;
+  const char* found = options.drafter.c_str();
+  if (!options.mtp.empty() && (drafter == Drafter::kNone || drafter == Drafter::kLookup)) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "--mtp needs --draft mtp or auto, found --draft %s", found);
+  }
+  if (options.draft_remembered > 0 && (drafter == Drafter::kNone || drafter == Drafter::kMtp)) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "--draft-remember needs --draft lookup or auto, found --draft %s", found);
+  }
+  return Status();
+}
+
 DraftOptions draft_options(const RunOptions& options) {
   DraftOptions drafts;
   drafts.drafter = *drafter_from_name(options.drafter);  // one that the option lets through

@@ -15,6 +15,9 @@ void add_draft_options(CommandLine& app, RunOptions& options);
 /// --draft-remember: for commands that serve several requests.
 CommandOption* add_draft_remember_option(CommandLine& app, RunOptions& options);
 
+/// Errors: invalid_argument (an option for a drafter that was not asked for).
+Status check_draft_options(const RunOptions& options);
+
 /// What they ask for, but for the counts of tokens.
 DraftOptions draft_options(const RunOptions& options);
 

@@ -131,6 +131,10 @@ void add_importance_command(CommandLine& app, Command* run) {
   add_run_options(*command, options->run);
   command->get_option("--model")->description(
       "Hugging Face folder or GGUF file (default: the bundled tiny-phi)");
+  takes_one_of(command->get_option("--arithmetic"), {"float", "xnnpack"})
+      ->description(
+          "How matrices are multiplied: float, f32 on the weights in place; xnnpack, "
+          "float weights through XNNPACK");
   CommandOption* text =
       command->add_option("--text", options->text, "Text file like what the model will read");
   text->type_name("FILE");

@@ -185,6 +185,7 @@ void print_report(const OpenedModel& loaded, const Prompt& prompt, const ChatSet
 }
 
 Status run_command(const Options& options) {
+  MIDGE_RETURN_IF_ERROR(check_draft_options(options.run));
   if (!options.requests_path.empty()) {
     return run_requests(options.run, options.sample, options.requests_path);
   }

@@ -200,6 +200,7 @@ Status check_names(const AccessOptions& access) {
 
 Status serve_command(const Options& given) {
   Options options = given;
+  MIDGE_RETURN_IF_ERROR(check_draft_options(options.run));
   MIDGE_RETURN_IF_ERROR(check_names(options.service.access));
   if (!options.service.chat_template.empty()) {
     MIDGE_RETURN_IF_ERROR(chat_template_from_name(options.service.chat_template).status());
