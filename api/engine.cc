@@ -328,8 +328,7 @@ Result<int64_t> Engine::save_prefix(size_t model, std::span<const int32_t> token
   info.model = model_identity(*models_[model].executor);
   info.tokens = tokens.first(static_cast<size_t>(known.tokens));
   info.roles = roles.first(static_cast<size_t>(known.tokens));
-  info.mtp_begin = known.mtp_begin;
-  info.mtp_length = known.mtp_length;
+  info.mtp = known.mtp;
   const Status saved = save_prefix_file(path, info, scheduler.pool(), known.page_ids);
   MIDGE_RETURN_IF_ERROR(run_inside([&] {
     for (const int32_t page : known.page_ids) scheduler.pool().give_back(page);
@@ -363,7 +362,7 @@ Result<int64_t> Engine::load_prefix(size_t model, const std::string& path) {
       file.read_page(i, pool.page(pages.back()));
     }
     const PrefixInfo& info = file.info();
-    cache.keep({info.regime, info.tokens, info.roles, pages, info.mtp_begin, info.mtp_length});
+    cache.keep({info.regime, info.tokens, info.roles, pages, info.mtp});
     for (const int32_t page : pages) pool.give_back(page);  // the cache holds them
   }));
   MIDGE_RETURN_IF_ERROR(status);

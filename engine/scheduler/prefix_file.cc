@@ -93,8 +93,8 @@ Status save_prefix_file(const std::string& path, const PrefixInfo& info, const K
   Header header;
   std::copy(std::begin(kMagic), std::end(kMagic), header.magic);
   header.info_bytes = info_bytes.size();
-  header.mtp_begin = info.mtp_begin;
-  header.mtp_length = info.mtp_length;
+  header.mtp_begin = info.mtp.begin;
+  header.mtp_length = info.mtp.length;
   header.file_bytes = sizeof(Header) + info_bytes.size();
   for (size_t i = 0; i < page_ids.size(); ++i) {
     header.file_bytes += static_cast<uint64_t>(
@@ -243,8 +243,8 @@ Status PrefixFile::read(const ContentHash& model, const KvLayout& layout,
                       static_cast<long long>(header.mtp_length), static_cast<long long>(tokens)));
   }
   if (layout.layers > config.layer_count) {
-    info_.mtp_begin = header.mtp_begin;
-    info_.mtp_length = header.mtp_length;
+    info_.mtp.begin = header.mtp_begin;
+    info_.mtp.length = header.mtp_length;
   }
   const int64_t whole = tokens / page_tokens;
   const int64_t expected =

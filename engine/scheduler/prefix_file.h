@@ -10,6 +10,7 @@
 #include "engine/decoder/decoder.h"
 #include "engine/packed/packed_file.h"
 #include "engine/session/kv_pool.h"
+#include "engine/session/sequence.h"
 
 namespace midge {
 
@@ -19,9 +20,7 @@ struct PrefixInfo {
   RopeRegime regime = RopeRegime::kShort;
   std::span<const int32_t> tokens;
   std::span<const RowRole> roles;  ///< of the tokens
-  // Positions that the MTP layer has read; of a file for pages without room for it: none.
-  int64_t mtp_begin = 0;
-  int64_t mtp_length = 0;
+  MtpPositions mtp;                ///< of a file for pages without room for the layer: none
 };
 
 /// Writes a file that is there as a whole or not at all. page_ids: those of `pool` that hold the

@@ -84,10 +84,10 @@ void PrefixCache::keep(const Beginning& beginning) {
     const int32_t page = beginning.page_ids[static_cast<size_t>(first / page_tokens_)];
     const Match match = best_child(parent, tokens, roles);
     // The layer is behind by the tokens of the last step.
-    const bool has_mtp = beginning.mtp_begin <= first &&
-                         beginning.mtp_length > beginning.mtp_begin &&
-                         beginning.mtp_length + kMtpGapMax >= first + static_cast<int64_t>(count);
-    const int64_t mtp_begin = has_mtp ? beginning.mtp_begin : -1;
+    const bool has_mtp = beginning.mtp.begin <= first &&
+                         beginning.mtp.length > beginning.mtp.begin &&
+                         beginning.mtp.length + kMtpGapMax >= first + static_cast<int64_t>(count);
+    const int64_t mtp_begin = has_mtp ? beginning.mtp.begin : -1;
     int32_t node = match.node;
     if (node == kNone || match.tokens < std::min<int64_t>(at(node).tokens, int64_t(count))) {
       node = add_node(parent);  // another way goes on from here
@@ -114,13 +114,7 @@ PrefixCache::Known PrefixCache::find(RopeRegime regime, std::span<const int32_t>
     const Match match = best_child(parent, tokens.subspan(done, count), roles.subspan(done, count));
     if (match.tokens == 0) return known;
     known.page_ids.push_back(at(match.node).page);
-    // As Sequence::take_over has it.
-    const int64_t mtp_begin = at(match.node).mtp_begin;
-    const bool goes_on = known.mtp_length == known.tokens && known.mtp_begin == mtp_begin;
-    if (mtp_begin >= 0 && (goes_on || mtp_begin == known.tokens)) {
-      known.mtp_begin = mtp_begin;
-      known.mtp_length = known.tokens + match.tokens;
-    }
+    known.mtp.take_over(at(match.node).mtp_begin, known.tokens, known.tokens + match.tokens);
     known.tokens += match.tokens;
     if (match.tokens < page_tokens_) return known;
     parent = match.node;

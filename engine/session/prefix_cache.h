@@ -27,7 +27,7 @@ class PrefixCache {
   /// it goes on writing to are copied. What is known already is not kept twice.
   void keep(const Sequence& sequence) {
     keep({sequence.regime(), sequence.tokens().first(size_t(sequence.read_length())),
-          sequence.roles(), sequence.page_ids(), sequence.mtp_begin(), sequence.mtp_length()});
+          sequence.roles(), sequence.page_ids(), sequence.mtp()});
   }
 
   /// Tokens that were read, and the pages that hold them.
@@ -36,9 +36,7 @@ class PrefixCache {
     std::span<const int32_t> tokens;
     std::span<const RowRole> roles;     ///< at least as many
     std::span<const int32_t> page_ids;  ///< as many as they take, or more
-    // Positions that the MTP layer has read.
-    int64_t mtp_begin = 0;
-    int64_t mtp_length = 0;
+    MtpPositions mtp;
   };
   void keep(const Beginning& beginning);
 
@@ -46,9 +44,7 @@ class PrefixCache {
   struct Known {
     int64_t tokens = 0;
     std::vector<int32_t> page_ids;
-    // Positions that the MTP layer has read.
-    int64_t mtp_begin = 0;
-    int64_t mtp_length = 0;
+    MtpPositions mtp;
   };
   /// The longest one of these tokens.
   Known find(RopeRegime regime, std::span<const int32_t> tokens,

@@ -85,8 +85,7 @@ Status Sequence::copy_from(const Sequence& other) {
   roles_.insert(roles_.end(), other.roles_.begin(), other.roles_.end());
   kv_length_ = other.kv_length_;
   regime_ = other.regime_;
-  mtp_begin_ = other.mtp_begin_;
-  mtp_length_ = other.mtp_length_;
+  mtp_ = other.mtp_;
   expected_ = other.expected_;
   return Status();
 }
@@ -142,7 +141,7 @@ Status Sequence::hold_alone(int64_t begin, int64_t end, int64_t used) {
 }
 
 void Sequence::trim() const {
-  const int64_t used = std::max(kv_length_, mtp_length_);
+  const int64_t used = std::max(kv_length_, mtp_.length);
   const int64_t page_tokens = pool_->layout().page_tokens;
   for (size_t i = 0; i < page_ids_.size(); ++i) {
     if (pool_->holders(page_ids_[i]) > 1) continue;
@@ -180,20 +179,14 @@ void Sequence::take_over(int32_t page, std::span<const int32_t> tokens,
   put_page(page);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   roles_.insert(roles_.end(), roles.begin(), roles.end());
-  // Positions count from the layer's beginning, so it begins where they did.
-  const bool goes_on = mtp_length_ == kv_length_ && mtp_begin_ == mtp_begin;
-  if (mtp_begin >= 0 && (goes_on || mtp_begin == kv_length_)) {
-    mtp_begin_ = mtp_begin;
-    mtp_length_ = length();
-  }
+  mtp_.take_over(mtp_begin, kv_length_, length());
   kv_length_ = length();
 }
 
 void Sequence::forget() {
   drop_pages(0);
   kv_length_ = 0;
-  mtp_begin_ = 0;
-  mtp_length_ = 0;
+  mtp_ = {};
 }
 
 Status Sequence::check_room(std::span<const int32_t> tokens) const {
@@ -242,9 +235,9 @@ void Sequence::take_back(int64_t first) {
   kv_length_ = std::min(kv_length_, first);
   drop_pages(first);
   // The MTP layer's row of the last token that stays was made with the token after it.
-  if (mtp_length_ > std::max<int64_t>(first - 1, 0)) {
-    mtp_length_ = std::max<int64_t>(first - 1, 0);
-    if (mtp_length_ < mtp_begin_) restart_mtp(first);
+  if (mtp_.length > std::max<int64_t>(first - 1, 0)) {
+    mtp_.length = std::max<int64_t>(first - 1, 0);
+    if (mtp_.length < mtp_.begin) restart_mtp(first);
   }
 }
 
@@ -269,18 +262,18 @@ Segment Sequence::segment(int64_t first_row, int64_t begin, int64_t rows, RowRol
 
 // Rope knows distances alone, so positions may count from the layer's beginning.
 Segment Sequence::mtp_segment(int64_t first_row, int64_t begin, int64_t rows, RowRole role) const {
-  MIDGE_DCHECK(begin >= mtp_begin_, "position %lld", static_cast<long long>(begin));
+  MIDGE_DCHECK(begin >= mtp_.begin, "position %lld", static_cast<long long>(begin));
   Segment segment = this->segment(first_row, begin, rows, role);
-  const int64_t skipped = mtp_begin_ / pool_->layout().page_tokens;
-  segment.position -= mtp_begin_;
+  const int64_t skipped = mtp_.begin / pool_->layout().page_tokens;
+  segment.position -= mtp_.begin;
   segment.kv.pages += skipped;
   segment.kv.page_count -= skipped;
   return segment;
 }
 
 void Sequence::restart_mtp(int64_t position) {
-  mtp_begin_ = round_up(position, pool_->layout().page_tokens);
-  mtp_length_ = mtp_begin_;
+  mtp_.begin = round_up(position, pool_->layout().page_tokens);
+  mtp_.length = mtp_.begin;
 }
 
 Status Sequence::truncate(int64_t new_length) {

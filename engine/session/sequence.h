@@ -35,6 +35,23 @@ struct SequenceOptions {
 /// at most.
 inline constexpr int64_t kMtpGapMax = 8;
 
+/// Positions that the MTP layer has read: begin .. length - 1. begin is the first position of a
+/// page; earlier ones do not exist for the layer.
+struct MtpPositions {
+  int64_t begin = 0;
+  int64_t length = 0;
+
+  /// Tokens `before` .. `behind` - 1 are taken over with their page, whose positions the layer
+  /// counted from page_begin on; negative: it has not read them. As positions count from the
+  /// layer's beginning, it goes on where they go on, and begins anew where they began.
+  void take_over(int64_t page_begin, int64_t before, int64_t behind) {
+    const bool goes_on = length == before && begin == page_begin;
+    if (page_begin < 0 || !(goes_on || page_begin == before)) return;
+    begin = page_begin;
+    length = behind;
+  }
+};
+
 /// What a pool holds for one sequence with pages of its own. Errors: invalid_argument.
 Result<KvPoolOptions> own_pages(const ModelConfig& config, const SequenceOptions& options);
 
@@ -85,10 +102,7 @@ class Sequence {
   int64_t context_length() const { return options_.context_length; }
   const SequenceOptions& options() const { return options_; }
   const ModelConfig& config() const { return config_; }
-  /// Positions that the MTP layer has seen, but for those before mtp_begin().
-  int64_t mtp_length() const { return mtp_length_; }
-  /// The first position of a page; earlier ones do not exist for the MTP layer.
-  int64_t mtp_begin() const { return mtp_begin_; }
+  const MtpPositions& mtp() const { return mtp_; }
   bool has_mtp() const { return pool_->layout().layers > config_.layer_count; }
   const KvPool& pool() const { return *pool_; }
   /// Of the pages it has; of all that it can have, where they are its own.
@@ -98,7 +112,7 @@ class Sequence {
   int64_t room_after(int64_t length) const;
 
   /// Drops all tokens from `length` on, and with them the MTP positions that saw a dropped token
-  /// (mtp_length() falls to length - 1 at most). Errors: out_of_range (length > length()).
+  /// (mtp().length falls to length - 1 at most). Errors: out_of_range (length > length()).
   Status truncate(int64_t length);
 
   /// Says that the empty sequence will have `length` tokens at least: with RopeMode::kAuto its
@@ -146,8 +160,8 @@ class Sequence {
   Segment segment(int64_t first_row, int64_t begin, int64_t rows, RowRole role) const;
   /// The cache has everything before `end`.
   void set_read(int64_t end) { kv_length_ = end; }
-  void set_mtp_length(int64_t length) { mtp_length_ = length; }
-  /// The same of the MTP layer. begin: from mtp_begin() on.
+  void set_mtp_length(int64_t length) { mtp_.length = length; }
+  /// The same of the MTP layer. begin: from mtp().begin on.
   Segment mtp_segment(int64_t first_row, int64_t begin, int64_t rows, RowRole role) const;
   /// The MTP layer begins anew: at the first page that begins at `position` or later.
   void restart_mtp(int64_t position);
@@ -176,8 +190,7 @@ class Sequence {
   std::vector<RowRole> roles_;     // of the tokens
   int64_t kv_length_ = 0;          // leading tokens whose keys and values are in the cache ...
   RopeRegime regime_ = RopeRegime::kShort;  // ... rotated with these factors
-  int64_t mtp_begin_ = 0;
-  int64_t mtp_length_ = 0;
+  MtpPositions mtp_;
   int64_t expected_ = 0;  // tokens that there will be at least
 };
 

@@ -43,7 +43,7 @@ class Session {
   std::span<const int32_t> tokens() const { return sequence_->tokens(); }
   int64_t length() const { return sequence_->length(); }
   int64_t context_length() const { return sequence_->context_length(); }
-  int64_t mtp_length() const { return sequence_->mtp_length(); }
+  int64_t mtp_length() const { return sequence_->mtp().length; }
   const Model& model() const { return executor_.model(); }
   int64_t kv_bytes() const { return sequence_->kv_bytes(); }
 

@@ -244,7 +244,7 @@ Status run_mtp_step(Executor& executor, Sequence& sequence, std::span<const int3
   if (hidden == nullptr) {
     return make_status(StatusCode::kInvalidArgument, "MTP positions without hidden states");
   }
-  const int64_t first = sequence.mtp_length();
+  const int64_t first = sequence.mtp().length;
   const int64_t last = first + static_cast<int64_t>(next_tokens.size());
   if (last > sequence.length()) {
     return make_status(StatusCode::kOutOfRange,

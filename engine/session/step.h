@@ -58,7 +58,7 @@ struct MtpPart {
 
 /// One pass through the MTP layer. input.hidden has the rows of all parts, in their order; the
 /// pages of their positions are held (Sequence::hold_alone). What the sequences know as their
-/// mtp_length() does not change. At most executor.rows_max() rows, generated ones first. Allocates
+/// mtp().length does not change. At most executor.rows_max() rows, generated ones first. Allocates
 /// nothing. Errors: busy, out_of_range.
 Status run_mtp_pass(Executor& executor, std::span<const MtpPart> parts, const MtpInput& input);
 

@@ -237,10 +237,10 @@ DraftOffer Speculation::offer_of(const Turn& turn) {
     return offer;
   }
   const Sequence& sequence = *turn.sequence;
-  const bool reads = uses_mtp() && state.reads_mtp_ && sequence.mtp_length() < turn.end;
-  const bool is_warm = sequence.mtp_begin() == 0 ||
-                       turn.end - sequence.mtp_begin() >= kWarmPositions || options_.always;
-  if (!reads || !is_warm || turn.end <= sequence.mtp_begin()) return offer;
+  const bool reads = uses_mtp() && state.reads_mtp_ && sequence.mtp().length < turn.end;
+  const bool is_warm = sequence.mtp().begin == 0 ||
+                       turn.end - sequence.mtp().begin >= kWarmPositions || options_.always;
+  if (!reads || !is_warm || turn.end <= sequence.mtp().begin) return offer;
   offer.most = std::min<int64_t>({options_.mtp_drafts_max, options_.drafts_max, room});
   offer.is_costly = true;
   for (size_t i = 0; i < state.mtp_.size(); ++i) offer.shares[i] = state.mtp_[i].share();
@@ -330,13 +330,13 @@ void Speculation::add_part(const Turn& turn, int64_t drafts) {
       sequence.read_length() < turn.end) {
     return;
   }
-  const int64_t missing = turn.begin - sequence.mtp_length();
-  if (missing > 0 && missing <= kMtpGapMax && sequence.mtp_length() > sequence.mtp_begin()) {
+  const int64_t missing = turn.begin - sequence.mtp().length;
+  if (missing > 0 && missing <= kMtpGapMax && sequence.mtp().length > sequence.mtp().begin) {
     sequence.set_mtp_length(turn.begin);  // what an answer's last step left out
   } else if (missing > 0) {
     sequence.restart_mtp(turn.begin);
   }
-  const int64_t begin = std::max(sequence.mtp_length(), turn.begin);
+  const int64_t begin = std::max(sequence.mtp().length, turn.begin);
   if (begin >= turn.end) return;
   const Status held =
       sequence.hold_alone(begin, turn.end + std::max<int64_t>(drafts - 1, 0), turn.end);

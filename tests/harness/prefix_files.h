@@ -46,8 +46,7 @@ struct PrefixExample {
     }
   }
   Status save(const std::string& path) const {
-    return save_prefix_file(path, {model, RopeRegime::kLong, tokens, roles, mtp_begin, mtp_length},
-                            *pool, pages);
+    return save_prefix_file(path, {model, RopeRegime::kLong, tokens, roles, mtp}, *pool, pages);
   }
 
   ContentHash model = {1, 2};
@@ -55,8 +54,7 @@ struct PrefixExample {
   std::vector<int32_t> tokens;
   std::vector<RowRole> roles;
   std::vector<int32_t> pages;
-  int64_t mtp_begin = 0;
-  int64_t mtp_length = 0;
+  MtpPositions mtp;
 };
 
 /// The bytes with the checksum and the length that their header should have.

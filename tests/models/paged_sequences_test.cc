@@ -196,7 +196,7 @@ TEST_F(PagedSequences, TheMtpLayerOfACopy) {
     outputs.logits = found[i].data();
     MIDGE_ASSERT_OK(run_mtp_step(*run_.executor, *sequence, std::span(first.tokens).subspan(1),
                                  hidden.data(), true, outputs, nullptr));
-    EXPECT_EQ(sequence->mtp_length(), kCount - 1);
+    EXPECT_EQ(sequence->mtp().length, kCount - 1);
     EXPECT_EQ(pool->free_count(), 2);  // the first to write has copied the page
     ++i;
   }

@@ -60,8 +60,8 @@ TEST(PrefixFile, IsReadWithAndWithoutTheMtpLayer) {
       const test::TempDir dir;
       PrefixExample from(KvType::kInt8, 150, saved);
       if (saved) {
-        from.mtp_begin = 64;
-        from.mtp_length = 147;
+        from.mtp.begin = 64;
+        from.mtp.length = 147;
       }
       const std::string path = dir.file("a.midge-kv");
       MIDGE_ASSERT_OK(from.save(path));
@@ -69,8 +69,8 @@ TEST(PrefixFile, IsReadWithAndWithoutTheMtpLayer) {
       const KvLayout& layout = to.pool->layout();
       const auto file = PrefixFile::open(path, to.model, layout, PrefixExample::config());
       MIDGE_ASSERT_OK(file);
-      EXPECT_EQ(file->info().mtp_begin, saved && wanted ? 64 : 0);
-      EXPECT_EQ(file->info().mtp_length, saved && wanted ? 147 : 0);
+      EXPECT_EQ(file->info().mtp.begin, saved && wanted ? 64 : 0);
+      EXPECT_EQ(file->info().mtp.length, saved && wanted ? 147 : 0);
       KvLayout both = layout;
       both.layers = saved && wanted ? 3 : 2;
       for (int64_t i = 0; i < file->page_count(); ++i) {
@@ -100,8 +100,8 @@ TEST(PrefixFile, RefusesPositionsThatTheMtpLayerCannotHaveRead) {
   for (const Range& range : {Range{1, 70, true}, Range{64, 71, true}, Range{64, 10, true},
                              Range{-64, 70, true}, Range{0, -1, true}, Range{0, 70, false}}) {
     PrefixExample example(KvType::kF16, 70, range.with_mtp);
-    example.mtp_begin = range.begin;
-    example.mtp_length = range.length;
+    example.mtp.begin = range.begin;
+    example.mtp.length = range.length;
     MIDGE_ASSERT_OK(example.save(path));
     const Status status = status_of(path, example);
     EXPECT_EQ(status.code(), StatusCode::kInvalidFile) << range.begin << ' ' << range.length;
