@@ -18,13 +18,14 @@ class LoneRequest {
         sequence_(session.sequence()),
         cancel_(session.cancel_flag()),
         generation_(generation),
-        speculation_(speculation) {
-    if (speculation == nullptr) return;
-    state_.emplace(speculation->options(), sequence_.context_length());
-  }
+        speculation_(speculation) {}
 
   /// To its end.
   Status run() {
+    if (speculation_ != nullptr) {
+      MIDGE_ASSIGN_OR_RETURN(
+          state_, DraftState::create(speculation_->options(), sequence_.context_length()));
+    }
     const SequenceStep prompt = generation_.next_step(nullptr);
     const Status given = sequence_.append(prompt.tokens, prompt.role);
     if (!given.ok()) generation_.stepped(given);

@@ -188,11 +188,13 @@ Result<Scheduler::PreparedRequest> Scheduler::make_job(const Request& request,
   PreparedRequest job(new Job());
   job->request = request;
   job->request.generate.sampler.sample += static_cast<uint32_t>(sample);
+  if (sample > 0) job->request.score_from = 0;  // scores are the first one's
   job->submitted = Clock::now();
   job->result.sample = sample;
   job->rows.reserve(1 + kDraftsMax);
   if (speculation_ != nullptr && !request.no_drafts) {
-    job->drafting.emplace(options_.drafts, options_.context_length);
+    MIDGE_ASSIGN_OR_RETURN(job->drafting,
+                           DraftState::create(options_.drafts, options_.context_length));
     if (sample == 0) job->drafting->set_faked(request.faked);
   }
   SequenceOptions sequence;

@@ -77,11 +77,16 @@ DraftTotals DraftTotals::since(const DraftTotals& before) const {
   return rest;
 }
 
-DraftState::DraftState(const DraftOptions& options, int64_t context_length)
+DraftState::DraftState()
     : lookup_(kLookupPrior),
       mtp_{Acceptance(kMtpPriors[0]), Acceptance(kMtpPriors[1]), Acceptance(kMtpPriors[2])},
-      pause_(kPauseMin) {
-  if (uses_lookup(options.drafter)) index_.emplace(context_length, options.match_min);
+      pause_(kPauseMin) {}
+
+Result<DraftState> DraftState::create(const DraftOptions& options, int64_t context_length) {
+  DraftState state;
+  if (!uses_lookup(options.drafter)) return state;
+  MIDGE_ASSIGN_OR_RETURN(state.index_, TokenIndex::create(context_length, options.match_min));
+  return state;
 }
 
 int64_t DraftState::bytes_for(const DraftOptions& options, int64_t context_length) {
@@ -143,7 +148,8 @@ Status Speculation::take_memory(int64_t sequences_max) {
   last_rows_.reserve(sequences);
   next_tokens_.reserve(static_cast<size_t>(executor_.rows_max()));
   if (options_.remembered_tokens > 0 && uses_lookup(options_.drafter)) {
-    remembered_.emplace(options_.remembered_tokens, options_.match_min);
+    MIDGE_ASSIGN_OR_RETURN(remembered_,
+                           TokenIndex::create(options_.remembered_tokens, options_.match_min));
   }
   const ModelConfig& config = executor_.model().config();
   if (!uses_mtp(options_, config)) return Status();

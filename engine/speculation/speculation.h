@@ -67,7 +67,8 @@ struct FakedDrafts {
 /// What drafting knows of one sequence. All its memory is taken at creation: that of its index.
 class DraftState {
  public:
-  DraftState(const DraftOptions& options, int64_t context_length);
+  /// Errors: out_of_memory.
+  static Result<DraftState> create(const DraftOptions& options, int64_t context_length);
   /// What one takes.
   static int64_t bytes_for(const DraftOptions& options, int64_t context_length);
 
@@ -76,6 +77,8 @@ class DraftState {
 
  private:
   friend class Speculation;
+
+  DraftState();
 
   enum class Source : uint8_t { kNone, kLookup, kMtp };
 

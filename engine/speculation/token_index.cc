@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/core/arena.h"
 #include "engine/core/check.h"
 
 namespace midge {
@@ -23,12 +24,20 @@ uint64_t digit(int32_t token) { return static_cast<uint64_t>(token) + 2; }
 TokenIndex::TokenIndex(int64_t capacity, int length_min)
     : mask_(ring_size(capacity) - 1),
       head_shift_(64 - std::countr_zero(mask_ + 1)),
-      length_min_(length_min),
-      text_(mask_ + 1),
-      heads_(mask_ + 1),
-      previous_(mask_ + 1) {
+      length_min_(length_min) {
   MIDGE_DCHECK(length_min >= 1 && length_min <= kLengthMax, "n-grams of %d", length_min);
   for (int i = 1; i < length_min; ++i) oldest_weight_ *= kBase;
+}
+
+Result<TokenIndex> TokenIndex::create(int64_t capacity, int length_min) {
+  TokenIndex index(capacity, length_min);
+  const auto count = static_cast<int64_t>(index.mask_ + 1);
+  ArenaPlan plan;
+  plan.add(&index.text_, count);
+  plan.add(&index.heads_, count);
+  plan.add(&index.previous_, count);
+  MIDGE_ASSIGN_OR_RETURN(index.buffer_, plan.create("an index of tokens"));
+  return index;
 }
 
 int64_t TokenIndex::bytes_for(int64_t capacity) {

@@ -517,6 +517,30 @@ TEST_F(SchedulerTest, ScoresOfThePrompt) {
   EXPECT_EQ(scheduler_->submit(made).status().code(), StatusCode::kOutOfRange);
 }
 
+// Further answers have none, also where they find no place to run and read the prompt themselves.
+TEST_F(SchedulerTest, ScoresAreThoseOfTheFirstAnswer) {
+  SchedulerOptions options;
+  options.pages = 32;
+  options.running_max = 3;
+  create(options);
+  submit(request(10, 20, 60));
+  submit(request(11, 20, 60));
+  Request made = request(9, 150, 8);
+  made.generate.sampler.logprobs = 3;
+  made.score_from = 1;
+  made.samples = 3;
+  const uint64_t id = submit(made);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  for (uint32_t sample = 0; sample < 3; ++sample) {
+    SCOPED_TRACE(sample);
+    Request one = made;
+    one.generate.sampler.sample = sample;
+    const RequestResult& result = results_[id + 1000000 * sample];
+    EXPECT_EQ(tokens_of(result.generated), alone(one));
+    EXPECT_EQ(result.prompt_scores.size(), sample == 0 ? 149u : 0u);
+  }
+}
+
 // What a mask was told, and which tokens it allows: multiples of `step`, up to `most` of them.
 class Multiples : public TokenMask {
  public:

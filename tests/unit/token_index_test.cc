@@ -20,7 +20,7 @@ Tokens continuation(const TokenIndex& index, const Tokens& tokens, size_t most, 
 }
 
 TEST(TokenIndex, FindsWhatCameAfter) {
-  TokenIndex index(100, 3);
+  TokenIndex index = std::move(*TokenIndex::create(100, 3));
   const Tokens tokens = {1, 2, 3, 4, 5, 9, 1, 2, 3};
   index.append(tokens);
   int length = 0;
@@ -29,7 +29,7 @@ TEST(TokenIndex, FindsWhatCameAfter) {
 }
 
 TEST(TokenIndex, NothingBelowTheLeastLength) {
-  TokenIndex index(100, 4);
+  TokenIndex index = std::move(*TokenIndex::create(100, 4));
   const Tokens tokens = {1, 2, 3, 4, 5, 9, 1, 2, 3};
   index.append(tokens);
   int length = 0;
@@ -37,7 +37,7 @@ TEST(TokenIndex, NothingBelowTheLeastLength) {
 }
 
 TEST(TokenIndex, LongestPlaceWins) {
-  TokenIndex index(100, 2);
+  TokenIndex index = std::move(*TokenIndex::create(100, 2));
   const Tokens tokens = {7, 1, 2, 3, 8, 1, 2, 5, 7, 1, 2};
   index.append(tokens);
   int length = 0;
@@ -46,7 +46,7 @@ TEST(TokenIndex, LongestPlaceWins) {
 }
 
 TEST(TokenIndex, RepetitionGoesOn) {
-  TokenIndex index(100, 2);
+  TokenIndex index = std::move(*TokenIndex::create(100, 2));
   const Tokens tokens = {4, 5, 6, 4, 5, 6, 4};
   index.append(tokens);
   int length = 0;
@@ -54,7 +54,7 @@ TEST(TokenIndex, RepetitionGoesOn) {
 }
 
 TEST(TokenIndex, EndsWhereAnotherTextBegins) {
-  TokenIndex index(100, 2);
+  TokenIndex index = std::move(*TokenIndex::create(100, 2));
   index.append(Tokens{1, 2, 3, -1, 5, 6});
   int length = 0;
   EXPECT_EQ(continuation(index, {1, 2}, 5, &length), (Tokens{3}));
@@ -66,7 +66,7 @@ TEST(TokenIndex, AsASearchEverywhere) {
   std::mt19937 random(3);
   int64_t found_count = 0;
   for (const int64_t capacity : {int64_t{60}, int64_t{500}, int64_t{4000}}) {
-    TokenIndex index(capacity, 3);
+    TokenIndex index = std::move(*TokenIndex::create(capacity, 3));
     Tokens text;
     for (int i = 0; i < 3000; ++i) {
       const int32_t token = static_cast<int32_t>(random() % 6);
@@ -95,7 +95,7 @@ TEST(TokenIndex, AsASearchEverywhere) {
 // With different tokens there is one place, which is always found.
 TEST(TokenIndex, FindsEveryPlaceThatIsAlone) {
   std::mt19937 random(4);
-  TokenIndex index(2000, 8);
+  TokenIndex index = std::move(*TokenIndex::create(2000, 8));
   Tokens text;
   for (int i = 0; i < 1900; ++i) text.push_back(static_cast<int32_t>(random() % 100000));
   index.append(text);
