@@ -99,6 +99,12 @@ Result<SchedulerOptions> scheduling_options(const midge_model_options& given,
     return Status(StatusCode::kInvalidArgument,
                   "kv_tokens, running_max, prompt_rows and memory_budget are not negative");
   }
+  constexpr int64_t kTokensMost = int64_t{1} << 40;
+  if (given.kv_tokens > kTokensMost) {
+    return make_status(StatusCode::kInvalidArgument, "kv_tokens is %lld, expected at most %lld",
+                       static_cast<long long>(given.kv_tokens),
+                       static_cast<long long>(kTokensMost));
+  }
   const int64_t tokens = given.kv_tokens > 0 ? given.kv_tokens : options.context_length;
   options.pages = ceil_div(tokens, options.page_tokens);
   options.residency = residency;
@@ -108,7 +114,11 @@ Result<SchedulerOptions> scheduling_options(const midge_model_options& given,
                        static_cast<long long>(given.running_max),
                        static_cast<long long>(kRunningMost));
   }
-  if (given.running_max != 0) options.running_max = given.running_max;
+  if (given.running_max != 0) {
+    options.running_max = given.running_max;
+  } else if (given.batch_rows > 0) {  // each has a row of a pass at least
+    options.running_max = std::min(options.running_max, given.batch_rows);
+  }
   if (given.prompt_rows != 0) options.prompt_rows = given.prompt_rows;
   options.keeps_prefixes = given.no_prefix_sharing == 0;
   MIDGE_ASSIGN_OR_RETURN(options.drafts.drafter, drafter_from_name(or_empty(given.drafter)));

@@ -231,7 +231,7 @@ Result<std::vector<ChatMessage>> read_messages(const midge_request& given) {
 }
 
 Status add_chat(const midge_model& model, const midge_request& given, bool continues,
-                std::vector<int32_t>* tokens) {
+                size_t tokens_max, std::vector<int32_t>* tokens) {
   ChatTemplate chat;
   if (given.chat_template != nullptr) {
     MIDGE_ASSIGN_OR_RETURN(chat, chat_template_from_name(given.chat_template));
@@ -249,22 +249,25 @@ Status add_chat(const midge_model& model, const midge_request& given, bool conti
       continues ? render_chat_continuation(chat, TurnEnd::kMissing, messages)
                 : render_chat(chat, messages, GenerationPrompt::kAssistant, tools);
   MIDGE_RETURN_IF_ERROR(parts.status());
-  return model.loaded->tokenizer().encode_parts(*parts, tokens, kAnyTokenCount);
+  return model.loaded->tokenizer().encode_parts(*parts, tokens, tokens_max);
 }
 
 // Adds what the request gives to what it continues.
 Status add_prompt(const midge_model& model, const midge_request& given, Request* request) {
   const bool continues = given.continues != 0;
   std::vector<int32_t> tokens;
+  // Of a text that is longer than the context no more is encoded than that takes to see.
+  const auto context = static_cast<size_t>(model.served.scheduling.context_length);
+  const size_t most = context - std::min(context, request->prompt.size());
   if (given.text != nullptr && continues) {
     MIDGE_RETURN_IF_ERROR(
-        model.loaded->tokenizer().encode(given.text, SpecialTokens::kAsText, &tokens));
+        model.loaded->tokenizer().encode(given.text, SpecialTokens::kAsText, &tokens, most));
   } else if (given.text != nullptr) {
-    MIDGE_ASSIGN_OR_RETURN(tokens, model.loaded->encode_prompt(given.text));
+    MIDGE_ASSIGN_OR_RETURN(tokens, model.loaded->encode_prompt(given.text, most));
   } else if (given.tokens != nullptr) {
     tokens.assign(given.tokens, given.tokens + given.token_count);
   } else {
-    MIDGE_RETURN_IF_ERROR(add_chat(model, given, continues, &tokens));
+    MIDGE_RETURN_IF_ERROR(add_chat(model, given, continues, most, &tokens));
   }
   for (size_t i = 0; i < tokens.size(); ++i) {
     const bool generated = given.tokens != nullptr && given.token_roles != nullptr &&
@@ -360,18 +363,26 @@ Status check_request(const midge_engine& engine, const midge_request& given) {
   return Status();
 }
 
+// Requests all of whose events were handed out keep the last one, until so many others have ended.
+constexpr size_t kHandedOutMax = 64;
+
 // Room for the events of a request without a callback.
 Result<std::shared_ptr<Mailbox>> make_mailbox(midge_engine& engine, int32_t answers) {
   auto mailbox = std::make_shared<Mailbox>();
   mailbox->ends_left = answers;
   const std::lock_guard lock(engine.mutex);
-  while (engine.mailboxes.size() >= engine.requests_max && !engine.handed_out.empty()) {
+  const size_t waiting = engine.mailboxes.size() - engine.handed_out.size();
+  if (waiting < engine.requests_max) return mailbox;
+  return make_status(StatusCode::kBusy, "the events of %zu requests wait to be taken", waiting);
+}
+
+// The last event of a request was handed out.
+void note_handed_out(midge_engine& engine, uint64_t id) {
+  engine.handed_out.push_back(id);
+  while (engine.handed_out.size() > kHandedOutMax) {
     engine.mailboxes.erase(engine.handed_out.front());
     engine.handed_out.pop_front();
   }
-  if (engine.mailboxes.size() < engine.requests_max) return mailbox;
-  return make_status(StatusCode::kBusy, "the events of %zu requests wait to be taken",
-                     engine.mailboxes.size());
 }
 
 }  // namespace
@@ -492,7 +503,7 @@ Status next_event(midge_engine& engine, uint64_t id, double seconds, midge_event
   mailbox->handed_out = std::move(mailbox->waiting.front());
   mailbox->waiting.pop_front();
   fill_struct(mailbox->handed_out->event, event);
-  if (event->type == MIDGE_EVENT_END && --mailbox->ends_left == 0) engine.handed_out.push_back(id);
+  if (event->type == MIDGE_EVENT_END && --mailbox->ends_left == 0) note_handed_out(engine, id);
   return Status();
 }
 

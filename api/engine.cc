@@ -33,6 +33,24 @@ class Stepping {
   bool mine_ = false;
 };
 
+/// Calls at the end of a scope, also where an exception leaves it, unless it was called off.
+template <typename Call>
+class AtEnd {
+ public:
+  explicit AtEnd(Call call) : call_(std::move(call)) {}
+  ~AtEnd() {
+    if (is_on_) call_();
+  }
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
+
+  void call_off() { is_on_ = false; }
+
+ private:
+  Call call_;
+  bool is_on_ = true;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(std::span<const ServedModel> models,
@@ -106,6 +124,7 @@ Result<uint64_t> Engine::submit(size_t model, Request request) {
     records_.emplace(request.id, record);
   }
   const uint64_t id = request.id;
+  AtEnd forget([this, id] { forget_record(id); });
   request.cancel = &record->cancel;
   // The record lives as long as the request.
   request.on_end = [this, model, record,
@@ -115,18 +134,21 @@ Result<uint64_t> Engine::submit(size_t model, Request request) {
     if (tell != nullptr) tell(result);
     end_answer(result.id);
   };
-  Result<Scheduler::PreparedRequest> prepared = models_[model].scheduler->prepare(request);
-  if (!prepared.ok()) {
-    {
-      const std::lock_guard lock(mutex_);
-      records_.erase(id);
-    }
-    arrived_.notify_one();  // who closes may wait for it
-    ended_.notify_all();
-    return prepared.status();
-  }
-  put_mail({model, std::move(*prepared), nullptr});
+  MIDGE_ASSIGN_OR_RETURN(Scheduler::PreparedRequest prepared,
+                         models_[model].scheduler->prepare(request));
+  put_mail({model, std::move(prepared), nullptr});
+  forget.call_off();
   return id;
+}
+
+// Of a request that was not taken.
+void Engine::forget_record(uint64_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    records_.erase(id);
+  }
+  arrived_.notify_one();  // who closes may wait for it
+  ended_.notify_all();
 }
 
 void Engine::put_mail(Mail mail) {
@@ -329,12 +351,23 @@ Result<int64_t> Engine::save_prefix(size_t model, std::span<const int32_t> token
   info.tokens = tokens.first(static_cast<size_t>(known.tokens));
   info.roles = roles.first(static_cast<size_t>(known.tokens));
   info.mtp = known.mtp;
-  const Status saved = save_prefix_file(path, info, scheduler.pool(), known.page_ids);
-  MIDGE_RETURN_IF_ERROR(run_inside([&] {
-    for (const int32_t page : known.page_ids) scheduler.pool().give_back(page);
-  }));
-  MIDGE_RETURN_IF_ERROR(saved);
-  return known.tokens;
+  const int64_t length = known.tokens;
+  const auto pages = std::make_shared<const std::vector<int32_t>>(std::move(known.page_ids));
+  AtEnd give_back([&] { give_pages_back(scheduler, pages); });
+  MIDGE_RETURN_IF_ERROR(save_prefix_file(path, info, scheduler.pool(), *pages));
+  return length;
+}
+
+void Engine::give_pages_back(Scheduler& scheduler,
+                             const std::shared_ptr<const std::vector<int32_t>>& pages) {
+  const auto give = [&scheduler, pages] {
+    for (const int32_t page : *pages) scheduler.pool().give_back(page);
+  };
+  // While another thread steps, the next step does it.
+  if (run_inside(give).ok()) return;
+  Mail mail;
+  mail.call = give;
+  put_mail(std::move(mail));
 }
 
 Result<int64_t> Engine::load_prefix(size_t model, const std::string& path) {

@@ -135,6 +135,9 @@ class Engine {
   Status trim_all();
   void take_mail();
   void put_mail(Mail mail);
+  void forget_record(uint64_t id);
+  void give_pages_back(Scheduler& scheduler,
+                       const std::shared_ptr<const std::vector<int32_t>>& pages);
   Status run_inside(const std::function<void()>& call);
   Status check_model(size_t model) const;
   void end_answer(uint64_t id);

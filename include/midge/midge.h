@@ -136,7 +136,7 @@ typedef struct midge_model_options {
   int32_t lock_memory; /* 1: keep weights, pages and scratch in memory (mlock) */
 
   /* How its requests share passes. */
-  int64_t running_max; /* answers that share a pass, 1..64; 0: 16 */
+  int64_t running_max; /* answers that share a pass, 1..64, batch_rows at most; 0: up to 16 */
   /* Most rows that a pass reads of prompts while answers are written: how much a prompt may delay
    * the next token of the others. 0: 128. */
   int64_t prompt_rows;
@@ -296,7 +296,8 @@ typedef struct midge_request_stats {
 enum { MIDGE_EVENT_TOKEN = 1, MIDGE_EVENT_END = 2 };
 
 /* What a request tells. Pointers are valid during the call that hands it out, or, from
- * midge_next_event, until the next call for the same request. */
+ * midge_next_event, until the next call for the same request; those of its last event at most until
+ * the last events of 64 other requests were taken. */
 typedef struct midge_event {
   size_t size;
   int32_t type;
@@ -475,7 +476,8 @@ MIDGE_API midge_status midge_engine_stats_get(midge_engine* engine, size_t model
 
 /* Writes the longest beginning of tokens[count] that the engine has read to a file. roles: as
  * midge_request.token_roles, may be null. *saved is its length. The file belongs to this model and
- * these options. Errors: not_found (nothing of it is known), io_error. */
+ * these options. While it is written, the pages that hold it are in use: an answer that needs them
+ * may end with MIDGE_END_CONTEXT_FULL. Errors: not_found (nothing of it is known), io_error. */
 MIDGE_API midge_status midge_prefix_save(midge_engine* engine, size_t model, const int32_t* tokens,
                                          const uint8_t* roles, size_t count, const char* path,
                                          size_t* saved);

@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "api/engine.h"
 #include "engine/chat/chat.h"
 #include "tests/api/api_harness.h"
 #include "tests/harness/temp_dir.h"
@@ -290,6 +291,91 @@ TEST_F(ApiRequestsTest, PrefixesAreSavedAndRestored) {
     EXPECT_EQ(midge_prefix_load(engine_, 0, path.c_str(), &loaded), MIDGE_MODEL_MISMATCH) << which;
     EXPECT_NE(error_text(engine_).find("prefix.midge-kv"), std::string::npos);
   }
+}
+
+// What a save holds is given back also while another thread steps.
+TEST_F(ApiRequestsTest, PrefixesAreSavedWhileAnotherThreadSteps) {
+  const test::TempDir dir;
+  const std::string path = dir.path() + "/prefix.midge-kv";
+  open();
+  midge_engine_options options = {};
+  options.caller_driven = 1;
+  create(options);
+  const midge_request one = request(1, 200, 2);
+  finish(submit(one));
+  std::atomic<bool> ends = false;
+  std::thread steps([&] {
+    int32_t more = 0;
+    while (!ends) midge_engine_step(engine_, &more);
+  });
+  int saves = 0;
+  for (int i = 0; i < 200; ++i) {
+    size_t saved = 0;
+    const midge_status status =
+        midge_prefix_save(engine_, 0, one.tokens, nullptr, 200, path.c_str(), &saved);
+    EXPECT_TRUE(status == MIDGE_OK || status == MIDGE_BUSY) << error_text(engine_);
+    saves += status == MIDGE_OK ? 1 : 0;
+  }
+  ends = true;
+  steps.join();
+  EXPECT_GT(saves, 0);
+  int32_t more = 0;
+  ASSERT_EQ(midge_engine_step(engine_, &more), MIDGE_OK);
+  ASSERT_EQ(midge_engine_trim(engine_), MIDGE_OK);
+  midge_engine_stats stats = {};
+  stats.size = sizeof(stats);
+  ASSERT_EQ(midge_engine_stats_get(engine_, 0, &stats), MIDGE_OK);
+  EXPECT_EQ(stats.pages_free, stats.pages);
+}
+
+// The last event of a request stays as it was handed out, whatever else is asked for.
+TEST_F(ApiRequestsTest, LastEventsStay) {
+  open();
+  midge_engine_options options = {};
+  options.requests_max = 1;
+  create(options);
+  midge_request one = request(1, 30, 7);
+  one.on_event = nullptr;
+  const uint64_t first = submit(one);
+  midge_event last = {};
+  last.size = sizeof(last);
+  do {
+    ASSERT_EQ(midge_next_event(engine_, first, -1, &last), MIDGE_OK);
+  } while (last.type != MIDGE_EVENT_END);
+  for (uint64_t other = 2; other < 5; ++other) {
+    midge_request next = request(other, 20, 3);
+    next.on_event = nullptr;
+    poll(submit(next));
+  }
+  EXPECT_EQ(last.stats->prompt_tokens, 30);
+  EXPECT_EQ(last.stats->answer_tokens, 7);
+  EXPECT_EQ(midge_next_event(engine_, first, 0, &last), MIDGE_NOT_FOUND);
+}
+
+// A request that fails while it is made leaves nothing to wait for.
+TEST_F(ApiRequestsTest, ARequestThatThrowsIsForgotten) {
+  LoadOptions load;
+  load.makes_executor = false;
+  const auto loaded = LoadedModel::open(kTinyMimo, load);
+  MIDGE_ASSERT_OK(loaded);
+  ServedModel served;
+  served.model = loaded->get();
+  served.scheduling.context_length = 512;
+  EngineOptions options;
+  options.threads = 1;
+  options.requests_max = 1;
+  const auto engine = Engine::create({&served, 1}, options);
+  MIDGE_ASSERT_OK(engine);
+  Request bad;
+  bad.prompt = {1, 2, 3};
+  bad.make_mask = [](int32_t) -> std::unique_ptr<TokenMask> { throw std::bad_alloc(); };
+  EXPECT_THROW((void)(*engine)->submit(0, bad), std::bad_alloc);
+  Request good = bad;
+  good.make_mask = nullptr;
+  good.generate.tokens_max = 2;
+  const auto id = (*engine)->submit(0, good);
+  MIDGE_ASSERT_OK(id);
+  MIDGE_ASSERT_OK((*engine)->close(Engine::Closing::kFinish));
 }
 
 // As many requests as come, at random, with an arena of half of what they need: each ends once, in

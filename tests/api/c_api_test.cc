@@ -184,6 +184,7 @@ TEST_F(ApiTest, OptionsOutOfTheirRangesAreRefused) {
            [](midge_model_options& o) { o.isa = "z80"; },
            [](midge_model_options& o) { o.kv_type = "i1"; },
            [](midge_model_options& o) { o.kv_tokens = -1; },
+           [](midge_model_options& o) { o.kv_tokens = INT64_MAX; },
            [](midge_model_options& o) { o.running_max = 65; },
            [](midge_model_options& o) { o.context_length = 1 << 30; }}) {
     midge_model_options options = {};
@@ -192,6 +193,16 @@ TEST_F(ApiTest, OptionsOutOfTheirRangesAreRefused) {
     EXPECT_EQ(midge_model_open(kTinyPhi, &options, &model, &error), MIDGE_INVALID_ARGUMENT);
     EXPECT_NE(error.text[0], '\0');
   }
+}
+
+// Each running answer has a row of a pass at least: fewer rows than answers run by default.
+TEST_F(ApiTest, FewRowsOfAPass) {
+  midge_model_options model = {};
+  model.batch_rows = 4;
+  open(kTinyMimo, model);
+  create();
+  const midge_request one = request(1, 10, 5);
+  EXPECT_EQ(finish(submit(one)).tokens, alone(one));
 }
 
 TEST_F(ApiTest, TokensAndTexts) {
