@@ -61,7 +61,9 @@ class Answer : public std::enable_shared_from_this<Answer> {
     if (!common_.stream) return;
     exchange_->begin_stream("text/event-stream; charset=utf-8");
     begin_stream();
-    flush();
+    send_buffer();
+    // Prompts that are sent back are as long as the request asks for.
+    unsent_max_ = context_.unsent_bytes_max + exchange_->unsent_bytes();
     schedule_ping();
   }
 
@@ -92,6 +94,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
     const int64_t most = model_.info().context_length;  // the engine stops at its own, or before
     request.tokens_max =
         common_.tokens_max < 0 ? most : std::clamp<int64_t>(common_.tokens_max, 1, most);
+    stops_.clear();  // of the prompt before
     for (const std::string& stop : common_.stops) stops_.push_back(stop.c_str());
     request.stop_strings = stops_.data();
     request.stop_string_count = stops_.size();
@@ -283,13 +286,16 @@ class Answer : public std::enable_shared_from_this<Answer> {
     buffer_ += json;
     buffer_ += "\n\n";
   }
-  void flush() {
+  void send_buffer() {
     if (buffer_.empty()) return;
     exchange_->send(buffer_);
     buffer_.clear();
     is_silent_ = false;
+  }
+  void flush() {
+    send_buffer();
     // A client that does not read must not fill the memory.
-    if (exchange_->unsent_bytes() > context_.unsent_bytes_max) client_has_gone();
+    if (exchange_->unsent_bytes() > unsent_max_) exchange_->abort();
   }
 
   // Proxies and clients give up on streams that are silent for long, as while a prompt is read.
@@ -312,6 +318,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   int32_t ends_left_ = 0;
   midge_request_stats stats_ = {};  // of the first choice
   std::string buffer_;
+  size_t unsent_max_ = 0;
   bool is_silent_ = true;
   bool pings_ = false;
   bool is_over_ = false;

@@ -31,15 +31,12 @@ class CompletionAnswer : private CompletionHolder, public Answer {
     choices_.resize(request.prompts.size() * static_cast<size_t>(request.n));
     int32_t first = 0;
     for (CompletionRequest::Prompt& prompt : request.prompts) {
-      if (!prompt.is_tokens) {
-        MIDGE_ASSIGN_OR_RETURN(prompt.tokens, model_.tokenize(prompt.text, MIDGE_ADD_BOS));
-      }
-      if (prompt.tokens.empty()) {
-        return Status(StatusCode::kInvalidArgument, "a prompt has no tokens");
-      }
       midge_request asked = base_request();
-      asked.tokens = prompt.tokens.data();
-      asked.token_count = prompt.tokens.size();
+      if (is_for_the_engine(prompt)) {
+        asked.text = prompt.text.c_str();
+      } else {
+        MIDGE_RETURN_IF_ERROR(give_tokens(prompt, &asked));
+      }
       if (request.echo) {
         if (prompt.is_tokens) {
           MIDGE_ASSIGN_OR_RETURN(prompt.text, model_.detokenize(prompt.tokens, true));
@@ -115,6 +112,26 @@ class CompletionAnswer : private CompletionHolder, public Answer {
     int64_t offset = 0;  // of a stream: characters that were sent
     const char* finish_reason = "stop";
   };
+
+  // The engine counts tokens against the context while it makes them. What scores a prompt needs
+  // its tokens here, and a NUL would end the text.
+  bool is_for_the_engine(const CompletionRequest::Prompt& prompt) const {
+    const bool is_scored = request.echo && request.logprobs;
+    return !prompt.is_tokens && !is_scored && !prompt.text.empty() &&
+           prompt.text.find('\0') == std::string::npos;
+  }
+
+  Status give_tokens(CompletionRequest::Prompt& prompt, midge_request* asked) const {
+    if (!prompt.is_tokens) {
+      MIDGE_ASSIGN_OR_RETURN(prompt.tokens, model_.tokenize(prompt.text, MIDGE_ADD_BOS));
+    }
+    if (prompt.tokens.empty()) {
+      return Status(StatusCode::kInvalidArgument, "a prompt has no tokens");
+    }
+    asked->tokens = prompt.tokens.data();
+    asked->token_count = prompt.tokens.size();
+    return Status();
+  }
 
   CompletionRequest::Prompt& prompt_of(size_t choice) {
     return request.prompts[choice / static_cast<size_t>(request.n)];

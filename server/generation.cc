@@ -38,12 +38,10 @@ int32_t Generations::on_event(void* user, const midge_event* event) {
     const std::string error = running->grammars[static_cast<size_t>(event->sample)]->error();
     if (!error.empty() && copy.error_text.empty()) copy.error_text = error;
   }
-  bool was_empty = false;
-  {
-    const std::lock_guard lock(self.mutex_);
-    was_empty = self.waiting_.empty();
-    self.waiting_.push_back({running->key, std::move(copy)});
-  }
+  // Under the lock: behind it whoever has taken the last event may destroy `self`.
+  const std::lock_guard lock(self.mutex_);
+  const bool was_empty = self.waiting_.empty();
+  self.waiting_.push_back({running->key, std::move(copy)});
   if (was_empty) self.wake_();
   return 0;
 }

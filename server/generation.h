@@ -42,7 +42,8 @@ using EventListener = std::function<void(GenerationEvent event)>;
 /// server's thread.
 class Generations {
  public:
-  /// wake: called on the engine's thread when events wait for deliver(). The engine outlives this.
+  /// wake: called on the engine's thread when events wait for deliver(), under a lock: it only
+  /// posts. The engine outlives this.
   Generations(midge_engine* engine, std::function<void()> wake)
       : engine_(engine), wake_(std::move(wake)) {}
   Generations(const Generations&) = delete;

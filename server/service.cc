@@ -151,10 +151,12 @@ class ServiceImpl : public Service {
   void handle(HttpRequest request, Exchange exchange) {
     const Entry* found = nullptr;
     const char* allowed = nullptr;
+    // HEAD asks for the head of what GET gives.
+    const bool is_get = request.method == "GET" || request.method == "HEAD";
     for (const Entry& entry : entries()) {
       if (request.path != entry.path) continue;
       allowed = entry.method;
-      if (request.method == entry.method) found = &entry;
+      if ((is_get ? "GET" : request.method) == entry.method) found = &entry;
     }
     // Browsers ask by OPTIONS, without a key, what a page of another origin may send.
     const bool is_preflight = !options_.access.cors_origin.empty() && request.method == "OPTIONS";
@@ -164,7 +166,7 @@ class ServiceImpl : public Service {
     }
     if (is_preflight) return allow_origin(request, *exchange);
     constexpr std::string_view kModels = "/v1/models/";
-    if (found == nullptr && request.method == "GET" && request.path.starts_with(kModels)) {
+    if (found == nullptr && is_get && request.path.starts_with(kModels)) {
       return model_by_name(request, *exchange, request.path.substr(kModels.size()));
     }
     if (allowed == nullptr) {
@@ -175,7 +177,7 @@ class ServiceImpl : public Service {
     if (found == nullptr) {
       return answer(request, *exchange,
                     refusal(405, std::string("expected ") + allowed, "method_not_allowed"),
-                    {{"Allow", allowed}});
+                    {{"Allow", allowed == std::string_view("GET") ? "GET, HEAD" : allowed}});
     }
     const bool has_body = request.method == "POST";
     if (has_body && !is_json_type(request.content_type)) {

@@ -70,6 +70,7 @@ class Exchange : public HttpExchange {
   void send(std::string_view piece) override;
   void end_stream() override;
   size_t unsent_bytes() const override;
+  void abort() override;
   void on_gone(std::function<void()> call) override { gone_ = std::move(call); }
 
   /// The client has gone, or the answer is whole.
@@ -87,7 +88,10 @@ class Exchange : public HttpExchange {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, Shared& shared)
-      : socket_(std::move(socket)), timer_(socket_.get_executor()), shared_(shared) {
+      : socket_(std::move(socket)),
+        timer_(socket_.get_executor()),
+        shared_(shared),
+        buffer_(shared.options.limits.head_bytes + kChunkHeadBytesMax) {
     Error error;
     const tcp::endpoint peer = socket_.remote_endpoint(error);
     if (!error) peer_ = peer.address().to_string();
@@ -119,6 +123,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void begin_answer(int status, std::string_view content_type, const HttpFields& fields,
                     std::optional<size_t> length);
   void append(std::string_view bytes) { waiting_.append(bytes); }
+  void append_body(std::string_view body) {
+    if (!is_head_) append(body);
+  }
   void append_chunk(std::string_view piece) {
     if (piece.empty()) return;
     if (is_old_) return append(piece);
@@ -135,6 +142,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t unsent_bytes() const { return waiting_.size() + writing_.size(); }
 
  private:
+  // Of a chunked body the lines before chunks and the fields behind them: the limit of the body
+  // does not count them, and the parser waits for their ends.
+  static constexpr size_t kChunkHeadBytesMax = size_t{64} << 10;
+
+  static constexpr double kCancelAgainSeconds = 0.1;
+
   enum class State : uint8_t {
     kIdle,       // waits for the first byte of a request
     kReading,    // its head or its body
@@ -147,6 +160,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void await_request() {
     state_ = State::kIdle;
     parser_.reset();
+    is_head_ = false;
     if (shared_.is_stopping && answered_) return close();
     if (buffer_.size() > 0) return read_head();
     set_deadline(shared_.options.limits.idle_seconds);
@@ -167,12 +181,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // What the socket does then ends with an error, and is_late_ tells why.
   void set_deadline(double seconds) {
     clear_deadline();
+    await_deadline(seconds);
+  }
+  void await_deadline(double seconds) {
     timer_.expires_after(seconds_of(seconds));
     timer_.async_wait([self = shared_from_this(), number = deadline_number_](Error error) {
       if (error || number != self->deadline_number_) return;
       self->is_late_ = true;
       Error ignored;
       self->socket_.cancel(ignored);
+      // What had just succeeded is not cancelled, and may go on with more.
+      self->await_deadline(kCancelAgainSeconds);
     });
   }
   void clear_deadline() {
@@ -218,6 +237,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     is_old_ = head->is_old;
     request_ = HttpRequest();
     request_.method = head->method;
+    is_head_ = head->method == "HEAD";
     const size_t mark = std::min(head->target.find('?'), head->target.size());
     request_.path = head->target.substr(0, mark);
     request_.query = head->target.substr(std::min(mark + 1, head->target.size()));
@@ -254,6 +274,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (error == http::error::body_limit) {
         return self->refuse({413, format_string("the body has more than %zu bytes",
                                                 self->shared_.options.limits.body_bytes)});
+      }
+      if (error == http::error::buffer_overflow) {
+        return self->refuse(
+            {400, format_string("the lines around a chunk of the body have more than "
+                                "%zu bytes",
+                                kChunkHeadBytesMax)});
       }
       if (self->is_late_) {
         return self->refuse({408, "the body did not come in time"});
@@ -297,7 +323,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     clear_deadline();
     const std::string body = shared_.refusal_body(refusal.status, refusal.message);
     begin_answer(refusal.status, "application/json", {}, body.size());
-    append(body);
+    append_body(body);
     end_answer();
   }
 
@@ -363,6 +389,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   State state_ = State::kIdle;
   bool keeps_alive_ = false;
   bool is_old_ = false;    // HTTP/1.0
+  bool is_head_ = false;   // HEAD: an answer has no body
   bool answered_ = false;  // a request at least
   bool is_whole_ = false;  // the answer; its end may wait to be written
   bool is_writing_ = false;
@@ -419,7 +446,7 @@ void Exchange::respond(int status, std::string_view content_type, std::string bo
                        HttpFields fields) {
   if (connection_ == nullptr) return;
   connection_->begin_answer(status, content_type, fields, body.size());
-  connection_->append(body);
+  connection_->append_body(body);
   connection_->end_answer();
 }
 
@@ -443,6 +470,11 @@ void Exchange::end_stream() {
 
 size_t Exchange::unsent_bytes() const {
   return connection_ == nullptr ? 0 : connection_->unsent_bytes();
+}
+
+void Exchange::abort() {
+  // Closing lets go of the exchange's hold on it.
+  if (const std::shared_ptr<Connection> connection = connection_) connection->close();
 }
 
 class Server : public HttpServer {

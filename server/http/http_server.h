@@ -39,7 +39,7 @@ class HttpExchange {
  public:
   virtual ~HttpExchange() = default;
 
-  /// The whole answer.
+  /// The whole answer; to HEAD its head alone goes out.
   virtual void respond(int status, std::string_view content_type, std::string body,
                        HttpFields fields = {}) = 0;
   /// Begins an answer that comes in pieces.
@@ -49,6 +49,8 @@ class HttpExchange {
   virtual void end_stream() = 0;
   /// Bytes that were sent and are not written yet.
   virtual size_t unsent_bytes() const = 0;
+  /// Closes the connection, whatever was sent: the client has gone then.
+  virtual void abort() = 0;
   /// `call` is called once if the client goes before the answer is whole.
   virtual void on_gone(std::function<void()> call) = 0;
 };

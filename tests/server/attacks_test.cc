@@ -65,6 +65,24 @@ TEST_F(Attacks, ChunksBeyondTheLimit) {
   EXPECT_EQ(status_of(client.read_answer()), 413);
   expect_alive();
 }
+// The limit of a body does not count what stands around its chunks.
+TEST_F(Attacks, EndlessLinesAroundChunks) {
+  for (const char* begin : {"1;", "0\r\nX: "}) {
+    Client client(service_->port());
+    client.send(head("Transfer-Encoding: chunked\r\n") + begin);
+    const std::string more(65536, 'a');
+    size_t sent = 0;
+    while (sent < (size_t{16} << 20) && client.send(more)) sent += more.size();
+    EXPECT_LT(sent, size_t{16} << 20) << begin;  // it was closed
+    expect_alive();
+  }
+  // In the time that is left for a body.
+  Client client(service_->port());
+  client.send(head("Transfer-Encoding: chunked\r\n") + "1;" + std::string(100000, 'a'));
+  const std::string answer = client.read_answer();
+  EXPECT_EQ(status_of(answer), 400) << answer;
+  EXPECT_NE(answer.find("around a chunk"), std::string::npos) << answer;
+}
 
 // Too much of everything.
 TEST_F(Attacks, HugeHead) {
@@ -254,10 +272,37 @@ TEST_F(Attacks, PathTraversal) {
   expect_alive();
 }
 TEST_F(Attacks, OtherMethods) {
-  for (const char* method : {"PUT", "DELETE", "TRACE", "CONNECT", "PATCH", "HEAD"}) {
+  for (const char* method : {"PUT", "DELETE", "TRACE", "CONNECT", "PATCH"}) {
     EXPECT_EQ(status_of(ask(request(method, "/v1/models"))), 405) << method;
   }
   EXPECT_EQ(status_of(ask(request("GET", "/v1/completions"))), 405);
+}
+// The answer to HEAD ends with its head (RFC 9110, 9.3.2): a body would be read as the next answer.
+TEST_F(Attacks, HeadWithoutABody) {
+  for (const char* path : {"/health", "/v1/completions", "/nothing"}) {
+    Client client(service_->port());
+    client.send(request("HEAD", path));
+    const std::string head = client.read_until("\r\n\r\n");
+    EXPECT_EQ(status_of(head), path == std::string("/health")           ? 200
+                               : path == std::string("/v1/completions") ? 405
+                                                                        : 404);
+    client.send(request("GET", "/health"));
+    const std::string both = client.read_until("\"ok\"");
+    EXPECT_EQ(both.compare(head.size(), 15, "HTTP/1.1 200 OK"), 0) << both;
+  }
+}
+// A prompt is not encoded to its end when it cannot fit.
+TEST_F(Attacks, TextsBeyondTheContext) {
+  std::string text;
+  while (text.size() < (size_t{4} << 20)) text += "Once upon a time ";
+  const std::string completion = post("/v1/completions", "{\"prompt\":\"" + text + "\"}");
+  EXPECT_EQ(status_of(completion), 400);
+  EXPECT_NE(completion.find("context_length_exceeded"), std::string::npos) << completion;
+  const std::string answer =
+      post("/v1/chat/completions", R"({"messages":[{"role":"user","content":")" + text + "\"}]}");
+  EXPECT_EQ(status_of(answer), 400);
+  EXPECT_NE(answer.find("context_length_exceeded"), std::string::npos) << answer;
+  expect_alive();
 }
 
 // Many at once, and many that never say anything.

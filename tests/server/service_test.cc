@@ -226,6 +226,35 @@ TEST_F(ServiceTest, CancelsWhenTheClientGoes) {
   expect_alive();
 }
 
+// A client that is too slow for its stream loses it: the connection is closed, and nobody waits for
+// an end that does not come. What a request itself brings in is not counted.
+TEST_F(ServiceTest, ClosesOnClientsThatDoNotRead) {
+  ServiceOptions options;
+  options.http.limits.unsent_bytes = 4096;
+  serve(std::move(options));
+  Client client(service_->port());
+  client.send(request("POST", "/v1/completions",
+                      R"({"prompt":"Once","max_tokens":100,"ignore_eos":true,"n":8,"logprobs":5,)"
+                      R"("stream":true,"temperature":1})"));
+  const std::string cut = client.read_until("[DONE]");
+  EXPECT_EQ(status_of(cut), 200);
+  EXPECT_EQ(cut.find("[DONE]"), std::string::npos);
+  EXPECT_TRUE(client.was_closed());
+  const auto begin = std::chrono::steady_clock::now();
+  while (stats().cancelled == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  std::string prompt;
+  for (int i = 0; i < 300; ++i) prompt += "Once ";
+  const std::string echoed =
+      post("/v1/completions",
+           R"({"max_tokens":2,"echo":true,"n":8,"stream":true,"prompt":")" + prompt + "\"}");
+  EXPECT_GT(echoed.size(), 8 * prompt.size());
+  EXPECT_NE(echoed.find("[DONE]"), std::string::npos);
+  expect_alive();
+}
+
 // More than may wait are told to come again; those that are in are served.
 TEST_F(ServiceTest, FullQueuesAreRefused) {
   midge_engine_options engine = {};
