@@ -11,6 +11,13 @@ endif()
 option(MIDGE_BUILD_SHARED "Build the shared library beside the static one" ${shared_default})
 option(MIDGE_INSTALL "Install rules, for a build of midge alone" ${PROJECT_IS_TOP_LEVEL})
 
+# Programs that were linked with one library find another of the same number: before 1.0 each minor
+# version may break them.
+set(MIDGE_SOVERSION ${PROJECT_VERSION_MAJOR})
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  string(APPEND MIDGE_SOVERSION ".${PROJECT_VERSION_MINOR}")
+endif()
+
 get_property(used GLOBAL PROPERTY MIDGE_USED)
 if(MIDGE_BUILD_SHARED AND PROJECT_IS_TOP_LEVEL)
   # The objects of the static library, which are position independent anyway.
@@ -18,7 +25,7 @@ if(MIDGE_BUILD_SHARED AND PROJECT_IS_TOP_LEVEL)
   add_library(midge::midge_shared ALIAS midge_shared)
   set_target_properties(midge_shared PROPERTIES
     OUTPUT_NAME midge EXPORT_NAME midge VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE CXX
+    SOVERSION ${MIDGE_SOVERSION} LINKER_LANGUAGE CXX
     LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/midge.map)
   midge_harden(midge_shared)
   target_include_directories(midge_shared INTERFACE
@@ -54,7 +61,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/midge DESTINATION ${CMAKE_INSTAL
 install(EXPORT midgeTargets NAMESPACE midge:: DESTINATION ${config_folder} COMPONENT development)
 
 # One folder for each package, as a file belongs to one of them.
-foreach(part IN ITEMS program:midge runtime:libmidge${PROJECT_VERSION_MAJOR} development:libmidge-dev)
+foreach(part IN ITEMS program:midge runtime:libmidge${MIDGE_SOVERSION} development:libmidge-dev)
   string(REPLACE ":" ";" part ${part})
   list(GET part 0 component)
   list(GET part 1 package)
