@@ -342,10 +342,13 @@ TEST_F(ApiRequestsTest, LastEventsStay) {
   do {
     ASSERT_EQ(midge_next_event(engine_, first, -1, &last), MIDGE_OK);
   } while (last.type != MIDGE_EVENT_END);
+  ASSERT_EQ(midge_wait(engine_, first, -1), MIDGE_OK);
   for (uint64_t other = 2; other < 5; ++other) {
     midge_request next = request(other, 20, 3);
     next.on_event = nullptr;
-    poll(submit(next));
+    const uint64_t id = submit(next);
+    poll(id);
+    ASSERT_EQ(midge_wait(engine_, id, -1), MIDGE_OK);
   }
   EXPECT_EQ(last.stats->prompt_tokens, 30);
   EXPECT_EQ(last.stats->answer_tokens, 7);

@@ -70,18 +70,12 @@ TEST_F(Attacks, EndlessLinesAroundChunks) {
   for (const char* begin : {"1;", "0\r\nX: "}) {
     Client client(service_->port());
     client.send(head("Transfer-Encoding: chunked\r\n") + begin);
-    const std::string more(65536, 'a');
-    size_t sent = 0;
-    while (sent < (size_t{16} << 20) && client.send(more)) sent += more.size();
-    EXPECT_LT(sent, size_t{16} << 20) << begin;  // it was closed
+    client.send(std::string(100000, 'a'));
+    const std::string answer = client.read_answer();
+    EXPECT_EQ(status_of(answer), 400) << answer;
+    EXPECT_NE(answer.find("around a chunk"), std::string::npos) << answer;
     expect_alive();
   }
-  // In the time that is left for a body.
-  Client client(service_->port());
-  client.send(head("Transfer-Encoding: chunked\r\n") + "1;" + std::string(100000, 'a'));
-  const std::string answer = client.read_answer();
-  EXPECT_EQ(status_of(answer), 400) << answer;
-  EXPECT_NE(answer.find("around a chunk"), std::string::npos) << answer;
 }
 
 // Too much of everything.
