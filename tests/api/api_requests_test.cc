@@ -306,7 +306,10 @@ TEST_F(ApiRequestsTest, PrefixesAreSavedWhileAnotherThreadSteps) {
   std::atomic<bool> ends = false;
   std::thread steps([&] {
     int32_t more = 0;
-    while (!ends) midge_engine_step(engine_, &more);
+    while (!ends) {
+      midge_engine_step(engine_, &more);
+      std::this_thread::sleep_for(std::chrono::microseconds(20));  // others come in between
+    }
   });
   int saves = 0;
   for (int i = 0; i < 200; ++i) {
