@@ -24,6 +24,10 @@ constexpr double kClockDriftMax = 0.05;
 // Samples of a figure in a round: as many as fit, but some and not too many.
 constexpr double kSampleSeconds = 0.2;
 constexpr int kSamplesMin = 3;
+// A sample that takes longer than this is followed by a pass over the weights: memory of a machine
+// that others use changes from moment to moment. In shorter ones, what follows other work is
+// slower.
+constexpr double kReadBetweenSeconds = 0.02;
 constexpr int kSamplesMax = 64;
 constexpr int64_t kOpens = 3;
 constexpr int64_t kBlocksMax = 10;
@@ -238,6 +242,20 @@ class SubjectBench {
     }
   }
 
+  // Of a figure in a round.
+  struct Samples {
+    std::vector<double> seconds;
+    std::vector<double> bandwidths;  // of each: the mean of the passes before and behind it
+    double first_read = 0;           // passes over the weights
+    double last_read = 0;
+
+    // Follows all samples that have no bandwidth yet.
+    void add_read(double bandwidth) {
+      bandwidths.resize(seconds.size(), (last_read + bandwidth) / 2);
+      last_read = bandwidth;
+    }
+  };
+
   Status run_round(ModelRunner& runner, ReadPass& read, double part, double width) {
     const SystemFiles files = SystemFiles::of_system();
     const MachineState before = machine_state(files);
@@ -247,28 +265,29 @@ class SubjectBench {
     };
     RoundState state;
     std::vector<double> peaks = {measure_peak()};
-    double bandwidth = read.measure();
-    state.bandwidth_low = state.bandwidth_high = bandwidth;
+    const auto read_weights = [&] {
+      const double bandwidth = read.measure();
+      state.bandwidth_low = std::min(state.bandwidth_low, bandwidth);
+      state.bandwidth_high = std::max(state.bandwidth_high, bandwidth);
+      return bandwidth;
+    };
+    double bandwidth = state.bandwidth_low = state.bandwidth_high = read.measure();
     for (size_t i = 0; i < measurements_.size(); ++i) {
       Measurement& m = measurements_[i];
       tell(m.figure.section + " " + m.figure.label,
            part + width * static_cast<double>(i) / static_cast<double>(measurements_.size()));
-      std::vector<double> samples;
-      MIDGE_RETURN_IF_ERROR(take_samples(runner, m, &samples));
-      const double next = read.measure();
+      MIDGE_ASSIGN_OR_RETURN(const Samples samples,
+                             take_samples(runner, m, bandwidth, read_weights));
       double peak = peaks.back();
       if (m.figure.section == "prompt") {
         // Prompts take seconds, in which the clock changes.
         peaks.push_back(measure_peak());
         peak = (peak + peaks.back()) / 2;
       }
-      m.figure.samples.insert(m.figure.samples.end(), samples.begin(), samples.end());
-      m.figure.rounds.push_back(round_of(m.figure, median(samples), (bandwidth + next) / 2, peak));
-      m.figure.rounds.back().disturbed =
-          std::abs(next - bandwidth) > kBandwidthDriftMax * std::max(next, bandwidth);
-      bandwidth = next;
-      state.bandwidth_low = std::min(state.bandwidth_low, next);
-      state.bandwidth_high = std::max(state.bandwidth_high, next);
+      m.figure.samples.insert(m.figure.samples.end(), samples.seconds.begin(),
+                              samples.seconds.end());
+      m.figure.rounds.push_back(round_of(m.figure, samples, peak));
+      bandwidth = samples.last_read;
     }
     const MachineState after = machine_state(files);
     state.clock = after.clock;
@@ -282,12 +301,19 @@ class SubjectBench {
     return Status();
   }
 
-  static Round round_of(const Figure& figure, double seconds, double bandwidth, double peak) {
+  static Round round_of(const Figure& figure, const Samples& samples, double peak) {
     Round round;
-    round.seconds = seconds;
-    round.bandwidth = bandwidth;
-    if (bandwidth > 0) round.read_fraction = figure.bytes / seconds / bandwidth;
-    if (peak > 0) round.peak_fraction = figure.macs / seconds / peak;
+    round.seconds = median(samples.seconds);
+    round.bandwidth = median(samples.bandwidths);
+    std::vector<double> fractions;
+    for (size_t i = 0; i < samples.seconds.size(); ++i) {
+      const double bandwidth = samples.bandwidths[i];
+      if (bandwidth > 0) fractions.push_back(figure.bytes / samples.seconds[i] / bandwidth);
+    }
+    if (!fractions.empty()) round.read_fraction = median(fractions);
+    if (peak > 0) round.peak_fraction = figure.macs / round.seconds / peak;
+    const double drift = std::abs(samples.last_read - samples.first_read);
+    round.disturbed = drift > kBandwidthDriftMax * std::max(samples.last_read, samples.first_read);
     return round;
   }
 
@@ -304,16 +330,25 @@ class SubjectBench {
     return std::string();
   }
 
-  Status take_samples(ModelRunner& runner, const Measurement& m, std::vector<double>* samples) {
-    double total = 0;
+  // bandwidth: of the last pass over the weights; read_weights makes one.
+  static Result<Samples> take_samples(ModelRunner& runner, const Measurement& m, double bandwidth,
+                                      const std::function<double()>& read_weights) {
+    Samples samples;
+    samples.first_read = samples.last_read = bandwidth;
     // What follows other work is slower: it does not count, unless it is all there is.
-    if (m.samples_min > 1) MIDGE_RETURN_IF_ERROR(m.sample(runner).status());
+    if (m.samples_min > 1) {
+      MIDGE_ASSIGN_OR_RETURN(const double seconds, m.sample(runner));
+      if (seconds > kReadBetweenSeconds) samples.first_read = samples.last_read = read_weights();
+    }
+    double total = 0;
     for (int i = 0; i < m.samples_min || (total < kSampleSeconds && i < kSamplesMax); ++i) {
       MIDGE_ASSIGN_OR_RETURN(const double seconds, m.sample(runner));
-      samples->push_back(seconds);
+      samples.seconds.push_back(seconds);
       total += seconds;
+      if (seconds > kReadBetweenSeconds) samples.add_read(read_weights());
     }
-    return Status();
+    if (samples.bandwidths.size() < samples.seconds.size()) samples.add_read(read_weights());
+    return samples;
   }
 
   const Subject& subject_;

@@ -39,8 +39,8 @@ struct Subject {
 
 /// A figure in one round.
 struct Round {
-  double seconds = 0;        ///< median of the round's samples
-  double bandwidth = 0;      ///< that passes over the weights just before and behind reached
+  double seconds = 0;    ///< median of the round's samples
+  double bandwidth = 0;  ///< that passes over the weights next to its samples reached; the median
   double read_fraction = 0;  ///< of that, see Figure::bytes; 0: no bytes
   double peak_fraction = 0;  ///< of the integer peak; 0: no multiply-adds or no peak
   bool disturbed = false;
