@@ -1,6 +1,7 @@
 #include "api/engine.h"
 
 #include <chrono>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -33,7 +34,8 @@ class Stepping {
   bool mine_ = false;
 };
 
-/// Calls at the end of a scope, also where an exception leaves it, unless it was called off.
+/// Calls at the end of a scope, also where an exception leaves it, unless it was called off. The
+/// call throws nothing.
 template <typename Call>
 class AtEnd {
  public:
@@ -353,8 +355,13 @@ Result<int64_t> Engine::save_prefix(size_t model, std::span<const int32_t> token
   info.mtp = known.mtp;
   const int64_t length = known.tokens;
   const auto pages = std::make_shared<const std::vector<int32_t>>(std::move(known.page_ids));
-  AtEnd give_back([&] { give_pages_back(scheduler, pages); });
-  MIDGE_RETURN_IF_ERROR(save_prefix_file(path, info, scheduler.pool(), *pages));
+  Status saved;
+  MIDGE_TRY { saved = save_prefix_file(path, info, scheduler.pool(), *pages); }
+  MIDGE_CATCH(const std::bad_alloc&) {
+    saved = Status(StatusCode::kOutOfMemory, "no memory to save a prefix");
+  }
+  give_pages_back(scheduler, pages);
+  MIDGE_RETURN_IF_ERROR(saved);
   return length;
 }
 

@@ -1,3 +1,5 @@
+// Connections, their exchanges and the server that has them hold each other, so they stand
+// together, long as that is.
 #include "server/http/http_server.h"
 
 #include <cerrno>
