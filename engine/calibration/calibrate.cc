@@ -463,7 +463,7 @@ Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const Weig
   const Status found = report.loaded;
   load();  // what another process has added since
   report.loaded = found;
-  const Calibration kept = without_noise(known, options.spread_max);
+  const Calibration kept = without_noise(known);
   report.noisy = known.kernels.size() - kept.kernels.size();
   report.saved = save_calibration(report.path, key, kept);
   return report;

@@ -26,8 +26,6 @@ struct CalibrateOptions {
   /// Encodings with less bytes are not measured: in the caches, kernels would race for another
   /// prize, and a model that small is not worth the time.
   int64_t bytes_min = 32 << 20;
-  /// Rates with a greater spread are not kept, see kSpreadMax.
-  int spread_max = kSpreadMax;
 };
 
 struct CalibrationReport {

@@ -106,12 +106,12 @@ void Calibration::add_missing(const Calibration& other) {
   }
 }
 
-Calibration without_noise(const Calibration& calibration, int spread_max) {
+Calibration without_noise(const Calibration& calibration) {
   const auto is_noisy = [&](const KernelRate& rate) {
     return std::any_of(calibration.kernels.begin(), calibration.kernels.end(),
                        [&](const KernelRate& other) {
                          return other.at == rate.at && other.core_type == rate.core_type &&
-                                other.spread > spread_max;
+                                other.spread > kSpreadMax;
                        });
   };
   Calibration quiet = calibration;

@@ -67,7 +67,7 @@ struct Calibration {
 inline constexpr int kSpreadMax = 100;
 
 /// Without the cases in which a rate's spread is greater: what is not there is measured again.
-Calibration without_noise(const Calibration& calibration, int spread_max = kSpreadMax);
+Calibration without_noise(const Calibration& calibration);
 
 /// True if every candidate of the case was measured on every type of core.
 bool is_measured(const Calibration& calibration, const CalibrationCase& c, int core_types,

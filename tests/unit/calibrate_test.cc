@@ -1,5 +1,4 @@
 // Measuring: with a clock of the test's own, and on random weights.
-#include <climits>
 #include <cmath>
 #include <string>
 
@@ -102,7 +101,6 @@ class Calibrate : public ::testing::Test {
     options_.features = detect_cpu_features();
     options_.bytes_min = 1;
     options_.seconds = 0.005;
-    options_.spread_max = INT_MAX;  // others may use the machine as they like
   }
 
   // The weights as if they were of an encoding.
