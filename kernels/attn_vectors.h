@@ -18,6 +18,8 @@
 // Template parameter Isa: a vector type of vector_math.h with a cache, one of those below, and
 //   kSet              queries of a set
 //   kPrefetch         whether to ask for keys and values ahead, which is for measurement to say
+//   kSoftenPrefetch   of int8 values: bytes of the next keys to ask for beside the exponentials of
+//                     each query, which is for measurement to say as well
 //   tile_vectors(n)   vectors of a tile for n queries; over keys a divisor or multiple of a block
 //   key_vectors(n), value_vectors(n)    of a quantised cache: the same for sums of integers
 #pragma once
@@ -657,9 +659,6 @@ struct Kernel {
     }
   }
 
-  // Bytes of the next keys that are asked for beside the exponentials of each query.
-  static constexpr int64_t kSoftenPrefetch = 3072;
-
   // One step of the first kQueries queries of the set.
   template <int kQueries>
   static void run_step(Set& set) {
@@ -684,7 +683,7 @@ struct Kernel {
     if constexpr (Isa::kIntegerValues) set.ahead = set.is_first ? set.next.keys : nullptr;
     for (int j = 0; j < kQueries; ++j) {
       // Exponentials read nothing: without this, memory would have nothing to do meanwhile.
-      if constexpr (Isa::kIntegerValues) prefetch<kSoftenPrefetch>(&set.ahead);
+      if constexpr (Isa::kIntegerValues) prefetch<Isa::kSoftenPrefetch>(&set.ahead);
       if (set.seen[j].begin < set.seen[j].end) soften(set, j, set.args->head_dim);
     }
     if constexpr (Isa::kIntegerValues) {

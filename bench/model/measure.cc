@@ -195,6 +195,7 @@ class SubjectBench {
     report_.kernels = used_kernels(executor);
     report_.kv_type = kv_type_name(subject_.kv_type);
     const auto weights = static_cast<double>(report_.token_bytes);
+    const double token_macs = runner.prompt_macs(1);
     for (const int64_t length : prompts_) {
       Figure f = {.section = "prompt",
                   .label = format_string("%lld tokens", static_cast<long long>(length)),
@@ -212,7 +213,7 @@ class SubjectBench {
                   .at = depth,
                   .tokens = 1,
                   .bytes = weights + static_cast<double>(runner.kv_bytes(depth)),
-                  .macs = runner.prompt_macs(1),
+                  .macs = token_macs,
                   .samples = {},
                   .rounds = {}};
       add(std::move(f), [depth](ModelRunner& r) { return r.at_depth(depth, 1); }, kSamplesMin);
@@ -224,7 +225,7 @@ class SubjectBench {
           .at = rows,
           .tokens = static_cast<double>(rows),
           .bytes = weights,
-          .macs = 0,
+          .macs = static_cast<double>(rows) * token_macs,
           .samples = {},
           .rounds = {}};
       add(std::move(f), [rows](ModelRunner& r) { return r.at_depth(0, rows); }, kSamplesMin);
@@ -235,7 +236,7 @@ class SubjectBench {
                   .at = count,
                   .tokens = static_cast<double>(count),
                   .bytes = weights,
-                  .macs = 0,
+                  .macs = static_cast<double>(count) * token_macs,
                   .samples = {},
                   .rounds = {}};
       add(std::move(f), [count](ModelRunner& r) { return r.requests(count); }, kSamplesMin);

@@ -12,6 +12,7 @@ namespace {
 struct TilesQ8 : attention::CacheQ8<NeonVectors, NeonKeySums> {
   static constexpr int kSet = 8;
   static constexpr bool kPrefetch = false;
+  static constexpr int64_t kSoftenPrefetch = 0;
   // Two registers for each sum.
   static constexpr int key_vectors(int queries) { return queries <= 2 ? 4 : queries <= 5 ? 2 : 1; }
   static constexpr int value_vectors(int queries) { return queries <= 4 ? 4 : 2; }

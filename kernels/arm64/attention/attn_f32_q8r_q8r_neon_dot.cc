@@ -12,6 +12,7 @@ namespace {
 struct TilesQ8 : attention::CacheQ8<NeonVectors, NeonDotKeySums> {
   static constexpr int kSet = 8;
   static constexpr bool kPrefetch = false;
+  static constexpr int64_t kSoftenPrefetch = 0;
   // 8 x 2 sums, 8 x 4 groups of queries, 2 vectors of keys.
   static constexpr int key_vectors(int queries) { return queries <= 4 ? 4 : 2; }
   static constexpr int value_vectors(int queries) { return queries <= 4 ? 4 : 2; }

@@ -10,6 +10,7 @@ namespace {
 struct TilesQ8 : attention::CacheQ8<Avx2Vectors, Avx2KeySums> {
   static constexpr int kSet = 6;
   static constexpr bool kPrefetch = true;
+  static constexpr int64_t kSoftenPrefetch = 1024;
   // Sums of 6 x 1, a vector of keys and its magnitudes, and what a product passes through.
   static constexpr int key_vectors(int queries) { return queries <= 2 ? 4 : queries <= 4 ? 2 : 1; }
   static constexpr int value_vectors(int queries) { return queries <= 2 ? 4 : 2; }

@@ -10,6 +10,7 @@ namespace {
 struct TilesQ8 : attention::CacheQ8<Avx512Vectors, Avx512KeySums> {
   static constexpr int kSet = 6;
   static constexpr bool kPrefetch = true;
+  static constexpr int64_t kSoftenPrefetch = 3072;
   // Of 6 x 4, as for floats.
   static constexpr int key_vectors(int) { return 4; }
   static constexpr int value_vectors(int) { return 4; }

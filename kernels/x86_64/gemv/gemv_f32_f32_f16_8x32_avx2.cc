@@ -27,7 +27,7 @@ void add_columns(const UnitF16* tile, int64_t first, int64_t end, int from,
     for (int j = 0; j < kRegisters; ++j) sum[i][j] = sums.registers[from + i][kFirst + j];
   }
   for (int64_t c = first; c < end; ++c) {
-    if (kFirst == 0 && from == 0) x86::request_ahead<kRows>(tile + c, tile + c + 1);
+    if (kFirst == 0 && from == 0) x86::request_ahead(tile + c, tile + c + 1);
     __m256 weights[kRegisters];
 #pragma GCC unroll 4
     for (int j = 0; j < kRegisters; ++j) {

@@ -19,7 +19,7 @@ void gemv(const GemvArgs* args) {
     avx512::clear_sums(args, sums);
 #pragma GCC unroll 4
     for (int64_t c = 0; c < args->k; ++c, ++unit) {
-      x86::request_ahead<kRows>(unit, unit + 1);
+      x86::request_ahead_from<kRows>(unit, unit + 1);
       const avx512::RowPair weights = avx512::load_f16(unit->values);
 #pragma GCC unroll 8
       for (int i = 0; i < kRows; ++i) {

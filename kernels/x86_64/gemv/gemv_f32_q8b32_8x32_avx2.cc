@@ -104,7 +104,7 @@ __attribute__((always_inline)) inline void add_minimums(const uint16_t* minimums
 extern "C" void gemv_f32_q8b32_q4b32m_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ4B32M, 32>(
       args, []<int kRows>(const UnitQ4B32M& unit, int64_t b, TileSums<kRows>& sums) {
-        x86::request_ahead<kRows>(&unit, &unit + 1);
+        x86::request_ahead(&unit, &unit + 1);
         Scales scales;
         load_scales(unit.scales, scales);
         avx2::add_nibbles(unit.block.nibbles, b, scales, sums);
@@ -115,7 +115,7 @@ extern "C" void gemv_f32_q8b32_q4b32m_8x32_avx2(const GemvArgs* args) {
 extern "C" void gemv_f32_q8b32_q5b32_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ5B32, 32>(
       args, []<int kRows>(const UnitQ5B32& unit, int64_t b, TileSums<kRows>& sums) {
-        x86::request_ahead<kRows>(&unit, &unit + 1);
+        x86::request_ahead(&unit, &unit + 1);
         Scales scales;
         load_scales(unit.scales, scales);
         add_fifths(unit.block, b, scales, sums);
@@ -125,7 +125,7 @@ extern "C" void gemv_f32_q8b32_q5b32_8x32_avx2(const GemvArgs* args) {
 extern "C" void gemv_f32_q8b32_q5b32m_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ5B32M, 32>(
       args, []<int kRows>(const UnitQ5B32M& unit, int64_t b, TileSums<kRows>& sums) {
-        x86::request_ahead<kRows>(&unit, &unit + 1);
+        x86::request_ahead(&unit, &unit + 1);
         Scales scales;
         load_scales(unit.scales, scales);
         add_fifths(unit.block, b, scales, sums);

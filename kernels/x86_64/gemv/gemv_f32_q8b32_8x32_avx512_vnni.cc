@@ -73,7 +73,7 @@ __attribute__((always_inline)) inline void add_minimums(const uint16_t* minimums
 extern "C" void gemv_f32_q8b32_q4b32m_8x32_avx512_vnni(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ4B32M, 32>(
       args, []<int kRows>(const UnitQ4B32M& unit, int64_t b, TileSums<kRows>& sums) {
-        x86::request_ahead<kRows>(&unit, &unit + 1);
+        x86::request_ahead_from<kRows>(&unit, &unit + 1);
         const RowPair scales = avx512::load_f16(unit.scales);
         avx512::add_nibbles(unit.block.nibbles, b, scales, sums);
         add_minimums<-8>(unit.minimums, b, scales, sums);
@@ -83,7 +83,7 @@ extern "C" void gemv_f32_q8b32_q4b32m_8x32_avx512_vnni(const GemvArgs* args) {
 extern "C" void gemv_f32_q8b32_q5b32_8x32_avx512_vnni(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ5B32, 32>(
       args, []<int kRows>(const UnitQ5B32& unit, int64_t b, TileSums<kRows>& sums) {
-        x86::request_ahead<kRows>(&unit, &unit + 1);
+        x86::request_ahead_from<kRows>(&unit, &unit + 1);
         add_fifths(unit.block, b, avx512::load_f16(unit.scales), sums);
       });
 }
@@ -91,7 +91,7 @@ extern "C" void gemv_f32_q8b32_q5b32_8x32_avx512_vnni(const GemvArgs* args) {
 extern "C" void gemv_f32_q8b32_q5b32m_8x32_avx512_vnni(const GemvArgs* args) {
   x86::gemv_by_units<TileSums, UnitQ5B32M, 32>(
       args, []<int kRows>(const UnitQ5B32M& unit, int64_t b, TileSums<kRows>& sums) {
-        x86::request_ahead<kRows>(&unit, &unit + 1);
+        x86::request_ahead_from<kRows>(&unit, &unit + 1);
         const RowPair scales = avx512::load_f16(unit.scales);
         add_fifths(unit.block, b, scales, sums);
         add_minimums<-16>(unit.minimums, b, scales, sums);

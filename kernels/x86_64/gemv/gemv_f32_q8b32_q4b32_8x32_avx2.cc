@@ -15,7 +15,7 @@ namespace midge {
 extern "C" void gemv_f32_q8b32_q4b32_8x32_avx2(const GemvArgs* args) {
   x86::gemv_by_units<avx2::TileSums, UnitQ4B32, 32>(
       args, []<int kRows>(const UnitQ4B32& unit, int64_t b, avx2::TileSums<kRows>& sums) {
-        x86::request_ahead<kRows>(&unit, &unit + 1);
+        x86::request_ahead(&unit, &unit + 1);
         const __m256 scales[4] = {avx2::load_f16(unit.scales), avx2::load_f16(unit.scales + 8),
                                   avx2::load_f16(unit.scales + 16),
                                   avx2::load_f16(unit.scales + 24)};

@@ -43,7 +43,7 @@ template <int kRows>
 __attribute__((always_inline)) inline void add_block(const UnitQ6B16S256& unit, int b,
                                                      int64_t first, const TileSums<kRows>& sums,
                                                      UnitSums<kRows>& products) {
-  x86::request_ahead<kRows>(unit.columns8 + b, unit.columns8 + b + 1);
+  x86::request_ahead(unit.columns8 + b, unit.columns8 + b + 1);
   SixteenStarts starts[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) starts[i] = sixteen_starts(lhs_block(sums.lhs[i], first + b));
@@ -107,7 +107,7 @@ template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, int64_t first,
                                                     TileSums<kRows>& sums) {
   x86::request_lines(&unit, unit.columns8);
-  x86::request_ahead<kRows>(&unit, unit.columns8);
+  x86::request_ahead(&unit, unit.columns8);
   UnitSums<kRows> products;
   avx2::clear_unit_sums<kRows>(products);
   for (int b = 0; b < 8; ++b) add_block<kRows>(unit, b, first, sums, products);

@@ -68,7 +68,7 @@ template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, int64_t first,
                                                     TileSums<kRows>& sums) {
   x86::request_lines(&unit, unit.columns8);
-  x86::request_ahead<kRows>(&unit, unit.columns8);
+  x86::request_ahead_from<kRows>(&unit, unit.columns8);
   alignas(16) int32_t activations[kRows][8];
   __m512 low[kRows];
   __m512 high[kRows];
@@ -78,7 +78,7 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ6B16S256& unit, i
     low[i] = high[i] = _mm512_setzero_ps();
   }
   for (int b = 0; b < 8; ++b) {
-    x86::request_ahead<kRows>(unit.columns8 + b, unit.columns8 + b + 1);
+    x86::request_ahead_from<kRows>(unit.columns8 + b, unit.columns8 + b + 1);
     const __m512i first_low = avx512::load_i8(unit.sub_scales[2 * b]);
     const __m512i first_high = avx512::load_i8(unit.sub_scales[2 * b] + 16);
     const __m512i second_low = avx512::load_i8(unit.sub_scales[2 * b + 1]);

@@ -16,7 +16,7 @@ namespace {
 template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ8B32& unit, int64_t b,
                                                     avx2::TileSums<kRows>& sums) {
-  x86::request_ahead<kRows>(&unit, &unit + 1);
+  x86::request_ahead(&unit, unit.values);
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 2
@@ -28,6 +28,9 @@ __attribute__((always_inline)) inline void add_unit(const UnitQ8B32& unit, int64
       for (int i = 0; i < count; ++i) low[i] = high[i] = _mm256_setzero_si256();
 #pragma GCC unroll 8
       for (int g = 0; g < 8; ++g) {
+        // In order, while the lines that are read are every second one.
+        const auto& line = unit.values[4 * half + g / 2][g % 2];
+        if (first == 0) x86::request_ahead(line, line + sizeof(line));
         const __m256i weights_low = avx2::load_stream(unit.values[g][half]);
         const __m256i weights_high = avx2::load_stream(unit.values[g][half] + 32);
         const __m256i magnitudes_low = _mm256_abs_epi8(weights_low);

@@ -17,7 +17,7 @@ template <int kRows>
 __attribute__((always_inline)) inline void add_unit(const UnitQ8B32& unit, int64_t b,
                                                     avx512::TileSums<kRows>& sums) {
   // Twice the bytes of nibbles for as many products.
-  x86::request_ahead<kRows, 2 * x86::kAheadRows>(&unit, &unit + 1);
+  x86::request_ahead_from<kRows, 8>(&unit, &unit + 1);
   const __m512i sign_bits = _mm512_set1_epi8(static_cast<char>(0x80));
   const avx512::RowPair scales = avx512::load_f16(unit.scales);
   __m512i low[kRows];

@@ -72,7 +72,7 @@ __attribute__((always_inline)) static inline void add_block(const Unit& unit, in
                                                             UnitSums<kRows>& products) {
   // 8 or 4 lines of pairs of products fit 16 bits.
   constexpr int kLines = 32767 / (2 * 127 * kWeightMax);
-  x86::request_ahead<kRows>(unit.blocks + b, unit.blocks + b + 1);
+  x86::request_ahead(unit.blocks + b, unit.blocks + b + 1);
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
     KeptLines kept;
@@ -133,7 +133,7 @@ template <int kRows, int kWeightMax, typename Unit>
 __attribute__((always_inline)) static inline void add_unit(const Unit& unit, int64_t first,
                                                            TileSums<kRows>& sums) {
   x86::request_lines(&unit, unit.blocks);
-  x86::request_ahead<kRows>(&unit, unit.blocks);
+  x86::request_ahead(&unit, unit.blocks);
   SubScales sub_scales;
   read_sub_scales(unit.sub_scales, &sub_scales);
   add_minimums(unit.minimums, sub_scales, first, sums);

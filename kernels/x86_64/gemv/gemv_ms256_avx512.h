@@ -49,7 +49,7 @@ __attribute__((always_inline)) static inline void add_products(const Unit& unit,
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) low[i] = high[i] = _mm512_setzero_ps();
   for (int b = 0; b < 8; ++b) {
-    x86::request_ahead<kRows>(unit.blocks + b, unit.blocks + b + 1);
+    x86::request_ahead_from<kRows>(unit.blocks + b, unit.blocks + b + 1);
     __m512i dots_low[kRows];
     __m512i dots_high[kRows];
 #pragma GCC unroll 8
@@ -88,7 +88,7 @@ template <int kRows, typename Unit>
 __attribute__((always_inline)) static inline void add_unit(const Unit& unit, int64_t first,
                                                            TileSums<kRows>& sums) {
   x86::request_lines(&unit, unit.blocks);
-  x86::request_ahead<kRows>(&unit, unit.blocks);
+  x86::request_ahead_from<kRows>(&unit, unit.blocks);
   SubScales sub_scales;
   read_sub_scales(unit.sub_scales, &sub_scales);
   add_minimums(unit.minimums, sub_scales, first, sums);
