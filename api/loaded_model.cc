@@ -99,13 +99,17 @@ Status LoadedModel::open_parts(const LoadOptions& options) {
   return use_tokenizer(open_packed_tokenizer(file), model_->config());
 }
 
+Status check_vocabulary_size(const std::string& path, const Tokenizer& tokenizer,
+                             const ModelConfig& config) {
+  if (tokenizer.vocab_size() <= config.vocab_size) return Status();
+  return make_status(StatusCode::kModelMismatch,
+                     "%s: the tokenizer has ids up to %d, the embedding %lld rows",
+                     shown_path(path).c_str(), tokenizer.vocab_size() - 1,
+                     static_cast<long long>(config.vocab_size));
+}
+
 Status LoadedModel::check_tokenizer(const ModelConfig& config) {
-  if (tokenizer_->vocab_size() > config.vocab_size) {
-    return make_status(StatusCode::kModelMismatch,
-                       "%s: the tokenizer has ids up to %d, the embedding %lld rows",
-                       shown_path(path_).c_str(), tokenizer_->vocab_size() - 1,
-                       static_cast<long long>(config.vocab_size));
-  }
+  MIDGE_RETURN_IF_ERROR(check_vocabulary_size(path_, *tokenizer_, config));
   allowed_ = midge::allowed_tokens(*tokenizer_, config.vocab_size);
   return Status();
 }

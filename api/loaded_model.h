@@ -41,6 +41,10 @@ struct LoadOptions {
   DraftOptions drafts;       ///< for memory_budget: of the sequences
 };
 
+/// That every id of a tokenizer has a row. Errors: model_mismatch, naming `path`.
+Status check_vocabulary_size(const std::string& path, const Tokenizer& tokenizer,
+                             const ModelConfig& config);
+
 /// Everything that sessions of one model share. Does not move: sessions point into it. The parts
 /// say what may be done from several threads; running a session is for one at a time.
 class LoadedModel {

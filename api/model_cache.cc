@@ -21,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".midge";
+// Files of an earlier one are made anew: what was written into them was wrong.
+constexpr int kRevision = 2;
 
 // The files that a model consists of, by name: all of a folder, all parts of a split file.
 std::vector<std::string> files_of(const std::string& source) {
@@ -64,7 +66,7 @@ void add_encoding(std::string& text, const char* what, std::optional<Encoding> e
 Identity identity_of(const std::string& source, const PackingOptions& options) {
   Identity identity;
   std::error_code error;
-  identity.text = format_string("format %u\n", kPackedVersion);
+  identity.text = format_string("format %u.%d\n", kPackedVersion, kRevision);
   std::vector<std::string> files = files_of(source);
   if (!options.mtp_file.empty()) files.push_back(options.mtp_file);
   for (const std::string& file : files) {
@@ -117,6 +119,14 @@ bool is_own_file(const std::string& path) {
   return ::lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && is_private(info);
 }
 
+// Whether the file at `path` serves. One without a tokenizer may be from a time when it could not
+// be read, or from whoever did not need it.
+bool is_usable(const std::string& path, bool needs_tokenizer) {
+  if (!is_own_file(path)) return false;
+  const Result<std::shared_ptr<const PackedFile>> file = PackedFile::open(path);
+  return file.ok() && (!needs_tokenizer || (*file)->find("tokenizer") != nullptr);
+}
+
 // Removes what was used longest ago until the rest fits, but for `kept`.
 void shrink(const ModelCacheOptions& cache, const std::string& kept) {
   struct File {
@@ -158,7 +168,7 @@ Result<std::string> cached_model(const std::string& source, const PackingOptions
   const ContentHash key =
       hash_bytes({reinterpret_cast<const uint8_t*>(identity.text.data()), identity.text.size()});
   const std::string path = join_path(cache.folder, to_hex(key) + std::string(kSuffix));
-  if (is_own_file(path) && PackedFile::open(path).ok()) {
+  if (is_usable(path, options.needs_tokenizer)) {
     // It is used now.
     static_cast<void>(::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW));
     return path;

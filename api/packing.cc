@@ -71,6 +71,10 @@ Result<PackedFileInfo> pack_file(const std::string& source, const std::string& o
   MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, open_model(files));
   const Result<Tokenizer> tokenizer = load_tokenizer(*files);
   *tokenizer_status = tokenizer.status();
+  if (options.needs_tokenizer) MIDGE_RETURN_IF_ERROR(tokenizer.status());
+  if (tokenizer.ok()) {
+    MIDGE_RETURN_IF_ERROR(check_vocabulary_size(source, *tokenizer, model->config()));
+  }
   PackOptions pack;
   if (options.recipe.has_value()) {
     pack.recipe = *options.recipe;

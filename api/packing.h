@@ -31,6 +31,8 @@ struct PackingOptions {
   CpuFeatures isa = detect_cpu_features();  ///< features that kernels may use; this machine's
   FileAccess access = FileAccess::kMap;
   TemporaryFile::Readers readers = TemporaryFile::Readers::kByUmask;
+  bool needs_tokenizer =
+      false;  ///< one that cannot be read is an error, before anything is written
   std::function<void(int64_t done, int64_t total)> on_weights;  ///< bytes written; may be empty
   /// Tokens of measure_mtp_acceptance, which follows for models with an MTP layer and a tokenizer;
   /// false cancels. May be empty.
@@ -44,7 +46,9 @@ Status check_pack_paths(const std::string& source, const std::string& out);
 
 /// Packs the model at `source`, a Hugging Face directory or a GGUF file, into `out`. Without a
 /// tokenizer that can be read the file has none, and *tokenizer_status says why.
-/// Errors: those of check_pack_paths, WeightSource::open, open_model and pack_model.
+/// Errors: those of check_pack_paths, WeightSource::open, open_model and pack_model; model_mismatch
+/// (a tokenizer with more ids than the embedding has rows); what *tokenizer_status says, if one is
+/// needed.
 Result<PackedFileInfo> pack_file(const std::string& source, const std::string& out,
                                  const PackingOptions& options, Status* tokenizer_status);
 

@@ -33,6 +33,7 @@ struct Options {
   std::vector<std::string> only;
   std::vector<std::string> compared;
   bool has_compare = false;
+  bool has_rounds = false;
   std::string format = "text";
   bool quick = false;
   double sustained_minutes = 0;
@@ -52,6 +53,7 @@ struct Options {
   std::vector<std::string> requests;
   int64_t tokens = 0;          ///< 0: a default of the mode
   std::string needs_one_mode;  ///< an option that was given and is of these modes alone
+  std::string needs_table;     ///< one that was given and is of none of them
 };
 
 std::string now_text() {
@@ -285,7 +287,7 @@ void keep_sections(const std::vector<std::string>& only, bench::BenchOptions* be
 
 Status measure_command(Options options) {
   if (options.quick) {
-    options.bench.rounds = std::min<int64_t>(options.bench.rounds, 3);
+    if (!options.has_rounds) options.bench.rounds = 3;
     options.bench.rows = {1, 2, 4, 8};
     if (options.depths.empty()) options.depths = {"0", "1024"};
     if (options.prompts.empty()) options.prompts = {"128"};
@@ -327,15 +329,22 @@ Status measure_command(Options options) {
   return Status();
 }
 
-// Options that do not go together.
-Status check_options(const Options& options, bool one_model) {
+// Options that do not go together. is_table: everything is measured, not one thing alone.
+Status check_options(const Options& options, bool is_table) {
   const char* wrong = nullptr;
   const bool more = options.cost || options.sustained_minutes > 0;
-  const bool is_table = options.format == "csv" || options.format == "markdown";
-  if (options.run.json && is_table) wrong = "--json and --format say different things";
-  if (more && is_table) wrong = "--cost and --sustained have no place in csv and markdown";
-  if (one_model && options.bench.wrong_kernel) {
+  const bool has_rows = options.format == "csv" || options.format == "markdown";
+  if (options.run.json && has_rows) wrong = "--json and --format say different things";
+  if (more && has_rows) wrong = "--cost and --sustained have no place in csv and markdown";
+  if (!is_table && has_rows) wrong = "--format csv and markdown go with the whole table";
+  if (!is_table && options.bench.wrong_kernel) {
     wrong = "--wrong-kernel goes with runs that check the output";
+  }
+  if (!is_table && !options.needs_table.empty()) {
+    return make_status(StatusCode::kInvalidArgument,
+                       "%s goes with the whole table, not with --decode-only, --prefill-only, "
+                       "--mixed or --spec",
+                       options.needs_table.c_str());
   }
   for (const std::string& setting : options.settings) {
     if (setting.find_first_not_of(' ') == std::string::npos) wrong = "--with is empty";
@@ -363,10 +372,11 @@ Status drafts_command(Options options) {
 
 Status bench_command(Options options) {
   if (options.has_compare) return compare_command(options);
+  const bool one_model = options.decode_only || options.prefill_only || options.mixed;
+  if (options.format == "json") options.run.json = true;
+  MIDGE_RETURN_IF_ERROR(check_options(options, !one_model && !options.spec));
   if (options.spec) return drafts_command(std::move(options));
   options.run.drafter = "none";
-  const bool one_model = options.decode_only || options.prefill_only || options.mixed;
-  MIDGE_RETURN_IF_ERROR(check_options(options, one_model));
   if (!one_model) {
     if (!options.needs_one_mode.empty()) {
       return make_status(StatusCode::kInvalidArgument,
@@ -504,8 +514,9 @@ void add_single_modes(CommandLine& command, const std::shared_ptr<Options>& opti
                 "One prompt of --tokens tokens in one step")
       ->group(kGroup)
       ->excludes(decode);
+  constexpr int64_t kTokensMost = 1 << 24;
   command.add_option("-n,--tokens", options->tokens, "Decode steps, or tokens of the prompt")
-      ->check(whole_number(1))
+      ->check(whole_number(1, kTokensMost))
       ->group(kGroup);
   command.add_option("--rows", options->once.rows, "Tokens per decode step")
       ->check(whole_number(1, 512))
@@ -514,7 +525,7 @@ void add_single_modes(CommandLine& command, const std::shared_ptr<Options>& opti
   command
       .add_option("--depth", options->once.depth,
                   "Tokens in the cache before the first decode step")
-      ->check(whole_number(1))
+      ->check(whole_number(1, kTokensMost))
       ->group(kGroup)
       ->capture_default_str();
   command
@@ -559,6 +570,11 @@ void add_bench_command(CommandLine& app, Command* run) {
     for (const char* name : {"--tokens", "--rows", "--depth"}) {
       if (command->get_option(name)->count() > 0) options->needs_one_mode = name;
     }
+    for (const char* name :
+         {"--with", "--only", "--prompts", "--depths", "--quick", "--cost", "--sustained"}) {
+      if (command->get_option(name)->count() > 0) options->needs_table = name;
+    }
+    options->has_rounds = command->get_option("--rounds")->count() > 0;
     options->has_compare = command->get_option("--compare")->count() > 0;
     *run = [=] { return bench_command(*options); };
   });

@@ -118,7 +118,7 @@ Status bench_drafts(const std::vector<std::string>& models,
                     const std::vector<std::string>& synthetic, const DraftBenchOptions& options,
                     RunOptions run) {
   run.quiet = true;
-  run.context_length = kContext;
+  if (run.context_length == 0) run.context_length = kContext;
   for (const int64_t requests : options.requests) {
     run.logit_rows = std::max(run.logit_rows, (1 + kDraftsMax) * requests);
   }

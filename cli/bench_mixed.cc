@@ -113,7 +113,9 @@ Result<MixedReport> measure_mixed(const LoadedModel& model, int64_t rounds) {
   std::vector<double> steps;
   std::vector<double> samplings;
   for (int64_t round = 0; round <= rounds; ++round) {
+    // All rounds are alike, and any number of them has room.
     MIDGE_RETURN_IF_ERROR(sequences[0].truncate(0));
+    for (size_t i = 1; i <= sampled; ++i) MIDGE_RETURN_IF_ERROR(sequences[i].truncate(kDepth));
     MIDGE_ASSIGN_OR_RETURN(
         const double alone_seconds,
         sequences.run({sequences.step(0, report.prompt_tokens, RowRole::kPrompt, 0)}));

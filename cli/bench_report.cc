@@ -143,7 +143,8 @@ const Figure* main_figure(const SubjectReport& subject, const char* section) {
   for (const Figure& figure : subject.figures) {
     if (figure.section != section) continue;
     // A prompt of 128 is what people type; decode is compared at its shortest.
-    if (found == nullptr || figure.at == 128) found = &figure;
+    const bool is_typed = figure.section == "prompt" && figure.at == 128;
+    if (found == nullptr || is_typed) found = &figure;
   }
   return found;
 }
@@ -166,6 +167,22 @@ void add_summary(const BenchDocument& document, std::string* text) {
   }
 }
 
+// Of the seconds of two figures, round by round. Disturbed pairs count only where most are.
+bench::Ratio ratio_of_rounds(const Figure& base, const Figure& figure) {
+  const size_t count = std::min(base.rounds.size(), figure.rounds.size());
+  std::vector<double> all[2];
+  std::vector<double> calm[2];
+  for (size_t i = 0; i < count; ++i) {
+    const Round* pair[] = {&base.rounds[i], &figure.rounds[i]};
+    for (size_t k = 0; k < 2; ++k) {
+      all[k].push_back(pair[k]->seconds);
+      if (!pair[0]->disturbed && !pair[1]->disturbed) calm[k].push_back(pair[k]->seconds);
+    }
+  }
+  return 2 * calm[0].size() >= count ? bench::paired_ratio(calm[0], calm[1])
+                                     : bench::paired_ratio(all[0], all[1]);
+}
+
 void add_ratios(const BenchDocument& document, std::string* text) {
   const SubjectReport& base = document.subjects.front();
   *text += format_string("\nby the speed of %s\n", one_line(base.name).c_str());
@@ -174,15 +191,12 @@ void add_ratios(const BenchDocument& document, std::string* text) {
     for (const Figure& figure : subject.figures) {
       const Figure* other = base.find(figure.section, figure.at);
       if (other == nullptr || other->rounds.empty() || figure.rounds.empty()) continue;
-      std::vector<double> mine;
-      std::vector<double> theirs;
-      for (const Round& round : figure.rounds) mine.push_back(round.seconds);
-      for (const Round& round : other->rounds) theirs.push_back(round.seconds);
-      const bench::Ratio ratio = bench::paired_ratio(theirs, mine);
-      *text += format_string("%-30s %-9s%-24s %6.3f  (%.3f to %.3f, %.0f %%)\n",
+      const bench::Ratio ratio = ratio_of_rounds(*other, figure);
+      const bool is_disturbed = figure.is_disturbed() || other->is_disturbed();
+      *text += format_string("%-30s %-9s%-24s %6.3f  (%.3f to %.3f, %.0f %%)%s\n",
                              one_line(subject.name).substr(0, 30).c_str(), figure.section.c_str(),
                              figure.label.c_str(), ratio.middle, ratio.low, ratio.high,
-                             100 * ratio.confidence);
+                             100 * ratio.confidence, is_disturbed ? " ~" : "");
     }
   }
 }

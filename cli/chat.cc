@@ -47,7 +47,7 @@ struct Setting {
 Setting float_setting(const char* name, float SamplerOptions::* field, OptionCheck check) {
   return {name, std::move(check),
           [field](GenerateOptions& options, const std::string& text) {
-            options.sampler.*field = std::stof(text);
+            options.sampler.*field = std::strtof(text.c_str(), nullptr);
           },
           [field](const GenerateOptions& options) {
             return format_string("%g", static_cast<double>(options.sampler.*field));

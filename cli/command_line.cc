@@ -161,6 +161,21 @@ CommandLine* CommandLine::add_subcommand(const std::string& name, const std::str
 
 CommandOption* CommandLine::keep(CLI::Option* option) { return &options_.emplace_back(option); }
 
+CommandOption* CommandLine::keep_whole_number(CLI::Option* option) {
+  // CLI11 takes 010 for 8.
+  option->transform(CLI::Validator(
+      [](std::string& text) {
+        const size_t first = text.starts_with('-') ? 1 : 0;
+        while (text.size() > first + 1 && text[first] == '0' && text[first + 1] >= '0' &&
+               text[first + 1] <= '9') {
+          text.erase(first, 1);
+        }
+        return std::string();
+      },
+      ""));
+  return keep(option);
+}
+
 CommandOption* CommandLine::add_flag(const std::string& names, bool& value,
                                      const std::string& description) {
   return keep(app_->add_flag(names, value, description));
@@ -183,22 +198,22 @@ CommandOption* CommandLine::add_option(const std::string& names, std::vector<std
 
 CommandOption* CommandLine::add_option(const std::string& names, std::vector<int32_t>& value,
                                        const std::string& description) {
-  return keep(app_->add_option(names, value, description));
+  return keep_whole_number(app_->add_option(names, value, description));
 }
 
 CommandOption* CommandLine::add_option(const std::string& names, int32_t& value,
                                        const std::string& description) {
-  return keep(app_->add_option(names, value, description));
+  return keep_whole_number(app_->add_option(names, value, description));
 }
 
 CommandOption* CommandLine::add_option(const std::string& names, int64_t& value,
                                        const std::string& description) {
-  return keep(app_->add_option(names, value, description));
+  return keep_whole_number(app_->add_option(names, value, description));
 }
 
 CommandOption* CommandLine::add_option(const std::string& names, std::optional<uint64_t>& value,
                                        const std::string& description) {
-  return keep(app_->add_option(names, value, description));
+  return keep_whole_number(app_->add_option(names, value, description));
 }
 
 CommandOption* CommandLine::add_option(const std::string& names, float& value,

@@ -131,6 +131,7 @@ class CommandLine {
  private:
   explicit CommandLine(CLI::App* app);
   CommandOption* keep(CLI::Option* option);
+  CommandOption* keep_whole_number(CLI::Option* option);
 
   std::unique_ptr<CLI::App> program_;  // null of a command
   CLI::App* app_;

@@ -34,13 +34,19 @@ std::string zsh_text(const std::string& text) {
   return single_quoted(out);
 }
 
+// How zsh completes a value.
+std::string zsh_action(const ListedOption& option) {
+  const std::vector<std::string> choices = option.choices();
+  if (!choices.empty()) return "(" + word_list(choices) + ")";
+  return option.value == "FILE" ? "_files" : option.value == "DIR" ? "_files -/" : "";
+}
+
 std::string zsh_value(const ListedOption& option) {
   if (option.value.empty()) return {};
-  const std::vector<std::string> choices = option.choices();
-  if (!choices.empty()) return ":value:(" + word_list(choices) + ")";
-  return option.value == "FILE"  ? ":file:_files"
-         : option.value == "DIR" ? ":folder:_files -/"
-                                 : ":value:";
+  const char* what = option.value == "FILE" && option.choices().empty()  ? "file"
+                     : option.value == "DIR" && option.choices().empty() ? "folder"
+                                                                         : "value";
+  return std::string(":") + what + ":" + zsh_action(option);
 }
 
 }  // namespace
@@ -119,12 +125,15 @@ std::string zsh_completion(const CommandLine& app) {
         if (!name.empty()) script += " \\\n        '*" + name + text + "'";
       }
       if (!option.positional.empty() && option.long_name.empty()) {
-        script += " \\\n        ':" + option.positional + zsh_value(option) + "'";
+        const std::string action = command->get_name() == "help"
+                                       ? "(" + word_list(app.command_names()) + ")"
+                                       : zsh_action(option);
+        script += " \\\n        ':" + option.positional + ":" + action + "'";
       }
     }
-    script += command->get_name() == "help"
-                  ? " \\\n        ':command:(" + word_list(app.command_names()) + ")'"
-                  : " \\\n        '*:model or file:{ _files; compadd tiny-mimo tiny-phi }'";
+    if (command->get_name() != "help") {
+      script += " \\\n        '*:model or file:{ _files; compadd tiny-mimo tiny-phi }'";
+    }
     script += "\n      ;;\n";
   }
   return script + "  esac\n}\n_midge \"$@\"\n";

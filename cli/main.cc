@@ -110,6 +110,8 @@ Status run_command(const Command& command) {
   } catch (const std::bad_alloc&) {
     // The library reserves its large buffers with errors as values; this is for small ones.
     return Status(StatusCode::kOutOfMemory, "out of memory");
+  } catch (const std::exception& error) {
+    return Status(StatusCode::kInternal, error.what());
   }
 }
 

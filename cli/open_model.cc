@@ -207,6 +207,7 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
   packing.importance = load.executor.importance;
   packing.threads = options.threads;
   packing.isa = load.executor.isa;
+  packing.needs_tokenizer = load.needs_tokenizer;
   PackingBars bars;
   bars.show(packing);
   cache.on_pack = [&](const std::string& file, uint64_t bytes) {
@@ -219,7 +220,9 @@ Result<std::string> cached_path(const RunOptions& options, const std::string& pa
   };
   Result<std::string> file = cached_model(path, packing, cache);
   bars.finish();
-  if (file.ok() || file.status().code() != StatusCode::kIoError) return file;
+  // What is not supported is so without the cache too, but for what has no place in a packed file.
+  const StatusCode code = file.status().code();
+  if (code != StatusCode::kIoError && code != StatusCode::kUnsupported) return file;
   print(stderr, "midge: warning: going on without the cache: %s\n",
         file.status().message().c_str());
   return std::string();
@@ -289,6 +292,15 @@ Result<std::unique_ptr<LoadedModel>> load_model_alone(const RunOptions& options)
 }
 
 Result<Encoding> synthetic_encoding(const RunOptions& options) {
+  for (const auto& [name, is_set] : {std::pair("--recipe", !options.recipe.empty()),
+                                     std::pair("--tensor", !options.tensors.empty()),
+                                     std::pair("--importance", !options.importance.empty())}) {
+    if (!is_set) continue;
+    return make_status(StatusCode::kInvalidArgument,
+                       "%s does not go with --synthetic: all its weights are of one encoding, "
+                       "that of --weights",
+                       name);
+  }
   if (options.weights.empty()) return Encoding::kQ4B32;
   return encoding_of_name(options.weights);
 }

@@ -36,11 +36,12 @@ std::string complaint(const std::string& found, const std::string& expected) {
   return "is '" + printable(found) + "', expected " + expected;
 }
 
-// Finite ones alone.
+// Finite ones alone, as f32 too, which many of them become.
 bool read_number(const std::string& text, double* value) {
   char* end = nullptr;
   *value = std::strtod(text.c_str(), &end);
-  return end != text.c_str() && *end == '\0' && std::isfinite(*value);
+  return end != text.c_str() && *end == '\0' &&
+         std::abs(*value) <= static_cast<double>(std::numeric_limits<float>::max());
 }
 
 }  // namespace

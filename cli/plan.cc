@@ -73,6 +73,16 @@ Result<TokenCost> token_cost(const Options& options) {
     return TokenCost{"synthetic " + options.synthetic, static_cast<double>(bytes.token),
                      static_cast<double>(bytes.token_macs)};
   }
+  for (const auto& [name, is_set] : {std::pair("--weights", !options.run.weights.empty()),
+                                     std::pair("--recipe", !options.run.recipe.empty()),
+                                     std::pair("--tensor", !options.run.tensors.empty()),
+                                     std::pair("--importance", !options.run.importance.empty())}) {
+    if (!is_set) continue;
+    return make_status(StatusCode::kInvalidArgument,
+                       "--device predicts for the weights that are in the file, so %s does not go "
+                       "with it; see midge pack",
+                       name);
+  }
   MIDGE_ASSIGN_OR_RETURN(const std::string path, find_model(options.run.model));
   LoadOptions load;
   load.access = file_access(options.run);

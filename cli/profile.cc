@@ -139,7 +139,7 @@ class Profiler {
   Executor& executor() const { return model_.executor(); }
 
   Result<Phase> run(const std::string& name, bench::ModelRunner& runner, int64_t steps,
-                    int64_t first_position, bool is_prompt,
+                    int64_t first_position, int64_t step_rows, bool is_prompt,
                     const std::function<Result<double>()>& step) {
     const auto layers = static_cast<size_t>(runner.config().layer_count);
     Profile profile(executor().thread_count(), static_cast<size_t>(steps) * (layers * 64 + 256));
@@ -170,6 +170,8 @@ class Profiler {
                                        kv_type_,
                                        static_cast<double>(kv.token_bytes() * kv.kv_heads),
                                        first_position,
+                                       step_rows,
+                                       runner.config().sliding_window,
                                        is_prompt};
     phase.summary = bench::summarize_ops(input);
     if (!options_.trace.empty()) trace_ = bench::trace_json(input);
@@ -222,7 +224,7 @@ Status profile_command(const Options& options) {
     MIDGE_ASSIGN_OR_RETURN(
         Phase phase,
         profiler.run(format_string("prompt of %lld tokens", static_cast<long long>(options.prompt)),
-                     *runner, std::max<int64_t>(1, options.steps / 8), 0, true,
+                     *runner, std::max<int64_t>(1, options.steps / 8), 0, options.prompt, true,
                      [&] { return runner->prompt(options.prompt, false); }));
     phases.push_back(std::move(phase));
   }
@@ -230,7 +232,7 @@ Status profile_command(const Options& options) {
       Phase decode, profiler.run(format_string("decode of %lld rows behind %lld tokens",
                                                static_cast<long long>(options.rows),
                                                static_cast<long long>(options.depth)),
-                                 *runner, options.steps, options.depth, false,
+                                 *runner, options.steps, options.depth, options.rows, false,
                                  [&] { return runner->at_depth(options.depth, options.rows); }));
   phases.push_back(std::move(decode));
   if (!options.trace.empty())

@@ -249,7 +249,8 @@ void add_run_command(CommandLine& app, Command* run) {
   auto* raw = command->add_flag("--raw", options->is_raw, "The prompt is a text to continue");
   raw->excludes(chat);
   add_quiet_option(*command, options->run);
-  command->add_flag("--stats", options->stats, "What each core did, on stderr behind the answer");
+  auto* stats = command->add_flag("--stats", options->stats,
+                                  "What each core did, on stderr behind the answer");
   add_json_option(*command, options->run);
   add_sample_options(*command, options->sample);
   add_draft_options(*command, options->run);
@@ -258,16 +259,21 @@ void add_run_command(CommandLine& app, Command* run) {
   auto* messages = command->add_option("--messages", options->messages_path,
                                        "JSON file of a conversation, to answer it");
   messages->type_name("FILE")->group(kChatGroup)->excludes(prompt)->excludes(raw)->excludes(system);
-  for (CommandOption* option : add_chat_options(*command, options->chat)) option->excludes(raw);
-  command
-      ->add_flag("--special", options->special,
-                 "Special tokens in the prompt, as <|end|>, count as such; implies --raw")
-      ->excludes(chat);
+  auto* special =
+      command->add_flag("--special", options->special,
+                        "Special tokens in the prompt, as <|end|>, count as such; implies --raw");
+  special->excludes(chat)->excludes(system)->excludes(messages);
+  std::vector<CommandOption*> of_text = {chat, raw, system, special, stats};
+  for (CommandOption* option : add_chat_options(*command, options->chat)) {
+    option->excludes(raw)->excludes(special);
+    of_text.push_back(option);
+  }
   CommandOption* requests =
       command->add_option("--requests", options->requests_path,
                           "JSON lines file of requests, to serve them side by side; prints a line "
                           "for each answer");
   requests->type_name("FILE")->excludes(prompt)->excludes(messages);
+  for (CommandOption* option : of_text) requests->excludes(option);
   add_draft_remember_option(*command, options->run)->needs(requests);
   command
       ->add_option("--logprobs", options->sample.sampler.logprobs,

@@ -255,14 +255,14 @@ class RequestFile {
     return Status();
   }
 
-  Status summarize(bool json) {
+  Status summarize(const RunOptions& run) {
     midge_engine_stats stats = {};
     stats.size = sizeof(stats);
     MIDGE_RETURN_IF_ERROR(check(midge_engine_stats_get(engine_, 0, &stats), engine_));
     const auto rate = [this](int64_t tokens) { return static_cast<double>(tokens) / seconds_; };
-    if (json) {
+    if (run.json) {
       print_summary(stats);
-    } else {
+    } else if (!run.quiet) {
       print(
           stderr,
           "%zu requests, %d answers (%d refused, %lld not finished) in %.2f s: %lld prompt tokens "
@@ -444,6 +444,8 @@ Status check_options(const RunOptions& run, const SampleOptions& sample) {
         std::pair("--logit-bias", !sample.logit_bias.empty()),
         std::pair("--draft-max", run.drafts_max != RunOptions().drafts_max),
         std::pair("--draft-match", run.draft_match != RunOptions().draft_match),
+        std::pair("--cache-size", run.cache_size != RunOptions().cache_size),
+        std::pair("--no-huge-pages", run.no_huge_pages),
         std::pair("--logprobs", sample.sampler.logprobs > 0)}) {
     if (!is_set) continue;
     return make_status(StatusCode::kInvalidArgument, "--requests does not go with %s", name);
@@ -453,8 +455,10 @@ Status check_options(const RunOptions& run, const SampleOptions& sample) {
 
 }  // namespace
 
-Status run_requests(const RunOptions& run, const SampleOptions& sample, const std::string& path) {
-  MIDGE_RETURN_IF_ERROR(check_options(run, sample));
+Status run_requests(const RunOptions& run, const SampleOptions& given, const std::string& path) {
+  MIDGE_RETURN_IF_ERROR(check_options(run, given));
+  SampleOptions sample = given;
+  sample.seed = draw_seed(run, sample);
   MIDGE_ASSIGN_OR_RETURN(std::deque<Line> lines, read_lines(path, sample));
   MIDGE_ASSIGN_OR_RETURN(const std::string model, find_model(run.model));
   const std::string cache = cache_dir(run);
@@ -491,7 +495,7 @@ Status run_requests(const RunOptions& run, const SampleOptions& sample, const st
   MIDGE_RETURN_IF_ERROR(file.open(model, options, engine));
   watch_interrupts();
   MIDGE_RETURN_IF_ERROR(file.run());
-  return file.summarize(run.json);
+  return file.summarize(run);
 }
 
 }  // namespace midge

@@ -148,6 +148,7 @@ class SubjectBench {
     RunnerOptions options;
     options.kv_type = subject_.kv_type;
     options.depth_max = depths_.empty() ? 1 : *std::max_element(depths_.begin(), depths_.end());
+    options.depth_count = static_cast<int64_t>(depths_.size()) + 1;  // and none, of rows
     options.prompt_max = prompts_.empty() ? 1 : *std::max_element(prompts_.begin(), prompts_.end());
     options.requests_max = options_.requests.empty() ? 0
                                                      : *std::max_element(options_.requests.begin(),

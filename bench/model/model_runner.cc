@@ -31,13 +31,12 @@ int64_t ModelRunner::context_for(const RunnerOptions& options) {
 Result<std::unique_ptr<ModelRunner>> ModelRunner::create(const LoadedModel& model,
                                                          const RunnerOptions& options) {
   std::unique_ptr<ModelRunner> runner(new ModelRunner(model, options));
-  constexpr int64_t kDepthsMax = 16;
   KvPoolOptions pool;
   pool.type = options.kv_type;
   pool.page_tokens = kPageTokens;
   const int64_t context = std::min(context_for(options), runner->config().context_length);
   pool.pages = ceil_div(context, kPageTokens) + ceil_div(options.prompt_max + 1, kPageTokens) +
-               kDepthsMax * kBranchPages +
+               options.depth_count * kBranchPages +
                options.requests_max * ceil_div(kRequestTokensMax + 1, kPageTokens);
   MIDGE_ASSIGN_OR_RETURN(runner->pool_, KvPool::create(runner->config(), pool));
   const auto vocab_size = static_cast<size_t>(runner->config().vocab_size);

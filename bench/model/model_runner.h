@@ -15,6 +15,7 @@ namespace midge::bench {
 struct RunnerOptions {
   KvType kv_type = KvType::kF16;
   int64_t depth_max = 1;                      ///< of at_depth()
+  int64_t depth_count = 2;                    ///< different ones of at_depth()
   int64_t prompt_max = 1;                     ///< of prompt()
   int64_t requests_max = 1;                   ///< of requests()
   const std::atomic<bool>* cancel = nullptr;  ///< ends steps while set; may be null

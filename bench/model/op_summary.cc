@@ -105,8 +105,27 @@ std::string kernels_of(const Event& event, const Products& products, const Summa
   return "";
 }
 
+/// Where the rows of a pass stand in their sequence, layer by layer.
+class Positions {
+ public:
+  explicit Positions(const SummaryInput& input) : input_(input) {}
+
+  // Tokens whose keys and values an event of attention reads; the next one follows it.
+  int64_t tokens_read(const Event& event) {
+    int64_t& done = done_[event.layer];
+    const int64_t end = input_.first_position + done + event.rows;
+    done += event.rows;
+    if (done >= input_.step_rows) done = 0;
+    return input_.window > 0 ? std::min(end, input_.window + event.rows - 1) : end;
+  }
+
+ private:
+  const SummaryInput& input_;
+  std::map<int32_t, int64_t> done_;  // rows of the step so far, by layer
+};
+
 void add_call(const Event& event, const Products& products, const SummaryInput& input,
-              OpLine* line) {
+              Positions& positions, OpLine* line) {
   if (line->calls == 0) line->kernels = kernels_of(event, products, input);
   ++line->calls;
   line->seconds += static_cast<double>(event.end - event.start) * kNano;
@@ -117,7 +136,7 @@ void add_call(const Event& event, const Products& products, const SummaryInput& 
     line->bytes += product->bytes;
     line->macs += product->weights * rows;
   } else if (static_cast<OpKind>(event.kind) == OpKind::kAttention) {
-    line->bytes += (static_cast<double>(input.first_position) + rows) * input.kv_token_bytes;
+    line->bytes += static_cast<double>(positions.tokens_read(event)) * input.kv_token_bytes;
   }
 }
 
@@ -157,6 +176,7 @@ OpSummary summarize_ops(const SummaryInput& input) {
   const Products products(*input.executor->engine().weights);
   const std::vector<EventLog>& logs = input.profile->logs();
   std::map<std::string, OpLine> lines;
+  Positions positions(input);
   OpSummary summary;
   summary.wall = input.wall;
   for (size_t worker = 0; worker < logs.size(); ++worker) {
@@ -175,7 +195,7 @@ OpSummary summarize_ops(const SummaryInput& input) {
       line.waits.resize(logs.size());
       line.busy[worker] += seconds - waits[i];
       line.waits[worker] += waits[i];
-      if (worker == 0) add_call(event, products, input, &line);
+      if (worker == 0) add_call(event, products, input, positions, &line);
     }
   }
   for (auto& [name, line] : lines) {

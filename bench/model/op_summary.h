@@ -36,7 +36,8 @@ struct OpSummary {
 };
 
 /// wall: seconds of the steps that were logged. kv_token_bytes: of one token's keys and values in a
-/// layer. first_position: tokens before the first row of each pass.
+/// layer. first_position: tokens before the first row of each step. step_rows: rows of a step,
+/// which may take several passes. window: tokens that a row sees, 0 for all.
 struct SummaryInput {
   const Profile* profile = nullptr;
   const Executor* executor = nullptr;
@@ -44,6 +45,8 @@ struct SummaryInput {
   KvType kv_type = KvType::kF16;
   double kv_token_bytes = 0;
   int64_t first_position = 0;
+  int64_t step_rows = 1;
+  int64_t window = 0;
   bool is_prompt = false;
 };
 OpSummary summarize_ops(const SummaryInput& input);

@@ -27,10 +27,11 @@ namespace {
 // That at most `count` of n fair coins fall on one side.
 double binomial_tail(size_t n, size_t count) {
   double sum = 0;
-  double term = std::pow(0.5, static_cast<double>(n));
+  // As a logarithm: 0.5^n is zero in a double from n = 1075 on.
+  double term = static_cast<double>(n) * std::log(0.5);
   for (size_t i = 0; i <= count; ++i) {
-    sum += term;
-    term *= static_cast<double>(n - i) / static_cast<double>(i + 1);
+    sum += std::exp(term);
+    term += std::log(static_cast<double>(n - i) / static_cast<double>(i + 1));
   }
   return sum;
 }

@@ -73,6 +73,23 @@ std::string_view skip_pieces(std::string_view text, const Pieces& pieces) {
   }
 }
 
+// Tokens that the tokenizer's configuration names: an end token where no answer is asked for, which
+// midge has no use for, and nothing else.
+Status check_named_tokens(std::string_view code) {
+  constexpr std::string_view kEnd = "eos_token";
+  constexpr std::string_view kBefore = "{%else%}{{";
+  for (const char* name : {"pad_token", "unk_token"}) {
+    if (contains(code, name)) return unknown_template(format_string("writes %s", name));
+  }
+  for (size_t at = code.find(kEnd); at != std::string_view::npos; at = code.find(kEnd, at + 1)) {
+    if (code.substr(0, at).ends_with(kBefore) && code.substr(at + kEnd.size()).starts_with("}}")) {
+      continue;
+    }
+    return unknown_template("writes an end token, which its family does not have");
+  }
+  return Status();
+}
+
 // Refuses a template that can write, or does, anything beyond what its family has and, where it is
 // not empty, its own text.
 Status check_source(const TemplateSource& source, std::span<const std::string_view> family,
@@ -89,7 +106,17 @@ Status check_source(const TemplateSource& source, std::span<const std::string_vi
     if (call == "tojson" || call == "get") continue;
     return unknown_template("uses '" + printable(call) + "', which is not known");
   }
-  return Status();
+  if (contains(source.code, "messages[1:")) return unknown_template("leaves the first message out");
+  return check_named_tokens(source.code);
+}
+
+// A default system text must give way to a system message.
+Status check_default_system(const TemplateSource& source) {
+  if (contains(source.code, "messages[0]['role']=='system'") ||
+      contains(source.code, "messages[0]['role']!='system'")) {
+    return Status();
+  }
+  return unknown_template("has a system message of its own beside the user's");
 }
 
 Status check_no_start_token(const TemplateSource& source) {
@@ -131,6 +158,7 @@ Result<ChatTemplate> detect_chatml(const TemplateSource& source) {
   chat.has_tools = contains_all(
       source.code, {kToolsHead, kToolsTail, kToolCallHead, kToolResponseHead, kToolResponseTail});
   MIDGE_RETURN_IF_ERROR(check_no_start_token(source));
+  if (chat.system_text.has_value()) MIDGE_RETURN_IF_ERROR(check_default_system(source));
   MIDGE_RETURN_IF_ERROR(check_source(source, kChatMlPieces, chat.system_text.value_or("")));
   return chat;
 }
@@ -144,6 +172,9 @@ Result<ChatTemplate> detect_phi4_mini(const TemplateSource& source) {
   }
   chat.has_tools = contains_all(source.code, {"<|tool|>", "<|/tool|>"});
   MIDGE_RETURN_IF_ERROR(check_no_start_token(source));
+  if (!reasoning && contains(source.code, "!='system'")) {
+    return unknown_template("leaves system messages out");
+  }
   MIDGE_RETURN_IF_ERROR(reasoning ? check_source(source, kPhi4MiniReasoningPieces)
                                   : check_source(source, kPhi4MiniPieces));
   return chat;

@@ -1,6 +1,7 @@
 #include "engine/core/temporary_file.h"
 
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -17,17 +18,34 @@ namespace {
 
 // Names that are tried for a file that has none yet.
 constexpr int kNameTries = 100;
+// Links to links that are followed, as many as Linux does.
+constexpr int kLinksMax = 40;
 
 mode_t mode_of(TemporaryFile::Readers readers) {
   return readers == TemporaryFile::Readers::kOwner ? 0600 : 0666;  // the system takes umask away
 }
 
-// mkstemp's files are the owner's alone, whatever the umask says.
-void open_to_readers(int fd, const std::string& path) {
+// Whoever could read the file that is replaced can read the new one, and nobody else. mkstemp's
+// files are the owner's alone, whatever the umask says.
+void open_to_readers(int fd, const std::string& path, bool by_umask) {
   struct stat old = {};
-  mode_t mode = 0644;
-  if (::stat(path.c_str(), &old) == 0) mode = old.st_mode & 0777;
-  static_cast<void>(::fchmod(fd, mode));
+  if (::stat(path.c_str(), &old) == 0) {
+    static_cast<void>(::fchmod(fd, old.st_mode & 0777));
+  } else if (!by_umask) {
+    static_cast<void>(::fchmod(fd, 0644));
+  }
+}
+
+// Where a link leads, else the path itself. Not realpath, which takes 3 KB of a static program.
+std::string behind_links(std::string path) {
+  char target[PATH_MAX];
+  for (int i = 0; i < kLinksMax; ++i) {
+    const ssize_t bytes = ::readlink(path.c_str(), target, sizeof(target));
+    if (bytes <= 0 || bytes == static_cast<ssize_t>(sizeof(target))) break;
+    const std::string to(target, static_cast<size_t>(bytes));
+    path = to.starts_with('/') ? to : join_path(folder_of(path), to);
+  }
+  return path;
 }
 
 }  // namespace
@@ -50,17 +68,22 @@ Status TemporaryFile::fail(const char* what) const {
 }
 
 Result<TemporaryFile> TemporaryFile::create(const std::string& path, Readers readers) {
+  const bool by_umask = readers == Readers::kByUmask;
   TemporaryFile file;
-  file.path_ = path;
+  file.path_ = by_umask ? behind_links(path) : path;
 #ifdef O_TMPFILE
-  file.fd_ = ::open(folder_of(path).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode_of(readers));
-  if (file.fd_ >= 0) return file;
+  file.fd_ =
+      ::open(folder_of(file.path_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode_of(readers));
+  if (file.fd_ >= 0) {
+    if (by_umask) open_to_readers(file.fd_, file.path_, true);
+    return file;
+  }
 #endif
-  std::string name = path + ".XXXXXX";
+  std::string name = file.path_ + ".XXXXXX";
   file.fd_ = ::mkstemp(name.data());
   if (file.fd_ < 0) return file.fail("write");
   file.name_ = name;
-  if (readers == Readers::kByUmask) open_to_readers(file.fd_, path);
+  if (by_umask) open_to_readers(file.fd_, file.path_, false);
   return file;
 }
 

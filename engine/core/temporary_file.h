@@ -13,7 +13,8 @@ namespace midge {
 /// `path`.XXXXXX. It vanishes with this object unless it was published.
 class TemporaryFile {
  public:
-  /// Who may read it in the end.
+  /// Who may read it in the end. kByUmask: where a file has the name already, who may read that
+  /// one; and a link that leads to a file stays, the file is replaced.
   enum class Readers { kOwner, kByUmask };
 
   TemporaryFile() = default;

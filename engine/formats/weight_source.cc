@@ -310,9 +310,11 @@ Status WeightSource::open_directory() {
                            JsonDocument::load(generation, kConfigBytesMax, limits));
     generation_config_ = std::make_unique<const JsonDocument>(std::move(document));
   }
+  // In the order of transformers: an index may be left over from before the parts were joined.
+  const std::string whole = join_path(path_, "model.safetensors");
   const std::string index = join_path(path_, "model.safetensors.index.json");
-  if (is_regular_file(index)) return open_sharded(index);
-  MIDGE_RETURN_IF_ERROR(add_shard(join_path(path_, "model.safetensors")));
+  if (!is_regular_file(whole) && is_regular_file(index)) return open_sharded(index);
+  MIDGE_RETURN_IF_ERROR(add_shard(whole));
   return index_tensors();
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 // Sections that this version reads, each in version 1.
 constexpr std::string_view kKnownSections[] = {"config", "tensors",   "vectors", "weights",
-                                               "mtp",    "tokenizer", "quality"};
+                                               "mtp",    "tokenizer", "quality", "mtp-acceptance"};
 constexpr uint32_t kKnownSectionVersion = 1;
 constexpr uint64_t kKnownFeatures = 0;
 constexpr uint32_t kKnownFlags = kPackedRequired | kPackedIdentity | kPackedBulk;
@@ -156,7 +156,10 @@ Status PackedFile::check_sections() const {
   for (size_t i = 0; i < sections_.size(); ++i) {
     const PackedSection& section = sections_[i];
     const std::string name = printable(section.name_view());
-    if (!is_name(section.name_view()) || find(section.name_view()) != &section) {
+    const bool is_repeated =
+        std::any_of(sections_.begin(), sections_.begin() + i,
+                    [&](auto& other) { return other.name_view() == section.name_view(); });
+    if (!is_name(section.name_view()) || is_repeated) {
       return invalid(path, format_string("section %zu is named '%s', expected a name of its own", i,
                                          name.c_str()));
     }
@@ -230,8 +233,9 @@ Status PackedFile::verify(const std::function<void(int64_t, int64_t)>& on_progre
 }
 
 const PackedSection* PackedFile::find(std::string_view name) const {
-  const auto found = std::find_if(sections_.begin(), sections_.end(),
-                                  [&](const auto& section) { return section.name_view() == name; });
+  const auto found = std::find_if(sections_.begin(), sections_.end(), [&](const auto& section) {
+    return section.name_view() == name && section.version == kKnownSectionVersion;
+  });
   return found == sections_.end() ? nullptr : &*found;
 }
 
@@ -245,7 +249,8 @@ void PackedFile::release_pages(const void* start, int64_t bytes) const {
 }
 
 bool is_packed_file(const std::string& path) {
-  if (path.ends_with(".midge") && is_regular_file(path)) return true;
+  if (!is_regular_file(path)) return false;  // a pipe would wait for a writer
+  if (path.ends_with(".midge")) return true;
   char magic[8] = {};
   std::FILE* file = std::fopen(path.c_str(), "rbe");
   if (file == nullptr) return false;

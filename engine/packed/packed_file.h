@@ -96,7 +96,7 @@ class PackedFile : public WeightStorage {
 
   const ContentHash& content_id() const { return header_.content_id; }
   std::span<const PackedSection> sections() const { return sections_; }
-  /// Null if there is none of this name.
+  /// Null if there is none of this name, in the version that is read here.
   const PackedSection* find(std::string_view name) const;
   /// Bytes of a section in place, at a multiple of kPackedSectionAlignment of the file.
   std::span<const uint8_t> bytes(const PackedSection& section) const {

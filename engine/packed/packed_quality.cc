@@ -59,12 +59,6 @@ bool is_of_the_same(const PackedQuality& a, const PackedQuality& b) {
          a.generated == b.generated;
 }
 
-TemporaryFile::Readers readers_of(const std::string& path) {
-  struct stat info = {};
-  const bool is_private = ::stat(path.c_str(), &info) == 0 && (info.st_mode & 077) == 0;
-  return is_private ? TemporaryFile::Readers::kOwner : TemporaryFile::Readers::kByUmask;
-}
-
 }  // namespace
 
 Result<std::vector<PackedQuality>> read_packed_quality(const PackedFile& file) {
@@ -109,9 +103,13 @@ Status keep_packed_quality(const std::string& path, const PackedQuality& quality
     planned.push_back({section.name_view(), section.flags, section.bytes, section.version});
     copied.push_back(&section);
   }
+  if (planned.size() == kPackedSectionsMax) {
+    return make_status(StatusCode::kUnsupported, "%s: has %u sections, no room for another",
+                       shown_path(path).c_str(), kPackedSectionsMax);
+  }
   planned.push_back({kSection, 0, added.size()});
   MIDGE_ASSIGN_OR_RETURN(PackedWriter writer,
-                         PackedWriter::create(path, planned, readers_of(path)));
+                         PackedWriter::create(path, planned, TemporaryFile::Readers::kByUmask));
   constexpr uint64_t kAtOnce = uint64_t{8} << 20;
   for (size_t i = 0; i < copied.size(); ++i) {
     const std::span<const uint8_t> from = file->bytes(*copied[i]);

@@ -283,6 +283,11 @@ Result<Tokenizer> Tokenizer::with_hash(const SeededHash& hash) const {
   Tokenizer other = *this;
   MIDGE_ASSIGN_OR_RETURN(other.vocabulary_, vocabulary_.with_hash(hash));
   if (encoder_ != nullptr) {
+    if (has_unused_pieces_) {
+      return make_status(StatusCode::kUnsupported,
+                         "the tokenizer has pieces that are marked as not used, which a packed "
+                         "file has no place for");
+    }
     MIDGE_ASSIGN_OR_RETURN(const std::vector<Merge> merges,
                            merges_from_scores(vocabulary_, scores_));
     MIDGE_ASSIGN_OR_RETURN(other.merges_, MergeTable::build(merges));
@@ -301,6 +306,7 @@ Status Tokenizer::add_merges(const TokenizerDefinition& definition) {
     if (token_kind(entry.id) == TokenKind::kNormal) scores.push_back({entry.id, entry.score});
   }
   if (definition.make_encoder != nullptr) {
+    has_unused_pieces_ = definition.has_unused_pieces;
     scores_ = std::move(scores);
     return Status();
   }

@@ -77,6 +77,7 @@ struct TokenizerDefinition {
   /// If set, makes what encodes instead of the merges. Called last: a library gets nothing that a
   /// check here refuses. Its errors name the file.
   std::function<Result<std::shared_ptr<const TextEncoder>>()> make_encoder;
+  bool has_unused_pieces = false;  ///< that it takes apart again, which merges cannot
 
   int32_t bos_id = -1;  ///< -1: none is named
   int32_t eos_id = -1;
@@ -228,6 +229,7 @@ class Tokenizer {
   SentencepieceRules rules_;
   std::shared_ptr<const TextEncoder> encoder_;
   std::vector<TokenScore> scores_;  // of the normal tokens, where encoder_ encodes
+  bool has_unused_pieces_ = false;
   int32_t token_count_ = 0;
 
   int32_t bos_id_ = -1;

@@ -11,7 +11,12 @@ enum ModelField : uint32_t { kPieces = 1, kTrainer = 2, kNormalizer = 3, kDenorm
 enum PieceField : uint32_t { kPieceText = 1, kPieceScore = 2, kPieceType = 3 };
 enum TrainerField : uint32_t { kModelType = 3, kSpaceAsSuffix = 24, kByteFallback = 35 };
 constexpr uint64_t kModelTypeBpe = 2;
-enum NormalizerField : uint32_t { kCharacterTable = 2, kSpacePrefix = 3, kEscapeSpaces = 5 };
+enum NormalizerField : uint32_t {
+  kCharacterTable = 2,
+  kSpacePrefix = 3,
+  kRemoveExtraSpaces = 4,
+  kEscapeSpaces = 5,
+};
 
 struct Field {
   uint32_t number = 0;
@@ -126,6 +131,7 @@ Status read_normalizer(const std::string& name, std::string_view bytes, Sentence
       return unsupported(name, "has a normaliser's table", "the rule 'identity'");
     }
     if (field.number == kSpacePrefix) model->space_prefix = field.value != 0;
+    if (field.number == kRemoveExtraSpaces) model->remove_extra_spaces = field.value != 0;
     if (field.number == kEscapeSpaces && field.value == 0) {
       return unsupported(name, "writes spaces as they are", "U+2581 for a space");
     }

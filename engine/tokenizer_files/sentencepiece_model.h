@@ -37,7 +37,8 @@ struct SentencepieceModel {
   /// The fields that were looked at, as they lie in the model: pieces, trainer, normaliser. Not
   /// among them are the self-tests, which the library would run, and what later versions add.
   std::vector<std::string_view> known_fields;
-  bool space_prefix = true;  ///< a space goes before every text
+  bool space_prefix = true;         ///< a space goes before every text
+  bool remove_extra_spaces = true;  ///< none at the ends, and one where there are more
 };
 
 /// Walks the fields of a model. Errors (name first): invalid_file (truncated or no protobuf, an

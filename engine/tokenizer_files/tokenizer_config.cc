@@ -59,13 +59,15 @@ Status read_config_token(const JsonObject& config, std::string_view key,
   const auto object = config.object(key);
   MIDGE_ASSIGN_OR_RETURN(const std::string_view content,
                          object.ok() ? object->string("content") : config.string(key));
+  int32_t found = -1;  // *id may be that of another file
   for (const AddedToken& token : definition.added) {
-    if (token.content == content) *id = token.id;
+    if (token.content == content) found = token.id;
   }
   for (const auto& entry : definition.vocabulary) {
-    if (*id < 0 && entry.text == content) *id = entry.id;
+    if (found < 0 && entry.text == content) found = entry.id;
   }
-  if (*id >= 0) return Status();
+  if (found >= 0) *id = found;
+  if (found >= 0) return Status();
   return make_status(StatusCode::kInvalidFile, "%s: '%s' is '%s', which is not in the vocabulary",
                      config.name().c_str(), printable(key).c_str(), printable(content).c_str());
 }

@@ -190,6 +190,9 @@ Status read_model(const JsonObject& root, TokenizerDefinition* definition) {
   MIDGE_ASSIGN_OR_RETURN(const std::string_view unknown, model.string_or("unk_token", ""));
   definition->has_unknown_token = !unknown.empty();
   MIDGE_ASSIGN_OR_RETURN(definition->ignore_merges, model.boolean_or("ignore_merges", false));
+  if (byte_fallback && definition->ignore_merges) {
+    return json_unsupported(root, "model ignore_merges", "true", "false beside byte_fallback");
+  }
   MIDGE_RETURN_IF_ERROR(read_vocabulary(root, model, definition));
   MIDGE_ASSIGN_OR_RETURN(const auto merges, model.array("merges"));
   definition->merges.reserve(std::min(merges.size(), kMergesMax));

@@ -19,6 +19,7 @@ Status add_pieces(const SentencepieceModel& model, TokenizerDefinition* definiti
   for (size_t i = 0; i < model.pieces.size(); ++i) {
     const SentencepieceModel::Piece& piece = model.pieces[i];
     const auto id = static_cast<int32_t>(i);
+    if (piece.type == PieceType::kUnused) definition->has_unused_pieces = true;
     if (piece.type != PieceType::kControl && piece.type != PieceType::kUnknown) {
       definition->vocabulary.push_back(
           {id, piece.text, piece.type == PieceType::kByte, piece.score});
@@ -71,6 +72,7 @@ Result<Tokenizer> parse_tokenizer_model(const TokenizerModelFiles& files) {
   definition.name = files.name;
   definition.family = TokenizerFamily::kSentencepiece;
   definition.rules.space_prefix = model.space_prefix;
+  definition.rules.remove_extra_whitespaces = model.remove_extra_spaces;
   if (!has_sentencepiece_library()) {
     return make_sentencepiece_encoder(files.name, model).status();
   }

@@ -101,6 +101,7 @@ TEST(ModelRunner, StepsAtEveryDepth) {
   const std::unique_ptr<LoadedModel> model = open_packed_model(1);
   RunnerOptions options;
   options.depth_max = 320;
+  options.depth_count = 7;
   options.requests_max = 3;
   const auto runner = ModelRunner::create(*model, options);
   ASSERT_TRUE(runner.ok()) << runner.status().message();

@@ -76,6 +76,30 @@ TEST(OpSummary, BytesAndMultiplyAddsAreThoseOfAToken) {
   EXPECT_DOUBLE_EQ(macs, 2 * weights);
 }
 
+// A step of several passes reads what the ones before it have stored, layer by layer.
+TEST(OpSummary, AttentionReadsWhatIsInFrontOfEachPass) {
+  const Profiled profiled(1);
+  Profile profile(1, 16);
+  SummaryInput input = profiled.input;
+  input.profile = &profile;
+  input.first_position = 100;
+  input.step_rows = 12;
+  const auto pass = [&](int64_t rows) {
+    for (int layer = 0; layer < 2; ++layer) {
+      profile.log(0)->add({0, 1, nullptr, rows, layer, static_cast<uint8_t>(OpKind::kAttention)});
+    }
+  };
+  for (int step = 0; step < 2; ++step) {
+    pass(8);
+    pass(4);
+  }
+  EXPECT_DOUBLE_EQ(find(summarize_ops(input), "attention")->bytes,
+                   2 * 2 * (108 + 112) * input.kv_token_bytes);
+  input.window = 20;
+  EXPECT_DOUBLE_EQ(find(summarize_ops(input), "attention")->bytes,
+                   2 * 2 * (27 + 23) * input.kv_token_bytes);
+}
+
 TEST(OpSummary, TimesFitInTheWallTime) {
   const Profiled profiled(4);
   const OpSummary summary = summarize_ops(profiled.input);

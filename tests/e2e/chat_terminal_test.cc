@@ -135,6 +135,7 @@ TEST(ChatProgram, MistakesEndAScript) {
         std::pair("/undo now", "/undo takes nothing, found 'now'"),
         std::pair("/hlep", "no command '/hlep'; did you mean /help?"),
         std::pair("/set temp hot", "temp is 'hot', expected a number of at least 0"),
+        std::pair("/set temp 1e39", "temp is '1e39', expected a number of at least 0"),
         std::pair("/set heat 1", "no setting 'heat', expected temp, "),
         std::pair("/save", "/save needs FILE"), std::pair("/clear all", "/clear takes nothing"),
         std::pair("/undo", "nothing was said yet"),

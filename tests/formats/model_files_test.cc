@@ -156,6 +156,18 @@ TEST(ModelFiles, ShardsAndIndexMustAgree) {
   expect_error(with_index("\"other\":7"), StatusCode::kInvalidFile, "expected a plain file name");
 }
 
+// As transformers reads such a folder: an index may be left over from before.
+TEST(ModelFiles, AWholeFileCountsBeforeAnIndex) {
+  const TempDir dir;
+  const CheckpointShape shape;
+  dir.write("config.json", test::checkpoint_config(shape));
+  dir.write("model.safetensors.index.json", "{\"weight_map\":{\"other\":\"gone.safetensors\"}}");
+  expect_error(dir.path(), StatusCode::kNotFound, "gone.safetensors: cannot open");
+  dir.write("model.safetensors", test::checkpoint_tensors(shape, 1).bytes());
+  const Status whole = open_model(dir.path()).status();
+  EXPECT_TRUE(whole.ok()) << whole.message();
+}
+
 TEST(ModelFiles, ATiedModelMayCarryItsHead) {
   const TempDir dir;
   CheckpointShape shape;

@@ -29,7 +29,7 @@ std::vector<SectionBytes> split_packed(std::string_view file) {
   std::vector<SectionBytes> parts;
   for (const PackedSection& section : directory_of(file)) {
     parts.push_back({std::string(section.name_view()), section.flags,
-                     std::string(file.substr(section.offset, section.bytes))});
+                     std::string(file.substr(section.offset, section.bytes)), section.version});
   }
   return parts;
 }
@@ -43,6 +43,7 @@ std::string join_packed(const std::vector<SectionBytes>& parts) {
     PackedSection section;
     std::copy_n(part.name.begin(), std::min(part.name.size(), sizeof(section.name)), section.name);
     section.flags = part.flags;
+    section.version = part.version;
     section.offset = file.size();
     section.bytes = part.bytes.size();
     sections.push_back(section);

@@ -15,6 +15,7 @@ struct SectionBytes {
   std::string name;
   uint32_t flags = 0;
   std::string bytes;
+  uint32_t version = 1;
 };
 
 /// The sections of a whole packed file.

@@ -106,6 +106,23 @@ TEST_F(ModelCache, MakesDamagedFilesAnew) {
   EXPECT_TRUE(test::read_bytes(path) == whole);
 }
 
+// One that was made without a tokenizer, by whoever needed none, or when it could not be read.
+TEST_F(ModelCache, TellsWhyATokenizerIsMissing) {
+  const std::string good = test::read_bytes(dir_.file("model/tokenizer.json"));
+  dir_.write("model/tokenizer.json", "{}");
+  const std::string path = find();
+  EXPECT_EQ(packed_, 1);
+  packing_.needs_tokenizer = true;
+  const Status status = cached_model(dir_.file("model"), packing_, options_).status();
+  EXPECT_NE(status.message().find("tokenizer.json"), std::string::npos) << status.message();
+  EXPECT_EQ(packed_, 2);
+  dir_.write("model/tokenizer.json", good);
+  const std::string whole = find();
+  EXPECT_NE(whole, "");
+  EXPECT_EQ(find(), whole);
+  EXPECT_EQ(packed_, 3);
+}
+
 TEST_F(ModelCache, TrustsNothingThatOthersMayWrite) {
   const std::string path = find();
   fs::permissions(path, fs::perms::others_write, fs::perm_options::add);

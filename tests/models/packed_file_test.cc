@@ -1,10 +1,12 @@
 // Packed files: they are the model, they open in place, and what is wrong with them is found.
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <set>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "api/loaded_model.h"
 #include "api/packing.h"
@@ -288,6 +290,62 @@ TEST(PackedFile, SkipsOptionalSectionsAndRefusesRequiredOnes) {
   const Status status = open_all(dir.write("required.midge", test::join_packed(parts)));
   EXPECT_EQ(status.code(), StatusCode::kUnsupported);
   EXPECT_NE(status.message().find("'draft-head'"), std::string::npos) << status.message();
+}
+
+TEST(PackedFile, SectionsOfALaterVersionAreNotThere) {
+  const test::TempDir dir;
+  std::vector<SectionBytes> parts = test::split_packed(tiny_phi_bytes());
+  parts.push_back({"quality", 0, "of a later version", 2});
+  const std::string path = dir.write("later.midge", test::join_packed(parts));
+  const auto file = PackedFile::open(path);
+  MIDGE_ASSERT_OK(file);
+  EXPECT_EQ((*file)->find("quality"), nullptr);
+  const auto qualities = read_packed_quality(**file);
+  MIDGE_ASSERT_OK(qualities);
+  EXPECT_TRUE(qualities->empty());
+  parts.push_back({"quality", 0, "once more"});
+  EXPECT_EQ(open_all(dir.write("twice.midge", test::join_packed(parts))).code(),
+            StatusCode::kInvalidFile);
+}
+
+// Who may read it stays as it was, and a link stays one.
+TEST(PackedFile, ReplacingItChangesNoPermissionsAndNoLink) {
+  namespace fs = std::filesystem;
+  const test::TempDir dir;
+  const std::string path = dir.write("phi.midge", tiny_phi_bytes());
+  const std::string link = dir.file("link.midge");
+  fs::create_symlink(path, link);
+  const PackedQuality prose = {"p", "r", 1000, 512, false, 1.5, 1.4, 0.07, 0.4, 0.85};
+  for (const auto mode : {fs::perms::owner_read | fs::perms::group_read,
+                          fs::perms::owner_read | fs::perms::owner_write}) {
+    fs::permissions(path, mode);
+    MIDGE_ASSERT_OK(keep_packed_quality(link, prose));
+    EXPECT_EQ(fs::status(path).permissions(), mode);
+  }
+  EXPECT_TRUE(fs::is_symlink(link));
+  const auto file = PackedFile::open(path);
+  MIDGE_ASSERT_OK(file);
+  EXPECT_EQ(read_packed_quality(**file)->size(), 1u);
+}
+
+TEST(PackedFile, IsNotAPipe) {
+  const test::TempDir dir;
+  const std::string path = dir.file("pipe.midge");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_FALSE(is_packed_file(path));
+}
+
+TEST(PackedFile, IsNotMadeOfATokenizerThatDoesNotFit) {
+  const test::TempDir dir;
+  std::filesystem::copy(bundled("tiny-phi"), dir.file("model"));
+  const std::string config = dir.file("model/tokenizer_config.json");
+  std::filesystem::remove(config);
+  dir.write("model/tokenizer_config.json",
+            R"({"added_tokens_decoder":{"9000":{"content":"<far>","special":true}}})");
+  Status tokenizer;
+  const Status status = pack_file(dir.file("model"), dir.file("x.midge"), {}, &tokenizer).status();
+  EXPECT_EQ(status.code(), StatusCode::kModelMismatch) << status.message();
+  EXPECT_FALSE(std::filesystem::exists(dir.file("x.midge")));
 }
 
 TEST(PackedFile, KeepsWhatWasMeasured) {

@@ -117,6 +117,34 @@ TEST(ChatDetect, AlteredTemplatesAreRefused) {
             "chat template is not of a known family");
 }
 
+// What the texts do not show: tokens by name, and messages that are left out or come first.
+TEST(ChatDetect, RefusesOtherTokensAndOtherMessages) {
+  const std::string mimo = published("MiMo-VL");
+  const std::string end = "chat template writes an end token, which its family does not have";
+  EXPECT_EQ(refusal(replaced(mimo, "{%- for", "{{- eos_token }}{%- for")), end);
+  EXPECT_EQ(refusal(replaced(kMini, "'<|end|>' }}{% endif %}{% endfor",
+                             "'<|end|>' + eos_token }}{% endif %}{% endfor")),
+            end);
+  EXPECT_EQ(refusal(replaced(mimo, "{%- for", "{{- pad_token }}{%- for")),
+            "chat template writes pad_token");
+  EXPECT_EQ(refusal(replaced(kMini, "in messages %}", "in messages[1:] %}")),
+            "chat template leaves the first message out");
+  EXPECT_EQ(refusal(replaced(kMini, "{% else %}{{ '<|' +",
+                             "{% elif message['role'] != 'system' %}{{ '<|' +")),
+            "chat template leaves system messages out");
+  const std::string turns =
+      R"({% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + )"
+      R"('<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }})"
+      R"({% endif %})";
+  const std::string own = R"('<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n')";
+  EXPECT_EQ(detected(turns).family, ChatFamily::kChatMl);
+  EXPECT_EQ(refusal("{{ " + own + " }}" + turns),
+            "chat template has a system message of its own beside the user's");
+  EXPECT_EQ(detected("{% if messages[0]['role'] != 'system' %}{{ " + own + " }}{% endif %}" + turns)
+                .family,
+            ChatFamily::kChatMl);
+}
+
 TEST(ChatDetect, SpellingDoesNotMatter) {
   std::string mini = kMini;
   for (char& c : mini) c = c == '\'' ? '"' : c;
@@ -196,7 +224,9 @@ TEST(ChatDetect, ChatMlWithoutItsOwnText) {
   EXPECT_EQ(detected(turns).system_text, std::nullopt);
   EXPECT_FALSE(detected(turns).has_tools);
   EXPECT_EQ(
-      detected("{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}" + turns)
+      detected("{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a helpful "
+               "assistant.<|im_end|>\\n' }}{% endif %}" +
+               turns)
           .system_text,
       "You are a helpful assistant.");
   EXPECT_EQ(refusal("{{ '<|im_start|>system\\nYou are someone else.<|im_end|>\\n' }}" + turns),

@@ -17,6 +17,7 @@ struct Parts {
                            R"({"type":"Replace","pattern":{"String":" "},"content":"▁"}]})";
   std::string pre_tokenizer = "null";
   std::string post_processor = "null";
+  std::string ignore_merges = "false";
   std::string decoder =
       R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},)"
       R"({"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]})";
@@ -25,7 +26,8 @@ struct Parts {
     std::string json = R"({"added_tokens":[{"id":0,"content":"<s>","special":true}],"normalizer":)";
     json += normalizer + R"(,"pre_tokenizer":)" + pre_tokenizer + R"(,"post_processor":)";
     json += post_processor + R"(,"decoder":)" + decoder;
-    json += R"(,"model":{"type":"BPE","byte_fallback":true,"unk_token":"<s>","vocab":{"<s>":0,)";
+    json += R"(,"model":{"type":"BPE","byte_fallback":true,"unk_token":"<s>",)";
+    json += R"("ignore_merges":)" + ignore_merges + R"(,"vocab":{"<s>":0,)";
     for (int byte = 0; byte < 256; ++byte) {
       json += format_string("\"<0x%02X>\":%d,", byte, byte + 1);
     }
@@ -92,6 +94,9 @@ TEST(TokenizerJsonSentencepiece, RefusesOtherSteps) {
   parts = Parts();
   parts.normalizer = kReplace;
   expect(parts, unsupported, "decoder is '");
+  parts = Parts();
+  parts.ignore_merges = "true";
+  expect(parts, unsupported, "model ignore_merges is 'true', expected false beside byte_fallback");
   parts = Parts();
   parts.post_processor = R"({"type":"ByteLevel"})";
   expect(parts, unsupported, "post_processor is 'ByteLevel'");

@@ -141,6 +141,56 @@ TEST(TokenizerModel, AddedTokensWithoutAConfiguration) {
   EXPECT_EQ(refused(R"({"":1400})"), "a.json: added token 1400 is empty");
 }
 
+// What a packed file has is the tokenizer with a hash of its own: without the library.
+TEST(TokenizerModel, RemovesExtraSpacesWithAndWithoutTheLibrary) {
+  if (!has_sentencepiece_library()) GTEST_SKIP() << kNoLibrary;
+  const std::string model = small_model();
+  for (const char removes : {'\0', '\1'}) {
+    // Field 4 of a normaliser, which counts beside the one that is there.
+    const std::string changed = model + std::string("\x1A\x02\x20", 3) + removes;
+    TokenizerModelFiles files;
+    files.name = "m";
+    files.model = changed;
+    const auto tokenizer = parse_tokenizer_model(files);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+    const auto packed = tokenizer->with_hash(SeededHash());
+    ASSERT_TRUE(packed.ok()) << packed.status().message();
+    for (const char* text : {"  the   the  end ", "the the", " ", "", "end  "}) {
+      EXPECT_EQ(ids_of(*packed, text), ids_of(*tokenizer, text)) << '"' << text << '"';
+    }
+    EXPECT_EQ(ids_of(*tokenizer, "the  the").size() == ids_of(*tokenizer, "the the").size(),
+              removes != '\0');
+  }
+}
+
+// Pieces that the library takes apart again: merges cannot.
+TEST(TokenizerModel, UnusedPiecesHaveNoPlaceInAPackedFile) {
+  if (!has_sentencepiece_library()) GTEST_SKIP() << kNoLibrary;
+  const std::string model = small_model() + bytes_field(1, bytes_field(1, "zzz") + "\x18\x05");
+  TokenizerModelFiles files;
+  files.name = "m";
+  files.model = model;
+  const auto tokenizer = parse_tokenizer_model(files);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  const Status status = tokenizer->with_hash(SeededHash()).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported) << status.message();
+}
+
+TEST(TokenizerModel, BosAndEosThatAreNotThereAreRefused) {
+  if (!has_sentencepiece_library()) GTEST_SKIP() << kNoLibrary;
+  const std::string model = small_model();
+  TokenizerModelFiles files;
+  files.name = "m";
+  files.model = model;
+  files.config_name = "c.json";
+  for (const char* key : {"bos_token", "eos_token"}) {
+    const std::string config = std::string("{\"") + key + "\":\"<nope>\"}";
+    files.config = config;
+    EXPECT_EQ(parse_tokenizer_model(files).status().message(),
+              std::string("c.json: '") + key + "' is '<nope>', which is not in the vocabulary");
+  }
+}
+
 TEST(TokenizerModel, ADirectoryWithBothPrefersTokenizerJson) {
   const std::string directory =
       testing::TempDir() + "/tokenizer_model_test_" + std::to_string(::getpid());
