@@ -30,9 +30,10 @@ function(midge_size_options target)
     # Functions at multiples of 16 would leave some ten bytes between most of them.
     target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections
       -falign-functions=4)
-    # In the linker's own order there would be more gaps, 8 kB of 1.6 MB. And each section that needs
-    # a veneer for the Cortex-A53's erratum 843419 takes a page of 4 KiB; by name few do.
-    target_link_options(${target} PRIVATE -Wl,--gc-sections -Wl,--sort-section=name)
+    # Sections stay in the linker's own order. Each that needs a veneer for the Cortex-A53's erratum
+    # 843419 takes a page of 4 KiB, by chance: of the same objects the program had 11 veneers with
+    # sections sorted by name, 2 by alignment and 1 so (nm, e843419).
+    target_link_options(${target} PRIVATE -Wl,--gc-sections)
     if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
       # The file would be filled up to 64 KiB before what becomes read-only. Segments stay aligned to
       # that, for systems with such pages; there a part of it stays writable.

@@ -280,12 +280,10 @@ class SubjectBench {
            part + width * static_cast<double>(i) / static_cast<double>(measurements_.size()));
       MIDGE_ASSIGN_OR_RETURN(const Samples samples,
                              take_samples(runner, m, bandwidth, read_weights));
-      double peak = peaks.back();
-      if (m.figure.section == "prompt") {
-        // Prompts take seconds, in which the clock changes.
-        peaks.push_back(measure_peak());
-        peak = (peak + peaks.back()) / 2;
-      }
+      // Neighbours of a shared core, and its clock, change within seconds.
+      const double before_line = peaks.back();
+      peaks.push_back(measure_peak());
+      const double peak = (before_line + peaks.back()) / 2;
       m.figure.samples.insert(m.figure.samples.end(), samples.seconds.begin(),
                               samples.seconds.end());
       m.figure.rounds.push_back(round_of(m.figure, samples, peak));
