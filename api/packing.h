@@ -31,8 +31,7 @@ struct PackingOptions {
   CpuFeatures isa = detect_cpu_features();  ///< features that kernels may use; this machine's
   FileAccess access = FileAccess::kMap;
   TemporaryFile::Readers readers = TemporaryFile::Readers::kByUmask;
-  bool needs_tokenizer =
-      false;  ///< one that cannot be read is an error, before anything is written
+  bool needs_tokenizer = false;  ///< if it cannot be read, that is an error, and nothing is written
   std::function<void(int64_t done, int64_t total)> on_weights;  ///< bytes written; may be empty
   /// Tokens of measure_mtp_acceptance, which follows for models with an MTP layer and a tokenizer;
   /// false cancels. May be empty.

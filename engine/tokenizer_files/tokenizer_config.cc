@@ -66,8 +66,10 @@ Status read_config_token(const JsonObject& config, std::string_view key,
   for (const auto& entry : definition.vocabulary) {
     if (found < 0 && entry.text == content) found = entry.id;
   }
-  if (found >= 0) *id = found;
-  if (found >= 0) return Status();
+  if (found >= 0) {
+    *id = found;
+    return Status();
+  }
   return make_status(StatusCode::kInvalidFile, "%s: '%s' is '%s', which is not in the vocabulary",
                      config.name().c_str(), printable(key).c_str(), printable(content).c_str());
 }
