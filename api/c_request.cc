@@ -1,5 +1,6 @@
 // Requests of include/midge/midge.h: what they ask for, what they tell.
 #include <chrono>
+#include <cmath>
 
 #include "api/c_handles.h"
 #include "engine/chat/chat_json.h"
@@ -67,17 +68,19 @@ class CallerMask : public TokenMask {
 
 // False if the answer shall end.
 bool tell(Telling& telling, const midge_event& event) {
-  if (telling.on_event == nullptr) {
-    auto stored = std::make_unique<StoredEvent>(event);
-    {
-      const std::lock_guard lock(telling.engine->mutex);
-      telling.mailbox->waiting.push_back(std::move(stored));
-    }
-    telling.engine->told.notify_all();
-    return true;
-  }
   uint8_t& threw = telling.threw[static_cast<size_t>(event.sample)];
-  MIDGE_TRY { return telling.on_event(telling.user, &event) == 0 && threw == 0; }
+  MIDGE_TRY {
+    if (telling.on_event == nullptr) {
+      auto stored = std::make_unique<StoredEvent>(event);
+      {
+        const std::lock_guard lock(telling.engine->mutex);
+        telling.mailbox->waiting.push_back(std::move(stored));
+      }
+      telling.engine->told.notify_all();
+      return true;
+    }
+    return telling.on_event(telling.user, &event) == 0 && threw == 0;
+  }
   MIDGE_CATCH(...) {
     threw = 1;
     return false;
@@ -453,11 +456,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+Status no_events(uint64_t id) {
+  return make_status(StatusCode::kNotFound, "no request %llu with events to take",
+                     static_cast<unsigned long long>(id));
+}
+
 Result<std::shared_ptr<Mailbox>> find_mailbox(midge_engine& engine, uint64_t id) {
   const auto found = engine.mailboxes.find(id);
   if (found != engine.mailboxes.end()) return found->second;
-  return make_status(StatusCode::kNotFound, "no request %llu with events to take",
-                     static_cast<unsigned long long>(id));
+  return no_events(id);
+}
+
+Status check_seconds(double seconds) {
+  if (!std::isnan(seconds)) return Status();
+  return Status(StatusCode::kOutOfRange, "seconds is not a number");
 }
 
 Status late(uint64_t id) {
@@ -472,7 +484,8 @@ Status await_event(midge_engine& engine, uint64_t id, const Mailbox& mailbox, do
   const double most = seconds < 0 ? kForever : std::min(seconds, kForever);
   const auto end = Clock::now() +
                    std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(most));
-  const auto has_some = [&] { return !mailbox.waiting.empty(); };
+  // Another thread may take the last one.
+  const auto has_some = [&] { return !mailbox.waiting.empty() || mailbox.ends_left == 0; };
   if (!engine.caller_driven) {
     return engine.told.wait_until(lock, end, has_some) ? Status() : late(id);
   }
@@ -488,6 +501,7 @@ Status await_event(midge_engine& engine, uint64_t id, const Mailbox& mailbox, do
 
 Status next_event(midge_engine& engine, uint64_t id, double seconds, midge_event* event) {
   MIDGE_RETURN_IF_ERROR(check_filled("midge_event", event));
+  MIDGE_RETURN_IF_ERROR(check_seconds(seconds));
   if (engine.engine->is_inside()) {
     return Status(StatusCode::kBusy, "midge_next_event: called from a callback");
   }
@@ -500,10 +514,14 @@ Status next_event(midge_engine& engine, uint64_t id, double seconds, midge_event
     return find_mailbox(engine, id).status();
   }
   MIDGE_RETURN_IF_ERROR(await_event(engine, id, *mailbox, seconds, lock));
+  if (mailbox->waiting.empty()) return no_events(id);
   mailbox->handed_out = std::move(mailbox->waiting.front());
   mailbox->waiting.pop_front();
   fill_struct(mailbox->handed_out->event, event);
-  if (event->type == MIDGE_EVENT_END && --mailbox->ends_left == 0) note_handed_out(engine, id);
+  if (event->type == MIDGE_EVENT_END && --mailbox->ends_left == 0) {
+    note_handed_out(engine, id);
+    engine.told.notify_all();
+  }
   return Status();
 }
 
@@ -533,7 +551,10 @@ midge_status midge_cancel(midge_engine* engine, uint64_t id) {
 
 midge_status midge_wait(midge_engine* engine, uint64_t id, double seconds) {
   if (as_engine(engine) == nullptr) return MIDGE_INVALID_ARGUMENT;
-  return guarded(engine, [&] { return engine->engine->wait(id, seconds); });
+  return guarded(engine, [&]() -> Status {
+    MIDGE_RETURN_IF_ERROR(midge::check_seconds(seconds));
+    return engine->engine->wait(id, seconds);
+  });
 }
 
 midge_status midge_next_event(midge_engine* engine, uint64_t id, double seconds,

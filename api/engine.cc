@@ -118,9 +118,10 @@ Result<uint64_t> Engine::submit(size_t model, Request request) {
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return Status(StatusCode::kCancelled, "the engine closes");
-    if (static_cast<int64_t>(records_.size()) >= options_.requests_max) {
+    const size_t running = records_.size() - ending_;
+    if (static_cast<int64_t>(running) >= options_.requests_max) {
       return make_status(StatusCode::kBusy, "%zu requests have not ended, no more are taken",
-                         records_.size());
+                         running);
     }
     request.id = ++last_id_;
     records_.emplace(request.id, record);
@@ -131,10 +132,11 @@ Result<uint64_t> Engine::submit(size_t model, Request request) {
   // The record lives as long as the request.
   request.on_end = [this, model, record,
                     tell = std::move(request.on_end)](const RequestResult& result) {
-    // Whoever hears of the end finds it counted.
+    // Whoever hears of the end finds it counted, and its place free.
     tell_statistics(models_[model]);
+    begin_end(*record);
+    const AtEnd ended([this, &result] { end_answer(result.id); });
     if (tell != nullptr) tell(result);
-    end_answer(result.id);
   };
   MIDGE_ASSIGN_OR_RETURN(Scheduler::PreparedRequest prepared,
                          models_[model].scheduler->prepare(request));
@@ -179,12 +181,18 @@ void Engine::take_mail() {
   mail_taken_.clear();
 }
 
+void Engine::begin_end(const Record& record) {
+  const std::lock_guard lock(mutex_);
+  if (record.answers_left == 1) ++ending_;
+}
+
 void Engine::end_answer(uint64_t id) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = records_.find(id);
     if (found == records_.end() || --found->second->answers_left > 0) return;
     records_.erase(found);
+    --ending_;
   }
   ended_.notify_all();
 }
@@ -200,11 +208,22 @@ Status Engine::cancel(uint64_t id) {
   return Status();
 }
 
+namespace {
+
+Result<bool> step_model(Scheduler& scheduler) {
+  MIDGE_TRY { return scheduler.step(); }
+  MIDGE_CATCH(const std::bad_alloc&) {
+    return Status(StatusCode::kOutOfMemory, "no memory for a step");
+  }
+}
+
+}  // namespace
+
 bool Engine::step_all() {
   take_mail();
   bool any = false;
   for (Served& served : models_) {
-    const Result<bool> more = served.scheduler->step();
+    const Result<bool> more = step_model(*served.scheduler);
     if (!more.ok()) served.scheduler->fail(more.status());
     if (more.ok() && !*more) continue;
     tell_statistics(served);
@@ -389,13 +408,13 @@ Result<int64_t> Engine::load_prefix(size_t model, const std::string& path) {
   MIDGE_RETURN_IF_ERROR(run_inside([&] {
     KvPool& pool = served.scheduler->pool();
     PrefixCache& cache = served.scheduler->cache();
-    cache.evict(file.page_count());
-    if (pool.free_count() < file.page_count()) {
+    const int64_t room = pool.free_count() + cache.evictable_count();
+    if (room < file.page_count()) {
       status = make_status(StatusCode::kNoPages, "a prefix of %lld KV pages, %lld are free",
-                           static_cast<long long>(file.page_count()),
-                           static_cast<long long>(pool.free_count()));
+                           static_cast<long long>(file.page_count()), static_cast<long long>(room));
       return;
     }
+    cache.evict(file.page_count());
     std::vector<int32_t> pages;
     for (int64_t i = 0; i < file.page_count(); ++i) {
       pages.push_back(pool.take());

@@ -71,7 +71,8 @@ class Engine {
   /// Scheduler::prepare.
   Result<uint64_t> submit(size_t model, Request request);
 
-  /// Ends all answers of a request before the next layer. Errors: not_found (none, or it has
+  /// Ends all answers of a request: before the next layer if a pass is theirs alone, else behind
+  /// it. Errors: not_found (none, or it has
   /// ended).
   Status cancel(uint64_t id);
 
@@ -140,6 +141,7 @@ class Engine {
                        const std::shared_ptr<const std::vector<int32_t>>& pages);
   Status run_inside(const std::function<void()>& call);
   Status check_model(size_t model) const;
+  void begin_end(const Record& record);
   void end_answer(uint64_t id);
   static void tell_statistics(const Served& served);
 
@@ -152,6 +154,7 @@ class Engine {
   std::condition_variable arrived_;
   std::condition_variable ended_;
   std::unordered_map<uint64_t, std::shared_ptr<Record>> records_;
+  size_t ending_ = 0;  // of these: all answers have ended, the last one is being told
   std::vector<Mail> mail_;
   uint64_t last_id_ = 0;
   bool closing_ = false;

@@ -115,7 +115,8 @@ Prepared prepare_rope(const KernelInfo& kernel, const ModelShape& model) {
     operands->b[static_cast<size_t>(i)] = std::cos(angle);
     operands->c[static_cast<size_t>(i)] = std::sin(angle);
   }
-  return prepare<RopeArgs>(kernel, operands, static_cast<double>(8 * count), [=](Operands& o) {
+  const auto bytes = static_cast<double>(8 * heads * model.rope_width);  // read and written
+  return prepare<RopeArgs>(kernel, operands, bytes, [=](Operands& o) {
     return RopeArgs{heads,      model.head_dim * 4, model.rope_width, 1, model.rope_width / 2,
                     o.b.data(), o.c.data(),         o.out.data()};
   });

@@ -148,7 +148,9 @@ class Profiler {
     phase.name = name;
     phase.steps = steps;
     phase.bandwidth = read_.measure();
-    phase.integer_peak = bench::measure_integer_peak(executor().team(), executor().isa());
+    phase.integer_peak =
+        bench::measure_integer_peak(executor().team(), executor().isa(),
+                                    is_prompt ? PassClass::kPanel : pass_class(step_rows, 0));
     MIDGE_RETURN_IF_ERROR(step().status());  // and once more behind the passes of the limits
     counters_.read();
     executor().set_profile(&profile);

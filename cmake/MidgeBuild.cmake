@@ -17,7 +17,7 @@ function(midge_harden target)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     # Assembly has no compiler that marks it, so a header does.
     target_compile_options(${target} PRIVATE -mbranch-protection=standard
-      "$<$<COMPILE_LANGUAGE:ASM>:SHELL:-include ${PROJECT_SOURCE_DIR}/kernels/arm64/elf_note.inc>")
+      "$<$<COMPILE_LANGUAGE:ASM>:SHELL:-include \"${PROJECT_SOURCE_DIR}/kernels/arm64/elf_note.inc\">")
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     target_compile_options(${target} PRIVATE -fcf-protection=full)
   endif()

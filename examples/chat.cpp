@@ -1,5 +1,5 @@
-// A conversation that streams its answers. Each turn goes on where the last one ended, so nothing is
-// read twice. usage: chat MODEL, then one message a line
+// A conversation that streams its answers. Each turn goes on where the last one ended, so nothing
+// is read twice. usage: chat MODEL, then one message a line
 #include <cstdio>
 #include <iostream>
 #include <string>

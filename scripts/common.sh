@@ -22,7 +22,8 @@ as_root() {
   elif command -v sudo >/dev/null; then
     sudo "$@"
   else
-    fail "needs root: run it as root or install sudo (wanted: $*)"
+    say "$(basename "$0"): needs root: run it as root or install sudo (wanted: $*)"
+    return 1
   fi
 }
 

@@ -15,4 +15,4 @@ esac
 command -v clang-format-19 >/dev/null || fail "needs the package clang-format-19"
 
 cd "$repo_root"
-git ls-files -z '*.c' '*.cc' '*.h' | xargs -0 --no-run-if-empty clang-format-19 "${mode[@]}"
+git ls-files -z '*.c' '*.cc' '*.cpp' '*.h' '*.hpp' | xargs -0 --no-run-if-empty clang-format-19 "${mode[@]}"

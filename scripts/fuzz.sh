@@ -35,7 +35,8 @@ while [ $# -gt 0 ]; do
 done
 [[ $minutes =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "$usage"
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs wants a positive number, got $jobs"
-seconds=$(awk -v minutes="$minutes" 'BEGIN { printf "%d", minutes * 60 }')
+# libFuzzer takes 0 seconds as no limit.
+seconds=$(awk -v minutes="$minutes" 'BEGIN { s = int(minutes * 60); print s < 1 ? 1 : s }')
 
 cd "$repo_root"
 targets=()

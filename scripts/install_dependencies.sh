@@ -20,6 +20,7 @@ native_packages=(
   libcli11-dev libcpuinfo-dev libedit-dev libpthreadpool-dev libsentencepiece-dev libsimdjson-dev
   libutf8proc-dev libxnnpack-dev libxxhash-dev libboost-dev
   libbenchmark-dev libgtest-dev libpcre2-dev
+  libfxdiv-dev ca-certificates
 )
 # libc6-dev-arm64-cross is only recommended by the cross compiler; dpkg-dev unpacks source packages;
 # python3 runs the test of the kernels' instruction counts.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs clang-tidy 19 with the .clang-tidy of the repository over every source of the dev build.
+# Runs clang-tidy 19 with the .clang-tidy of the repository over every source of the preset dev,
+# configured in build/lint: in build/dev many sources may be compiled as one.
 # usage: scripts/lint.sh [--jobs N]
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -14,8 +15,6 @@ esac
 command -v run-clang-tidy-19 >/dev/null || fail "needs the package clang-tidy-19"
 
 cd "$repo_root"
-if [ ! -f build/dev/compile_commands.json ]; then
-  quietly configure-dev cmake --preset dev
-fi
+quietly configure-lint cmake --preset dev -B build/lint -D MIDGE_UNITY=OFF
 # Assembly files are in the list of commands too; clang-tidy reads C and C++ alone.
-run-clang-tidy-19 -quiet -p build/dev -j "$jobs" '\.(c|cc)$'
+run-clang-tidy-19 -quiet -p build/lint -j "$jobs" '\.(c|cc|cpp)$'

@@ -131,14 +131,14 @@ fetch_later_source() {
 # hence the include directory.
 build_source() {
   local package=$1 build=$work/build/$1 tree
+  local flags="-O2 -ffunction-sections -fdata-sections -isystem \"$sysroot/usr/include\""
   shift
   tree=$(find "$work/sources/$package" -mindepth 1 -maxdepth 1 -type d 2>/dev/null || true)
   [ -n "$tree" ] || tree=$sources/$package
   cmake -S "$tree" -B "$build" -G Ninja \
     -DCMAKE_TOOLCHAIN_FILE="$toolchain" \
     -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_C_FLAGS_RELEASE="-O2 -ffunction-sections -fdata-sections -isystem $sysroot/usr/include" \
-    -DCMAKE_CXX_FLAGS_RELEASE="-O2 -ffunction-sections -fdata-sections -isystem $sysroot/usr/include" \
+    -DCMAKE_C_FLAGS_RELEASE="$flags" -DCMAKE_CXX_FLAGS_RELEASE="$flags" \
     -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
     -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR=lib/aarch64-linux-gnu \
     -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTING=OFF -DFETCHCONTENT_FULLY_DISCONNECTED=ON "$@" &&
@@ -177,7 +177,8 @@ build_libraries() {
   # GIT_VERSION 0.0.0 means: no git tree, take the version of the CMake project.
   add_source_library benchmark -DGIT_VERSION=0.0.0 -DBENCHMARK_ENABLE_TESTING=OFF \
     -DBENCHMARK_ENABLE_GTEST_TESTS=OFF -DBENCHMARK_INSTALL_DOCS=OFF -DBENCHMARK_ENABLE_WERROR=OFF
-  replace_shared_library cpuinfo -DCPUINFO_LIBRARY_TYPE=static -DCPUINFO_LOG_LEVEL=error \
+  # Without messages nothing of clog is left in it, a library of its own that nobody links.
+  replace_shared_library cpuinfo -DCPUINFO_LIBRARY_TYPE=static -DCPUINFO_LOG_LEVEL=none \
     -DCPUINFO_BUILD_TOOLS=OFF -DCPUINFO_BUILD_UNIT_TESTS=OFF -DCPUINFO_BUILD_MOCK_TESTS=OFF \
     -DCPUINFO_BUILD_BENCHMARKS=OFF -DCLOG_BUILD_TESTS=OFF
   # Upstream wants FXdiv's source tree; its only file is the header that is in the sysroot.

@@ -98,7 +98,9 @@ class CompletionAnswer : private CompletionHolder, public Answer {
         if (request.echo) scored = prompt_scores_[i / static_cast<size_t>(request.n)];
         scored.insert(scored.end(), std::make_move_iterator(choice.scored.begin()),
                       std::make_move_iterator(choice.scored.end()));
-        write_completion_logprobs(json, scored, offsets_of(scored, 0), request.top_logprobs > 0);
+        const int64_t begin = request.echo ? begin_of(prompt, i) : 0;
+        write_completion_logprobs(json, scored, offsets_of(scored, begin),
+                                  request.top_logprobs > 0);
       }
       json.member("finish_reason", choice.finish_reason).end_object();
     }
@@ -153,10 +155,20 @@ class CompletionAnswer : private CompletionHolder, public Answer {
     }
   }
 
+  // Where the tokens of a prompt begin in its text: before it, as its start token and the space
+  // that a SentencePiece encoder adds do not stand there.
+  int64_t begin_of(const CompletionRequest::Prompt& prompt, size_t choice) const {
+    int64_t begin = count_characters(prompt.text);
+    for (const ScoredToken& token : prompt_scores_[choice / static_cast<size_t>(request.n)]) {
+      begin -= count_characters(token.token.bytes);
+    }
+    return begin;
+  }
+
   static std::vector<int64_t> offsets_of(std::span<const ScoredToken> scored, int64_t begin) {
     std::vector<int64_t> offsets;
     for (const ScoredToken& token : scored) {
-      offsets.push_back(begin);
+      offsets.push_back(std::max<int64_t>(0, begin));
       begin += count_characters(token.token.bytes);
     }
     return offsets;

@@ -50,9 +50,10 @@ Result<std::string> NamedModel::detokenize(const std::vector<int32_t>& tokens,
   return text;
 }
 
-std::string NamedModel::token_bytes(int32_t token) const {
-  Result<std::string> text = detokenize({token}, true);
-  return text.ok() ? std::move(*text) : std::string();
+// A text may drop the space that it begins with. Of two tokens only the first one begins it.
+std::string NamedModel::inner_bytes(int32_t token, bool with_special) const {
+  const Result<std::string> twice = detokenize({token, token}, with_special);
+  return twice.ok() ? twice->substr(twice->size() / 2) : std::string();
 }
 
 // Behind 0xFF a token cannot be spelled by the texts of an answer, only be named by a grammar.
@@ -61,12 +62,8 @@ void NamedModel::read_vocabulary() {
   vocabulary.tokens.resize(static_cast<size_t>(info_.vocab_size));
   for (int32_t id = 0; id < info_.vocab_size; ++id) {
     std::string& token = vocabulary.tokens[static_cast<size_t>(id)];
-    const Result<std::string> text = detokenize({id}, false);
-    if (!text.ok()) continue;  // an id without a token
-    if (!text->empty()) {
-      token = *text;
-      continue;
-    }
+    token = inner_bytes(id, false);
+    if (!token.empty()) continue;
     const std::string special = token_bytes(id);
     if (!special.empty()) token = "\xFF" + special;
   }
@@ -77,8 +74,7 @@ void NamedModel::read_vocabulary() {
 bool NamedModel::is_special(std::string_view text) const {
   const Result<std::vector<int32_t>> tokens = tokenize(text, MIDGE_SPECIAL_PARSED);
   if (!tokens.ok() || tokens->size() != 1) return false;
-  const Result<std::string> plain = detokenize(*tokens, false);
-  return plain.ok() && plain->empty();
+  return inner_bytes(tokens->front(), false).empty();
 }
 
 // How a grammar names a tag: special tokens by their own names, others as text.

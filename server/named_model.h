@@ -31,8 +31,8 @@ class NamedModel {
   Result<std::vector<int32_t>> tokenize(std::string_view text, uint32_t flags) const;
   /// Bytes of tokens, special ones too. Errors: out_of_range.
   Result<std::string> detokenize(const std::vector<int32_t>& tokens, bool with_special) const;
-  /// Bytes of one token as they stand in a text; empty where it has none.
-  std::string token_bytes(int32_t token) const;
+  /// Bytes of one token as they stand within a text; empty where it has none.
+  std::string token_bytes(int32_t token) const { return inner_bytes(token, true); }
 
   /// Grammars for `count` answers that hold to the rule. The first call reads the vocabulary.
   /// Errors: unsupported (no grammars in this build; a model without tool calls), invalid_argument
@@ -41,6 +41,7 @@ class NamedModel {
                                                                    int32_t count);
 
  private:
+  std::string inner_bytes(int32_t token, bool with_special) const;
   bool is_special(std::string_view text) const;
   std::string tag(std::string_view text) const;
   Result<std::string> tool_grammar(const TextRule& rule) const;

@@ -19,7 +19,7 @@ COLORS = ["#1b6ca8", "#d1495b", "#2e8b57", "#8d5fd3", "#c98a1b", "#4d4d4d"]
 
 
 def fail(message: str) -> None:
-    """Ends the program with a message and exit code 2."""
+    """Ends the program with a message and exit code 1."""
     sys.exit(f"bench_report.py: {message}")
 
 

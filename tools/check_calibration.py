@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Compares what calibration chooses on this machine with the micro-benchmarks: for every case that
 `midge cpu --calibrate` measures, the chosen kernel's rate in midge_bench_kernels against the best
 candidate's. Exit code 1 if a choice is slower than --tolerance allows. The machine should be idle.

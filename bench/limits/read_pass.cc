@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
+#include <vector>
 
 #include "bench/limits/peak_loop.h"
 #include "engine/core/seconds.h"
@@ -16,6 +18,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kPieceBytes = int64_t{256} << 10;
 constexpr int64_t kAheadBytes = 4096;
 constexpr int64_t kLineBytes = 64;
+// Cores differ: each loops for as long, and looks at the clock so seldom that it takes nothing.
+constexpr double kPeakSeconds = 20e-3;
+constexpr int64_t kPeakIterations = 10000;
 constexpr int64_t kWords = 16;  // sums of their own, so that the compiler makes vectors of them
 
 template <bool kAheadOf>
@@ -74,7 +79,7 @@ double ReadPass::measure() {
   return static_cast<double>(bytes_) / std::min(plain, ahead);
 }
 
-double measure_integer_peak(const WorkerTeam& team, CpuFeatures features) {
+double measure_integer_peak(const WorkerTeam& team, CpuFeatures features, PassClass c) {
   PeakLoop loop = {};
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
@@ -82,24 +87,19 @@ double measure_integer_peak(const WorkerTeam& team, CpuFeatures features) {
     if (const PeakLoop of_level = peak_loop(level); of_level.run != nullptr) loop = of_level;
   }
   if (loop.run == nullptr) return 0;
-  double best = 0;
-  for (int64_t iterations = 1000, runs = 0; runs < 3;) {
-    std::atomic<int> workers = 0;
+  std::vector<double> rates(static_cast<size_t>(team.thread_count()));  // iterations per second
+  team.run(c, [&](const Worker& worker) {
     const Clock::time_point start = Clock::now();
-    team.run(PassClass::kPanel, [&](const Worker& worker) {
-      loop.run(iterations);
-      ++workers;
-      worker.barrier();
-    });
-    const double elapsed = seconds_between(start, Clock::now());
-    if (elapsed < 5e-3) {
-      iterations *= 4;
-      continue;
+    double iterations = 0;
+    double seconds = 0;
+    while (seconds < kPeakSeconds) {
+      loop.run(kPeakIterations);
+      iterations += static_cast<double>(kPeakIterations);
+      seconds = seconds_between(start, Clock::now());
     }
-    best = std::max(best, workers * loop.macs * static_cast<double>(iterations) / elapsed);
-    ++runs;
-  }
-  return best;
+    rates[static_cast<size_t>(worker.index())] = iterations / seconds;
+  });
+  return loop.macs * std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 double measure_clock() {

@@ -38,9 +38,10 @@ class ReadPass {
   uint64_t checksum_ = 0;
 };
 
-/// Multiply-adds of int8 per second that the workers of a prompt's passes do on registers alone, by
-/// the highest level of `features` that has a loop for it. 0: none has.
-double measure_integer_peak(const WorkerTeam& team, CpuFeatures features);
+/// Multiply-adds of int8 per second that the workers of passes of a class do on registers alone,
+/// all of them together, by the highest level of `features` that has a loop for it. Takes 20 ms. 0:
+/// none has.
+double measure_integer_peak(const WorkerTeam& team, CpuFeatures features, PassClass c);
 
 /// Cycles per second of the core that this is called on, by a chain of additions that take a cycle
 /// each. About a millisecond.

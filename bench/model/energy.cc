@@ -61,6 +61,8 @@ bool EnergyMeter::find_rapl() {
     const std::string zone = "sys/class/powercap/intel-rapl:" + std::to_string(i);
     const auto energy = number_of(files_, zone + "/energy_uj");
     if (!energy.has_value()) break;
+    // "psys" is the whole system, packages included.
+    if (!files_.read(zone + "/name").value_or("package").starts_with("package")) continue;
     sources_.push_back({zone + "/energy_uj", "", 1e-6,
                         number_of(files_, zone + "/max_energy_range_uj").value_or(0)});
   }

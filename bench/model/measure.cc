@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "bench/limits/read_pass.h"
@@ -24,10 +25,10 @@ constexpr double kClockDriftMax = 0.05;
 // Samples of a figure in a round: as many as fit, but some and not too many.
 constexpr double kSampleSeconds = 0.2;
 constexpr int kSamplesMin = 3;
-// A sample that takes longer than this is followed by a pass over the weights: memory of a machine
-// that others use changes from moment to moment. In shorter ones, what follows other work is
+// Behind a sample that takes longer than this the limits are measured: memory and cores of a
+// machine that others use change from moment to moment. In shorter ones, what follows other work is
 // slower.
-constexpr double kReadBetweenSeconds = 0.02;
+constexpr double kLimitsBetweenSeconds = 0.02;
 constexpr int kSamplesMax = 64;
 constexpr int64_t kOpens = 3;
 constexpr int64_t kBlocksMax = 10;
@@ -35,6 +36,7 @@ constexpr int64_t kBlocksMax = 10;
 /// A figure, and what makes a sample of it.
 struct Measurement {
   Figure figure;
+  PassClass pass_class = PassClass::kPanel;
   std::function<Result<double>(ModelRunner&)> sample;
   int samples_min = kSamplesMin;
 };
@@ -180,8 +182,9 @@ class SubjectBench {
     return Status();
   }
 
-  void add(Figure figure, std::function<Result<double>(ModelRunner&)> sample, int samples_min) {
-    measurements_.push_back({std::move(figure), std::move(sample), samples_min});
+  void add(Figure figure, PassClass c, std::function<Result<double>(ModelRunner&)> sample,
+           int samples_min) {
+    measurements_.push_back({std::move(figure), c, std::move(sample), samples_min});
   }
 
   void describe(const ModelRunner& runner, const LoadedModel& loaded) {
@@ -206,7 +209,9 @@ class SubjectBench {
                   .macs = runner.prompt_macs(length),
                   .samples = {},
                   .rounds = {}};
-      add(std::move(f), [length](ModelRunner& r) { return r.prompt(length); }, 1);
+      add(
+          std::move(f), PassClass::kPanel, [length](ModelRunner& r) { return r.prompt(length); },
+          1);
     }
     for (const int64_t depth : depths_) {
       Figure f = {.section = "decode",
@@ -217,7 +222,9 @@ class SubjectBench {
                   .macs = token_macs,
                   .samples = {},
                   .rounds = {}};
-      add(std::move(f), [depth](ModelRunner& r) { return r.at_depth(depth, 1); }, kSamplesMin);
+      add(
+          std::move(f), pass_class(1, 0), [depth](ModelRunner& r) { return r.at_depth(depth, 1); },
+          kSamplesMin);
     }
     for (const int64_t rows : options_.rows) {
       Figure f = {
@@ -229,7 +236,9 @@ class SubjectBench {
           .macs = static_cast<double>(rows) * token_macs,
           .samples = {},
           .rounds = {}};
-      add(std::move(f), [rows](ModelRunner& r) { return r.at_depth(0, rows); }, kSamplesMin);
+      add(
+          std::move(f), pass_class(rows, 0), [rows](ModelRunner& r) { return r.at_depth(0, rows); },
+          kSamplesMin);
     }
     for (const int64_t count : options_.requests) {
       Figure f = {.section = "requests",
@@ -240,21 +249,35 @@ class SubjectBench {
                   .macs = static_cast<double>(count) * token_macs,
                   .samples = {},
                   .rounds = {}};
-      add(std::move(f), [count](ModelRunner& r) { return r.requests(count); }, kSamplesMin);
+      add(
+          std::move(f), pass_class(count, 0), [count](ModelRunner& r) { return r.requests(count); },
+          kSamplesMin);
     }
   }
+
+  // What the machine does between two samples. Neighbours of a shared core, and its clock, change
+  // within tenths of a second, so the peak is taken right before and right behind a sample.
+  struct Limits {
+    PassClass pass_class = PassClass::kPanel;  // whose cores the peak is of
+    double peak_first = 0;
+    double bandwidth = 0;
+    double peak_last = 0;
+  };
 
   // Of a figure in a round.
   struct Samples {
     std::vector<double> seconds;
     std::vector<double> bandwidths;  // of each: the mean of the passes before and behind it
-    double first_read = 0;           // passes over the weights
-    double last_read = 0;
+    std::vector<double> peaks;       // of each, likewise
+    Limits first;
+    Limits last;
 
-    // Follows all samples that have no bandwidth yet.
-    void add_read(double bandwidth) {
-      bandwidths.resize(seconds.size(), (last_read + bandwidth) / 2);
-      last_read = bandwidth;
+    bool has_limits_of_all() const { return bandwidths.size() == seconds.size(); }
+    // Follow all samples that have none yet.
+    void add_limits(const Limits& limits) {
+      bandwidths.resize(seconds.size(), (last.bandwidth + limits.bandwidth) / 2);
+      peaks.resize(seconds.size(), (last.peak_last + limits.peak_first) / 2);
+      last = limits;
     }
   };
 
@@ -262,32 +285,35 @@ class SubjectBench {
     const SystemFiles files = SystemFiles::of_system();
     const MachineState before = machine_state(files);
     const MachineLoad load;
-    const auto measure_peak = [&] {
-      return measure_integer_peak(runner.executor().team(), runner.executor().isa());
-    };
+    const Executor& executor = runner.executor();
     RoundState state;
-    std::vector<double> peaks = {measure_peak()};
-    const auto read_weights = [&] {
-      const double bandwidth = read.measure();
-      state.bandwidth_low = std::min(state.bandwidth_low, bandwidth);
-      state.bandwidth_high = std::max(state.bandwidth_high, bandwidth);
-      return bandwidth;
+    std::vector<double> peaks;  // of prompts
+    const auto measure_limits = [&](PassClass c) {
+      const auto peak = [&] { return measure_integer_peak(executor.team(), executor.isa(), c); };
+      Limits limits;
+      limits.pass_class = c;
+      limits.peak_first = peak();
+      limits.bandwidth = read.measure();
+      limits.peak_last = peak();
+      if (c == PassClass::kPanel) peaks.insert(peaks.end(), {limits.peak_first, limits.peak_last});
+      state.bandwidth_low = std::min(state.bandwidth_low, limits.bandwidth);
+      state.bandwidth_high = std::max(state.bandwidth_high, limits.bandwidth);
+      return limits;
     };
-    double bandwidth = state.bandwidth_low = state.bandwidth_high = read.measure();
+    state.bandwidth_low = std::numeric_limits<double>::max();
+    Limits limits = measure_limits(PassClass::kPanel);
     for (size_t i = 0; i < measurements_.size(); ++i) {
       Measurement& m = measurements_[i];
       tell(m.figure.section + " " + m.figure.label,
            part + width * static_cast<double>(i) / static_cast<double>(measurements_.size()));
-      MIDGE_ASSIGN_OR_RETURN(const Samples samples,
-                             take_samples(runner, m, bandwidth, read_weights));
-      // Neighbours of a shared core, and its clock, change within seconds.
-      const double before_line = peaks.back();
-      peaks.push_back(measure_peak());
-      const double peak = (before_line + peaks.back()) / 2;
+      if (limits.pass_class != m.pass_class) limits = measure_limits(m.pass_class);
+      MIDGE_ASSIGN_OR_RETURN(const Samples samples, take_samples(runner, m, limits, [&] {
+                               return measure_limits(m.pass_class);
+                             }));
       m.figure.samples.insert(m.figure.samples.end(), samples.seconds.begin(),
                               samples.seconds.end());
-      m.figure.rounds.push_back(round_of(m.figure, samples, peak));
-      bandwidth = samples.last_read;
+      m.figure.rounds.push_back(round_of(m.figure, samples));
+      limits = samples.last;
     }
     const MachineState after = machine_state(files);
     state.clock = after.clock;
@@ -301,19 +327,25 @@ class SubjectBench {
     return Status();
   }
 
-  static Round round_of(const Figure& figure, const Samples& samples, double peak) {
+  // The median part of their limits that samples reached which moved or multiplied so much.
+  static double fraction(double amount, const std::vector<double>& seconds,
+                         const std::vector<double>& limits) {
+    std::vector<double> fractions;
+    for (size_t i = 0; i < seconds.size(); ++i) {
+      if (limits[i] > 0) fractions.push_back(amount / seconds[i] / limits[i]);
+    }
+    return fractions.empty() ? 0 : median(fractions);
+  }
+
+  static Round round_of(const Figure& figure, const Samples& samples) {
     Round round;
     round.seconds = median(samples.seconds);
     round.bandwidth = median(samples.bandwidths);
-    std::vector<double> fractions;
-    for (size_t i = 0; i < samples.seconds.size(); ++i) {
-      const double bandwidth = samples.bandwidths[i];
-      if (bandwidth > 0) fractions.push_back(figure.bytes / samples.seconds[i] / bandwidth);
-    }
-    if (!fractions.empty()) round.read_fraction = median(fractions);
-    if (peak > 0) round.peak_fraction = figure.macs / round.seconds / peak;
-    const double drift = std::abs(samples.last_read - samples.first_read);
-    round.disturbed = drift > kBandwidthDriftMax * std::max(samples.last_read, samples.first_read);
+    round.read_fraction = fraction(figure.bytes, samples.seconds, samples.bandwidths);
+    round.peak_fraction = fraction(figure.macs, samples.seconds, samples.peaks);
+    const double first = samples.first.bandwidth;
+    const double last = samples.last.bandwidth;
+    round.disturbed = std::abs(last - first) > kBandwidthDriftMax * std::max(last, first);
     return round;
   }
 
@@ -330,24 +362,25 @@ class SubjectBench {
     return std::string();
   }
 
-  // bandwidth: of the last pass over the weights; read_weights makes one.
-  static Result<Samples> take_samples(ModelRunner& runner, const Measurement& m, double bandwidth,
-                                      const std::function<double()>& read_weights) {
+  // limits: those measured last; measure_limits measures them anew.
+  static Result<Samples> take_samples(ModelRunner& runner, const Measurement& m,
+                                      const Limits& limits,
+                                      const std::function<Limits()>& measure_limits) {
     Samples samples;
-    samples.first_read = samples.last_read = bandwidth;
+    samples.first = samples.last = limits;
     // What follows other work is slower: it does not count, unless it is all there is.
     if (m.samples_min > 1) {
       MIDGE_ASSIGN_OR_RETURN(const double seconds, m.sample(runner));
-      if (seconds > kReadBetweenSeconds) samples.first_read = samples.last_read = read_weights();
+      if (seconds > kLimitsBetweenSeconds) samples.first = samples.last = measure_limits();
     }
     double total = 0;
     for (int i = 0; i < m.samples_min || (total < kSampleSeconds && i < kSamplesMax); ++i) {
       MIDGE_ASSIGN_OR_RETURN(const double seconds, m.sample(runner));
       samples.seconds.push_back(seconds);
       total += seconds;
-      if (seconds > kReadBetweenSeconds) samples.add_read(read_weights());
+      if (seconds > kLimitsBetweenSeconds) samples.add_limits(measure_limits());
     }
-    if (samples.bandwidths.size() < samples.seconds.size()) samples.add_read(read_weights());
+    if (!samples.has_limits_of_all()) samples.add_limits(measure_limits());
     return samples;
   }
 

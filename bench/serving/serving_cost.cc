@@ -41,7 +41,8 @@ double cpu_seconds(pthread_t thread) {
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 int32_t ignore_event(void*, const midge_event*) { return 0; }
@@ -116,6 +117,10 @@ int run(int argc, char** argv) {
   const int streams = argc > 2 ? std::atoi(argv[2]) : 4;
   const int tokens = argc > 3 ? std::atoi(argv[3]) : 64;
   const int rounds = argc > 4 ? std::atoi(argv[4]) : 5;
+  if (streams < 1 || tokens < 1 || rounds < 1) {
+    std::fprintf(stderr, "STREAMS, TOKENS and ROUNDS are numbers from 1 on\n");
+    return 2;
+  }
   midge_model_options options = {};
   options.size = sizeof(options);
   options.calibrate = 1;

@@ -273,6 +273,20 @@ uint64_t WeightSource::file_bytes() const {
   return bytes;
 }
 
+void WeightSource::release_pages(const void* start, int64_t bytes) const {
+  if (access_ != FileAccess::kMap) return;
+  const auto holds = [start](const MappedFile& file) {
+    const auto at = reinterpret_cast<uintptr_t>(start);
+    const auto begin = reinterpret_cast<uintptr_t>(file.data());
+    return at >= begin && at - begin < file.size();
+  };
+  const bool is_of_file = std::any_of(gguf_parts_.begin(), gguf_parts_.end(),
+                                      [&](const GgufFile& part) { return holds(part.file()); }) ||
+                          std::any_of(shards_.begin(), shards_.end(),
+                                      [&](const auto& shard) { return holds(shard->file()); });
+  if (is_of_file) midge::release_pages(start, static_cast<uint64_t>(bytes));
+}
+
 Status WeightSource::open_gguf() {
   kind_ = SourceKind::kGguf;
   MIDGE_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path_, access_, on_copy_));

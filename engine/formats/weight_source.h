@@ -66,9 +66,8 @@ class WeightSource : public WeightStorage {
   /// The files that hold tensors: shards by name, parts in order.
   const std::vector<SourceFile>& files() const { return files_; }
   uint64_t file_bytes() const override;
-  void release_pages(const void* start, int64_t bytes) const override {
-    if (access_ == FileAccess::kMap) midge::release_pages(start, static_cast<uint64_t>(bytes));
-  }
+  /// Of its files alone: copies of tensors lie elsewhere, and would be lost.
+  void release_pages(const void* start, int64_t bytes) const override;
 
   /// Of a GGUF file the part with the metadata; null otherwise.
   const GgufFile* gguf() const { return gguf_parts_.empty() ? nullptr : &gguf_parts_[0]; }

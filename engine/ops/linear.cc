@@ -238,7 +238,7 @@ class LinearPass {
     run_gemv(rest, job.w->tail, job.w->tiles.k, m, first, tiles);
   }
 
-  // The part of a packed matrix that has the columns from `column` on, a multiple of 32.
+  // The part of a packed matrix that has the columns from `column` on, a multiple of 256.
   void run_gemv(const LinearJob& job, const WeightTiles& w, int64_t column, int64_t m,
                 int64_t first, int64_t tiles) const {
     const int64_t feature = first * kTileRows;

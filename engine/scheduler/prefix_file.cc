@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 
 #include <unistd.h>
@@ -18,7 +19,9 @@ constexpr char kMagic[8] = {'m', 'i', 'd', 'g', 'e', '-', 'k', 'v'};
 constexpr uint32_t kVersion = 1;
 constexpr int64_t kAlignment = 64;
 
-struct Header {
+}  // namespace
+
+struct PrefixHeader {
   char magic[8] = {};
   uint32_t version = kVersion;
   uint32_t reserved = 0;
@@ -28,7 +31,9 @@ struct Header {
   int64_t mtp_begin = 0;
   int64_t mtp_length = 0;
 };
-static_assert(sizeof(Header) == 64);
+static_assert(sizeof(PrefixHeader) == 64);
+
+namespace {
 
 template <typename T>
 std::span<const uint8_t> bytes_of(const T& object) {
@@ -90,12 +95,12 @@ Status save_prefix_file(const std::string& path, const PrefixInfo& info, const K
                         std::span<const int32_t> page_ids) {
   const auto tokens = static_cast<int64_t>(info.tokens.size());
   const std::string info_bytes = write_info(info, pool.layout());
-  Header header;
+  PrefixHeader header;
   std::copy(std::begin(kMagic), std::end(kMagic), header.magic);
   header.info_bytes = info_bytes.size();
   header.mtp_begin = info.mtp.begin;
   header.mtp_length = info.mtp.length;
-  header.file_bytes = sizeof(Header) + info_bytes.size();
+  header.file_bytes = sizeof(PrefixHeader) + info_bytes.size();
   for (size_t i = 0; i < page_ids.size(); ++i) {
     header.file_bytes += static_cast<uint64_t>(
         used_bytes(pool.layout(), tokens_in_page(pool.layout(), tokens, static_cast<int64_t>(i))));
@@ -132,8 +137,9 @@ Result<PrefixFile> PrefixFile::open(const std::string& path, const ContentHash& 
                                     const KvLayout& layout, const ModelConfig& config) {
   PrefixFile file;
   MIDGE_ASSIGN_OR_RETURN(file.file_, MappedFile::open(path));
-  MIDGE_RETURN_IF_ERROR(file.check_header());
-  MIDGE_RETURN_IF_ERROR(file.read(model, layout, config));
+  PrefixHeader header;  // read once: who writes to the file meanwhile changes no size
+  MIDGE_RETURN_IF_ERROR(file.read_header(&header));
+  MIDGE_RETURN_IF_ERROR(file.read(header, model, layout, config));
   return file;
 }
 
@@ -141,14 +147,15 @@ Status PrefixFile::refuse(StatusCode code, const std::string& what) const {
   return with_file_name(shown_path(file_.path()), Status(code, what));
 }
 
-Status PrefixFile::check_header() const {
-  Header header;
-  if (file_.size() < sizeof(Header)) {
-    return refuse(StatusCode::kInvalidFile,
-                  format_string("%llu bytes, a saved prefix has at least %zu",
-                                static_cast<unsigned long long>(file_.size()), sizeof(Header)));
+Status PrefixFile::read_header(PrefixHeader* into) const {
+  PrefixHeader& header = *into;
+  if (file_.size() < sizeof(PrefixHeader)) {
+    return refuse(
+        StatusCode::kInvalidFile,
+        format_string("%llu bytes, a saved prefix has at least %zu",
+                      static_cast<unsigned long long>(file_.size()), sizeof(PrefixHeader)));
   }
-  std::memcpy(&header, file_.data(), sizeof(Header));
+  std::memcpy(&header, file_.data(), sizeof(PrefixHeader));
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) {
     return refuse(StatusCode::kInvalidFile, "not a saved prefix: it does not begin with midge-kv");
   }
@@ -166,13 +173,15 @@ Status PrefixFile::check_header() const {
   header.hash = {};
   ContentHasher hasher;
   hasher.add(bytes_of(header));
-  hasher.add({file_.data() + sizeof(Header), static_cast<size_t>(file_.size() - sizeof(Header))});
+  hasher.add({file_.data() + sizeof(PrefixHeader),
+              static_cast<size_t>(file_.size() - sizeof(PrefixHeader))});
   if (hasher.hash() != expected) {
     return refuse(StatusCode::kInvalidFile,
                   format_string("damaged: the checksum is %s, expected %s",
                                 to_hex(hasher.hash()).c_str(), to_hex(expected).c_str()));
   }
-  if (header.info_bytes > file_.size() - sizeof(Header) || header.info_bytes % kAlignment != 0) {
+  if (header.info_bytes > file_.size() - sizeof(PrefixHeader) ||
+      header.info_bytes % kAlignment != 0) {
     return refuse(StatusCode::kInvalidFile,
                   format_string("%llu bytes before its pages",
                                 static_cast<unsigned long long>(header.info_bytes)));
@@ -180,11 +189,9 @@ Status PrefixFile::check_header() const {
   return Status();
 }
 
-Status PrefixFile::read(const ContentHash& model, const KvLayout& layout,
-                        const ModelConfig& config) {
-  Header header;
-  std::memcpy(&header, file_.data(), sizeof(Header));
-  ByteReader in({file_.data() + sizeof(Header), static_cast<size_t>(header.info_bytes)});
+Status PrefixFile::read(const PrefixHeader& header, const ContentHash& model,
+                        const KvLayout& layout, const ModelConfig& config) {
+  ByteReader in({file_.data() + sizeof(PrefixHeader), static_cast<size_t>(header.info_bytes)});
   for (uint64_t& part : info_.model) part = in.number<uint64_t>();
   if (in.ok() && info_.model != model) {
     return refuse(StatusCode::kModelMismatch,
@@ -250,14 +257,14 @@ Status PrefixFile::read(const ContentHash& model, const KvLayout& layout,
   const int64_t expected =
       whole * used_bytes(layout_, page_tokens) +
       (tokens % page_tokens == 0 ? 0 : used_bytes(layout_, tokens % page_tokens));
-  const auto found = static_cast<int64_t>(file_.size() - sizeof(Header) - header.info_bytes);
+  const auto found = static_cast<int64_t>(file_.size() - sizeof(PrefixHeader) - header.info_bytes);
   if (found != expected) {
     return refuse(StatusCode::kInvalidFile,
                   format_string("%lld bytes of pages for %lld tokens, expected %lld",
                                 static_cast<long long>(found), static_cast<long long>(tokens),
                                 static_cast<long long>(expected)));
   }
-  pages_ = file_.data() + sizeof(Header) + header.info_bytes;
+  pages_ = file_.data() + sizeof(PrefixHeader) + header.info_bytes;
   return Status();
 }
 
@@ -275,6 +282,17 @@ void PrefixFile::read_page(int64_t index, uint8_t* page) const {
                        }
                        from += used;
                      });
+  if (layout_.type != KvType::kInt8) return;
+  // No writer makes negative scales, and kernels rely on it; a forged file may have them.
+  for (int64_t layer = 0; layer < layout_.layers; ++layer) {
+    for (int64_t head = 0; head < layout_.kv_heads; ++head) {
+      const int64_t offset = layout_.value_scales_offset(layer, head);
+      if (offset >= page_bytes_) return;
+      auto* scales = reinterpret_cast<float*>(page + offset);
+      std::transform(scales, scales + tokens_in_page(layout_, tokens, index), scales,
+                     [](float scale) { return std::fabs(scale); });
+    }
+  }
 }
 
 }  // namespace midge

@@ -28,6 +28,8 @@ struct PrefixInfo {
 Status save_prefix_file(const std::string& path, const PrefixInfo& info, const KvPool& pool,
                         std::span<const int32_t> page_ids);
 
+struct PrefixHeader;
+
 /// An open file. Immutable.
 class PrefixFile {
  public:
@@ -43,8 +45,9 @@ class PrefixFile {
   void read_page(int64_t index, uint8_t* page) const;
 
  private:
-  Status check_header() const;
-  Status read(const ContentHash& model, const KvLayout& layout, const ModelConfig& config);
+  Status read_header(PrefixHeader* into) const;
+  Status read(const PrefixHeader& header, const ContentHash& model, const KvLayout& layout,
+              const ModelConfig& config);
   Status refuse(StatusCode code, const std::string& what) const;
 
   MappedFile file_;

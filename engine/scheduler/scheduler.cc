@@ -231,7 +231,6 @@ SchedulerStatistics Scheduler::statistics() const {
   SchedulerStatistics now = statistics_;
   if (speculation_ != nullptr) {
     const DraftTotals& drafts = speculation_->totals();
-    now.steps = drafts.steps;
     now.drafts_read = drafts.lookup_drafts + drafts.mtp_drafts;
     now.drafts_drawn = drafts.lookup_drawn + drafts.mtp_drawn;
     for (int rows = 1; rows < static_cast<int>(now.step_seconds.size()); ++rows) {
@@ -258,7 +257,7 @@ void Scheduler::wait(PreparedRequest job) {
 
 bool Scheduler::cancel(uint64_t id) {
   bool found = false;
-  for (const Jobs* jobs : {&waiting_, &running_}) {
+  for (const Jobs* jobs : {&waiting_, &running_, &split_}) {
     for (const PreparedRequest& job : *jobs) {
       if (job->id() != id) continue;
       job->cancel = true;
@@ -427,20 +426,22 @@ bool Scheduler::drop_drafts() {
 void Scheduler::make_room() {
   for (size_t i = 0; i < running_.size();) {
     Job& job = *running_[i];
-    const Status held = job.sequence->hold(job.unread());
-    if (held.ok()) {
+    const Sequence::Run run = job.unread();
+    Sequence::Run sure = run;  // guesses take no page from others
+    sure.end -= static_cast<int64_t>(job.generation->drafts().size());
+    cache_->evict(job.sequence->missing_pages(sure));
+    if (job.sequence->missing_pages(run) <= pool_->free_count()) {
+      const Status held = job.sequence->hold(run);
+      MIDGE_DCHECK(held.ok(), "%s", held.message().c_str());
       ++i;
       continue;
     }
-    if (drop_drafts()) {  // guesses take no page from others
+    if (drop_drafts()) {
       i = 0;
       continue;
     }
-    const int64_t free = pool_->free_count();
-    cache_->evict(free + 1);
-    if (pool_->free_count() > free) continue;
     if (running_.size() == 1) {  // as long as all pages together allow
-      job.generation->stepped(Status(StatusCode::kContextFull, held.message()));
+      job.generation->stepped(Status(StatusCode::kContextFull, job.sequence->hold(run).message()));
       job.result.last_text = job.generation->shown();
       return;
     }
@@ -548,10 +549,12 @@ Status Scheduler::start_others(Job& job, size_t part, const float* logits) {
   return Status();
 }
 
-// Those that find no place among the running ones wait, and read the prompt again.
+// Those that find no place among the running ones wait, and read the prompt again. What ended with
+// its first token needs none.
 void Scheduler::split_off() {
   for (PreparedRequest& job : split_) {
-    if (running_count() < options_.running_max) {
+    const bool ends = job->generation->done() || !job->result.status.ok();
+    if (ends || running_count() < options_.running_max) {
       running_.push_back(std::move(job));
     } else {
       job->generation->drop_drafts();
@@ -574,7 +577,9 @@ Status Scheduler::collect_draws() {
     take_scores(job, logits);
     if (!job.at_end) continue;
     logits += static_cast<int64_t>(job.scored_rows) * executor_.model().config().vocab_size;
+    const int64_t steps = job.generation->result().drafts.steps;
     job.generation->stepped(Status());
+    statistics_.steps += job.generation->result().drafts.steps - steps;
     if (!job.generation->done()) {
       draws_.push_back({job.generation.get(), logits});
       job_of_draw_.push_back(&job);

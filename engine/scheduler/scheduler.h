@@ -83,7 +83,8 @@ struct Request {
   int64_t score_from = 0;
   /// What may come in each answer; empty: every token.
   std::function<std::unique_ptr<TokenMask>(int32_t sample)> make_mask;
-  /// Ends it while set, before the next layer; from any thread. Outlives the request. May be null.
+  /// Ends it while set: before the next layer of a pass of its own, behind one that others take
+  /// part in; from any thread. Outlives the request. May be null.
   const std::atomic<bool>* cancel = nullptr;
   bool no_drafts = false;  ///< the tokens are the same with and without
   /// Replaces the drafts of its first answer, for measurements. Outlives the request. May be null.
@@ -133,7 +134,7 @@ class Scheduler {
   /// Both. Errors: those of prepare; busy (waiting_max requests wait).
   Result<uint64_t> submit(const Request& request);
 
-  /// Ends all answers of a request: at the next step if it waits, before the next layer if it runs.
+  /// Ends all answers of a request: at the next step if it waits, as Request::cancel if it runs.
   /// False if there is none of this id.
   bool cancel(uint64_t id);
 

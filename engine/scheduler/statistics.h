@@ -45,8 +45,8 @@ struct SchedulerStatistics {
   LatencyHistogram first_token;    ///< from submission until the first token
   LatencyHistogram token_latency;  ///< from token to token of an answer
 
+  int64_t steps = 0;  ///< of all answers: one for each answer in a pass that goes on with it
   // Of drafts, see DraftTotals.
-  int64_t steps = 0;  ///< of answers that could have drafts
   int64_t drafts_read = 0;
   int64_t drafts_drawn = 0;
   /// [rows]: seconds of a pass over so many generated tokens, as measured; 0: none was.

@@ -154,10 +154,19 @@ int64_t PrefixCache::adopt(Sequence& sequence, std::span<const int32_t> tokens,
   }
 }
 
-// Who holds a page holds those before it too: what no sequence holds has only such pages behind it.
-int64_t PrefixCache::evictable_count() const {
+// A page goes after those behind it. Who holds one of these may have another page with the same
+// tokens in the place of this one.
+int64_t PrefixCache::evictable_count() {
+  for (Node& node : nodes_) node.has_held = false;
+  for (const Node& node : nodes_) {
+    if (node.page == kNone || pool_.holders(node.page) == 1) continue;
+    for (int32_t before = node.parent; before >= kRopeRegimeCount && !at(before).has_held;
+         before = at(before).parent) {
+      at(before).has_held = true;
+    }
+  }
   return std::count_if(nodes_.begin(), nodes_.end(), [this](const Node& node) {
-    return node.page != kNone && pool_.holders(node.page) == 1;
+    return node.page != kNone && !node.has_held && pool_.holders(node.page) == 1;
   });
 }
 

@@ -68,7 +68,7 @@ class PrefixCache {
   /// Pages that evict() let go of.
   int64_t evicted_count() const { return evicted_; }
   /// Pages that evict() can make free.
-  int64_t evictable_count() const;
+  int64_t evictable_count();
 
  private:
   static constexpr int32_t kNone = -1;
@@ -79,6 +79,7 @@ class PrefixCache {
     int32_t first_child = kNone;
     int32_t next = kNone;    // sibling; or the next node that is not in use
     int32_t tokens = 0;      // in the page
+    bool has_held = false;   // behind it is a page that others hold; while evictable_count() counts
     int64_t mtp_begin = -1;  // of the MTP layer, which has read them; negative: it has not
     int64_t last_use = 0;
   };

@@ -32,8 +32,8 @@ struct SamplerOptions {
 
 inline constexpr int32_t kLogprobsMax = 32;
 
-/// A token with the logarithm of its probability under the model itself: softmax over the real
-/// tokens of the raw logits, before any option.
+/// A token with the logarithm of its probability under the model itself: softmax over all rows of
+/// the raw logits, before any option.
 struct TokenLogprob {
   int32_t token = 0;
   float logprob = 0;

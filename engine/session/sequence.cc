@@ -116,14 +116,21 @@ Status Sequence::no_pages(int64_t missing) const {
                      static_cast<long long>(pool_->page_count()));
 }
 
+int64_t Sequence::missing_pages(int64_t begin, int64_t end) const {
+  const int64_t page_tokens = pool_->layout().page_tokens;
+  const auto count = static_cast<size_t>(ceil_div(end, page_tokens));
+  int64_t missing = 0;
+  for (auto i = static_cast<size_t>(begin / page_tokens); i < count; ++i) {
+    if (i >= page_ids_.size() || pool_->holders(page_ids_[i]) > 1) ++missing;
+  }
+  return missing;
+}
+
 Status Sequence::hold_alone(int64_t begin, int64_t end, int64_t used) {
   const int64_t page_tokens = pool_->layout().page_tokens;
   const auto first = static_cast<size_t>(begin / page_tokens);
   const auto count = static_cast<size_t>(ceil_div(end, page_tokens));
-  int64_t missing = 0;
-  for (size_t i = first; i < count; ++i) {
-    if (i >= page_ids_.size() || pool_->holders(page_ids_[i]) > 1) ++missing;
-  }
+  const int64_t missing = missing_pages(begin, end);
   if (missing > pool_->free_count()) return no_pages(missing);
   for (size_t i = first; i < count; ++i) {
     if (i >= page_ids_.size()) {

@@ -148,6 +148,8 @@ class Sequence {
   /// Adds tokens to be read; who reads them holds their pages before, see hold. Errors, nothing
   /// changed: context_full.
   Status give(std::span<const int32_t> tokens, RowRole role);
+  /// Free pages that hold() would take.
+  int64_t missing_pages(const Run& run) const { return missing_pages(run.begin, run.end); }
   /// Holds the pages of a run, which is to be read next. Errors, nothing changed: no_pages.
   Status hold(const Run& run) { return hold_alone(run.begin, run.end, run.begin); }
   /// Gives all pages back; its tokens are to be read again.
@@ -169,6 +171,8 @@ class Sequence {
   /// written then: of the tokens before `used` they keep what is there. Errors, nothing changed:
   /// no_pages.
   Status hold_alone(int64_t begin, int64_t end, int64_t used);
+  /// Free pages that it would take.
+  int64_t missing_pages(int64_t begin, int64_t end) const;
 
  private:
   Sequence(const ModelConfig& config, const SequenceOptions& options)

@@ -29,8 +29,9 @@ struct SequenceStep {
 /// weight once for them. What comes out for a sequence does not depend on the others.
 ///
 /// Each step succeeds or fails alone, with its sequence unchanged: out_of_range (ids, rows),
-/// invalid_argument (logits without a place, a sequence twice), context_full, cancelled. All of
-/// them fail with `busy` while the executor runs something else. Allocates nothing.
+/// invalid_argument (logits without a place, a sequence twice), context_full, no_pages (a pool that
+/// others use), cancelled. All of them fail with `busy` while the executor runs something else.
+/// Allocates nothing.
 void run_step(Executor& executor, std::span<SequenceStep> steps);
 
 /// Tokens that a sequence was given and has not read, in one pass.

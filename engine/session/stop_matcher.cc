@@ -6,6 +6,10 @@ namespace midge {
 
 StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {
   std::erase_if(stops_, [](const std::string& stop) { return stop.empty(); });
+  if (stops_.empty()) return;
+  size_t longest = 0;
+  for (const std::string& stop : stops_) longest = std::max(longest, stop.size());
+  held_.reserve(longest + kPieceBytes);
 }
 
 bool StopMatcher::push(std::string_view piece, std::string* shown) {

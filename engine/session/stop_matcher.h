@@ -10,6 +10,9 @@ namespace midge {
 /// Watches text that arrives in pieces. Text that may still become a stop string is held back.
 class StopMatcher {
  public:
+  /// Pieces of up to so many bytes take no memory.
+  static constexpr size_t kPieceBytes = 256;
+
   /// Empty strings are ignored.
   explicit StopMatcher(std::vector<std::string> stops);
 

@@ -15,13 +15,18 @@ namespace midge {
 /// unchanged, as soon as no further byte can complete them. One thread at a time.
 class StreamDecoder {
  public:
+  /// Tokens of fewer bytes take no memory.
+  static constexpr size_t kPieceBytes = 256;
+
   /// tokenizer: outlives the decoder. skip_special: special tokens give no bytes.
   /// continues_text: the tokens go on with a text, whose first space is therefore not dropped.
   explicit StreamDecoder(const Tokenizer* tokenizer, bool skip_special = true,
                          bool continues_text = false)
       : tokenizer_(tokenizer),
         skip_special_(skip_special),
-        at_start_(tokenizer->space_prefix() && !continues_text) {}
+        at_start_(tokenizer->space_prefix() && !continues_text) {
+    held_.reserve(kPieceBytes);
+  }
 
   /// Appends to *text the bytes that `token` completes; at most three are held back.
   /// Errors (nothing changes): out_of_range (an id without a token).

@@ -23,8 +23,9 @@ class Importance {
   /// Adds rows x[rows, k] that the input of `matrix` had. k is the same each time.
   void add(std::string_view matrix, const float* x, int64_t rows, int64_t k);
 
-  /// Mean squares [k] of what `matrix` is multiplied with; channels that were hardly used count a
-  /// thousandth of the mean channel. Empty if nothing is known of its input.
+  /// Mean squares [k] of what `matrix` is multiplied with, by that of the mean channel, and a
+  /// thousandth more, so that no channel counts for nothing. Empty if nothing is known of its
+  /// input.
   std::vector<float> of(std::string_view matrix) const;
 
   /// The same for a matrix of k columns. Errors: model_mismatch (the file has another number).

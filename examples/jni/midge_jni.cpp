@@ -1,5 +1,6 @@
-// A Java binding of midge: the native half of Midge.java. On Android it is linked with libmidge.a and
-// packed into the app as libmidge_jni.so. Its functions may be called from any thread of Java's.
+// A Java binding of midge: the native half of Midge.java. On Android it is linked with libmidge.a
+// and packed into the app as libmidge_jni.so. Its functions may be called from any thread of
+// Java's.
 #include <memory>
 #include <string>
 

@@ -200,10 +200,11 @@ enum {
 MIDGE_API midge_status midge_tokenize(midge_model* model, const char* text, size_t text_bytes,
                                       uint32_t flags, int32_t* tokens, size_t* count);
 
-/* The text of tokens[count]; any bytes, as one token may be a part of a character. *text_bytes is
- * the room in text before, and the bytes of the text after; no zero is added. with_special: special
- * tokens give text too. Errors: too_small, out_of_range (an
- * id that has no token: rows behind the last one only pad the table). */
+/* The text of tokens[count]; any bytes, as one token may be a part of a character. Of a
+ * SentencePiece vocabulary the space before the first word is dropped, as its encoder adds it.
+ * *text_bytes is the room in text before, and the bytes of the text after; no zero is added.
+ * with_special: special tokens give text too. Errors: too_small, out_of_range (an id that has no
+ * token: rows behind the last one only pad the table). */
 MIDGE_API midge_status midge_detokenize(midge_model* model, const int32_t* tokens, size_t count,
                                         int32_t with_special, char* text, size_t* text_bytes);
 
@@ -246,7 +247,8 @@ MIDGE_API midge_status midge_engine_create(midge_model* const* models, size_t mo
 MIDGE_API midge_status midge_engine_step(midge_engine* engine, int32_t* more);
 
 /* Gives memory back to the system that can be had again: beginnings that no request uses, free
- * pages, that of a pass, mapped weights. For Android's onTrimMemory. */
+ * pages, that of a pass, mapped weights. For Android's onTrimMemory. Errors: busy (another thread
+ * steps a caller-driven engine), cancelled (the engine closes). */
 MIDGE_API midge_status midge_engine_trim(midge_engine* engine);
 
 enum { MIDGE_CANCEL = 0, MIDGE_FINISH = 1 };
@@ -413,19 +415,21 @@ typedef struct midge_request {
 MIDGE_API midge_status midge_submit(midge_engine* engine, const midge_request* request,
                                     uint64_t* id);
 
-/* Ends all answers of a request within a layer's time; their last events follow. Errors: not_found
- * (none, or it has ended). */
+/* Ends all answers of a request; their last events follow. A pass that is theirs alone ends with
+ * the layer that it is in; one that others take part in is finished first. Errors: not_found (none,
+ * or it has ended). */
 MIDGE_API midge_status midge_cancel(midge_engine* engine, uint64_t id);
 
 /* Returns when a request has ended; at once if it is not known. Its callbacks have returned then,
  * its events may still wait to be taken. A caller-driven engine is stepped meanwhile. seconds: at
- * most; negative: as long as it takes. Errors: timeout, busy. */
+ * most; negative: as long as it takes. Errors: timeout, busy, out_of_range (seconds is no number).
+ */
 MIDGE_API midge_status midge_wait(midge_engine* engine, uint64_t id, double seconds);
 
 /* Hands out the next event of a request without on_event; event->size is set before. Waits for it
  * up to `seconds` (0: not at all; negative: as long as it takes); a caller-driven engine is stepped
  * meanwhile. After the end of its last answer the request is not known any more. Events that nobody
- * takes stay in memory. Errors: timeout, not_found, busy. */
+ * takes stay in memory. Errors: timeout, not_found, busy, out_of_range (seconds is no number). */
 MIDGE_API midge_status midge_next_event(midge_engine* engine, uint64_t id, double seconds,
                                         midge_event* event);
 
@@ -456,7 +460,7 @@ typedef struct midge_engine_stats {
   int64_t pages; /* of 64 tokens */
   int64_t pages_free;
   int64_t pages_cached; /* that hold beginnings for later requests */
-  int64_t pages_shared; /* that several requests use */
+  int64_t pages_shared; /* used more than once: by requests, or by one and for later ones */
   int64_t pages_evicted;
   int64_t pages_used_max;
   int64_t memory; /* bytes that all models took at creation, mapped weights not counted */
@@ -477,13 +481,15 @@ MIDGE_API midge_status midge_engine_stats_get(midge_engine* engine, size_t model
 /* Writes the longest beginning of tokens[count] that the engine has read to a file. roles: as
  * midge_request.token_roles, may be null. *saved is its length. The file belongs to this model and
  * these options. While it is written, the pages that hold it are in use: an answer that needs them
- * may end with MIDGE_END_CONTEXT_FULL. Errors: not_found (nothing of it is known), io_error. */
+ * may end with MIDGE_END_CONTEXT_FULL; a prompt that does, with MIDGE_END_FAILED. Errors: not_found
+ * (nothing of it is known), io_error, busy and cancelled (as midge_engine_trim). */
 MIDGE_API midge_status midge_prefix_save(midge_engine* engine, size_t model, const int32_t* tokens,
                                          const uint8_t* roles, size_t count, const char* path,
                                          size_t* saved);
 
 /* Makes the beginning in a file known: requests that begin with it do not read it again. *loaded is
- * its length. Errors: invalid_file, unsupported, model_mismatch, no_pages, not_found, io_error. */
+ * its length. Errors: invalid_file, unsupported, model_mismatch, no_pages, not_found, io_error,
+ * busy and cancelled (as midge_engine_trim). */
 MIDGE_API midge_status midge_prefix_load(midge_engine* engine, size_t model, const char* path,
                                          size_t* loaded);
 

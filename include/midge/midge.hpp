@@ -140,8 +140,8 @@ class Model {
 /// `more`.
 struct Request {
   std::string text;
-  std::vector<int32_t> tokens;      ///< instead of text
-  std::vector<uint8_t> roles;       ///< of the tokens; empty: all MIDGE_ROLE_PROMPT
+  std::vector<int32_t> tokens;  ///< instead of text
+  std::vector<uint8_t> roles;   ///< of the tokens; empty: all MIDGE_ROLE_PROMPT
   struct Message {
     std::string role;
     std::string content;

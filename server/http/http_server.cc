@@ -304,17 +304,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     shared_.handler(std::move(request_), exchange_);
   }
 
-  // While a request is answered nothing is read, so that only this tells that the client has gone.
-  // What it sends meanwhile is its next request: then writing tells.
+  // While a request is answered only this tells that the client has gone. What it sends meanwhile
+  // belongs to its next request and waits in the buffer; of more than a head holds, writing tells.
   void watch_client() {
-    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this(),
-                                                number = answer_number_](Error error) {
-      if (error || number != self->answer_number_) return;
-      if (self->state_ != State::kAnswering) return;
-      char byte = 0;
-      const ssize_t got = ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) self->close();
-    });
+    if (buffer_.size() >= shared_.options.limits.head_bytes) return;
+    socket_.async_wait(
+        tcp::socket::wait_read, [self = shared_from_this(), number = answer_number_](Error error) {
+          if (error || number != self->answer_number_) return;
+          if (self->state_ != State::kAnswering) return;
+          const asio::mutable_buffer room = self->buffer_.prepare(4096);
+          const ssize_t got =
+              ::recv(self->socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
+          if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return self->close();
+          if (got > 0) self->buffer_.commit(static_cast<size_t>(got));
+          self->watch_client();
+        });
   }
 
   void refuse(const HttpRefusal& refusal) {
@@ -340,16 +344,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
     is_writing_ = true;
     writing_.clear();
     std::swap(writing_, waiting_);
+    write_some(0);
+  }
+
+  // A client that reads, however slowly, is not late.
+  void write_some(size_t done) {
     set_deadline(shared_.options.limits.write_seconds);
-    asio::async_write(socket_, asio::buffer(writing_),
-                      [self = shared_from_this()](Error error, size_t) {
-                        self->is_writing_ = false;
-                        self->writing_.clear();
-                        if (error) return self->close();
-                        self->clear_deadline();
-                        if (!self->waiting_.empty()) return self->write();
-                        if (self->is_whole_) self->finish_answer();
-                      });
+    socket_.async_write_some(asio::buffer(writing_) + done,
+                             [self = shared_from_this(), done](Error error, size_t bytes) {
+                               if (!error && done + bytes < self->writing_.size())
+                                 return self->write_some(done + bytes);
+                               self->is_writing_ = false;
+                               self->writing_.clear();
+                               if (error) return self->close();
+                               self->clear_deadline();
+                               if (!self->waiting_.empty()) return self->write();
+                               if (self->is_whole_) self->finish_answer();
+                             });
   }
 
   void finish_answer() {

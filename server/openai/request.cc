@@ -521,6 +521,12 @@ bool read_chat_request(std::string_view body, ChatRequest* request, Refusal* ref
       fields.refuse("response_format",
                     "'response_format' does not go with tools, unless 'tool_choice' is none");
     }
+    // Behind the end of what a rule allows, nothing is left to be written.
+    if (request->ignore_stop_tokens && request->rule.kind != TextRule::Kind::kAny) {
+      fields.refuse(
+          "ignore_eos",
+          "'ignore_eos' does not go with 'response_format' or a tool that must be called");
+    }
     fields.accept_only("store", false);
     fields.accept("metadata");
     fields.accept("service_tier");

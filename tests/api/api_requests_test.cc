@@ -358,6 +358,62 @@ TEST_F(ApiRequestsTest, LastEventsStay) {
   EXPECT_EQ(midge_next_event(engine_, first, 0, &last), MIDGE_NOT_FOUND);
 }
 
+// Several threads may take the events of a request; all hear that there are no more.
+TEST_F(ApiRequestsTest, EventsAreTakenByTwoThreads) {
+  open();
+  for (const int32_t caller_driven : {0, 1}) {
+    SCOPED_TRACE(caller_driven);
+    midge_engine_options options = {};
+    options.caller_driven = caller_driven;
+    create(options);
+    midge_request one = request(1, 30, 40);
+    one.on_event = nullptr;
+    const uint64_t id = submit(one);
+    std::atomic<int> taken = 0;
+    std::atomic<int> unknown = 0;
+    const auto take = [&] {
+      midge_event event = {};
+      event.size = sizeof(event);
+      midge_status status = MIDGE_OK;
+      do {
+        status = midge_next_event(engine_, id, -1, &event);
+        if (status == MIDGE_OK) ++taken;
+      } while (status == MIDGE_OK || status == MIDGE_BUSY);  // busy: the other one steps
+      if (status == MIDGE_NOT_FOUND) ++unknown;
+    };
+    std::thread other(take);
+    take();
+    other.join();
+    EXPECT_EQ(taken, 41);
+    EXPECT_EQ(unknown, 2);
+    ASSERT_EQ(midge_engine_close(&engine_, MIDGE_FINISH), MIDGE_OK);
+  }
+}
+
+// A file that has no room changes nothing of what is known.
+TEST_F(ApiRequestsTest, PrefixesThatDoNotFitChangeNothing) {
+  const test::TempDir dir;
+  const std::string path = dir.path() + "/prefix.midge-kv";
+  open();
+  create();
+  const midge_request one = request(1, 200, 3);
+  finish(submit(one));
+  size_t length = 0;
+  ASSERT_EQ(midge_prefix_save(engine_, 0, one.tokens, nullptr, 200, path.c_str(), &length),
+            MIDGE_OK);
+  ASSERT_EQ(midge_engine_close(&engine_, MIDGE_FINISH), MIDGE_OK);
+  midge_model_close(&models_[0]);
+  models_.clear();
+  midge_model_options options = {};
+  options.kv_tokens = 192;
+  open(kTinyMimo, options);
+  create();
+  const midge_request known = request(2, 100, 3);
+  finish(submit(known));
+  EXPECT_EQ(midge_prefix_load(engine_, 0, path.c_str(), &length), MIDGE_NO_PAGES);
+  EXPECT_EQ(finish(submit(known)).stats.cached_tokens, 99);
+}
+
 // A request that fails while it is made leaves nothing to wait for.
 TEST_F(ApiRequestsTest, ARequestThatThrowsIsForgotten) {
   LoadOptions load;

@@ -1,6 +1,8 @@
 // The C interface: what is refused, and that nothing a caller does ends the program.
+#include <atomic>
 #include <chrono>
 #include <future>
+#include <limits>
 #include <stdexcept>
 #include <thread>
 
@@ -443,6 +445,50 @@ TEST_F(ApiTest, WaitsEndInTime) {
   ASSERT_EQ(midge_engine_close(&engine_, MIDGE_CANCEL), MIDGE_OK);
   EXPECT_EQ(engine_, nullptr);
   EXPECT_EQ(listener_.count(), 3u) << "each was told its end";
+}
+
+TEST_F(ApiTest, SecondsAreNumbers) {
+  open();
+  create();
+  midge_request one = request(1, 20, 5);
+  one.on_event = nullptr;
+  const uint64_t id = submit(one);
+  const double wrong = std::numeric_limits<double>::quiet_NaN();
+  midge_event event = {};
+  event.size = sizeof(event);
+  EXPECT_EQ(midge_wait(engine_, id, wrong), MIDGE_OUT_OF_RANGE);
+  EXPECT_EQ(midge_next_event(engine_, id, wrong, &event), MIDGE_OUT_OF_RANGE);
+}
+
+// Who hears of the last end finds the place free.
+TEST_F(ApiTest, ARequestMayFollowInThePlaceOfTheLast) {
+  open();
+  midge_engine_options options = {};
+  options.requests_max = 1;
+  create(options);
+  struct Chain {
+    midge_engine* engine;
+    midge_request next;
+    std::atomic<int> left = 5;
+    std::atomic<int> refused = 0;
+    static int32_t go_on(void* user, const midge_event* event) {
+      auto* chain = static_cast<Chain*>(user);
+      if (event->type != MIDGE_EVENT_END || --chain->left <= 0) return 0;
+      if (midge_submit(chain->engine, &chain->next, nullptr) != MIDGE_OK) ++chain->refused;
+      return 0;
+    }
+  };
+  Chain chain = {engine_, request(1, 10, 3)};
+  chain.next.on_event = &Chain::go_on;
+  chain.next.user = &chain;
+  submit(chain.next);
+  const auto begin = std::chrono::steady_clock::now();
+  while (chain.left > 0 && chain.refused == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(chain.refused, 0);
+  ASSERT_EQ(midge_engine_close(&engine_, MIDGE_FINISH), MIDGE_OK);
 }
 
 TEST_F(ApiTest, ClosingMayFinish) {

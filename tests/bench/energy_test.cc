@@ -11,7 +11,10 @@ TEST(EnergyMeter, SumsThePackagesOfRapl) {
   const EnergyMeter meter(
       recording("sys/class/powercap/intel-rapl:0/energy_uj: 1500000\n"
                 "sys/class/powercap/intel-rapl:0/max_energy_range_uj: 262143328850\n"
+                "sys/class/powercap/intel-rapl:0/name: package-0\n"
                 "sys/class/powercap/intel-rapl:1/energy_uj: 500000\n"
+                "sys/class/powercap/intel-rapl:2/energy_uj: 7000000\n"
+                "sys/class/powercap/intel-rapl:2/name: psys\n"
                 "sys/class/powercap/intel-rapl:0:0/energy_uj: 900000\n"));
   EXPECT_EQ(meter.method(), "RAPL");
   EXPECT_TRUE(meter.counts());

@@ -41,7 +41,7 @@ struct PrefixExample {
       pages.push_back(pool->take());
       uint8_t* page = pool->page(pages.back());
       for (int64_t i = 0; i < pool->layout().page_bytes(); ++i) {
-        page[i] = static_cast<uint8_t>(random.bits());
+        page[i] = static_cast<uint8_t>(random.bits()) & 0x7F;  // scales are not negative
       }
     }
   }

@@ -16,6 +16,7 @@
 #include "api/packing.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/session/generator.h"
+#include "engine/session/stop_matcher.h"
 #include "engine/tokenizer_files/tokenizer_directory.h"
 #include "models/registry.h"
 #include "tests/harness/running.h"
@@ -204,6 +205,22 @@ TEST(Allocation, GenerationsFromAPackedFileAllocateNothing) {
   expect_generation_allocates_nothing(dir.file("x.midge"));
 }
 
+// Long pieces of text, which are held back for stop strings that begin like them.
+TEST(Allocation, TextThatIsHeldBackTakesNone) {
+  StopMatcher matcher({std::string(100, 'a') + "b"});
+  const std::string piece(60, 'a');
+  std::string shown;
+  shown.reserve(256);
+  bool stops = false;
+  g_allocations = 0;
+  g_counting = true;
+  for (int i = 0; i < 4; ++i) stops = matcher.push(piece, &shown) || stops;
+  g_counting = false;
+  EXPECT_FALSE(stops);
+  EXPECT_EQ(shown.size(), 140u);
+  EXPECT_EQ(g_allocations.load(), 0);
+}
+
 // What one sequence more takes beside its pages, for a vocabulary of 200,064.
 TEST(Allocation, SequencesAreCheap) {
   constexpr int64_t kContext = 4096;
@@ -301,6 +318,15 @@ TEST(Allocation, StepsOfTheSchedulerTakeNone) {
     scheduling.drafts.always = true;
     const auto scheduler = (*loaded)->new_scheduler(scheduling);
     MIDGE_ASSERT_OK(scheduler);
+    // As after a while: what was read before has all pages, and gives one at each border.
+    for (uint64_t i = 0; i < 6; ++i) {
+      Request request;
+      request.prompt = test::random_tokens(180, 500, 10 + i);
+      request.generate.tokens_max = 1;
+      MIDGE_ASSERT_OK((*scheduler)->submit(std::move(request)));
+    }
+    MIDGE_ASSERT_OK((*scheduler)->run());
+    ASSERT_EQ((*scheduler)->pool().free_count(), 0);
     int64_t characters = 0;
     for (uint64_t i = 0; i < 4; ++i) {
       Request request;
@@ -318,6 +344,7 @@ TEST(Allocation, StepsOfTheSchedulerTakeNone) {
     for (int i = 0; i < 3; ++i) MIDGE_ASSERT_OK((*scheduler)->step());
     ASSERT_EQ((*scheduler)->running_count(), 4);
     const int steps = drafter == Drafter::kNone ? 100 : 40;
+    const int64_t evicted = (*scheduler)->statistics().pages_evicted;
     g_allocations = 0;
     g_counting = true;
     bool ok = true;
@@ -326,6 +353,7 @@ TEST(Allocation, StepsOfTheSchedulerTakeNone) {
     EXPECT_TRUE(ok);
     EXPECT_EQ(g_allocations.load(), 0);
     EXPECT_EQ((*scheduler)->running_count(), 4);
+    EXPECT_GT((*scheduler)->statistics().pages_evicted, evicted);
     EXPECT_GT(characters, 0);
     if (drafter != Drafter::kNone) {
       EXPECT_GT((*scheduler)->speculation()->totals().mtp_drawn, 0);

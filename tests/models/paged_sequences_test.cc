@@ -311,6 +311,37 @@ TEST_F(PagedSequences, WhatWasUsedLongestAgoGoesFirst) {
 }
 
 // Sequences come and go, begin alike and differ, in a pool that is too small for what is kept.
+// A page that only the cache holds stays while one behind it is held by a sequence, which may have
+// a page of its own for the same tokens before that.
+TEST_F(PagedSequences, EvictableIsWhatEvictingMakesFree) {
+  open_mimo();
+  if (HasFatalFailure()) return;
+  const auto pool = pool_of(16);
+  PrefixCache cache(*pool);
+  Reader first = reader(1, 130, {}, pool.get());
+  Reader second = reader(2, 140, {}, pool.get());
+  std::copy_n(first.tokens.begin(), kPageTokens, second.tokens.begin());
+  read(first, 0, 130);
+  read(second, 0, 140);
+  auto copy = Sequence::create(run_.model->config(), {}, *pool);
+  MIDGE_ASSERT_OK(copy);
+  MIDGE_ASSERT_OK((*copy)->copy_from(*second.sequence));
+  for (Reader* reader : {&first, &second}) {
+    cache.keep(*reader->sequence);
+    reader->sequence.reset();
+  }
+  EXPECT_EQ(cache.page_count(), 5);  // the first page once
+  const int64_t evictable = cache.evictable_count();
+  const int64_t free = pool->free_count();
+  cache.evict(pool->page_count());
+  EXPECT_EQ(pool->free_count() - free, evictable);
+  EXPECT_EQ(evictable, 2);
+  copy->reset();
+  EXPECT_EQ(cache.evictable_count(), cache.page_count());
+  cache.evict(pool->page_count());
+  EXPECT_EQ(pool->free_count(), pool->page_count());
+}
+
 TEST_F(PagedSequences, AnyOrderOfEventsGivesTheSameBits) {
   open_mimo();
   if (HasFatalFailure()) return;

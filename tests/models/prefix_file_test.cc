@@ -52,6 +52,26 @@ TEST(PrefixFile, HoldsPagesOfEveryType) {
   }
 }
 
+// Kernels rely on that: a file whose checksum is right may still be forged.
+TEST(PrefixFile, ScalesOfValuesAreNotNegative) {
+  const test::TempDir dir;
+  const PrefixExample example(KvType::kInt8, 40);
+  const KvLayout& layout = example.pool->layout();
+  const int64_t offset =
+      layout.value_scales_offset(1, 0) + 17 * static_cast<int64_t>(sizeof(float));
+  const float forged = -2.5f;
+  std::memcpy(example.pool->page(example.pages[0]) + offset, &forged, sizeof(forged));
+  const std::string path = dir.file("a.midge-kv");
+  MIDGE_ASSERT_OK(example.save(path));
+  const auto file = PrefixFile::open(path, example.model, layout, PrefixExample::config());
+  MIDGE_ASSERT_OK(file);
+  std::vector<uint8_t> page(static_cast<size_t>(layout.page_bytes()));
+  file->read_page(0, page.data());
+  float scale = 0;
+  std::memcpy(&scale, page.data() + offset, sizeof(scale));
+  EXPECT_EQ(scale, 2.5f);
+}
+
 // With an MTP layer's keys and values or without, read by pools with room for them or without.
 TEST(PrefixFile, IsReadWithAndWithoutTheMtpLayer) {
   for (const bool saved : {false, true}) {

@@ -457,6 +457,44 @@ TEST_F(SchedulerTest, SeveralAnswersToOnePrompt) {
   EXPECT_EQ(scheduler_->submit(made).status().code(), StatusCode::kOutOfRange);
 }
 
+// What ends with its first token waits for no place among those that run.
+TEST_F(SchedulerTest, AnswersOfOneTokenNeedNoPlace) {
+  SchedulerOptions options;
+  options.pages = 20;
+  options.running_max = 2;
+  create(options);
+  submit(request(1, 20, 100));
+  MIDGE_ASSERT_OK(scheduler_->step());
+  Request brief = request(3, 30, 1);
+  brief.samples = 2;
+  submit(brief);
+  for (int i = 0; i < 3; ++i) MIDGE_ASSERT_OK(scheduler_->step());
+  ASSERT_EQ(results_.size(), 2u);
+  for (const auto& [which, result] : results_) {
+    EXPECT_EQ(result.end, RequestEnd::kDone);
+    EXPECT_EQ(result.generated.tokens.size(), 1u);
+  }
+  EXPECT_EQ(scheduler_->running_count(), 1);
+  EXPECT_EQ(scheduler_->statistics().preemptions, 0);
+}
+
+// Answers that are only being made from a prompt are cancelled with the others.
+TEST_F(SchedulerTest, CancelledAtTheFirstTokenOfSeveralAnswers) {
+  SchedulerOptions options;
+  options.running_max = 3;
+  create(options);
+  Request made = request(3, 30, 50);
+  made.samples = 3;
+  made.on_token = [this](const TokenOutput& output) {
+    EXPECT_TRUE(scheduler_->cancel(output.id));
+    return true;
+  };
+  submit(made);
+  MIDGE_ASSERT_OK(scheduler_->run());
+  EXPECT_EQ(results_.size(), 3u);
+  for (const auto& [which, result] : results_) EXPECT_EQ(result.end, RequestEnd::kCancelled);
+}
+
 // Callbacks may submit and cancel.
 TEST_F(SchedulerTest, CallbacksSubmitAndCancel) {
   create({});
@@ -633,11 +671,15 @@ TEST_F(SchedulerTest, CountsWhatItDid) {
   EXPECT_EQ(counts.prompt_tokens, 500);
   EXPECT_EQ(counts.cached_tokens, 99);
   int64_t tokens = 0;
+  int64_t steps = 0;
   for (const auto& [which, result] : results_) {
     tokens += static_cast<int64_t>(result.generated.tokens.size());
+    steps += result.generated.drafts.steps;
     EXPECT_EQ(result.first_token_seconds > 0, result.end == RequestEnd::kDone);
   }
   EXPECT_EQ(counts.tokens_written, tokens);
+  EXPECT_EQ(counts.steps, steps);
+  EXPECT_GT(steps, 0);
   EXPECT_EQ(counts.token_latency.count(), tokens - 5);
   EXPECT_GE(counts.passes_by_sequences[4], 15);
   EXPECT_EQ(counts.pages_free + counts.pages_cached, 32);

@@ -255,5 +255,42 @@ TEST(Session, TensorsOnOddAddressesAreRead) {
   EXPECT_EQ(logits[0], logits[1]);
 }
 
+// They are copied into memory, whose pages no file could give back.
+TEST(Session, TensorsOnOddAddressesSurviveTrimming) {
+  test::CheckpointShape shape;
+  shape.hidden = 128;  // matrices of several pages
+  shape.intermediate = 256;
+  shape.heads = 4;
+  shape.head_dim = 32;
+  shape.vocab = 300;
+  const test::TempDir dir;
+  dir.write("config.json", test::checkpoint_config(shape));
+  dir.write("model.safetensors", test::checkpoint_tensors(shape, 3).bytes(1));
+  const std::vector<int32_t> tokens = test::random_tokens(9, static_cast<int32_t>(shape.vocab));
+  for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kPacked}) {
+    SCOPED_TRACE(static_cast<int>(arithmetic));
+    test::RunSetup setup = {dir.path()};
+    setup.arithmetic = arithmetic;
+    if (arithmetic == Arithmetic::kPacked) setup.weights = Encoding::kQ8B32;
+    Running run;
+    test::open(setup, &run);
+    if (HasFatalFailure()) return;
+    const std::vector<float> before = step_logits(*run.session, tokens);
+    MIDGE_ASSERT_OK(run.executor->trim());
+    MIDGE_ASSERT_OK(run.session->truncate(0));
+    EXPECT_EQ(step_logits(*run.session, tokens), before);
+    // Another executor prepares the weights once more.
+    ExecutorOptions again;
+    again.threads = 1;
+    again.arithmetic = arithmetic;
+    if (setup.weights.has_value()) again.weights = WeightRecipe(*setup.weights);
+    const auto executor = Executor::create(*run.model, again);
+    MIDGE_ASSERT_OK(executor);
+    const auto session = Session::create(**executor, {});
+    MIDGE_ASSERT_OK(session);
+    EXPECT_EQ(step_logits(**session, tokens), before);
+  }
+}
+
 }  // namespace
 }  // namespace midge

@@ -202,6 +202,19 @@ TEST(ChatRequest, ToolsAndTheirChoice) {
   EXPECT_TRUE(one.is_one_call);
 }
 
+// An answer that may not end goes on behind what its rule allows.
+TEST(ChatRequest, RulesNeedAnEnd) {
+  const std::string endless = R"("ignore_eos":true)";
+  const std::string tool = R"(,"tools":[{"type":"function","function":{"name":"f"}}])";
+  ChatRequest request;
+  Refusal refusal;
+  EXPECT_TRUE(read_chat_request(chat_with(endless), &request, &refusal)) << refusal.message;
+  EXPECT_TRUE(read_chat_request(chat_with(endless + tool), &request, &refusal)) << refusal.message;
+  EXPECT_EQ(blamed(chat_with(endless + R"(,"response_format":{"type":"json_object"})")),
+            "ignore_eos");
+  EXPECT_EQ(blamed(chat_with(endless + tool + R"(,"tool_choice":"required")")), "ignore_eos");
+}
+
 TEST(CompletionRequest, PromptsHaveFourForms) {
   for (const auto& [prompt, count] : {std::pair("\"a\"", 1u), std::pair("[\"a\",\"b\"]", 2u),
                                       std::pair("[1,2,3]", 1u), std::pair("[[1,2],[3]]", 2u)}) {

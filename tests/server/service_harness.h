@@ -85,6 +85,17 @@ class Client {
     got_.erase(0, whole);
     return answer;
   }
+  /// All until the server closes, so many bytes at a time with a pause behind each. Returns how
+  /// many there were.
+  size_t read_slowly(size_t bytes, double pause_seconds) {
+    std::string buffer(bytes, '\0');
+    for (size_t sum = 0;;) {
+      const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), 0);
+      if (got <= 0) return sum;
+      sum += static_cast<size_t>(got);
+      std::this_thread::sleep_for(std::chrono::duration<double>(pause_seconds));
+    }
+  }
   bool was_closed() {
     if (!was_closed_) read_until("\x01never\x01", 5);
     return was_closed_;
@@ -107,6 +118,7 @@ inline std::string body_of(const std::string& answer) {
 
 class ServiceFixture : public ::testing::Test {
  protected:
+  /// Of the model in `path_`.
   void serve(ServiceOptions options = {}, midge_engine_options engine_options = {}) {
     midge_model_options model = {};
     model.size = sizeof(model);
@@ -114,9 +126,7 @@ class ServiceFixture : public ::testing::Test {
     model.context_length = 512;
     model.kv_tokens = 1024;
     midge_error error;
-    ASSERT_EQ(midge_model_open(MIDGE_SOURCE_DIR "/assets/models/tiny-phi", &model, &model_, &error),
-              MIDGE_OK)
-        << error.text;
+    ASSERT_EQ(midge_model_open(path_.c_str(), &model, &model_, &error), MIDGE_OK) << error.text;
     engine_options.size = sizeof(engine_options);
     engine_options.threads = 2;
     engine_options.no_pinning = 1;
@@ -172,6 +182,7 @@ class ServiceFixture : public ::testing::Test {
     EXPECT_EQ(status_of(answer), 200) << answer;
   }
 
+  std::string path_ = MIDGE_SOURCE_DIR "/assets/models/tiny-phi";
   midge_model* model_ = nullptr;
   midge_engine* engine_ = nullptr;
   std::unique_ptr<Service> service_;

@@ -4,6 +4,7 @@
 #include <future>
 
 #include "engine/formats/json.h"
+#include "server/http/http_server.h"
 #include "tests/server/service_harness.h"
 
 namespace midge::test {
@@ -218,12 +219,49 @@ TEST_F(ServiceTest, CancelsWhenTheClientGoes) {
                         R"({"prompt":"Once","max_tokens":450,"ignore_eos":true,"n":8})"));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+  // And if it sent more than its request.
+  {
+    Client client(service_->port());
+    client.send(request("POST", "/v1/completions",
+                        R"({"prompt":"Once","max_tokens":450,"ignore_eos":true,"n":8})") +
+                "\r\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   const auto again = std::chrono::steady_clock::now();
-  while (stats().cancelled + stats().done < 9) {
+  while (stats().cancelled + stats().done < 17) {
     ASSERT_LT(std::chrono::steady_clock::now() - again, std::chrono::seconds(60));
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   expect_alive();
+}
+
+// A client that reads is not late, however slowly it does. One that does not is.
+TEST(HttpServer, SlowReadersGetAllOfAnAnswer) {
+  HttpOptions options;
+  options.port = 0;
+  options.limits.write_seconds = 0.5;
+  const std::string body(size_t{24} << 20, 'x');  // more than the system's buffers hold
+  const auto listening = HttpServer::listen(
+      options,
+      [&](const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
+        exchange->respond(200, "text/plain", body);
+      },
+      [](int, const std::string& message) { return message; });
+  ASSERT_TRUE(listening.ok()) << listening.status().message();
+  HttpServer& server = **listening;
+  std::thread thread([&] { server.run(); });
+  const std::string get = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  {
+    Client slow(server.port());
+    slow.send(get);
+    EXPECT_GT(slow.read_slowly(size_t{1} << 20, 0.1), body.size());
+    Client deaf(server.port());
+    deaf.send(get);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    EXPECT_LT(deaf.read_slowly(size_t{1} << 20, 0), body.size());
+  }
+  server.post([&] { server.stop(); });
+  thread.join();
 }
 
 // A client that is too slow for its stream loses it: the connection is closed, and nobody waits for
