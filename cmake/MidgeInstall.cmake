@@ -22,6 +22,7 @@ get_property(used GLOBAL PROPERTY MIDGE_USED)
 if(MIDGE_BUILD_SHARED AND PROJECT_IS_TOP_LEVEL)
   # The objects of the static library, which are position independent anyway.
   add_library(midge_shared SHARED $<TARGET_OBJECTS:midge>)
+  midge_add_bundled_objects(midge_shared)
   add_library(midge::midge_shared ALIAS midge_shared)
   set_target_properties(midge_shared PROPERTIES
     OUTPUT_NAME midge EXPORT_NAME midge VERSION ${PROJECT_VERSION}

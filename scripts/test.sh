@@ -5,7 +5,7 @@
 # with trained weights and clients of the server are fetched first; where there is no network the
 # tests that need them are skipped, which the last lines say. All phases run even when an earlier one
 # failed; the exit code is 1 then.
-# usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]
+# usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M] [--only REGEX]
 #   --native-only     no cross build and no emulator
 #   --jobs N          N jobs at a time (default: the number of processors)
 #   --long            also what takes hours: every shape of every kernel as every emulated CPU, the
@@ -14,15 +14,18 @@
 #                     tests that judge time, larger clients of the server, 20 minutes for each fuzz
 #                     target
 #   --fuzz-minutes M  M minutes for each fuzz target; fractions such as 0.5 are allowed; 0: none
+#   --only REGEX      only the phases whose names match, besides the preparations, as 'asan' with
+#                     --long: what takes hours may be done in pieces
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-usage="usage: test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M]"
+usage="usage: test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M] [--only REGEX]"
 native_only=no
 long=no
 jobs=$(nproc)
 fuzz_minutes=
+only=
 while [ $# -gt 0 ]; do
   case $1 in
     --native-only) native_only=yes ;;
@@ -33,6 +36,10 @@ while [ $# -gt 0 ]; do
       ;;
     --fuzz-minutes)
       fuzz_minutes=$(option_value "$@")
+      shift
+      ;;
+    --only)
+      only=$(option_value "$@")
       shift
       ;;
     *) fail "unknown option $1; $usage" ;;
@@ -53,10 +60,17 @@ totals=           # what the running phase counted
 quoted_test=      # what the end of the output quotes: the first failed test run, or else the last
 test_failed=no
 
+# The preparations are quick where everything is there.
+preparations="dependencies|vocabularies|real model|clients"
+
+# is_wanted NAME: whether --only leaves that phase.
+is_wanted() { [[ -z $only || $1 =~ ^($preparations)$ || $1 =~ $only ]]; }
+
 # phase NAME COMMAND...: runs COMMAND under a heading and keeps the outcome for the end, with what the
 # command left in `totals`.
 phase() {
   local name=$1 start=$SECONDS code=0 outcome=passed
+  is_wanted "$name" || return 0
   shift
   printf '\n== %s (started after %d s)\n' "$name" "$start"
   totals=
@@ -124,6 +138,7 @@ run_ctest() {
 
 # test_phase NAME PRESET [OPTION...]
 test_phase() {
+  is_wanted "$1" || return 0
   if [ "$test_failed" = no ]; then
     quoted_test=$1
   fi

@@ -1,6 +1,6 @@
 # Installs a build and uses what is there as others would: by find_package and by pkg-config.
 # usage: cmake -DBUILD=folder -DWORK=folder -DSOURCE=root -DGENERATOR=name -DC_COMPILER=cc
-#          -DPKG_CONFIG=program -DMODEL=file -P check_installed.cmake
+#          -DCXX_COMPILER=c++ -DPKG_CONFIG=program -DMODEL=file -P check_installed.cmake
 cmake_minimum_required(VERSION 3.22)
 set(prefix ${WORK}/prefix)
 file(REMOVE_RECURSE ${WORK})
@@ -37,6 +37,13 @@ if(PKG_CONFIG)
   separate_arguments(flags UNIX_COMMAND "${output}")
   run(${C_COMPILER} ${SOURCE}/examples/minimal.c -o ${WORK}/by_pkg_config ${flags})
   expect_tale(${WORK}/by_pkg_config ${MODEL} "Once upon a time")
+  # The static library, as docs/embedding.md links it: nothing of midge is needed to run it.
+  run(${C_COMPILER} -c ${SOURCE}/examples/minimal.c -o ${WORK}/minimal.o ${flags})
+  run(${PKG_CONFIG} --static --libs midge)
+  separate_arguments(static_flags UNIX_COMMAND "${output}")
+  run(${CXX_COMPILER} ${WORK}/minimal.o -o ${WORK}/static_by_pkg_config -Wl,--as-needed
+    ${prefix}/lib/libmidge.a ${static_flags})
+  run(${WORK}/static_by_pkg_config ${MODEL} "Once upon a time")
   # The program that docs/embedding.md shows, as it stands there.
   file(READ ${SOURCE}/docs/embedding.md page)
   string(FIND "${page}" "```c\n#include" start)
