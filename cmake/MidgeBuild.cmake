@@ -58,6 +58,14 @@ function(midge_add_bundled_objects target)
   endforeach()
 endfunction()
 
+# midge_runs_once(files...): what runs once for a model or a request. Where the program shall be small
+# these files are compiled for size; the loops that take time are elsewhere.
+function(midge_runs_once)
+  if(MIDGE_GC_SECTIONS AND NOT MIDGE_SMALL)
+    set_source_files_properties(${ARGN} TARGET_DIRECTORY midge PROPERTIES COMPILE_OPTIONS -Os)
+  endif()
+endfunction()
+
 # midge_compiles_alone(files...): whose names are those of other files of the folder.
 function(midge_compiles_alone)
   set_source_files_properties(${ARGN} TARGET_DIRECTORY midge PROPERTIES
