@@ -7,15 +7,18 @@
 
 namespace midge {
 
-/// Exact; keeps infinities, NaN (payload shifted) and subnormals.
+/// Exact; keeps infinities, NaN (payload shifted) and subnormals, also where the program around us
+/// has the CPU take subnormal f32 for zero.
 static inline float f16_to_f32(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t magnitude = static_cast<uint32_t>(half & 0x7FFFu) << 13;
-  // The exponent of f16 is biased by 15, that of f32 by 127: 2^112 moves between them, and the
-  // multiplication normalises subnormals on the way.
-  const float scaled = std::bit_cast<float>(magnitude) * 0x1p112f;
-  const uint32_t special = (half & 0x7C00u) == 0x7C00u ? 0x7F800000u : 0u;
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | special | sign);
+  const uint32_t exponent = half & 0x7C00u;
+  // The exponent of f16 is biased by 15, that of f32 by 127. Subnormals are multiples of 2^-24.
+  const float subnormal = static_cast<float>(static_cast<int32_t>(half & 0x3FFu)) * 0x1p-24f;
+  const uint32_t normal = magnitude + (112u << 23);
+  const uint32_t special = exponent == 0x7C00u ? 0x7F800000u : 0u;
+  const uint32_t bits = exponent == 0 ? std::bit_cast<uint32_t>(subnormal) : normal | special;
+  return std::bit_cast<float>(bits | sign);
 }
 
 /// To nearest, ties to even; overflow gives infinity, NaN stays NaN.

@@ -8,6 +8,7 @@
 #include "engine/packed/packed_acceptance.h"
 #include "engine/packed/packed_tokenizer.h"
 #include "engine/packed/tensor_directory.h"
+#include "engine/weights/pack.h"
 
 namespace midge {
 namespace {
@@ -105,6 +106,11 @@ Status TensorBinder::matrix(const std::string& name, int64_t n, int64_t k, Prepa
     if (tensor->columns % kPanelColumns != 0) return mismatch(*tensor, n, k);
     MIDGE_ASSIGN_OR_RETURN(out->tail,
                            tiles(*tensor, tensor->tail_encoding, tail, tensor->tail_offset));
+    // Both parts are multiplied with the same activations, quantised or not.
+    const Encoding expected = tail_encoding(out->tiles.encoding);
+    if (out->tail.encoding != expected || expected == out->tiles.encoding) {
+      return unsupported(*tensor, "a tail behind its encoding of", tensor->tail_encoding);
+    }
     return Status();
   }
   if (tensor->layout != kLayoutRows || has_tail) {

@@ -1,5 +1,11 @@
 // Decoding of every weight encoding, bit for bit like the gguf package.
+#include <bit>
 #include <cstring>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 #include <gtest/gtest.h>
 
@@ -57,6 +63,34 @@ TEST(Half, EveryF16SurvivesTheRoundTrip) {
       EXPECT_EQ(f32_to_f16(value), bits);
     }
   }
+}
+
+// Some programs have their CPU take subnormal f32 for zero, in all threads that they start.
+TEST(Half, SubnormalsDoNotDependOnTheModeOfTheCpu) {
+  std::vector<uint32_t> expected(0x10000);
+  std::vector<uint32_t> found(0x10000);
+  const auto convert = [](std::vector<uint32_t>& to) {
+    for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+      to[bits] = std::bit_cast<uint32_t>(f16_to_f32(static_cast<uint16_t>(bits)));
+    }
+  };
+  convert(expected);
+#if defined(__x86_64__)
+  const uint32_t mode = _mm_getcsr();
+  _mm_setcsr(mode | 0x8040);  // FTZ, DAZ
+  convert(found);
+  _mm_setcsr(mode);
+#elif defined(__aarch64__)
+  uint64_t mode = 0;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode | (uint64_t{1} << 24)) : "memory");  // FZ
+  convert(found);
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory");
+#else
+  GTEST_SKIP() << "no such mode is known";
+#endif
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(std::bit_cast<float>(expected[1]), 0x1p-24f);
 }
 
 TEST(Half, RoundsToNearestEven) {

@@ -5,6 +5,7 @@
         .type   broken_add_\name, %function
         .balign 16
 broken_add_\name:
+        hint    #34                     // bti c
 .endm
 
         .text

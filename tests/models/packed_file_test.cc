@@ -14,6 +14,7 @@
 #include "engine/packed/packed_quality.h"
 #include "engine/packed/tensor_directory.h"
 #include "engine/session/random.h"
+#include "tests/harness/checkpoint.h"
 #include "tests/harness/packed_files.h"
 #include "tests/harness/running.h"
 #include "tests/harness/temp_dir.h"
@@ -473,6 +474,39 @@ TEST(PackedFile, RefusesWhatContradictsItself) {
     }
     EXPECT_FALSE(open_all(dir.write("half.midge", test::join_packed(parts))).ok()) << name;
   }
+}
+
+// A tail has the encoding that goes with that of its matrix: both are multiplied with the same
+// activations.
+TEST(PackedFile, RefusesTailsOfOtherEncodings) {
+  const test::TempDir dir;
+  test::CheckpointShape shape;
+  shape.hidden = 320;
+  shape.heads = 5;
+  shape.head_dim = 64;
+  shape.intermediate = 320;
+  pack(test::write_checkpoint(dir, shape), dir.file("tail.midge"), "fast");
+  const std::vector<SectionBytes> whole =
+      test::split_packed(test::read_bytes(dir.file("tail.midge")));
+  const auto tensors = read_tensors(
+      {reinterpret_cast<const uint8_t*>(whole[1].bytes.data()), whole[1].bytes.size()});
+  ASSERT_TRUE(tensors.ok());
+  const auto tailed = std::find_if(tensors->begin(), tensors->end(),
+                                   [](const PackedTensor& t) { return t.tail_columns > 0; });
+  ASSERT_NE(tailed, tensors->end());
+  int refused = 0;
+  for (const char* encoding : {"f16", "q4b32", "q4b32m", "q5b32", "q5b32m", "q8b32"}) {
+    auto changed = *tensors;
+    PackedTensor& tensor = changed[static_cast<size_t>(tailed - tensors->begin())];
+    if (tensor.tail_encoding == encoding) continue;
+    tensor.tail_encoding = encoding;
+    std::vector<SectionBytes> parts = whole;
+    parts[1].bytes = write_tensors(changed);
+    const Status status = open_all(dir.write("changed.midge", test::join_packed(parts)));
+    EXPECT_FALSE(status.ok()) << encoding;
+    ++refused;
+  }
+  EXPECT_GE(refused, 4);
 }
 
 // Text becomes the same ids and back, by tables in the file.

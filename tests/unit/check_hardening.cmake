@@ -2,6 +2,7 @@
 # (cmake/MidgeBuild.cmake). Reads headers only, so it works for a cross build, too.
 # usage: cmake -DREADELF=<readelf> -DBINARY=<program> -DOBJECTS=<file with one path a line>
 #          -DMARKS=<words of the property note, separated by commas> -DFORTIFY=<bool>
+#          -DOBJDUMP=<objdump>
 #          -P check_hardening.cmake
 function(read_elf out)
   execute_process(COMMAND ${READELF} --wide ${ARGN} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
@@ -39,6 +40,16 @@ foreach(object IN LISTS objects)
   foreach(mark IN LISTS marks)
     expect("${notes}" "Properties:[^\n]*${mark}" "${object}: not marked ${mark}")
   endforeach()
+  # What is marked so must have a landing pad wherever a pointer may lead.
+  if("BTI" IN_LIST marks AND object MATCHES "[.]S[.]o$")
+    execute_process(COMMAND ${OBJDUMP} --disassemble --no-show-raw-insn ${object}
+      OUTPUT_VARIABLE code COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX MATCHALL "<midge_[a-z0-9_]+>:\n[^\n]*\n" starts "${code}")
+    expect("${starts}" "midge_" "${object}: no function was found")
+    foreach(start IN LISTS starts)
+      expect("${start}" "bti[ \t]+c\n" "${object}: no landing pad at ${start}")
+    endforeach()
+  endif()
 endforeach()
 
 if(errors)

@@ -31,6 +31,7 @@
         .hidden midge_gemv_q4b32_1x32_neon_add
         .type   midge_gemv_q4b32_1x32_neon_add, %function
 midge_gemv_q4b32_1x32_neon_add:
+        hint    #34                     // bti c
         stp     d8, d9, [sp, #-64]!
         stp     d10, d11, [sp, #16]
         stp     d12, d13, [sp, #32]

@@ -224,6 +224,7 @@ sums_at .req x9       // the next ones
         .hidden midge_gemv_q4b32_4x32_neon_i8mm_add
         .type   midge_gemv_q4b32_4x32_neon_i8mm_add, %function
 midge_gemv_q4b32_4x32_neon_i8mm_add:
+        hint    #34                     // bti c
         stp     d8, d9, [sp, #-64]!
         stp     d10, d11, [sp, #16]
         stp     d12, d13, [sp, #32]

@@ -35,6 +35,7 @@ sum7    .req v15
         .hidden midge_gemv_q4b32ms256_1x32_neon_add
         .type   midge_gemv_q4b32ms256_1x32_neon_add, %function
 midge_gemv_q4b32ms256_1x32_neon_add:
+        hint    #34                     // bti c
         save_registers
         add     lhs, lhs, #8
         mov     to_next_block, #12

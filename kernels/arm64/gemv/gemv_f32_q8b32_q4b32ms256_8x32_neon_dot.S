@@ -85,6 +85,7 @@
         .hidden midge_gemv_q4b32ms256_1x32_neon_dot_add
         .type   midge_gemv_q4b32ms256_1x32_neon_dot_add, %function
 midge_gemv_q4b32ms256_1x32_neon_dot_add:
+        hint    #34                     // bti c
         save_registers
         add     sums_1, sums, #256
         movi    mask.16b, #15
@@ -148,6 +149,7 @@ midge_gemv_q4b32ms256_1x32_neon_dot_add:
         .hidden midge_gemv_q4b32ms256_2x32_neon_dot_add
         .type   midge_gemv_q4b32ms256_2x32_neon_dot_add, %function
 midge_gemv_q4b32ms256_2x32_neon_dot_add:
+        hint    #34                     // bti c
         add_rows 2, rows_dots, 512, 4
         .size   midge_gemv_q4b32ms256_2x32_neon_dot_add, . - midge_gemv_q4b32ms256_2x32_neon_dot_add
 
@@ -156,6 +158,7 @@ midge_gemv_q4b32ms256_2x32_neon_dot_add:
         .hidden midge_gemv_q4b32ms256_4x32_neon_dot_add
         .type   midge_gemv_q4b32ms256_4x32_neon_dot_add, %function
 midge_gemv_q4b32ms256_4x32_neon_dot_add:
+        hint    #34                     // bti c
         add_rows 4, rows_dots, 512, 4
         .size   midge_gemv_q4b32ms256_4x32_neon_dot_add, . - midge_gemv_q4b32ms256_4x32_neon_dot_add
 #endif

@@ -75,6 +75,7 @@ sum7    .req v15
         .hidden midge_gemv_q5b32ms256_1x32_neon_add
         .type   midge_gemv_q5b32ms256_1x32_neon_add, %function
 midge_gemv_q5b32ms256_1x32_neon_add:
+        hint    #34                     // bti c
         save_registers
         start_dots
         add     sums_1, sums, #256

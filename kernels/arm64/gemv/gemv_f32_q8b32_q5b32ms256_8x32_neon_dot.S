@@ -65,6 +65,7 @@ unit_sums_1 .req x13
         .hidden midge_gemv_q5b32ms256_1x32_neon_dot_add
         .type   midge_gemv_q5b32ms256_1x32_neon_dot_add, %function
 midge_gemv_q5b32ms256_1x32_neon_dot_add:
+        hint    #34                     // bti c
         save_registers
         sub     sp, sp, #128
         mov     unit_sums, sp
@@ -114,6 +115,7 @@ midge_gemv_q5b32ms256_1x32_neon_dot_add:
         .hidden midge_gemv_q5b32ms256_2x32_neon_dot_add
         .type   midge_gemv_q5b32ms256_2x32_neon_dot_add, %function
 midge_gemv_q5b32ms256_2x32_neon_dot_add:
+        hint    #34                     // bti c
         start_rows_masks
         add_rows 2, rows_dots, 640, 0
         .size   midge_gemv_q5b32ms256_2x32_neon_dot_add, . - midge_gemv_q5b32ms256_2x32_neon_dot_add
@@ -123,6 +125,7 @@ midge_gemv_q5b32ms256_2x32_neon_dot_add:
         .hidden midge_gemv_q5b32ms256_4x32_neon_dot_add
         .type   midge_gemv_q5b32ms256_4x32_neon_dot_add, %function
 midge_gemv_q5b32ms256_4x32_neon_dot_add:
+        hint    #34                     // bti c
         add_rows 4, rows_dots, 640, 0
         .size   midge_gemv_q5b32ms256_4x32_neon_dot_add, . - midge_gemv_q5b32ms256_4x32_neon_dot_add
 #endif

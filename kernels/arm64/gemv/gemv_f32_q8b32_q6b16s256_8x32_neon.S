@@ -99,6 +99,7 @@ unit_sums_1 .req x13 // the second half of the unit's sums on the stack
         .hidden midge_gemv_q6b16s256_1x32_neon_add
         .type   midge_gemv_q6b16s256_1x32_neon_add, %function
 midge_gemv_q6b16s256_1x32_neon_add:
+        hint    #34                     // bti c
         save_registers
         sub     sp, sp, #128
         add     unit_sums_1, sp, #64

@@ -93,6 +93,7 @@ sum7    .req v23
         .hidden midge_gemv_q6b16s256_1x32_neon_dot_add
         .type   midge_gemv_q6b16s256_1x32_neon_dot_add, %function
 midge_gemv_q6b16s256_1x32_neon_dot_add:
+        hint    #34                     // bti c
         save_registers
         add     sums_1, sums, #256
         add     values, lhs, #8
@@ -252,6 +253,7 @@ integers .req x14    // the block's sums of integer scale * dot product of the n
         .hidden midge_gemv_q6b16s256_2x32_neon_dot_add
         .type   midge_gemv_q6b16s256_2x32_neon_dot_add, %function
 midge_gemv_q6b16s256_2x32_neon_dot_add:
+        hint    #34                     // bti c
         add_rows_q6 2
         .size   midge_gemv_q6b16s256_2x32_neon_dot_add, . - midge_gemv_q6b16s256_2x32_neon_dot_add
 
@@ -260,6 +262,7 @@ midge_gemv_q6b16s256_2x32_neon_dot_add:
         .hidden midge_gemv_q6b16s256_4x32_neon_dot_add
         .type   midge_gemv_q6b16s256_4x32_neon_dot_add, %function
 midge_gemv_q6b16s256_4x32_neon_dot_add:
+        hint    #34                     // bti c
         add_rows_q6 4
         .size   midge_gemv_q6b16s256_4x32_neon_dot_add, . - midge_gemv_q6b16s256_4x32_neon_dot_add
 #endif

@@ -74,6 +74,7 @@ sums_1  .req x6        // those of the second half of the output rows
         .hidden midge_gemv_q8b32_1x32_neon_add
         .type   midge_gemv_q8b32_1x32_neon_add, %function
 midge_gemv_q8b32_1x32_neon_add:
+        hint    #34                     // bti c
         stp     d8, d9, [sp, #-64]!
         stp     d10, d11, [sp, #16]
         stp     d12, d13, [sp, #32]

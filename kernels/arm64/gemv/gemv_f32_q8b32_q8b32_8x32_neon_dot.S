@@ -70,6 +70,7 @@ back    .req x16  // from the last line to the other half of the first
         .hidden midge_gemv_q8b32_1x32_neon_dot_add
         .type   midge_gemv_q8b32_1x32_neon_dot_add, %function
 midge_gemv_q8b32_1x32_neon_dot_add:
+        hint    #34                     // bti c
         stp     d8, d9, [sp, #-32]!
         str     d10, [sp, #16]
         mov     scales, lines
@@ -219,6 +220,7 @@ midge_gemv_q8b32_1x32_neon_dot_add:
         .hidden midge_gemv_q8b32_2x32_neon_dot_add
         .type   midge_gemv_q8b32_2x32_neon_dot_add, %function
 midge_gemv_q8b32_2x32_neon_dot_add:
+        hint    #34                     // bti c
         save_registers
         mov     scales, lines
         add     lines, lines, #64
@@ -332,6 +334,7 @@ midge_gemv_q8b32_2x32_neon_dot_add:
         .hidden midge_gemv_q8b32_4x32_neon_dot_add
         .type   midge_gemv_q8b32_4x32_neon_dot_add, %function
 midge_gemv_q8b32_4x32_neon_dot_add:
+        hint    #34                     // bti c
         save_registers
         mov     scales, lines
         add     lines, lines, #64

@@ -126,6 +126,7 @@
   .hidden midge_gemm_panel_12x32_neon_dot
   .type midge_gemm_panel_12x32_neon_dot, %function
 midge_gemm_panel_12x32_neon_dot:
+  hint #34  // bti c
   stp d8, d9, [sp, #-64]!
   stp d10, d11, [sp, #16]
   stp d12, d13, [sp, #32]

@@ -98,6 +98,7 @@
   .hidden midge_gemm_panel_8x32_neon_i8mm
   .type midge_gemm_panel_8x32_neon_i8mm, %function
 midge_gemm_panel_8x32_neon_i8mm:
+  hint #34  // bti c
   stp d8, d9, [sp, #-64]!
   stp d10, d11, [sp, #16]
   stp d12, d13, [sp, #32]

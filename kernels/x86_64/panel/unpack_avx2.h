@@ -6,12 +6,12 @@
 
 namespace midge::avx2 {
 
-/// max(largest, |scale|) of every row.
+/// max(largest, |scale|) of every row. The second operand is what is left of a NaN.
 static inline void update_largest(const uint16_t* scales, __m256 (&largest)[4]) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
-    largest[j] = _mm256_max_ps(largest[j], _mm256_andnot_ps(sign, load_f16(scales + 8 * j)));
+    largest[j] = _mm256_max_ps(_mm256_andnot_ps(sign, load_f16(scales + 8 * j)), largest[j]);
   }
 }
 

@@ -64,8 +64,8 @@ static inline RowPair panel_scales(const UnpackArgs* args, int64_t blocks, float
   __m512 max_high = _mm512_setzero_ps();
   for (int64_t b = 0; b < blocks; ++b) {
     const RowPair scales = load_f16(units[b].scales);
-    max_low = _mm512_max_ps(max_low, _mm512_abs_ps(scales.low));
-    max_high = _mm512_max_ps(max_high, _mm512_abs_ps(scales.high));
+    max_low = _mm512_max_ps(_mm512_abs_ps(scales.low), max_low);
+    max_high = _mm512_max_ps(_mm512_abs_ps(scales.high), max_high);
   }
   const __m512 unit = _mm512_set1_ps(unit_scale);
   _mm512_storeu_ps(args->scales, _mm512_mul_ps(max_low, unit));
