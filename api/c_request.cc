@@ -4,7 +4,9 @@
 
 #include "api/c_handles.h"
 #include "engine/chat/chat_json.h"
+#include "engine/core/at_end.h"
 #include "engine/core/check.h"
+#include "engine/core/exceptions.h"
 
 namespace midge {
 namespace {
@@ -83,6 +85,12 @@ bool tell(Telling& telling, const midge_event& event) {
   }
   MIDGE_CATCH(...) {
     threw = 1;
+    if (telling.on_event == nullptr && event.type == MIDGE_EVENT_END) {
+      // No memory for the end: whoever waits for it hears that there is none.
+      const std::lock_guard lock(telling.engine->mutex);
+      --telling.mailbox->ends_left;
+      telling.engine->told.notify_all();
+    }
     return false;
   }
 }
@@ -177,7 +185,7 @@ void keep_transcript(const Telling& telling, const RequestResult& result) {
   }
 }
 
-void tell_end(Telling& telling, const RequestResult& result) {
+void tell_whole_end(Telling& telling, const RequestResult& result) {
   const bool threw = telling.threw[static_cast<size_t>(result.sample)] != 0;
   if (telling.keeps && result.sample == 0 && !threw && result.end != RequestEnd::kFailed) {
     keep_transcript(telling, result);
@@ -203,6 +211,24 @@ void tell_end(Telling& telling, const RequestResult& result) {
   event.prompt_logprob_count = scores.size();
   event.prompt_alternatives = table.data();
   event.alternatives_per_token = telling.alternatives;
+  tell(telling, event);
+}
+
+void tell_end(Telling& telling, const RequestResult& result) {
+  MIDGE_TRY { return tell_whole_end(telling, result); }
+  MIDGE_CATCH(const std::bad_alloc&) {}
+  // Without what takes memory.
+  const midge_request_stats stats = stats_of(result);
+  midge_event event = {};
+  event.size = sizeof(event);
+  event.type = MIDGE_EVENT_END;
+  event.sample = result.sample;
+  event.request = result.id;
+  event.text = "";
+  event.end = MIDGE_END_FAILED;
+  event.status = MIDGE_OUT_OF_MEMORY;
+  event.error_text = "no memory for the end of the answer";
+  event.stats = &stats;
   tell(telling, event);
 }
 
@@ -325,7 +351,8 @@ Status add_options(const midge_model& model, const midge_request& given, Request
 }
 
 // What an earlier request has left.
-Result<Transcript> find_transcript(midge_engine& engine, const midge_request& given) {
+// Taken out, so that nobody else continues it too.
+Result<Transcript> take_transcript(midge_engine& engine, const midge_request& given) {
   const std::lock_guard lock(engine.mutex);
   const auto found = engine.kept.find(given.continues);
   if (found == engine.kept.end()) {
@@ -337,13 +364,19 @@ Result<Transcript> find_transcript(midge_engine& engine, const midge_request& gi
                        static_cast<unsigned long long>(given.continues), found->second.model,
                        given.model);
   }
-  return found->second;
+  Transcript taken = std::move(found->second);
+  engine.kept.erase(found);
+  std::erase(engine.kept_order, given.continues);
+  return taken;
 }
 
-void forget_transcript(midge_engine& engine, uint64_t id) {
+void put_back(midge_engine& engine, uint64_t id, Transcript transcript) {
   const std::lock_guard lock(engine.mutex);
-  engine.kept.erase(id);
-  std::erase(engine.kept_order, id);
+  MIDGE_TRY {
+    engine.kept_order.push_back(id);
+    engine.kept.emplace(id, std::move(transcript));
+  }
+  MIDGE_CATCH(const std::bad_alloc&) {}  // then it is gone
 }
 
 Status check_request(const midge_engine& engine, const midge_request& given) {
@@ -413,11 +446,16 @@ Result<uint64_t> submit_request(midge_engine& engine, const midge_request& given
   MIDGE_RETURN_IF_ERROR(check_request(engine, given));
   const midge_model& model = *engine.models[given.model];
   Request request;
+  Transcript transcript;
   if (given.continues != 0) {
-    MIDGE_ASSIGN_OR_RETURN(Transcript transcript, find_transcript(engine, given));
-    request.prompt = std::move(transcript.tokens);
-    request.roles = std::move(transcript.roles);
+    MIDGE_ASSIGN_OR_RETURN(transcript, take_transcript(engine, given));
+    request.prompt = transcript.tokens;
+    request.roles = transcript.roles;
   }
+  AtEnd refused([&] {
+    if (given.continues == 0 || transcript.tokens.empty()) return;
+    put_back(engine, given.continues, std::move(transcript));
+  });
   MIDGE_RETURN_IF_ERROR(add_prompt(model, given, &request));
   MIDGE_RETURN_IF_ERROR(add_options(model, given, &request));
 
@@ -444,7 +482,7 @@ Result<uint64_t> submit_request(midge_engine& engine, const midge_request& given
   request.on_token = [telling](const TokenOutput& output) { return tell_token(*telling, output); };
   request.on_end = [telling](const RequestResult& result) { tell_end(*telling, result); };
   MIDGE_ASSIGN_OR_RETURN(const uint64_t id, engine.engine->submit(given.model, std::move(request)));
-  if (given.continues != 0) forget_transcript(engine, given.continues);
+  refused.call_off();
   if (telling->mailbox != nullptr) {
     const std::lock_guard lock(engine.mutex);
     engine.mailboxes.emplace(id, telling->mailbox);

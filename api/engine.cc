@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/core/at_end.h"
 #include "engine/core/check.h"
 #include "engine/core/exceptions.h"
 #include "engine/scheduler/prefix_file.h"
@@ -32,25 +33,6 @@ class Stepping {
  private:
   std::atomic<std::thread::id>& stepper_;
   bool mine_ = false;
-};
-
-/// Calls at the end of a scope, also where an exception leaves it, unless it was called off. The
-/// call throws nothing.
-template <typename Call>
-class AtEnd {
- public:
-  explicit AtEnd(Call call) : call_(std::move(call)) {}
-  ~AtEnd() {
-    if (is_on_) call_();
-  }
-  AtEnd(const AtEnd&) = delete;
-  AtEnd& operator=(const AtEnd&) = delete;
-
-  void call_off() { is_on_ = false; }
-
- private:
-  Call call_;
-  bool is_on_ = true;
 };
 
 }  // namespace

@@ -26,11 +26,12 @@ set(midge_hash_cpuinfo SHA512=e9ec46999df1a88a1e459d3c9bf3e171a918358a66180cd6b6
 
 # midge_fetch(name out): the folder of the pinned sources of a dependency.
 function(midge_fetch name out)
-  # Only the files: how they are compiled is below.
-  FetchContent_Declare(${name} URL ${midge_url_${name}} URL_HASH ${midge_hash_${name}}
+  # Only the files: how they are compiled is below. Under names of our own: the first one in a tree
+  # that declares a name decides for all.
+  FetchContent_Declare(midge_${name} URL ${midge_url_${name}} URL_HASH ${midge_hash_${name}}
     SOURCE_SUBDIR midge_has_its_own_recipe)
-  FetchContent_MakeAvailable(${name})
-  set(${out} ${${name}_SOURCE_DIR} PARENT_SCOPE)
+  FetchContent_MakeAvailable(midge_${name})
+  set(${out} ${midge_${name}_SOURCE_DIR} PARENT_SCOPE)
 endfunction()
 
 # midge_add_sources(name files...): compiles them into libmidge.

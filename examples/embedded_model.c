@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
   request.tokens_max = argc > 2 ? atoi(argv[2]) : 20;
   if (midge_submit(engine, &request, &id) != MIDGE_OK) return 1;
   while (more) {
-    midge_engine_step(engine, &more);
+    if (midge_engine_step(engine, &more) != MIDGE_OK) return 1;
     while (midge_next_event(engine, id, 0, &event) == MIDGE_OK) {
       fwrite(event.text, 1, event.text_bytes, stdout);
       fflush(stdout);

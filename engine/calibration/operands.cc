@@ -43,8 +43,8 @@ Result<AlignedBuffer> random_weights(int64_t bytes) {
   buffer.prefer_huge_pages();
   uint64_t state = 1;
   auto* words = reinterpret_cast<uint64_t*>(buffer.data());
-  // An f16, bf16 or f32 with bit 14 of its upper half clear is less than 2; with bit 13 set it is not
-  // subnormal, which takes some CPUs a hundred cycles.
+  // An f16, bf16 or f32 with bit 14 of its upper half clear is less than 2; with bit 13 set it is
+  // not subnormal, which takes some CPUs a hundred cycles.
   for (int64_t i = 0; i < buffer.bytes() / 8; ++i) {
     words[i] = (next_random(&state) & 0xBFFFBFFFBFFFBFFFu) | 0x2000200020002000u;
   }

@@ -65,12 +65,19 @@ void throw_error(JNIEnv* env, const midge::Error& error) {
   env->ThrowNew(env->FindClass("java/lang/IllegalStateException"), error.text.c_str());
 }
 
-// UTF-8 as Java modifies it, which differs for characters beyond U+FFFF and for zeros.
+// Of paths: UTF-8 as Java modifies it, which differs for characters beyond U+FFFF and for zeros.
 std::string to_text(JNIEnv* env, jstring given) {
   if (given == nullptr) return "";
   const char* chars = env->GetStringUTFChars(given, nullptr);
   std::string text = chars == nullptr ? "" : chars;
   if (chars != nullptr) env->ReleaseStringUTFChars(given, chars);
+  return text;
+}
+
+std::string to_text(JNIEnv* env, jbyteArray given) {
+  std::string text(static_cast<size_t>(env->GetArrayLength(given)), '\0');
+  env->GetByteArrayRegion(given, 0, static_cast<jsize>(text.size()),
+                          reinterpret_cast<jbyte*>(text.data()));
   return text;
 }
 
@@ -103,14 +110,15 @@ JNIEXPORT jlong JNICALL Java_midge_Midge_open(JNIEnv* env, jclass, jstring path,
   return reinterpret_cast<jlong>(new Opened{std::move(*model), std::move(*engine)});
 }
 
-JNIEXPORT void JNICALL Java_midge_Midge_answer(JNIEnv* env, jclass, jlong handle, jstring text,
+JNIEXPORT void JNICALL Java_midge_Midge_answer(JNIEnv* env, jclass, jlong handle, jbyteArray utf8,
                                                jint tokens_max, jobject listener) {
   auto* opened = reinterpret_cast<Opened*>(handle);
   Listening listening;
-  listening.listener = env->NewGlobalRef(listener);
   listening.on_text = env->GetMethodID(env->GetObjectClass(listener), "onText", "([B)Z");
+  if (listening.on_text == nullptr) return;  // with an exception: something renamed it
+  listening.listener = env->NewGlobalRef(listener);
   midge::Request request;
-  request.text = to_text(env, text);
+  request.text = to_text(env, utf8);
   request.more.tokens_max = tokens_max;
   request.more.on_event = tell;
   request.more.user = &listening;

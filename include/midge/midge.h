@@ -25,7 +25,8 @@
  *
  * ERRORS. Functions return a status. On failure nothing is changed, and nothing is written to what
  * pointers point to, unless said otherwise. Functions that have no handle yet fill a midge_error;
- * all others keep the text of the last error in their handle, see midge_error_text. Null pointers
+ * all others, but for midge_plan, keep the text of the last error in their handle, see
+ * midge_error_text. Null pointers
  * where a pointer is needed, handles of another type, and sizes that are not known give
  * MIDGE_INVALID_ARGUMENT. A handle that was closed is null; a copy of it must
  * not be used.
@@ -36,7 +37,7 @@
  * for midge_wait, midge_next_event, midge_engine_step and those that close, which return MIDGE_BUSY
  * there. Callbacks must not block: all requests wait meanwhile. A C++ exception that leaves a
  * callback, or a mask, ends the answer it was called for with MIDGE_CALLBACK_FAILED; the end is
- * told.
+ * told. Builds without exceptions (the profile iot) end the program there.
  *
  * NUMBERS. Token ids are below the model's vocab_size. Texts are UTF-8 with a length in
  * bytes or, where no length is given, end with a zero; prompts may be any bytes. Times are seconds.
@@ -108,8 +109,8 @@ enum { MIDGE_LOG_INFO = 1, MIDGE_LOG_WARNING = 2 };
 
 typedef struct midge_model_options {
   size_t size;
-  /* Told of what is worth knowing while the model is opened or an engine is made, and of nothing
-   * later. Called on the thread that opens. Null: nobody is told. */
+  /* Told of what is worth knowing while the model is opened, and of nothing later. Called on the
+   * thread that opens. Null: nobody is told. */
   void (*log)(void* user, int32_t level, const char* text);
   /* Told of weights that are prepared, in bytes. On the thread that makes the engine. */
   void (*progress)(void* user, int64_t done, int64_t total);
@@ -119,9 +120,12 @@ typedef struct midge_model_options {
   /* How its matrices are computed with, see docs/quality.md. */
   const char* recipe;     /* "fast", "balanced", "int8", "half"; null: as in the file */
   const char* arithmetic; /* "packed" (null), "float", "xnnpack" */
-  const char* isa;        /* the highest instruction set level; null: this machine's */
-  int32_t calibrate;      /* 1: choose kernels by their speed, measured when the engine is made */
-  const char* cache_dir;  /* keeps what was measured; null: nothing is written */
+  /* The highest instruction set level: "generic", "neon", "neon_dot", "neon_i8mm"; "avx2",
+   * "avx512_vnni", "amx". Null: this machine's. */
+  const char* isa;
+  /* 1: choose kernels by their speed, measured when the engine is made. Not together with isa. */
+  int32_t calibrate;
+  const char* cache_dir; /* where calibrate keeps what it measured; null: nothing is written */
 
   /* Of each request to this model. */
   int64_t context_length; /* tokens of prompt and answer; 0: the model's, at most 4096 */
@@ -214,14 +218,17 @@ typedef struct midge_engine_options {
   size_t size;
   int32_t threads;       /* 1..256; 0: as many as passes need, by measured rates */
   int32_t caller_driven; /* 1: no driver; the embedder calls midge_engine_step */
-  int64_t requests_max;  /* that have not ended; more are refused with busy. 0: 1024 */
-  const char* cores;     /* "0-3,6", "prime", "big" or "all": no other cores; null: chosen */
+  /* Requests that have not ended or, without on_event, whose events were not all taken. More are
+   * refused with busy. 0: 1024. */
+  int64_t requests_max;
+  const char* cores;  /* "0-3,6", "prime", "big" or "all": no other cores; null: chosen */
   int32_t no_pinning; /* 1: the system places the threads. 0: each is pinned to a core while a pass
                          runs, the caller's thread too, in midge_engine_step; busy cores are left
                          out */
 } midge_engine_options;
 
-/* What an engine will take, in bytes. All of it is taken at its creation; nothing grows later. */
+/* What an engine will take, in bytes. All of it is taken at its creation; beside it each request
+ * takes 5 to 29 bytes for a token of its context. */
 typedef struct midge_memory {
   size_t size;
   int64_t weights_mapped;    /* pages of files: the system may drop and read them again */
@@ -247,7 +254,8 @@ MIDGE_API midge_status midge_engine_create(midge_model* const* models, size_t mo
 MIDGE_API midge_status midge_engine_step(midge_engine* engine, int32_t* more);
 
 /* Gives memory back to the system that can be had again: beginnings that no request uses, free
- * pages, that of a pass, mapped weights. For Android's onTrimMemory. Errors: busy (another thread
+ * pages, that of a pass, mapped weights. For Android's onTrimMemory, but not on a thread that
+ * draws: it waits for the pass that runs, which may take seconds. Errors: busy (another thread
  * steps a caller-driven engine), cancelled (the engine closes). */
 MIDGE_API midge_status midge_engine_trim(midge_engine* engine);
 
@@ -364,7 +372,9 @@ typedef struct midge_request {
   const char* messages_json; /* [{"role": ..., "content": ..., "tool_calls": ...}] */
   /* For messages alone: JSON list of tools that the model may call, if its template knows them. */
   const char* tools_json;
-  const char* chat_template; /* for messages alone, by name; null: the model's own */
+  /* For messages alone: "phi3", "phi4", "phi4-mini", "phi4-mini-reasoning", "mimo", "smollm2".
+   * Null: the model's own. */
+  const char* chat_template;
   /* The prompt, in whatever form, goes on with the conversation of this earlier request, which had
    * `keep` set and has ended: its prompt and its answer (of sample 0) stand before it. Once a
    * request that continues it was taken, it is gone. */
@@ -394,7 +404,8 @@ typedef struct midge_request {
   const midge_logprob* logit_bias;
   size_t logit_bias_count;
   const midge_token_mask* mask; /* copied; null: every token may come */
-  int32_t samples; /* answers that share the prompt; 0: 1. Sample 0 is that of samples = 1 */
+  int32_t samples; /* answers that share the prompt, at most running_max; 0: 1. Sample 0 is that of
+                      samples = 1 */
 
   /* What is told. */
   int32_t logprobs; /* alternatives of each token, 0..32; with 0 there are no logprobs */

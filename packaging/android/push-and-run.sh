@@ -71,9 +71,9 @@ device=/data/local/tmp/midge
 # push_new FILE NAME: unless the file of that name has the same bytes. Models are gigabytes.
 push_new() {
   local ours theirs
-  ours=$(md5sum <"$1" | cut -c1-32)
+  ours=$({ md5sum <"$1" || md5 -q "$1"; } 2>/dev/null | cut -c1-32 || true)  # macOS: md5
   theirs=$("${adb[@]}" shell "md5sum <$(quoted "$device/$2")" 2>/dev/null | cut -c1-32 || true)
-  [ "$ours" = "$theirs" ] || "${adb[@]}" push "$1" "$device/$2"
+  if [ -z "$ours" ] || [ "$ours" != "$theirs" ]; then "${adb[@]}" push "$1" "$device/$2"; fi
 }
 push_new "$program" midge
 "${adb[@]}" shell chmod 755 "$device/midge"
@@ -84,6 +84,6 @@ esac
 push_new "$model" "$name"
 
 # Rates of the kernels are kept beside them. An app gives its own folder.
-"${adb[@]}" shell "cd $device && ./midge bench$(quoted "./$name") --json --cache-dir $device/cache$(quoted "${cores[@]}" "$@") > bench.json"
+"${adb[@]}" shell "cd $device && ./midge bench$(quoted "./$name") --json --cache-dir $device/cache$(quoted ${cores[@]+"${cores[@]}"} "$@") > bench.json"
 "${adb[@]}" pull "$device/bench.json" "$out"
 printf 'report: %s\n' "$out"
