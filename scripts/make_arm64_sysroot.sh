@@ -131,7 +131,7 @@ fetch_later_source() {
 # hence the include directory.
 build_source() {
   local package=$1 build=$work/build/$1 tree
-  local flags="-O2 -ffunction-sections -fdata-sections -isystem \"$sysroot/usr/include\""
+  local flags="-O2 -DNDEBUG -ffunction-sections -fdata-sections -isystem \"$sysroot/usr/include\""
   shift
   tree=$(find "$work/sources/$package" -mindepth 1 -maxdepth 1 -type d 2>/dev/null || true)
   [ -n "$tree" ] || tree=$sources/$package

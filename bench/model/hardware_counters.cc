@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <dirent.h>
 #include <linux/perf_event.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,9 +36,28 @@ int open_counter(uint64_t config) {
       ::syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
 }
 
+// Cores of several types have counters of several kinds, each with a list of its cores. An event is
+// counted on those of one kind, and time on the others cannot be told from time without a counter.
+bool has_several_kinds() {
+  constexpr const char* kDevices = "/sys/bus/event_source/devices";
+  DIR* devices = ::opendir(kDevices);
+  if (devices == nullptr) return false;
+  int kinds = 0;
+  while (const dirent* device = ::readdir(devices)) {
+    const std::string cores = std::string(kDevices) + '/' + device->d_name + "/cpus";
+    if (device->d_name[0] != '.' && ::access(cores.c_str(), R_OK) == 0) ++kinds;
+  }
+  ::closedir(devices);
+  return kinds > 1;
+}
+
 }  // namespace
 
 HardwareCounters::HardwareCounters() {
+  if (has_several_kinds()) {
+    refusal_ = "cores of several types: the kernel counts on those of one type alone";
+    return;
+  }
   for (const Kind& kind : kKinds) {
     const int file = open_counter(kind.config);
     if (file >= 0) {

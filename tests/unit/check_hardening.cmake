@@ -4,6 +4,7 @@
 #          -DMARKS=<words of the property note, separated by commas> -DFORTIFY=<bool>
 #          -DOBJDUMP=<objdump>
 #          -P check_hardening.cmake
+cmake_minimum_required(VERSION 3.22)
 function(read_elf out)
   execute_process(COMMAND ${READELF} --wide ${ARGN} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
   set(${out} "${text}" PARENT_SCOPE)

@@ -12,23 +12,6 @@
 
 namespace midge::arm64 {
 
-/// Of an f16.
-static constexpr uint16_t kInfinity = 0x7C00;
-
-/// The largest magnitudes among the scales of 8 rows that are no NaN. Out of line: files that midge
-/// writes have none.
-template <typename Unit>
-[[gnu::noinline]] static uint16x8_t largest_without_nan(const Unit* units, int64_t blocks,
-                                                        int64_t row) {
-  uint16x8_t max = vdupq_n_u16(0);
-  for (int64_t b = 0; b < blocks; ++b) {
-    const uint16x8_t magnitude = vbicq_u16(vld1q_u16(units[b].scales + row), vdupq_n_u16(0x8000));
-    const uint16x8_t is_nan = vcgtq_u16(magnitude, vdupq_n_u16(kInfinity));
-    max = vmaxq_u16(max, vbicq_u16(magnitude, is_nan));
-  }
-  return max;
-}
-
 /// The block scales of 32 rows as int16, largest = multiplier_max, and the rows' scales: the
 /// largest of the row times `unit`.
 template <typename Unit>
@@ -40,7 +23,6 @@ static inline void panel_multipliers(const Unit* units, int64_t blocks, float mu
       const uint16x8_t scale = vld1q_u16(units[b].scales + row);
       max = vmaxq_u16(max, vbicq_u16(scale, vdupq_n_u16(0x8000)));
     }
-    if (vmaxvq_u16(max) > kInfinity) max = largest_without_nan(units, blocks, row);
     float32x4_t factor[2];
     for (int i = 0; i < 2; ++i) {
       const uint16x4_t half = i == 0 ? vget_low_u16(max) : vget_high_u16(max);

@@ -35,10 +35,10 @@ static inline float32x4_t scale_4(const uint16_t* scales, const int8_t* factors)
   return vmulq_f32(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(scales))), integers);
 }
 
-/// The larger of `largest` and the magnitude of scales * weight - minimums, unless that is NaN.
+/// The larger of `largest` and the magnitude of scales * weight - minimums.
 static inline float32x4_t max_magnitude(float32x4_t largest, float32x4_t scales, float weight,
                                         float32x4_t minimums) {
-  return vmaxnmq_f32(largest, vabsq_f32(vsubq_f32(vmulq_n_f32(scales, weight), minimums)));
+  return vmaxq_f32(largest, vabsq_f32(vsubq_f32(vmulq_n_f32(scales, weight), minimums)));
 }
 
 /// The integers of rows row..row + 3 and their panel scales, from the scales and minimums of

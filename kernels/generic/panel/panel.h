@@ -42,7 +42,7 @@ void unpack(const UnpackArgs* args) {
     constexpr float kUnit = 32768.0f / (Reader::kPanelFactor * Reader::kPanelMultiplierMax);
     float max = 0.0f;
     for (int64_t b = 0; b < blocks; ++b) {
-      max = std::max(max, std::fabs(Reader::scale(units[b], row)));
+      max = larger_magnitude(max, Reader::scale(units[b], row));
     }
     const float factor = max == 0.0f ? 0.0f : Reader::kPanelMultiplierMax / max;
     args->scales[row] = max * kUnit;

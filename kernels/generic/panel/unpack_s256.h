@@ -30,7 +30,7 @@ void unpack_row(int64_t blocks, const float* scales, const float* minimums, cons
   for (int64_t block = 0; block < blocks; ++block) {
     for (const int extreme : {kWeightMin, kWeightMax}) {
       const float value = scales[block] * static_cast<float>(extreme) - minimums[block];
-      largest = std::max(largest, std::fabs(value));
+      largest = larger_magnitude(largest, value);
     }
   }
   const float factor = largest == 0.0f ? 0.0f : kBlockMultiplierMax / largest;

@@ -6,13 +6,17 @@
 
 namespace midge::avx2 {
 
-/// max(largest, |scale|) of every row. The second operand is what is left of a NaN.
+/// The larger of `largest`, which has no sign, and |value|. Of a NaN it is NaN: max_ps would lose it.
+static inline __m256 larger_magnitude(__m256 largest, __m256 value) {
+  const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), value);
+  return _mm256_castsi256_ps(
+      _mm256_max_epi32(_mm256_castps_si256(largest), _mm256_castps_si256(magnitude)));
+}
+
+/// max(largest, |scale|) of every row.
 static inline void update_largest(const uint16_t* scales, __m256 (&largest)[4]) {
-  const __m256 sign = _mm256_set1_ps(-0.0f);
 #pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    largest[j] = _mm256_max_ps(_mm256_andnot_ps(sign, load_f16(scales + 8 * j)), largest[j]);
-  }
+  for (int j = 0; j < 4; ++j) largest[j] = larger_magnitude(largest[j], load_f16(scales + 8 * j));
 }
 
 /// scales[32] = largest * unit; factors = multiplier_max / largest, 0 where largest is 0.

@@ -55,6 +55,12 @@ static inline void clear_blocks(int8_t* panel, int64_t blocks) {
   }
 }
 
+/// The larger of `largest`, which has no sign, and |value|. Of a NaN it is NaN: max_ps would lose it.
+static inline __m512 larger_magnitude(__m512 largest, __m512 value) {
+  return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(largest),
+                                              _mm512_castps_si512(_mm512_abs_ps(value))));
+}
+
 /// Stores the scales of a panel; returns what row_multipliers() multiplies those of blocks with.
 template <typename Unit>
 static inline RowPair panel_scales(const UnpackArgs* args, int64_t blocks, float unit_scale,
@@ -64,8 +70,8 @@ static inline RowPair panel_scales(const UnpackArgs* args, int64_t blocks, float
   __m512 max_high = _mm512_setzero_ps();
   for (int64_t b = 0; b < blocks; ++b) {
     const RowPair scales = load_f16(units[b].scales);
-    max_low = _mm512_max_ps(_mm512_abs_ps(scales.low), max_low);
-    max_high = _mm512_max_ps(_mm512_abs_ps(scales.high), max_high);
+    max_low = larger_magnitude(max_low, scales.low);
+    max_high = larger_magnitude(max_high, scales.high);
   }
   const __m512 unit = _mm512_set1_ps(unit_scale);
   _mm512_storeu_ps(args->scales, _mm512_mul_ps(max_low, unit));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/generic/panel/panel_constants.h"
+#include "kernels/x86_64/panel/unpack_avx2.h"
 #include "kernels/x86_64/units_s256_avx2.h"
 
 namespace midge::avx2 {
@@ -26,7 +27,7 @@ static inline __m256 scale_8(const uint16_t* scales, const int8_t* factors) {
 /// The larger of `largest` and the magnitude of scales * weight - minimums.
 static inline __m256 max_magnitude(__m256 largest, __m256 scales, float weight, __m256 minimums) {
   const __m256 value = _mm256_sub_ps(_mm256_mul_ps(scales, _mm256_set1_ps(weight)), minimums);
-  return _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), value), largest);
+  return larger_magnitude(largest, value);
 }
 
 static inline __m256i twice(__m256i lanes) {

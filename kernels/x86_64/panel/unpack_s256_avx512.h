@@ -22,8 +22,7 @@ static inline __m512 max_magnitude(const BlockScales& block, __m512 largest) {
       _mm512_sub_ps(_mm512_mul_ps(block.scales, _mm512_set1_ps(kWeightMin)), block.minimums);
   const __m512 at_max =
       _mm512_sub_ps(_mm512_mul_ps(block.scales, _mm512_set1_ps(kWeightMax)), block.minimums);
-  largest = _mm512_max_ps(_mm512_abs_ps(at_min), largest);
-  return _mm512_max_ps(_mm512_abs_ps(at_max), largest);
+  return larger_magnitude(larger_magnitude(largest, at_min), at_max);
 }
 
 /// a and c of a block for 16 rows, each twice: for the two 16-bit halves of a row's 4 columns.
