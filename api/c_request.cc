@@ -1,4 +1,5 @@
-// Requests of include/midge/midge.h: what they ask for, what they tell.
+// Requests of include/midge/midge.h: what they ask for, what they tell. Both share the mailbox and
+// what is kept of an answer, so they stand together, long as that is.
 #include <chrono>
 #include <cmath>
 

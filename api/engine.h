@@ -72,8 +72,7 @@ class Engine {
   Result<uint64_t> submit(size_t model, Request request);
 
   /// Ends all answers of a request: before the next layer if a pass is theirs alone, else behind
-  /// it. Errors: not_found (none, or it has
-  /// ended).
+  /// it. Errors: not_found (none, or it has ended).
   Status cancel(uint64_t id);
 
   /// Returns when all answers of a request have ended and were told of. Without a driver it steps.

@@ -1,5 +1,5 @@
-// For small static programs with libstdc++: two functions in the place of its own, which bring along
-// what such a program has no use for.
+// For small static programs with libstdc++: two functions in the place of its own, which bring
+// along what such a program has no use for.
 #include <cstdio>
 #include <cstdlib>
 

@@ -6,7 +6,8 @@
 
 namespace midge::avx2 {
 
-/// The larger of `largest`, which has no sign, and |value|. Of a NaN it is NaN: max_ps would lose it.
+/// The larger of `largest`, which has no sign, and |value|. Of a NaN it is NaN: max_ps would lose
+/// it.
 static inline __m256 larger_magnitude(__m256 largest, __m256 value) {
   const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), value);
   return _mm256_castsi256_ps(

@@ -55,10 +55,11 @@ static inline void clear_blocks(int8_t* panel, int64_t blocks) {
   }
 }
 
-/// The larger of `largest`, which has no sign, and |value|. Of a NaN it is NaN: max_ps would lose it.
+/// The larger of `largest`, which has no sign, and |value|. Of a NaN it is NaN: max_ps would lose
+/// it.
 static inline __m512 larger_magnitude(__m512 largest, __m512 value) {
-  return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(largest),
-                                              _mm512_castps_si512(_mm512_abs_ps(value))));
+  return _mm512_castsi512_ps(
+      _mm512_max_epi32(_mm512_castps_si512(largest), _mm512_castps_si512(_mm512_abs_ps(value))));
 }
 
 /// Stores the scales of a panel; returns what row_multipliers() multiplies those of blocks with.
