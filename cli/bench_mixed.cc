@@ -1,8 +1,8 @@
 #include "cli/bench_mixed.h"
 
-#include <algorithm>
 #include <chrono>
 
+#include "bench/model/statistics.h"
 #include "engine/session/random.h"
 #include "engine/session/step.h"
 
@@ -11,14 +11,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kTokenSeed = 20250102;
-constexpr int64_t kContext = 512;
+constexpr uint64_t kMixedTokenSeed = 20250102;
+constexpr int64_t kMixedContext = 512;
 constexpr int64_t kDepth = 32;  // tokens that a sequence has read before it goes on
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 /// Sequences of random tokens.
 class Sequences {
@@ -27,7 +22,7 @@ class Sequences {
 
   Status add(int64_t count) {
     SequenceOptions options;
-    options.context_length = kContext;
+    options.context_length = kMixedContext;
     for (int64_t i = 0; i < count; ++i) {
       MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Sequence> sequence,
                              Sequence::create(model_.model().config(), options));
@@ -44,7 +39,7 @@ class Sequences {
     tokens.resize(static_cast<size_t>(count));
     const auto vocab_size = static_cast<double>(model_.model().config().vocab_size);
     for (int32_t& token : tokens) {
-      token = static_cast<int32_t>(uniform_at(kTokenSeed, drawn_++) * vocab_size);
+      token = static_cast<int32_t>(uniform_at(kMixedTokenSeed, drawn_++) * vocab_size);
     }
     last_rows_[i] = static_cast<int32_t>(count - 1);
     SequenceStep step;
@@ -80,7 +75,7 @@ Result<double> sample_rows(const LoadedModel& model, int64_t rows) {
   SamplerOptions options;
   options.temperature = 0.8f;
   const std::vector<uint8_t> allowed(static_cast<size_t>(model.model().config().vocab_size), 1);
-  MIDGE_ASSIGN_OR_RETURN(const Sampler sampler, Sampler::create(options, allowed, kContext));
+  MIDGE_ASSIGN_OR_RETURN(const Sampler sampler, Sampler::create(options, allowed, kMixedContext));
   Executor& executor = model.executor();
   const Clock::time_point start = Clock::now();
   executor.team().run([&](const Worker& worker) {
@@ -95,7 +90,7 @@ Result<double> sample_rows(const LoadedModel& model, int64_t rows) {
 }  // namespace
 
 void make_room_for_mixed(RunOptions* options) {
-  options->context_length = kContext;
+  options->context_length = kMixedContext;
   options->logit_rows = 8;
 }
 
@@ -138,10 +133,10 @@ Result<MixedReport> measure_mixed(const LoadedModel& model, int64_t rounds) {
     steps.push_back(step_seconds);
     samplings.push_back(sampling_seconds);
   }
-  report.prompt_seconds = median(alone);
-  report.mixed_seconds = median(mixed);
-  report.step_seconds = median(steps);
-  report.sampling_seconds = median(samplings);
+  report.prompt_seconds = bench::median(alone);
+  report.mixed_seconds = bench::median(mixed);
+  report.step_seconds = bench::median(steps);
+  report.sampling_seconds = bench::median(samplings);
   return report;
 }
 

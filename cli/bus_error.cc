@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kLineBytes = 4096 + 128;  // the longest path, and the columns before it
 char g_line[kLineBytes];
 
-void print(std::string_view text) {
+void put(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
     if (written <= 0) return;
@@ -32,12 +32,12 @@ void print(std::string_view text) {
 // The end of a path, with no byte that steers a terminal.
 void print_path(std::string_view path) {
   if (path.size() > kShownPathBytesMax) {
-    print("...");
+    put("...");
     path.remove_prefix(path.size() - kShownPathBytesMax);
   }
   for (size_t i = 0; i < path.size();) {
     const VisibleCharacter c = visible_character(path, i, Layout::kOneLine);
-    print({c.bytes, c.length});
+    put({c.bytes, c.length});
     i += c.consumed;
   }
 }
@@ -102,9 +102,9 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
     std::raise(signal);
     return;
   }
-  print("midge: error: ");
+  put("midge: error: ");
   print_path(file);
-  print(": truncated while in use, expected it to stay as it was opened; --no-mmap reads a copy\n");
+  put(": truncated while in use, expected it to stay as it was opened; --no-mmap reads a copy\n");
   ::_exit(static_cast<int>(StatusCode::kIoError));
 }
 

@@ -66,6 +66,22 @@ function(midge_runs_once)
   endif()
 endfunction()
 
+# Builds from scratch that only run the tests: what takes no time in them is not optimised.
+set(MIDGE_QUICK_BUILD OFF)
+if(MIDGE_UNITY AND NOT MIDGE_SANITIZE AND (CMAKE_CROSSCOMPILING OR CMAKE_BUILD_TYPE STREQUAL "Debug"))
+  set(MIDGE_QUICK_BUILD ON)
+endif()
+
+# midge_takes_no_time(target): options, tables, sockets and reports: where no time goes, but most of a
+# program's bytes would. After midge_compile_options.
+function(midge_takes_no_time target)
+  if(MIDGE_QUICK_BUILD AND NOT MIDGE_GC_SECTIONS)
+    target_compile_options(${target} PRIVATE -O0)
+  else()
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
+  endif()
+endfunction()
+
 # midge_compiles_alone(files...): whose names are those of other files of the folder.
 function(midge_compiles_alone)
   set_source_files_properties(${ARGN} TARGET_DIRECTORY midge PROPERTIES
