@@ -84,6 +84,9 @@ Result<PackedFileInfo> pack_file(const std::string& source, const std::string& o
   pack.recipe.overrides.insert(pack.recipe.overrides.end(), options.overrides.begin(),
                                options.overrides.end());
   pack.importance = options.importance;
+  if (pack.importance != nullptr) {
+    MIDGE_RETURN_IF_ERROR(pack.importance->check_inputs(matrix_names(*model)));
+  }
   pack.readers = options.readers;
   if (tokenizer.ok()) {
     pack.measure_mtp = [&](std::span<const uint8_t> image) {

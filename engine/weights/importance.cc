@@ -1,7 +1,9 @@
 #include "engine/weights/importance.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "engine/core/fnv.h"
 #include "engine/core/mapped_file.h"
@@ -116,6 +118,18 @@ Result<std::vector<float>> Importance::of_matrix(std::string_view matrix, int64_
                      printable(matrix).c_str(), static_cast<long long>(k));
 }
 
+Status Importance::check_inputs(std::span<const std::string> matrices) const {
+  std::set<std::string> inputs = {std::string(kTokenCounts)};
+  for (const std::string& matrix : matrices) inputs.insert(input_of(matrix));
+  for (const auto& [name, input] : inputs_) {
+    if (inputs.count(name) > 0 || name.starts_with("mtp.")) continue;
+    return make_status(StatusCode::kModelMismatch,
+                       "importance of the input '%s', which the model does not have",
+                       printable(name).c_str());
+  }
+  return Status();
+}
+
 std::string Importance::text() const {
   std::string bytes(kMagic);
   append(kVersion, &bytes);
@@ -187,6 +201,6 @@ Result<Importance> Importance::load(const std::string& path) {
                 shown_path(path) + ": " + importance.status().message());
 }
 
-Status Importance::save(const std::string& path) const { return write_whole_file(path, text()); }
+Status Importance::save(const std::string& path) const { return write_users_file(path, text()); }
 
 }  // namespace midge

@@ -31,6 +31,10 @@ class Importance {
   /// The same for a matrix of k columns. Errors: model_mismatch (the file has another number).
   Result<std::vector<float>> of_matrix(std::string_view matrix, int64_t k) const;
 
+  /// Errors: model_mismatch (an input that a model of these matrices does not have, except those of
+  /// an MTP layer: that may be left out).
+  Status check_inputs(std::span<const std::string> matrices) const;
+
   /// Adds how often each of the tokens comes. Ids are below vocab_size, the same each time.
   void count_tokens(std::span<const int32_t> tokens, int64_t vocab_size);
   /// [vocab_size]; empty if they were not counted.

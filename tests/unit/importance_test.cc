@@ -46,6 +46,21 @@ Importance sample() {
   return importance;
 }
 
+// As of a model with more layers.
+TEST(Importance, InputsOfAnotherModelAreRefused) {
+  Importance importance = sample();
+  const std::vector<std::string> matrices = {"layers.0.q", "layers.0.down", "head"};
+  EXPECT_TRUE(importance.check_inputs(matrices).ok());
+  const float rows[] = {1, 2};
+  importance.add("mtp.k", rows, 1, 2);
+  importance.count_tokens({}, 2);
+  EXPECT_TRUE(importance.check_inputs(matrices).ok());
+  importance.add("layers.1.up", rows, 1, 2);
+  const Status refused = importance.check_inputs(matrices);
+  EXPECT_EQ(refused.code(), StatusCode::kModelMismatch);
+  EXPECT_NE(refused.message().find("'layers.1.gate_up'"), std::string::npos) << refused.message();
+}
+
 TEST(Importance, FilesGiveBackWhatWasWritten) {
   const test::TempDir dir;
   const std::string path = dir.path() + "/x.importance";
