@@ -65,6 +65,7 @@ class PinnedThread {
     for (const int core : cores) CPU_SET(static_cast<size_t>(core), &set);
     pinned_ = pinned_ && ::sched_setaffinity(0, sizeof(set), &set) == 0;
   }
+  bool is_pinned() const { return pinned_; }
   ~PinnedThread() {
     if (pinned_) ::sched_setaffinity(0, sizeof(before_), &before_);
   }
@@ -376,6 +377,16 @@ class ReadWalk {
   size_t next_ = 0;
 };
 
+// Cores of a type that may be used. requested: empty if any.
+std::vector<int> usable(const std::vector<int>& cores, const std::vector<int>& requested) {
+  std::vector<int> both;
+  for (const int core : cores) {
+    const bool is_wanted = std::find(requested.begin(), requested.end(), core) != requested.end();
+    if (requested.empty() || is_wanted) both.push_back(core);
+  }
+  return both;
+}
+
 // Rates of 1, 2, 4 ... and all threads that are not known.
 void measure_reads(const WorkerTeam& team, std::span<const WeightTiles> weights,
                    const Calibration& known, Calibration* calibration) {
@@ -465,11 +476,22 @@ Result<CalibrationReport> calibrate(const WorkerTeam& team, std::span<const Weig
   const std::vector<CalibrationCase> cases =
       missing_cases(options.again ? nothing : known, core_types, weights, options);
   for (int i = 0; i < core_types && !cases.empty(); ++i) {
+    const std::vector<int> cores =
+        usable(report.cores[static_cast<size_t>(i)].cores, team.requested_cores());
+    if (cores.empty()) continue;
     std::optional<PinnedThread> pinned;
-    if (core_types > 1) pinned.emplace(report.cores[static_cast<size_t>(i)].cores);
+    if (core_types > 1) {
+      pinned.emplace(cores);
+      // Cores that went offline, or that the system has taken back: rates of others would be kept
+      // as theirs.
+      if (!pinned->is_pinned()) continue;
+    }
     MIDGE_RETURN_IF_ERROR(measure_cases(cases, i, weights, options, &measured));
   }
-  measure_reads(team, weights, options.again ? nothing : known, &measured);
+  // What a number of threads reads at most, which other cores than the best do not tell.
+  if (team.requested_cores().empty()) {
+    measure_reads(team, weights, options.again ? nothing : known, &measured);
+  }
   if (measured.kernels.empty() && measured.reads.empty()) return report;
   report.seconds = seconds_since(start);
   measured.add_missing(known);

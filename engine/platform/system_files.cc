@@ -1,6 +1,7 @@
 #include "engine/platform/system_files.h"
 
 #include <algorithm>
+#include <bitset>
 #include <charconv>
 #include <cstdio>
 #include <memory>
@@ -95,7 +96,8 @@ std::optional<std::string> SystemFiles::read(const std::string& path) const {
 }
 
 std::optional<std::vector<int>> parse_core_list(std::string_view text) {
-  std::vector<int> cores;
+  // However often a long text names them.
+  std::bitset<kCoreMax + 1> is_named;
   const char* at = text.data();
   const char* end = at + text.size();
   const auto take_number = [&](int* number) {
@@ -111,13 +113,15 @@ std::optional<std::vector<int>> parse_core_list(std::string_view text) {
       ++at;
       if (!take_number(&last) || last < first) return std::nullopt;
     }
-    for (int core = first; core <= last; ++core) cores.push_back(core);
+    for (int core = first; core <= last; ++core) is_named.set(static_cast<size_t>(core));
     if (at == end) break;
     if (*at != ',') return std::nullopt;
     if (++at == end) return std::nullopt;
   }
-  std::sort(cores.begin(), cores.end());
-  cores.erase(std::unique(cores.begin(), cores.end()), cores.end());
+  std::vector<int> cores;
+  for (int core = 0; core <= kCoreMax; ++core) {
+    if (is_named.test(static_cast<size_t>(core))) cores.push_back(core);
+  }
   return cores;
 }
 

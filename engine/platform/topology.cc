@@ -28,7 +28,8 @@ class TopologyReader {
   }
 
   Topology read(std::span<const int> allowed) {
-    for (const int number : usable_cores(allowed)) topology_.cores.push_back(read_core(number));
+    const std::vector<int> cores = usable_cores(allowed);
+    for (const int number : cores) topology_.cores.push_back(read_core(number, cores));
     read_types();
     read_quota();
     make_clusters();
@@ -99,7 +100,7 @@ class TopologyReader {
     return cores;
   }
 
-  CpuCore read_core(int number) {
+  CpuCore read_core(int number, const std::vector<int>& usable) {
     const std::string base = kCpus + ("cpu" + std::to_string(number)) + "/";
     CpuCore core;
     core.number = number;
@@ -107,8 +108,11 @@ class TopologyReader {
     core.capacity = static_cast<int>(std::min<int64_t>(read_number(base + "cpu_capacity"), 1024));
     const auto siblings = read_list(base + "topology/thread_siblings_list");
     if (siblings.has_value()) {
-      core.smt_rank = static_cast<int>(std::count_if(siblings->begin(), siblings->end(),
-                                                     [&](int other) { return other < number; }));
+      // Threads of the core that this process may not use are as good as none.
+      core.smt_rank =
+          static_cast<int>(std::count_if(siblings->begin(), siblings->end(), [&](int other) {
+            return other < number && std::binary_search(usable.begin(), usable.end(), other);
+          }));
     }
     for (int i = 0; i < kCacheIndexMax; ++i) {
       const std::string cache = base + "cache/index" + std::to_string(i) + "/";

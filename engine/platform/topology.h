@@ -70,6 +70,7 @@ struct CoreDesign {
   /// Int8 dot products of 16 bytes (or smull/smmla as its level has) that it begins per cycle, as
   /// the designs' optimisation guides tell. A first guess, until kernels are measured.
   double products_per_cycle;
+  bool has_i8mm = false;  ///< matrix products of int8, which do twice as much as a dot product
 };
 
 /// Null if the design is not known. midr: implementer in bits 24..31, part in bits 4..15.

@@ -34,7 +34,7 @@ constexpr double kNano = 1e-9;
 // apart; after that a core is missing, and spinning would keep the thread that everybody waits for
 // from running, so it yields. Then it sleeps: at a barrier, for the rest of another's time slice;
 // between steps, after what lies between the steps of an answer.
-constexpr int kSpins = 1000;  // about 50 us
+constexpr int64_t kSpinNanos = 20'000;
 constexpr int64_t kYieldNanos = 1'000'000;
 constexpr int64_t kParkNanos = 2'000'000;
 // Between looks at the rates of the workers within a step: prompts take seconds.
@@ -66,8 +66,29 @@ inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  asm volatile("yield");
+  // "yield" does nothing on cores without threads of their own, so that loops of it would load the
+  // line that others wait to write. This empties the pipeline: tens of cycles.
+  asm volatile("isb" ::: "memory");
 #endif
+}
+
+// Of passes and barriers, which begin anew after 2^32. Of int, as that is what systems wait on.
+int next_number(int number) { return static_cast<int>(static_cast<unsigned>(number) + 1); }
+
+// Waits awake for at most kSpinNanos; whether it still waits().
+template <typename Waits>
+inline bool spins_in_vain(const Waits& waits) {
+  constexpr int kPauses = 64;  // between looks at the clock, which takes as long as some of them
+  int64_t until = 0;
+  for (;;) {
+    for (int i = 0; i < kPauses; ++i) {
+      if (!waits()) return false;
+      pause();
+    }
+    const int64_t now = now_nanos();
+    if (until == 0) until = now + kSpinNanos;
+    if (now >= until) return true;
+  }
 }
 
 // pthreadpool waits for ever for threads that the system refused to start, so ask first: starts
@@ -104,11 +125,10 @@ class Placement {
   // the system says it did counts.
   int put(int core, const std::vector<int>& within = {}) {
     if (!knows_before_) return EPERM;
-    const bool is_confined = core < 0 && !within.empty();
-    if (core == core_ && !is_confined && !is_confined_) return 0;
-    is_confined_ = is_confined;
+    const bool is_free = core < 0 && within.empty();
+    if (is_free && is_free_) return 0;
     cpu_set_t wanted = before_;
-    if (is_confined) {
+    if (core < 0 && !is_free) {
       CPU_ZERO(&wanted);
       for (const int other : within) CPU_SET(static_cast<size_t>(other), &wanted);
     }
@@ -116,22 +136,28 @@ class Placement {
       CPU_ZERO(&wanted);
       CPU_SET(static_cast<size_t>(core), &wanted);
     }
-    core_ = -1;
+    // Asked anew each time: the system takes cores away, and gives them back.
+    if (has(wanted)) return settle(is_free);
+    is_free_ = false;
     // 0 is the calling thread; Android has no pthread_setaffinity_np.
     if (::sched_setaffinity(0, sizeof(wanted), &wanted) != 0) return errno;
-    cpu_set_t got;
-    CPU_ZERO(&got);
-    if (::sched_getaffinity(0, sizeof(got), &got) != 0) return errno;
-    if (!CPU_EQUAL(&got, &wanted)) return EBUSY;
-    core_ = core;
-    return 0;
+    return has(wanted) ? settle(is_free) : EBUSY;
   }
 
  private:
+  static bool has(const cpu_set_t& wanted) {
+    cpu_set_t got;
+    CPU_ZERO(&got);
+    return ::sched_getaffinity(0, sizeof(got), &got) == 0 && CPU_EQUAL(&got, &wanted);
+  }
+  int settle(bool is_free) {
+    is_free_ = is_free;
+    return 0;
+  }
+
   cpu_set_t before_;
   bool knows_before_;
-  int core_ = -1;
-  bool is_confined_ = false;
+  bool is_free_ = true;  // where it could go at first
 };
 
 }  // namespace
@@ -297,17 +323,16 @@ void Team::call(Seat& seat) {
 // The life of a thread of the team.
 void Team::live(Seat& seat) {
   Placement placement;
-  for (int seen = 0;; ++seen) {
-    int64_t since = 0;
-    for (int spins = 0; seat.calls.load(std::memory_order_acquire) == seen; ++spins) {
-      if (spins < kSpins) {
-        pause();
-      } else if (spins == kSpins) {
-        since = now_nanos();
-      } else if (now_nanos() - since < kParkNanos) {
-        ::sched_yield();
-      } else {
-        seat.calls.wait(seen, std::memory_order_acquire);
+  for (int seen = 0;; seen = next_number(seen)) {
+    const auto waits = [&] { return seat.calls.load(std::memory_order_acquire) == seen; };
+    if (spins_in_vain(waits)) {
+      const int64_t since = now_nanos();
+      while (waits()) {
+        if (now_nanos() - since < kParkNanos) {
+          ::sched_yield();
+        } else {
+          seat.calls.wait(seen, std::memory_order_acquire);
+        }
       }
     }
     switch (seat.call.kind) {
@@ -330,6 +355,8 @@ void Team::run_as_worker(Seat& seat, Placement& placement) {
   const double woken = static_cast<double>(started - call.called) * kNano;
   seat.reading = {worker.busy_, worker.work_,
                   seconds - on_core - worker.slept_ + (woken > kWakeSeconds ? woken : 0), 0};
+  // Whoever called may read the logs, or let them go, as soon as all have met.
+  worker.keep_log(nullptr);
   worker.barrier();
 }
 
@@ -339,7 +366,7 @@ void Team::probe(Seat& seat, Placement& placement) {
   const int64_t started = now_nanos();
   const int64_t cpu_started = cpu_nanos();
   int64_t now = started;
-  while (now - started < kProbeNanos) {
+  while (refusal == 0 && now - started < kProbeNanos) {
     for (int i = 0; i < 32; ++i) pause();
     now = now_nanos();
   }
@@ -362,7 +389,9 @@ void Team::settle_probe() {
 
 // Until then the last seat's thread reads its call.
 void Team::await_probe() const {
-  while (probed_core >= 0 && seats.back().probing.load(std::memory_order_acquire) == 1) {
+  // In a process that was forked meanwhile there is no such thread.
+  while (probed_core >= 0 && ::getpid() == pid &&
+         seats.back().probing.load(std::memory_order_acquire) == 1) {
     ::sched_yield();
   }
 }
@@ -511,15 +540,12 @@ void Worker::wait_for_others(bool may_learn) const {
       const int64_t now = now_nanos();
       if (now - meeting.learned >= kLearnNanos) meeting.learn(now, count_);
     }
-    meeting.epoch.store(epoch + 1, std::memory_order_release);
+    meeting.epoch.store(next_number(epoch), std::memory_order_release);
     meeting.epoch.notify_all();
     return;
   }
   const auto waits = [&] { return meeting.epoch.load(std::memory_order_acquire) == epoch; };
-  for (int spins = 0; spins < kSpins; ++spins) {
-    if (!waits()) return;
-    pause();
-  }
+  if (!spins_in_vain(waits)) return;
   const int64_t since = now_nanos();
   const int64_t cpu_since = cpu_nanos();
   int64_t now = since;
@@ -579,6 +605,7 @@ int WorkerTeam::thread_count() const { return team_->threads(); }
 const Topology& WorkerTeam::topology() const { return team_->topology; }
 const CoreChoice& WorkerTeam::choice() const { return team_->choice; }
 bool WorkerTeam::pins() const { return team_->pins; }
+const std::vector<int>& WorkerTeam::requested_cores() const { return team_->confined_to; }
 
 std::string WorkerTeam::pin_refusal() const {
   if (team_->last_refusal == 0) return team_->why_not_pinned;

@@ -150,6 +150,8 @@ class WorkerTeam {
   const CoreChoice& choice() const;
   /// True if workers are pinned.
   bool pins() const;
+  /// Cores that were asked for: no others are used. Empty: none were.
+  const std::vector<int>& requested_cores() const;
   /// Why workers that were to be pinned are not: what the system said the last time that it
   /// refused, or that there are more of them than cores. Empty: all are, or none were to be.
   std::string pin_refusal() const;

@@ -219,5 +219,38 @@ TEST_F(Calibrate, GarbageIsReplaced) {
   }
 }
 
+// A type of cores that cannot be had: its rates would be those of another.
+TEST_F(Calibrate, MeasuresNoCoreThatItCannotHave) {
+  if (calibration_cases(options_.features).empty()) GTEST_SKIP() << "no candidates on this CPU";
+  TeamOptions options;
+  options.topology = detect_topology();
+  CpuCore gone = options.topology->cores.back();
+  gone.number = 900;
+  gone.type = static_cast<int>(options.topology->types.size());
+  options.topology->cores.push_back(gone);
+  CoreType type = options.topology->types.back();
+  type.cores = {900};
+  options.topology->types.push_back(type);
+  options.pins = false;
+  options.request.threads = 1;
+  auto team = WorkerTeam::create(options);
+  MIDGE_ASSERT_OK(team);
+  team_.emplace(std::move(*team));
+  options_.again = true;
+  const CalibrationReport report = run(samples());
+  EXPECT_FALSE(report.calibration.kernels.empty());
+  for (const KernelRate& rate : report.calibration.kernels) EXPECT_LT(rate.core_type, gone.type);
+}
+
+// What some cores read says nothing of the best ones, and is kept for all.
+TEST_F(Calibrate, ReadsOfRequestedCoresAreNotKept) {
+  TeamOptions options;
+  options.request.cores = std::to_string(allowed_core_numbers().front());
+  auto team = WorkerTeam::create(options);
+  MIDGE_ASSERT_OK(team);
+  team_.emplace(std::move(*team));
+  EXPECT_TRUE(run(samples()).calibration.reads.empty());
+}
+
 }  // namespace
 }  // namespace midge

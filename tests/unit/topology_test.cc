@@ -116,6 +116,37 @@ TEST(Topology, OfflineAndForbiddenCoresAreLeftOut) {
   ASSERT_FALSE(none.notes.empty());
 }
 
+// Of two threads of a core, one that may not be used is as good as none.
+TEST(Topology, ForbiddenSiblingsCountForNothing) {
+  std::string text = "sys/devices/system/cpu/possible: 0-3\nsys/devices/system/cpu/online: 0-3\n";
+  for (const char* pair : {"0", "2"}) {
+    text +=
+        format_string("sys/devices/system/cpu/cpu%s/topology/thread_siblings_list: 0,2\n", pair);
+  }
+  for (const char* pair : {"1", "3"}) {
+    text +=
+        format_string("sys/devices/system/cpu/cpu%s/topology/thread_siblings_list: 1,3\n", pair);
+  }
+  const auto ranks = [&](const std::vector<int>& allowed) {
+    std::vector<int> all;
+    for (const CpuCore& core : read_text(text, allowed).cores) all.push_back(core.smt_rank);
+    return all;
+  };
+  EXPECT_EQ(ranks({0, 1, 2, 3}), (std::vector<int>{0, 0, 1, 1}));
+  EXPECT_EQ(ranks({0, 3}), (std::vector<int>{0, 0}));
+  EXPECT_EQ(ranks({1, 2, 3}), (std::vector<int>{0, 0, 1}));
+}
+
+TEST(Topology, ListsOfCoresTakeNoMoreThanTheirCores) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "0-4095,";
+  text += "7";
+  const auto cores = parse_core_list(text);
+  ASSERT_TRUE(cores.has_value());
+  EXPECT_EQ(cores->size(), 4096u);
+  EXPECT_LE(cores->capacity(), 8192u);
+}
+
 TEST(Topology, MissingFilesLeaveCoresAlike) {
   const Topology nothing = read_text("");
   EXPECT_EQ(numbers(nothing), (std::vector<int>{0}));

@@ -158,6 +158,42 @@ TEST(WorkerTeam, PinsEachWorkerToItsCoreForTheRunOnly) {
   EXPECT_EQ(cores, team->choice().of(PassClass::kPanel).cores);
 }
 
+// As the system does when cores go, or an app comes back from the background.
+TEST(WorkerTeam, PinsAgainWhatTheSystemMoved) {
+  const auto team = WorkerTeam::create(0);
+  MIDGE_ASSERT_OK(team);
+  if (!team->pins() || team->thread_count() == 1) GTEST_SKIP() << "no pinning here";
+  const cpu_set_t all = mask_of_thread();
+  team->run([](const Worker&) {});
+  if (!team->pin_refusal().empty()) GTEST_SKIP() << team->pin_refusal();
+  team->run([&](const Worker& worker) {
+    if (worker.index() == 0) return;
+    EXPECT_EQ(::sched_setaffinity(0, sizeof(all), &all), 0);
+  });
+  std::atomic<int> pinned = 0;
+  team->run([&](const Worker&) {
+    const cpu_set_t mask = mask_of_thread();
+    pinned += CPU_COUNT(&mask) == 1;
+  });
+  EXPECT_EQ(pinned.load(), team->thread_count());
+}
+
+// A log may be read, and may go, as soon as the run has ended, also if a worker sleeps at its end.
+TEST(WorkerTeam, LogsAreDoneWithWhenTheRunEnds) {
+  if (!kHasProfiler) GTEST_SKIP() << "no profiler in this build";
+  const auto team = WorkerTeam::create(2);
+  MIDGE_ASSERT_OK(team);
+  EventLog logs[] = {EventLog(64), EventLog(64)};
+  team->run([&](const Worker& worker) {
+    worker.keep_log(&logs[worker.index()]);
+    worker.barrier();
+    if (worker.index() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  });
+  const size_t events = logs[1].events().size();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(logs[1].events().size(), events);
+}
+
 TEST(WorkerTeam, DoesNotPinWhereItIsToldNotTo) {
   TeamOptions options;
   options.pins = false;
