@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "bench/model/compare.h"
+#include "bench/model/gate.h"
 #include "bench/model/measure.h"
 #include "cli/bench_drafts.h"
 #include "cli/bench_mixed.h"
@@ -70,8 +71,11 @@ Status mixed_command(const Options& options) {
   run_options.needs_tokenizer = false;
   make_room_for_mixed(&run_options);
   MIDGE_ASSIGN_OR_RETURN(const OpenedModel loaded, load_model(run_options));
-  MIDGE_ASSIGN_OR_RETURN(const MixedReport report,
-                         measure_mixed(*loaded.model, options.tokens > 0 ? options.tokens : 5));
+  MIDGE_ASSIGN_OR_RETURN(const KvType kv_type, kv_type_from_name(run_options.kv_type));
+  MIDGE_RETURN_IF_ERROR(bench::check_output(*loaded.model, kv_type).status());
+  MIDGE_ASSIGN_OR_RETURN(
+      const MixedReport report,
+      measure_mixed(*loaded.model, kv_type, options.tokens > 0 ? options.tokens : 5));
   if (!options.run.json) {
     print_mixed(report);
     return Status();
@@ -81,6 +85,7 @@ Status mixed_command(const Options& options) {
   json.member("model", loaded.model->path());
   json.member("threads", int64_t{loaded.model->executor().thread_count()});
   json.member("isa", isa_level_name(top_level(loaded.model->executor().isa())));
+  json.member("kv_type", kv_type_name(kv_type));
   write_mixed(json, report);
   json.end_object();
   print_json(json);
@@ -97,16 +102,20 @@ Status compare_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const bench::Comparison comparison,
                          bench::compare_results(options.compared[0], options.compared[1]));
   size_t changed = 0;
+  bool any_disturbed = false;
   print(stdout, "%-50s %10s %10s  %6s  %6s\n", "", "old ms", "new ms", "ratio", "noise");
   for (const bench::Change& change : comparison.changes) {
     changed += change.is_change();
-    const std::string name =
-        visible_text(change.subject + ", " + change.figure, Layout::kOneLine).substr(0, 50);
-    print(stdout, "%-50s %10.3f %10.3f  %6.3f  %5.1f%%  %s\n", name.c_str(),
+    // Of a long name the end tells more.
+    std::string name = visible_text(change.subject + ", " + change.figure, Layout::kOneLine);
+    if (name.size() > 50) name = "..." + name.substr(name.size() - 47);
+    print(stdout, "%-50s %10.3f %10.3f  %6.3f  %5.1f%%  %s%s\n", name.c_str(),
           change.old_seconds * 1e3, change.new_seconds * 1e3, change.ratio, 100 * change.noise,
           !change.is_change() ? ""
           : change.ratio < 1  ? "faster"
-                              : "slower");
+                              : "slower",
+          change.is_disturbed ? " ~" : "");
+    any_disturbed |= change.is_disturbed;
   }
   for (const std::string& note : comparison.notes) {
     print(stdout, "note: %s\n", visible_text(note, Layout::kOneLine).c_str());
@@ -114,6 +123,7 @@ Status compare_command(const Options& options) {
   if (comparison.changes.empty()) {
     return make_status(StatusCode::kInvalidArgument, "no figure is in both results");
   }
+  if (any_disturbed) print(stdout, "~ most rounds of one of the two were disturbed\n");
   print(stdout, "ratio: new time by old time. %zu of %zu figures changed beyond the noise\n",
         changed, comparison.changes.size());
   return Status();
@@ -157,9 +167,9 @@ Result<int64_t> context_of_model(const RunOptions& options) {
 // A model, or a synthetic one, with the options of a setting.
 Result<bench::Subject> make_subject(RunOptions options, const bench::BenchOptions& bench,
                                     const std::string& model, bool is_synthetic,
-                                    const std::string& setting) {
+                                    const std::string& name, const std::string& setting) {
   bench::Subject subject;
-  subject.name = (is_synthetic ? "synthetic " : "") + (model.empty() ? "tiny-phi" : model);
+  subject.name = name;
   if (!setting.empty()) subject.name += " " + setting;
   options.model = model;
   options.needs_tokenizer = false;
@@ -186,6 +196,22 @@ Result<bench::Subject> make_subject(RunOptions options, const bench::BenchOption
   return subject;
 }
 
+// What a model is called: its file, without the folders, which say nothing to who reads a result.
+// Unless another one is called the same.
+std::string name_among(const std::string& model, const std::vector<std::string>& models) {
+  if (model.empty()) return "tiny-phi";
+  const auto file_of = [](const std::string& path) {
+    const size_t end = path.find_last_not_of('/') + 1;
+    const size_t slash = end == 0 ? std::string::npos : path.rfind('/', end - 1);
+    return path.substr(slash + 1, end - slash - 1);
+  };
+  const std::string name = file_of(model);
+  const auto count = std::count_if(models.begin(), models.end(), [&](const std::string& other) {
+    return file_of(other) == name;
+  });
+  return count > 1 || name.empty() ? model : name;
+}
+
 Result<std::vector<bench::Subject>> make_subjects(const Options& options) {
   std::vector<bench::Subject> subjects;
   std::vector<std::string> models = options.models;
@@ -196,13 +222,14 @@ Result<std::vector<bench::Subject>> make_subjects(const Options& options) {
   for (const std::string& setting : settings) {
     MIDGE_ASSIGN_OR_RETURN(const RunOptions run, with_setting(options.run, setting));
     for (const std::string& name : options.synthetic) {
-      MIDGE_ASSIGN_OR_RETURN(bench::Subject subject,
-                             make_subject(run, options.bench, name, true, setting));
+      MIDGE_ASSIGN_OR_RETURN(bench::Subject subject, make_subject(run, options.bench, name, true,
+                                                                  "synthetic " + name, setting));
       subjects.push_back(std::move(subject));
     }
     for (const std::string& model : models) {
-      MIDGE_ASSIGN_OR_RETURN(bench::Subject subject,
-                             make_subject(run, options.bench, model, false, setting));
+      MIDGE_ASSIGN_OR_RETURN(
+          bench::Subject subject,
+          make_subject(run, options.bench, model, false, name_among(model, models), setting));
       subjects.push_back(std::move(subject));
     }
   }

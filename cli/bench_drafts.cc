@@ -29,7 +29,7 @@ double rate(const bench::SpeculativeReport& r, double seconds) {
 }
 
 void print_head() {
-  print(stdout, "%-24s %-15s %7s %9s %9s  %-22s %6s %6s %8s  %s\n", "", "text", "answers", "tok/s",
+  print(stdout, "%-24s %-15s %7s %9s %9s  %-29s %6s %6s %8s  %s\n", "", "text", "answers", "tok/s",
         "drafted", "speed-up", "drafts", "right", "per step", "2, 4, 8 rows; drafting; prompt");
 }
 
@@ -48,11 +48,12 @@ void print_line(const Line& line) {
   const std::string prompt =
       r.prompt_share > 0 ? format_string("%.1f %%", 100 * r.prompt_share) : "-";
   print(stdout,
-        "%-24s %-15s %7lld %9.1f %9.1f  %.3f (%.3f to %.3f) %6lld %6s %8.2f  %s %s %s; %s; %s%s\n",
+        "%-24s %-15s %7lld %9.1f %9.1f  %.3f (%.3f to %.3f, %.0f %%) %6lld %6s %8.2f  %s %s %s; "
+        "%s; %s%s\n",
         name.c_str(), line.text.c_str(), static_cast<long long>(r.requests),
         rate(r, r.plain_seconds), rate(r, r.drafted_seconds), r.speed.middle, r.speed.low,
-        r.speed.high, static_cast<long long>(read), right.c_str(), r.tokens_per_step,
-        by_one(r.step_seconds[2]).c_str(), by_one(r.step_seconds[4]).c_str(),
+        r.speed.high, 100 * r.speed.confidence, static_cast<long long>(read), right.c_str(),
+        r.tokens_per_step, by_one(r.step_seconds[2]).c_str(), by_one(r.step_seconds[4]).c_str(),
         by_one(r.step_seconds[8]).c_str(), by_one(r.draft_seconds).c_str(), prompt.c_str(),
         r.allowed > 0 ? format_string("; one draft allows %.3f", r.allowed).c_str() : "");
 }
@@ -65,7 +66,7 @@ void write_line(JsonWriter& json, const Line& line) {
   json.member("plain_tokens_per_second", rate(r, r.plain_seconds));
   json.member("drafted_tokens_per_second", rate(r, r.drafted_seconds));
   json.begin_object("speed_up").member("middle", r.speed.middle).member("low", r.speed.low);
-  json.member("high", r.speed.high).end_object();
+  json.member("high", r.speed.high).member("confidence", r.speed.confidence).end_object();
   json.member("prompt_share", r.prompt_share);
   json.member("steps", r.steps).member("tokens_per_step", r.tokens_per_step);
   json.member("lookup_read", r.totals.lookup_drafts).member("lookup_right", r.totals.lookup_drawn);

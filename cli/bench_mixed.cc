@@ -18,11 +18,12 @@ constexpr int64_t kDepth = 32;  // tokens that a sequence has read before it goe
 /// Sequences of random tokens.
 class Sequences {
  public:
-  explicit Sequences(const LoadedModel& model) : model_(model) {}
+  Sequences(const LoadedModel& model, KvType kv_type) : model_(model), kv_type_(kv_type) {}
 
   Status add(int64_t count) {
     SequenceOptions options;
     options.context_length = kMixedContext;
+    options.kv_type = kv_type_;
     for (int64_t i = 0; i < count; ++i) {
       MIDGE_ASSIGN_OR_RETURN(std::unique_ptr<Sequence> sequence,
                              Sequence::create(model_.model().config(), options));
@@ -64,6 +65,7 @@ class Sequences {
   static constexpr size_t kMost = 16;
 
   const LoadedModel& model_;
+  const KvType kv_type_;
   std::vector<std::unique_ptr<Sequence>> sequences_;
   std::vector<int32_t> tokens_[kMost];
   int32_t last_rows_[kMost] = {};
@@ -94,9 +96,9 @@ void make_room_for_mixed(RunOptions* options) {
   options->logit_rows = 8;
 }
 
-Result<MixedReport> measure_mixed(const LoadedModel& model, int64_t rounds) {
+Result<MixedReport> measure_mixed(const LoadedModel& model, KvType kv_type, int64_t rounds) {
   MixedReport report;
-  Sequences sequences(model);
+  Sequences sequences(model, kv_type);
   // 0: the prompt; then those that go on.
   MIDGE_RETURN_IF_ERROR(sequences.add(1 + report.sampled));
   const auto sampled = static_cast<size_t>(report.sampled);

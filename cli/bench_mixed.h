@@ -20,7 +20,7 @@ struct MixedReport {
 
 /// Measures on random tokens. The model must have been opened with room for it: see
 /// make_room_for_mixed().
-Result<MixedReport> measure_mixed(const LoadedModel& model, int64_t rounds);
+Result<MixedReport> measure_mixed(const LoadedModel& model, KvType kv_type, int64_t rounds);
 
 /// What measure_mixed() needs of the executor.
 void make_room_for_mixed(RunOptions* options);

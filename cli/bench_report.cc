@@ -25,6 +25,12 @@ double rate_of(const Figure& figure) { return figure.tokens / seconds_of(figure)
 
 std::string one_line(const std::string& text) { return visible_text(text, Layout::kOneLine); }
 
+// A name in so many columns. Of a long one the end tells more.
+std::string end_of_name(const std::string& name, size_t columns) {
+  const std::string line = one_line(name);
+  return line.size() <= columns ? line : "..." + line.substr(line.size() - (columns - 3));
+}
+
 std::string seconds_text(double seconds) {
   if (seconds >= 10) return format_string("%.1f s", seconds);
   if (seconds >= 1) return format_string("%.2f s", seconds);
@@ -57,13 +63,13 @@ std::string label_of(const SubjectReport& subject, const Figure& figure) {
 std::string figure_line(const SubjectReport& subject, const Figure& figure, bool first) {
   const double seconds = seconds_of(figure);
   const double gigabytes = figure.bytes / seconds * 1e-9;
+  const std::vector<double> samples = figure.samples();
   return format_string(
       "%-9s%-25s%10s%9s%10s%10s%6.1f%%%7s%6s%6s%s\n", first ? figure.section.c_str() : "",
       label_of(subject, figure).c_str(), seconds_text(seconds).c_str(),
       figure.tokens > 0 ? number_or_blank(rate_of(figure), "%.2f").c_str() : "",
-      seconds_text(quantile(figure.samples, 0.95)).c_str(),
-      seconds_text(quantile(figure.samples, 0.99)).c_str(), 100 * spread_of(figure),
-      number_or_blank(gigabytes, "%.1f").c_str(),
+      seconds_text(quantile(samples, 0.95)).c_str(), seconds_text(quantile(samples, 0.99)).c_str(),
+      100 * spread_of(figure), number_or_blank(gigabytes, "%.1f").c_str(),
       number_or_blank(median(figure.of_rounds(&Round::read_fraction)), "%.2f").c_str(),
       number_or_blank(median(figure.of_rounds(&Round::peak_fraction)), "%.2f").c_str(),
       figure.is_disturbed() ? " ~" : "");
@@ -156,19 +162,22 @@ void add_summary(const BenchDocument& document, std::string* text) {
   for (const SubjectReport& subject : document.subjects) {
     const Figure* decode = main_figure(subject, "decode");
     const Figure* prompt = main_figure(subject, "prompt");
+    const bool is_disturbed = (decode != nullptr && decode->is_disturbed()) ||
+                              (prompt != nullptr && prompt->is_disturbed());
     *text += format_string(
-        "%-29s %8.2f %7s %13s %12s %10.2f  %s\n", one_line(subject.name).substr(0, 29).c_str(),
+        "%-29s %8.2f %7s %13s %12s %10.2f  %s%s\n", end_of_name(subject.name, 29).c_str(),
         static_cast<double>(subject.model_bytes) * 1e-9,
         decode == nullptr ? "" : number_or_blank(rate_of(*decode), "%.2f").c_str(),
         prompt == nullptr ? "" : number_or_blank(rate_of(*prompt), "%.2f").c_str(),
         prompt == nullptr ? "" : seconds_text(seconds_of(*prompt)).c_str(),
         static_cast<double>(subject.memory.peak) * 1e-9,
-        subject.path.empty() ? "needs real weights" : "see midge eval");
+        subject.path.empty() ? "needs real weights" : "see midge eval", is_disturbed ? " ~" : "");
   }
 }
 
-// Of the seconds of two figures, round by round. Disturbed pairs count only where most are.
-bench::Ratio ratio_of_rounds(const Figure& base, const Figure& figure) {
+// Of the seconds of two figures, round by round. Disturbed pairs count only where most are, which
+// *is_disturbed tells.
+bench::Ratio ratio_of_rounds(const Figure& base, const Figure& figure, bool* is_disturbed) {
   const size_t count = std::min(base.rounds.size(), figure.rounds.size());
   std::vector<double> all[2];
   std::vector<double> calm[2];
@@ -179,8 +188,9 @@ bench::Ratio ratio_of_rounds(const Figure& base, const Figure& figure) {
       if (!pair[0]->disturbed && !pair[1]->disturbed) calm[k].push_back(pair[k]->seconds);
     }
   }
-  return 2 * calm[0].size() >= count ? bench::paired_ratio(calm[0], calm[1])
-                                     : bench::paired_ratio(all[0], all[1]);
+  *is_disturbed = 2 * calm[0].size() < count;
+  return *is_disturbed ? bench::paired_ratio(all[0], all[1])
+                       : bench::paired_ratio(calm[0], calm[1]);
 }
 
 void add_ratios(const BenchDocument& document, std::string* text) {
@@ -191,10 +201,10 @@ void add_ratios(const BenchDocument& document, std::string* text) {
     for (const Figure& figure : subject.figures) {
       const Figure* other = base.find(figure.section, figure.at);
       if (other == nullptr || other->rounds.empty() || figure.rounds.empty()) continue;
-      const bench::Ratio ratio = ratio_of_rounds(*other, figure);
-      const bool is_disturbed = figure.is_disturbed() || other->is_disturbed();
+      bool is_disturbed = false;
+      const bench::Ratio ratio = ratio_of_rounds(*other, figure, &is_disturbed);
       *text += format_string("%-30s %-9s%-24s %6.3f  (%.3f to %.3f, %.0f %%)%s\n",
-                             one_line(subject.name).substr(0, 30).c_str(), figure.section.c_str(),
+                             end_of_name(subject.name, 30).c_str(), figure.section.c_str(),
                              figure.label.c_str(), ratio.middle, ratio.low, ratio.high,
                              100 * ratio.confidence, is_disturbed ? " ~" : "");
     }
@@ -245,10 +255,11 @@ void write_array(JsonWriter& json, const char* name, const std::vector<double>& 
 }
 
 void write_figure(JsonWriter& json, const Figure& figure) {
+  const std::vector<double> samples = figure.samples();
   json.begin_object().member("section", figure.section).member("label", figure.label);
   json.member("at", figure.at).member("seconds", seconds_of(figure));
-  json.member("p50", median(figure.samples)).member("p95", quantile(figure.samples, 0.95));
-  json.member("p99", quantile(figure.samples, 0.99)).member("spread", spread_of(figure));
+  json.member("p50", median(samples)).member("p95", quantile(samples, 0.95));
+  json.member("p99", quantile(samples, 0.99)).member("spread", spread_of(figure));
   json.member("tokens", figure.tokens).member("tokens_per_second", rate_of(figure));
   json.member("bytes", figure.bytes).member("macs", figure.macs);
   json.member("bytes_per_second", figure.bytes / seconds_of(figure));
@@ -262,7 +273,7 @@ void write_figure(JsonWriter& json, const Figure& figure) {
     json.member("disturbed", round.disturbed).end_object();
   }
   json.end_array();
-  write_array(json, "samples", figure.samples);
+  write_array(json, "samples", samples);
   json.end_object();
 }
 
@@ -308,7 +319,8 @@ void write_subject(JsonWriter& json, const SubjectReport& subject) {
 }
 
 void write_sustained(JsonWriter& json, const bench::SustainedReport& report) {
-  json.begin_object().member("name", report.name).member("first_minute", report.first_minute);
+  json.begin_object().member("name", report.name);
+  json.member("first_minute", report.first_minute);
   json.member("last_minute", report.last_minute).member("clock_drift", report.clock_drift);
   if (report.mean.has_value()) json.member("mean", *report.mean);
   json.begin_array("stretches");
@@ -401,13 +413,14 @@ std::string bench_csv(const BenchDocument& document) {
   for (const SubjectReport& subject : document.subjects) {
     for (const Figure& figure : subject.figures) {
       const double seconds = seconds_of(figure);
+      const std::vector<double> samples = figure.samples();
       text += field(subject.name) + "," + figure.section + "," + field(figure.label);
-      text += format_string(
-          ",%lld,%.9g,%.6g,%.9g,%.9g,%.4f,%.6g,%.4f,%.4f,%d\n", static_cast<long long>(figure.at),
-          seconds, rate_of(figure), quantile(figure.samples, 0.95), quantile(figure.samples, 0.99),
-          spread_of(figure), figure.bytes / seconds,
-          median(figure.of_rounds(&Round::read_fraction)),
-          median(figure.of_rounds(&Round::peak_fraction)), figure.is_disturbed() ? 1 : 0);
+      text += format_string(",%lld,%.9g,%.6g,%.9g,%.9g,%.4f,%.6g,%.4f,%.4f,%d\n",
+                            static_cast<long long>(figure.at), seconds, rate_of(figure),
+                            quantile(samples, 0.95), quantile(samples, 0.99), spread_of(figure),
+                            figure.bytes / seconds, median(figure.of_rounds(&Round::read_fraction)),
+                            median(figure.of_rounds(&Round::peak_fraction)),
+                            figure.is_disturbed() ? 1 : 0);
     }
   }
   return text;
@@ -420,11 +433,12 @@ std::string bench_markdown(const BenchDocument& document) {
   for (const SubjectReport& subject : document.subjects) {
     for (const Figure& figure : subject.figures) {
       if (figure.tokens <= 0) continue;
-      text += format_string(
-          "| %s | %.2f GiB | %.2f B | midge %s | %d | %s | %.2f ± %.2f |\n",
-          cell(subject.name).c_str(), static_cast<double>(subject.model_bytes) / (1 << 30),
-          static_cast<double>(subject.parameters) * 1e-9, subject.level.c_str(), subject.threads,
-          llama_test(figure).c_str(), rate_of(figure), rate_of(figure) * spread_of(figure));
+      text += format_string("| %s | %.2f GiB | %.2f B | midge %s | %d | %s | %.2f ± %.2f%s |\n",
+                            cell(subject.name).c_str(),
+                            static_cast<double>(subject.model_bytes) / (1 << 30),
+                            static_cast<double>(subject.parameters) * 1e-9, subject.level.c_str(),
+                            subject.threads, llama_test(figure).c_str(), rate_of(figure),
+                            rate_of(figure) * spread_of(figure), figure.is_disturbed() ? " ~" : "");
     }
   }
   return text;

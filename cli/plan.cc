@@ -18,6 +18,7 @@ struct Options {
   std::string synthetic;
   std::string device;
   int64_t sessions = 1;
+  std::string of_memory;  ///< an option that was given and says something of memory alone
 };
 
 void print_line(const char* what, int64_t bytes, const char* note) {
@@ -58,20 +59,24 @@ void print_report(const std::string& path, const MemoryPlan& plan,
   print_json(json);
 }
 
-// What a token takes of memory and cores.
-struct TokenCost {
+/// What is predicted for.
+struct Predicted {
   std::string name;
-  double bytes = 0;
-  double macs = 0;
+  double model_bytes = 0;
+  bool has_floats = false;  ///< that are multiplied as they are
+  bench::TokenCost cost;
 };
 
-Result<TokenCost> token_cost(const Options& options) {
+Result<Predicted> predicted_model(const Options& options) {
   if (!options.synthetic.empty()) {
     MIDGE_ASSIGN_OR_RETURN(const ModelConfig config, synthetic_config(options.synthetic));
     MIDGE_ASSIGN_OR_RETURN(const Encoding encoding, synthetic_encoding(options.run));
     MIDGE_ASSIGN_OR_RETURN(const SyntheticBytes bytes, synthetic_bytes(config, encoding));
-    return TokenCost{"synthetic " + options.synthetic, static_cast<double>(bytes.token),
-                     static_cast<double>(bytes.token_macs)};
+    return Predicted{"synthetic " + options.synthetic,
+                     static_cast<double>(bytes.all),
+                     false,
+                     {static_cast<double>(bytes.token), static_cast<double>(bytes.token_macs),
+                      static_cast<double>(bytes.prompt_macs)}};
   }
   for (const auto& [name, is_set] : {std::pair("--weights", !options.run.weights.empty()),
                                      std::pair("--recipe", !options.run.recipe.empty()),
@@ -89,26 +94,35 @@ Result<TokenCost> token_cost(const Options& options) {
   load.needs_tokenizer = false;
   load.makes_executor = false;
   MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, LoadedModel::open(path, load));
-  TokenCost cost;
-  cost.name = shown_path(path);
-  cost.bytes = static_cast<double>(model->model().token_bytes());
-  visit_linear_matrices(model->model().weights(),
-                        [&](const std::string& name, const PreparedMatrix& w) {
-                          if (is_of_mtp(name)) return;
-                          cost.macs += static_cast<double>(w.n()) * static_cast<double>(w.k());
-                        });
-  return cost;
+  Predicted predicted;
+  predicted.name = shown_path(path);
+  predicted.model_bytes = static_cast<double>(model->model().storage().file_bytes());
+  predicted.cost.bytes = static_cast<double>(model->model().token_bytes());
+  visit_linear_matrices(
+      model->model().weights(), [&](const std::string& name, const PreparedMatrix& w) {
+        if (is_of_mtp(name)) return;
+        const double macs = static_cast<double>(w.n()) * static_cast<double>(w.k());
+        predicted.cost.macs += macs;
+        if (name != "head") predicted.cost.prompt_macs += macs;
+        const Encoding encoding =
+            w.form == PreparedMatrix::Form::kTiles ? w.tiles.encoding : w.rows.encoding;
+        predicted.has_floats |=
+            encoding == Encoding::kF32 || encoding == Encoding::kBF16 || encoding == Encoding::kF16;
+      });
+  return predicted;
 }
 
 Status predict_command(const Options& options) {
   MIDGE_ASSIGN_OR_RETURN(const bench::Device device, bench::find_device(options.device));
-  MIDGE_ASSIGN_OR_RETURN(const TokenCost cost, token_cost(options));
-  MIDGE_ASSIGN_OR_RETURN(const bench::Prediction p, bench::predict(device, cost.bytes, cost.macs));
+  MIDGE_ASSIGN_OR_RETURN(const Predicted model, predicted_model(options));
+  const bench::TokenCost& cost = model.cost;
+  MIDGE_ASSIGN_OR_RETURN(const bench::Prediction p, bench::predict(device, cost));
   if (options.run.json) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.prediction").member("version", int64_t{1});
-    json.member("model", cost.name).member("device", device.title);
-    json.member("token_bytes", cost.bytes).member("token_macs", cost.macs);
+    json.member("model", model.name).member("device", device.title);
+    json.member("model_bytes", model.model_bytes).member("token_bytes", cost.bytes);
+    json.member("token_macs", cost.macs).member("prompt_macs", cost.prompt_macs);
     json.member("bandwidth", device.bandwidth).member("source", device.source);
     json.member("decode_limit", p.decode_limit).member("prompt_limit", p.prompt_limit);
     json.member("decode_expected", p.decode_expected);
@@ -116,14 +130,21 @@ Status predict_command(const Options& options) {
     print_json(json);
     return Status();
   }
-  print(stdout, "%s on %s (%s)\n", visible_text(cost.name, Layout::kOneLine).c_str(),
+  print(stdout, "%s on %s (%s)\n", visible_text(model.name, Layout::kOneLine).c_str(),
         visible_text(device.title, Layout::kOneLine).c_str(),
         visible_text(device.source, Layout::kOneLine).c_str());
   print(stdout, "a token reads %.2f GB and takes %.2f G multiply-adds\n", cost.bytes * 1e-9,
         cost.macs * 1e-9);
   if (device.memory > 0) {
-    print(stdout, "its memory is %.1f GB, which must hold the model and its KV cache too\n",
-          static_cast<double>(device.memory) * 1e-9);
+    const auto memory = static_cast<double>(device.memory);
+    print(stdout, "its memory is %.1f GB, which must hold the model (%.2f GB) and its KV cache%s\n",
+          memory * 1e-9, model.model_bytes * 1e-9,
+          model.model_bytes < memory ? "" : ": it does not fit");
+  }
+  if (model.has_floats) {
+    print(stdout,
+          "some weights are floats, which are multiplied as they are: slower than this says "
+          "(see midge pack)\n");
   }
   print(stdout, "          at most   expected\n");
   print(stdout, "decode  %8.1f   %8.1f tok/s\n", p.decode_limit, p.decode_expected);
@@ -138,7 +159,14 @@ Status predict_command(const Options& options) {
 }
 
 Status plan_command(const Options& options) {
-  if (!options.device.empty()) return predict_command(options);
+  if (!options.device.empty()) {
+    if (!options.of_memory.empty()) {
+      return make_status(StatusCode::kInvalidArgument,
+                         "--device predicts speed, so %s does not go with it",
+                         options.of_memory.c_str());
+    }
+    return predict_command(options);
+  }
   if (!options.synthetic.empty()) {
     return make_status(StatusCode::kInvalidArgument, "--synthetic needs --device");
   }
@@ -212,7 +240,12 @@ void add_plan_command(CommandLine& app, Command* run) {
       "  midge plan model.gguf\n"
       "  midge plan model.midge --budget 2GiB --kv int8\n"
       "  midge plan --synthetic phi4-mini --device pi5\n");
-  command->callback([=] { *run = [=] { return plan_command(*options); }; });
+  command->callback([=] {
+    for (const char* name : {"--sessions", "--budget", "--context", "--kv"}) {
+      if (command->get_option(name)->count() > 0) options->of_memory = name;
+    }
+    *run = [=] { return plan_command(*options); };
+  });
 }
 
 }  // namespace midge

@@ -12,6 +12,7 @@
 #include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"
+#include "engine/core/checked_math.h"
 #include "engine/core/visible.h"
 #include "engine/core/whole_file.h"
 
@@ -96,7 +97,7 @@ void print_phase(const Phase& phase) {
     }
   }
   if (summary.dropped > 0) {
-    print(stdout, "note: %lld events were dropped, --steps has less of them\n",
+    print(stdout, "note: there was no room for %lld events, which are not counted above\n",
           static_cast<long long>(summary.dropped));
   }
 }
@@ -142,15 +143,17 @@ class Profiler {
                     int64_t first_position, int64_t step_rows, bool is_prompt,
                     const std::function<Result<double>()>& step) {
     const auto layers = static_cast<size_t>(runner.config().layer_count);
-    Profile profile(executor().thread_count(), static_cast<size_t>(steps) * (layers * 64 + 256));
+    // A prompt takes several passes.
+    const auto passes = static_cast<size_t>(ceil_div(step_rows, executor().rows_max()));
+    Profile profile(executor().thread_count(),
+                    static_cast<size_t>(steps) * passes * (layers * 64 + 256));
     MIDGE_RETURN_IF_ERROR(step().status());  // pages and caches settle
     Phase phase;
     phase.name = name;
     phase.steps = steps;
-    phase.bandwidth = read_.measure();
-    phase.integer_peak =
-        bench::measure_integer_peak(executor().team(), executor().isa(),
-                                    is_prompt ? PassClass::kPanel : pass_class(step_rows, 0));
+    const PassClass c = is_prompt ? PassClass::kPanel : pass_class(step_rows, 0);
+    phase.bandwidth = read_.measure(c);
+    phase.integer_peak = bench::measure_integer_peak(executor().team(), executor().isa(), c);
     MIDGE_RETURN_IF_ERROR(step().status());  // and once more behind the passes of the limits
     counters_.read();
     executor().set_profile(&profile);
@@ -234,11 +237,12 @@ Status profile_command(const Options& options) {
       Phase decode, profiler.run(format_string("decode of %lld rows behind %lld tokens",
                                                static_cast<long long>(options.rows),
                                                static_cast<long long>(options.depth)),
-                                 *runner, options.steps, options.depth, options.rows, false,
-                                 [&] { return runner->at_depth(options.depth, options.rows); }));
+                                 *runner, options.steps, options.depth, options.rows, false, [&] {
+                                   return runner->at_depth(options.depth, options.rows, true);
+                                 }));
   phases.push_back(std::move(decode));
   if (!options.trace.empty())
-    MIDGE_RETURN_IF_ERROR(write_whole_file(options.trace, profiler.trace()));
+    MIDGE_RETURN_IF_ERROR(write_users_file(options.trace, profiler.trace()));
   if (options.run.json) {
     JsonWriter json;
     json.begin_object().member("schema", "midge.profile").member("version", int64_t{1});

@@ -118,6 +118,7 @@ class Builder {
       if (is_of_mtp(name) || name == "embedding") return;
       bytes.token += w.tiles.bytes();
       bytes.token_macs += w.tiles.n * w.tiles.k;
+      if (name != "head") bytes.prompt_macs += w.tiles.n * w.tiles.k;
     });
     return bytes;
   }

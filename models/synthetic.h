@@ -22,7 +22,8 @@ Result<ModelConfig> synthetic_config(std::string_view name);
 struct SyntheticBytes {
   int64_t all = 0;
   int64_t token = 0;
-  int64_t token_macs = 0;  ///< weights that a token is multiplied with
+  int64_t token_macs = 0;   ///< weights that a token is multiplied with
+  int64_t prompt_macs = 0;  ///< without the head, which only the last token of a prompt sees
 };
 Result<SyntheticBytes> synthetic_bytes(const ModelConfig& config, Encoding encoding);
 

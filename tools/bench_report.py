@@ -252,7 +252,7 @@ def page(results: list[tuple[str, dict]]) -> str:
                      f"midge {html.escape(result['midge'])}, {html.escape(result['date'])}</p>")
     parts.append("<div class='plots'>" + "".join(p for p in pictures if p) + "</div>")
     for name, subject in subjects:
-        parts.append(f"<h2>{html.escape(name)}</h2><p>{subject['threads']} threads, level "
+        parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(str(subject['threads']))} threads, level "
                      f"{html.escape(subject['level'])}, KV {html.escape(subject['kv_type'])}; "
                      f"output checked ({html.escape(subject['check']['content_id'])})</p>")
         parts.append(table_of(subject))
@@ -274,6 +274,11 @@ def cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
+def marked(figure: dict, text: str) -> str:
+    """With a mark, if most rounds were disturbed."""
+    return text + " ~" if figure["disturbed"] else text
+
+
 def index(results: list[tuple[str, dict]]) -> str:
     """A row for each subject of each result."""
     lines = ["| device | cores | model | threads | level | decode tok/s | of read | prompt tok/s | "
@@ -286,9 +291,9 @@ def index(results: list[tuple[str, dict]]) -> str:
             prompt = next((p for p in prompts if p["at"] == 128), prompts[-1] if prompts else None)
             lines.append("| " + " | ".join(cell(c) for c in (
                 Path(path).stem, result["machine"]["cores"], subject["name"], subject["threads"],
-                subject["level"], f"{decode['tokens_per_second']:.2f}" if decode else "",
+                subject["level"], marked(decode, f"{decode['tokens_per_second']:.2f}") if decode else "",
                 f"{decode['read_bandwidth_fraction']:.2f}" if decode else "",
-                f"{prompt['tokens_per_second']:.1f}" if prompt else "",
+                marked(prompt, f"{prompt['tokens_per_second']:.1f}") if prompt else "",
                 seconds_text(prompt["seconds"]) if prompt else "",
                 f"{subject['memory']['peak'] * 1e-9:.2f}", result["midge"],
                 f"[{Path(path).name}]({Path(path).name})")) + " |")

@@ -43,9 +43,11 @@ uint64_t sum_words(const uint8_t* at, int64_t bytes) {
 }  // namespace
 
 ReadPass::ReadPass(const Executor& executor) : executor_(executor) {
+  bool has_copies = false;
   visit_linear_matrices(*executor.engine().weights,
                         [&](const std::string& name, const PreparedMatrix& w) {
                           if (is_of_mtp(name)) return;
+                          has_copies |= w.form == PreparedMatrix::Form::kDense;
                           w.visit_memory([&](const uint8_t* start, int64_t bytes) {
                             bytes_ += bytes;
                             for (int64_t at = 0; at < bytes; at += kPieceBytes) {
@@ -53,13 +55,16 @@ ReadPass::ReadPass(const Executor& executor) : executor_(executor) {
                             }
                           });
                         });
+  if (!has_copies) return;
+  pieces_.clear();
+  bytes_ = 0;
 }
 
 template <bool kAhead>
-double ReadPass::seconds() {
+double ReadPass::seconds(PassClass c) {
   std::atomic<uint64_t> total = 0;
   const Clock::time_point start = Clock::now();
-  executor_.team().run(pass_class(1, 0), [&](const Worker& worker) {
+  executor_.team().run(c, [&](const Worker& worker) {
     uint64_t sum = 0;
     worker.for_each(static_cast<int64_t>(pieces_.size()), [&](int64_t i) {
       const Piece& piece = pieces_[static_cast<size_t>(i)];
@@ -72,10 +77,10 @@ double ReadPass::seconds() {
   return elapsed;
 }
 
-double ReadPass::measure() {
+double ReadPass::measure(PassClass c) {
   if (bytes_ == 0) return 0;
-  const double plain = seconds<false>();
-  const double ahead = seconds<true>();
+  const double plain = seconds<false>(c);
+  const double ahead = seconds<true>(c);
   return static_cast<double>(bytes_) / std::min(plain, ahead);
 }
 
@@ -84,6 +89,7 @@ double measure_integer_peak(const WorkerTeam& team, CpuFeatures features, PassCl
   for (int i = 0; i < kIsaLevelCount; ++i) {
     const auto level = static_cast<IsaLevel>(i);
     if (!has_level(features, level)) continue;
+    if (level == IsaLevel::kAmx && c != PassClass::kPanel) continue;
     if (const PeakLoop of_level = peak_loop(level); of_level.run != nullptr) loop = of_level;
   }
   if (loop.run == nullptr) return 0;

@@ -14,9 +14,17 @@ constexpr uint64_t kResultBytesMax = 32 << 20;
 // Of two runs of the same program on an idle machine; docs/performance.md.
 constexpr double kNoiseMin = 0.02;
 
+// Of a subject, by the name it has in a result, and what it is there.
+struct Setting {
+  std::string subject;
+  std::string name;
+  std::string value;
+};
+
 struct Entry {
   std::string subject;
   std::string figure;
+  bool is_disturbed = false;
   double seconds = 0;
   double spread = 0;
   double bandwidth = 0;
@@ -24,8 +32,24 @@ struct Entry {
 
 struct Results {
   std::string machine;
+  std::vector<Setting> settings;
   std::vector<Entry> entries;
 };
+
+// Results of other programs' making may lack any of them.
+Status read_settings(const JsonObject& subject, std::string_view subject_name, Results* results) {
+  MIDGE_ASSIGN_OR_RETURN(const double threads, subject.number_or("threads", 0));
+  if (threads > 0) {
+    results->settings.push_back(
+        {std::string(subject_name), "threads", format_string("%.0f", threads)});
+  }
+  for (const char* name : {"level", "kv_type", "kernels"}) {
+    MIDGE_ASSIGN_OR_RETURN(const std::string_view value, subject.string_or(name, ""));
+    if (value.empty()) continue;
+    results->settings.push_back({std::string(subject_name), name, std::string(value)});
+  }
+  return Status();
+}
 
 Result<Results> read_results(const JsonDocument& document, const std::string& path) {
   MIDGE_ASSIGN_OR_RETURN(const JsonObject root, document.root());
@@ -45,6 +69,7 @@ Result<Results> read_results(const JsonDocument& document, const std::string& pa
     if (subject_element.get(subject_object) != simdjson::SUCCESS) continue;
     const JsonObject subject(subject_object, &name);
     MIDGE_ASSIGN_OR_RETURN(const std::string_view subject_name, subject.string("name"));
+    MIDGE_RETURN_IF_ERROR(read_settings(subject, subject_name, &results));
     MIDGE_ASSIGN_OR_RETURN(const simdjson::dom::array figures, subject.array("figures"));
     for (const simdjson::dom::element element : figures) {
       simdjson::dom::object object;
@@ -58,6 +83,7 @@ Result<Results> read_results(const JsonDocument& document, const std::string& pa
       MIDGE_ASSIGN_OR_RETURN(entry.seconds, figure.number("seconds"));
       MIDGE_ASSIGN_OR_RETURN(entry.spread, figure.number("spread"));
       MIDGE_ASSIGN_OR_RETURN(entry.bandwidth, figure.number_or("read_bandwidth", 0));
+      MIDGE_ASSIGN_OR_RETURN(entry.is_disturbed, figure.boolean_or("disturbed", false));
       results.entries.push_back(std::move(entry));
     }
   }
@@ -85,6 +111,14 @@ Result<Comparison> compare_results(const std::string& old_path, const std::strin
   if (before.machine != now.machine) {
     comparison.notes.push_back("the machines differ: " + before.machine + ", and " + now.machine);
   }
+  for (const Setting& setting : now.settings) {
+    for (const Setting& old : before.settings) {
+      if (old.subject != setting.subject || old.name != setting.name) continue;
+      if (old.value == setting.value) continue;
+      comparison.notes.push_back(setting.subject + ": " + setting.name + " were " + old.value +
+                                 ", now " + setting.value);
+    }
+  }
   for (const Entry& entry : now.entries) {
     const Entry* old = find(before, entry);
     if (old == nullptr) {
@@ -98,6 +132,7 @@ Result<Comparison> compare_results(const std::string& old_path, const std::strin
     change.old_seconds = old->seconds;
     change.new_seconds = entry.seconds;
     change.ratio = entry.seconds / old->seconds;
+    change.is_disturbed = old->is_disturbed || entry.is_disturbed;
     double drift = 0;
     if (old->bandwidth > 0 && entry.bandwidth > 0) {
       drift = std::abs(std::log(entry.bandwidth / old->bandwidth));

@@ -16,6 +16,7 @@ struct Change {
   double new_seconds = 0;
   double ratio = 1;  ///< new time by old time
   double noise = 0;  ///< of that ratio, as a part: spreads of both, and the drift of the limit
+  bool is_disturbed = false;  ///< most rounds of one of them were
   /// The ratio is further from 1 than the noise.
   bool is_change() const { return ratio > 1 + noise || ratio < 1 / (1 + noise); }
 };

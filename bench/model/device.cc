@@ -12,8 +12,9 @@ namespace {
 constexpr double kGiga = 1e9;
 constexpr int64_t kGibibyte = int64_t{1} << 30;
 constexpr uint64_t kDescriptionBytesMax = 64 << 10;
-// Multiply-adds of a dot product of 16 bytes.
+// Multiply-adds of a dot product of 16 bytes, and of a matrix product.
 constexpr double kMacsPerProduct = 16;
+constexpr double kMacsPerMatrixProduct = 32;
 
 }  // namespace
 
@@ -116,24 +117,28 @@ Result<Device> find_device(const std::string& name) {
                      printable(name).c_str(), names.c_str());
 }
 
-Result<Prediction> predict(const Device& device, double token_bytes, double token_macs) {
-  double peak = 0;
+Result<Prediction> predict(const Device& device, const TokenCost& cost) {
+  double row_peak = 0;
+  double prompt_peak = 0;
   for (const DeviceCores& cores : device.cores) {
     const CoreDesign* design = find_core_design(cores.design);
     if (design == nullptr) {
       return make_status(StatusCode::kInvalidFile, "%s: no design of core '%s' is known",
                          shown_path(device.name).c_str(), printable(cores.design).c_str());
     }
-    peak += cores.count * cores.hertz * design->products_per_cycle * kMacsPerProduct;
+    const double products = cores.count * cores.hertz * design->products_per_cycle;
+    row_peak += products * kMacsPerProduct;
+    prompt_peak += products * (design->has_i8mm ? kMacsPerMatrixProduct : kMacsPerProduct);
   }
   Prediction prediction;
-  // A token cannot be decoded faster than it is computed, which bounds small cores.
-  prediction.prompt_limit = peak / token_macs;
-  prediction.decode_limit = std::min(device.bandwidth / token_bytes, prediction.prompt_limit);
+  prediction.prompt_limit = prompt_peak / cost.prompt_macs;
   prediction.prompt_expected = kPromptFraction * prediction.prompt_limit;
+  // A token cannot be decoded faster than it is computed, which bounds small cores.
+  const double computed = row_peak / cost.macs;
+  prediction.decode_limit = std::min(device.bandwidth / cost.bytes, computed);
   prediction.decode_expected =
-      std::min(kSheetBandwidth * kDecodeFraction * device.bandwidth / token_bytes,
-               prediction.prompt_expected);
+      std::min(kSheetBandwidth * kDecodeFraction * device.bandwidth / cost.bytes,
+               kPromptFraction * computed);
   return prediction;
 }
 

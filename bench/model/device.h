@@ -38,7 +38,8 @@ Result<Device> find_device(const std::string& name);
 /// What limits allow, and what midge reached of them where it was measured.
 struct Prediction {
   double decode_limit = 0;     ///< tokens per second: every weight read once for each
-  double prompt_limit = 0;     ///< tokens per second: every multiply-add at the cores' peak
+  double prompt_limit = 0;     ///< tokens per second: every multiply-add at the cores' peak, with
+                               ///< matrix products where they have them
   double decode_expected = 0;  ///< with the parts of the limits that were reached
   double prompt_expected = 0;
 };
@@ -50,8 +51,15 @@ inline constexpr double kDecodeFraction = 0.82;
 inline constexpr double kPromptFraction = 0.28;
 inline constexpr double kSheetBandwidth = 0.70;
 
-/// token_bytes: of weights that a token reads; token_macs: multiply-adds of its matrices.
+/// What a token costs.
+struct TokenCost {
+  double bytes = 0;        ///< of weights that a decoded token reads
+  double macs = 0;         ///< multiply-adds of its matrices
+  double prompt_macs = 0;  ///< of a token of a prompt, of which only the last is multiplied with
+                           ///< the head
+};
+
 /// Errors: invalid_file (an unknown design).
-Result<Prediction> predict(const Device& device, double token_bytes, double token_macs);
+Result<Prediction> predict(const Device& device, const TokenCost& cost);
 
 }  // namespace midge::bench

@@ -15,8 +15,9 @@ namespace midge::bench {
 /// Reads the energy that the machine has taken, where it tells.
 class EnergyMeter {
  public:
-  /// Looks for, in this order: counters of energy of the processor (RAPL, "powercap") and of the
-  /// rails of a phone (ODPM, "iio"); power of a regulator or a sensor ("hwmon"); the battery.
+  /// Looks for, in this order: counters of energy of the processor and of its memory (RAPL,
+  /// "powercap") and of the rails of a phone (ODPM, "iio"); power of a regulator or a sensor
+  /// ("hwmon"); the battery, unless it is charged.
   explicit EnergyMeter(SystemFiles files);
 
   /// "RAPL", "ODPM", "hwmon", "battery"; empty: the machine tells nothing.
@@ -30,13 +31,15 @@ class EnergyMeter {
 
  private:
   struct Source {
-    std::string path;        // of a number
-    std::string other_path;  // that it is multiplied with; empty: none
-    double unit = 1;         // joules, or watts, of one
-    double wraps_at = 0;     // of a counter, in its own unit; 0: does not
+    std::string path;         // of a number
+    std::string other_path;   // that it is multiplied with; empty: none
+    std::string status_path;  // which must say "Discharging"; empty: none
+    double unit = 1;          // joules, or watts, of one
+    double wraps_at = 0;      // of a counter, in its own unit; 0: does not
   };
   void find();
   bool find_rapl();
+  void add_rapl(const std::string& zone);
   bool find_odpm();
   bool find_hwmon();
   bool find_battery();

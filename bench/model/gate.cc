@@ -1,7 +1,9 @@
 #include "bench/model/gate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "bench/model/fingerprints.h"
 #include "engine/core/fnv.h"
@@ -16,9 +18,10 @@ using Clock = std::chrono::steady_clock;
 
 // The generic kernels take seconds for a token of a large model, so the tokens are few.
 constexpr int32_t kPrompt[] = {1, 4};
-constexpr int32_t kGenerated[] = {9, 16, 25, 36};
+constexpr int32_t kGenerated[] = {9, 16, 25, 36, 49, 64, 81, 100};
 constexpr int64_t kPromptRows = std::size(kPrompt);
 constexpr int64_t kRows = std::size(kGenerated);
+static_assert(kRows == kGemvRowsMax, "each number of rows has kernels of its own");
 constexpr int64_t kRowsMax = 32;  // of a longer prompt, which must not change the first rows
 
 /// Logits of the fixed tokens.
@@ -31,39 +34,55 @@ class FixedRun {
     options_.kv_type = kv_type;
   }
 
-  /// Of the last token of the prompt, then of the first generated one, in a step of `rows`.
+  /// Of the last token of the prompt, which `prompt_rows` begin with; then of the first `rows`
+  /// generated ones, read one by one.
   Result<std::vector<float>> run(int64_t prompt_rows, int64_t rows) {
-    MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<Sequence> sequence,
-                           Sequence::create(model_.model().config(), options_));
+    MIDGE_ASSIGN_OR_RETURN(sequence_, Sequence::create(model_.model().config(), options_));
     std::vector<int32_t> prompt(kPrompt, kPrompt + kPromptRows);
     while (static_cast<int64_t>(prompt.size()) < prompt_rows) prompt.push_back(7);
     std::vector<float> logits;
-    MIDGE_RETURN_IF_ERROR(step(*sequence, prompt, RowRole::kPrompt, kPromptRows - 1, &logits));
-    MIDGE_RETURN_IF_ERROR(sequence->truncate(kPromptRows));
-    MIDGE_RETURN_IF_ERROR(step(*sequence, std::span(kGenerated).first(static_cast<size_t>(rows)),
-                               RowRole::kGenerated, 0, &logits));
+    MIDGE_RETURN_IF_ERROR(step(prompt, RowRole::kPrompt, {kPromptRows - 1}, &logits));
+    MIDGE_RETURN_IF_ERROR(sequence_->truncate(kPromptRows));
+    for (int64_t row = 0; row < rows; ++row) {
+      MIDGE_RETURN_IF_ERROR(step(std::span(kGenerated).subspan(static_cast<size_t>(row), 1),
+                                 RowRole::kGenerated, {0}, &logits));
+    }
+    return logits;
+  }
+
+  /// Of the first `rows` generated tokens, in one step behind the prompt of the last run().
+  Result<std::vector<float>> run_at_once(int64_t rows) {
+    MIDGE_RETURN_IF_ERROR(sequence_->truncate(kPromptRows));
+    std::vector<int32_t> all(static_cast<size_t>(rows));
+    std::iota(all.begin(), all.end(), 0);
+    std::vector<float> logits;
+    MIDGE_RETURN_IF_ERROR(
+        step(std::span(kGenerated).first(all.size()), RowRole::kGenerated, all, &logits));
     return logits;
   }
 
  private:
-  Status step(Sequence& sequence, std::span<const int32_t> tokens, RowRole role, int64_t row,
+  Status step(std::span<const int32_t> tokens, RowRole role, const std::vector<int32_t>& rows,
               std::vector<float>* logits) {
-    const auto wanted = static_cast<int32_t>(row);
     SequenceStep step;
-    step.sequence = &sequence;
+    step.sequence = sequence_.get();
     step.tokens = tokens;
     step.role = role;
-    step.outputs.logits_rows = {&wanted, 1};
+    step.outputs.logits_rows = rows;
     step.outputs.logits = model_.executor().logits(0);
     run_step(model_.executor(), {&step, 1});
     MIDGE_RETURN_IF_ERROR(step.status);
-    logits->insert(logits->end(), step.outputs.logits, step.outputs.logits + vocab_size_);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const float* of_row = model_.executor().logits(static_cast<int64_t>(i));
+      logits->insert(logits->end(), of_row, of_row + vocab_size_);
+    }
     return Status();
   }
 
   const LoadedModel& model_;
   const int64_t vocab_size_;
   SequenceOptions options_;
+  std::unique_ptr<Sequence> sequence_;
 };
 
 std::string hexadecimal(const ContentHash& hash) {
@@ -76,15 +95,34 @@ Status refusal(const std::string& what) {
                      "the check of the output failed: %s. No speed is printed", what.c_str());
 }
 
-// Where two runs differ first, if they do.
-Status same_bits(const std::vector<float>& a, const std::vector<float>& b, int64_t vocab_size,
-                 const char* between) {
-  for (size_t i = 0; i < a.size(); ++i) {
+// Where two runs differ first, if they do, as far as both go. first: 0 if the prompt's last token
+// comes first, 1 if a generated one does.
+Status same_bits(std::span<const float> a, std::span<const float> b, int64_t vocab_size,
+                 size_t first, const std::string& between) {
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
     if (std::memcmp(&a[i], &b[i], sizeof(float)) == 0) continue;
     const auto width = static_cast<size_t>(vocab_size);
-    return refusal(format_string("logit %zu of the %s token is %.9g and %.9g between %s", i % width,
-                                 i < width ? "prompt's last" : "generated",
-                                 static_cast<double>(a[i]), static_cast<double>(b[i]), between));
+    const size_t token = first + i / width;
+    const std::string which =
+        token == 0 ? "the prompt's last token" : format_string("generated token %zu", token);
+    return refusal(format_string("logit %zu of %s is %.9g and %.9g between %s", i % width,
+                                 which.c_str(), static_cast<double>(a[i]),
+                                 static_cast<double>(b[i]), between.c_str()));
+  }
+  return Status();
+}
+
+// Each number of rows has kernels of its own, and the kind of a pass may have others again.
+Status check_rows(FixedRun& fixed, std::span<const float> fast, int64_t vocab_size) {
+  MIDGE_ASSIGN_OR_RETURN(const std::vector<float> singly, fixed.run(kRowsMax, kRows));
+  MIDGE_RETURN_IF_ERROR(same_bits(fast, singly, vocab_size, 0, "a prompt of 2 tokens and of 32"));
+  const std::span<const float> generated =
+      std::span(singly).subspan(static_cast<size_t>(vocab_size));
+  for (int64_t rows = 2; rows <= kRows; ++rows) {
+    MIDGE_ASSIGN_OR_RETURN(const std::vector<float> at_once, fixed.run_at_once(rows));
+    MIDGE_RETURN_IF_ERROR(
+        same_bits(generated, at_once, vocab_size, 1,
+                  format_string("one row at a time and %lld", static_cast<long long>(rows))));
   }
   return Status();
 }
@@ -121,8 +159,7 @@ Result<GateReport> check_output(const LoadedModel& model, KvType kv_type) {
   }
   report.fingerprint = fnv1a({reinterpret_cast<const char*>(fast.data()), fast.size() * 4});
   if (is_packed(model.executor())) {
-    MIDGE_ASSIGN_OR_RETURN(const std::vector<float> rows, fixed.run(kRowsMax, kRows));
-    MIDGE_RETURN_IF_ERROR(same_bits(fast, rows, vocab_size, "one row and several"));
+    MIDGE_RETURN_IF_ERROR(check_rows(fixed, fast, vocab_size));
     std::vector<float> generic;
     MIDGE_RETURN_IF_ERROR(
         model.executor().with_kernels(generic_kernels(), kRowsMax, [&]() -> Status {
@@ -130,7 +167,7 @@ Result<GateReport> check_output(const LoadedModel& model, KvType kv_type) {
           return Status();
         }));
     MIDGE_RETURN_IF_ERROR(
-        same_bits(fast, generic, vocab_size, "the chosen kernels and the generic ones"));
+        same_bits(fast, generic, vocab_size, 0, "the chosen kernels and the generic ones"));
   }
   report.has_generic = is_packed(model.executor());
   const std::optional<uint64_t> known = known_fingerprint(report.content_id, kv_type);

@@ -19,11 +19,11 @@ struct GateReport {
 };
 
 /// Runs fixed token ids through the chosen kernels and through the generic ones, which must give
-/// the same bits; through steps of several rows, which must too; and compares a fingerprint of the
-/// logits with the one on record, if the model is one of those that come with midge. Through
-/// XNNPACK and on floats in place there is nothing to compare with but the fingerprint of a run
-/// before: numbers are checked to be finite. The executor has 4 rows of logits and takes 32 rows in
-/// a pass.
+/// the same bits; through steps of 2 to kGemvRowsMax rows, each of which must too; and compares a
+/// fingerprint of the logits with the one on record, if the model is one of those that come with
+/// midge. Through XNNPACK and on floats in place there is nothing to compare with but the
+/// fingerprint of a run before: numbers are checked to be finite. The executor has kGemvRowsMax
+/// rows of logits and takes 32 rows in a pass.
 /// Errors: internal (the message says what differs: no speed may be printed), and those of a step.
 Result<GateReport> check_output(const LoadedModel& model, KvType kv_type);
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <dirent.h>
 #include <linux/perf_event.h>
@@ -61,7 +62,7 @@ HardwareCounters::HardwareCounters() {
   for (const Kind& kind : kKinds) {
     const int file = open_counter(kind.config);
     if (file >= 0) {
-      counters_.push_back({kind.name, file, 0});
+      counters_.push_back({kind.name, file, {}});
     } else if (refusal_.empty()) {
       refusal_ = format_string("the kernel counts no %s for this process: %s", kind.name,
                                std::strerror(errno));
@@ -79,11 +80,15 @@ std::vector<HardwareCounters::Reading> HardwareCounters::read() {
   std::vector<Reading> readings;
   for (Counter& counter : counters_) {
     uint64_t values[3] = {};  // count, time enabled, time running
-    if (::read(counter.file, values, sizeof(values)) != sizeof(values) || values[2] == 0) continue;
-    const double count = static_cast<double>(values[0]) * static_cast<double>(values[1]) /
-                         static_cast<double>(values[2]);
-    readings.push_back({counter.name, count - counter.last});
-    counter.last = count;
+    if (::read(counter.file, values, sizeof(values)) != sizeof(values)) continue;
+    // Scaled by the times since the last reading: what ran before may have been counted otherwise.
+    const auto since = [&](size_t i) {
+      return static_cast<double>(values[i] - std::exchange(counter.last[i], values[i]));
+    };
+    const double count = since(0);
+    const double enabled = since(1);
+    const double running = since(2);
+    if (running > 0) readings.push_back({counter.name, count * enabled / running});
   }
   return readings;
 }

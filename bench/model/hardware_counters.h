@@ -30,7 +30,7 @@ class HardwareCounters {
   struct Counter {
     const char* name;
     int file;
-    double last = 0;
+    uint64_t last[3] = {};  // count, nanoseconds enabled, nanoseconds running
   };
 
   std::vector<Counter> counters_;

@@ -87,7 +87,7 @@ class SubjectBench {
 
   SubjectReport take_report() {
     for (Figure& open : opens_) {
-      if (!open.samples.empty()) report_.figures.push_back(std::move(open));
+      if (!open.rounds.empty()) report_.figures.push_back(std::move(open));
     }
     for (Measurement& measurement : measurements_) {
       report_.figures.push_back(std::move(measurement.figure));
@@ -111,8 +111,11 @@ class SubjectBench {
     opened_path_ = model->path();
     RunnerOptions options;
     options.kv_type = subject_.kv_type;
+    options.depth_max = -1;
     options.requests_max = 0;
-    MIDGE_RETURN_IF_ERROR(ModelRunner::create(*model, options).status());
+    MIDGE_ASSIGN_OR_RETURN(const std::unique_ptr<ModelRunner> runner,
+                           ModelRunner::create(*model, options));
+    MIDGE_RETURN_IF_ERROR(runner->prompt(1).status());
     return seconds_between(start, Clock::now());
   }
 
@@ -130,8 +133,7 @@ class SubjectBench {
         if (is_cancelled()) return make_status(StatusCode::kCancelled, "cancelled");
         if (warm == 0 && !drop_opened_file()) continue;
         MIDGE_ASSIGN_OR_RETURN(const double seconds, open_once());
-        opens_[warm].samples.push_back(seconds);
-        opens_[warm].rounds.push_back({.seconds = seconds});
+        opens_[warm].rounds.push_back({.seconds = seconds, .samples = {seconds}});
       }
     }
     return Status();
@@ -192,13 +194,22 @@ class SubjectBench {
     const Executor& executor = loaded.executor();
     report_.family = model.config().family;
     report_.parameters = model.parameter_count();
-    report_.token_bytes = ReadPass(executor).bytes();
+    report_.token_bytes = model.token_bytes();
     report_.model_bytes = static_cast<int64_t>(model.storage().file_bytes());
     report_.threads = executor.thread_count();
     report_.level = isa_level_name(top_level(executor.isa()));
     report_.kernels = used_kernels(executor);
     report_.kv_type = kv_type_name(subject_.kv_type);
-    const auto weights = static_cast<double>(report_.token_bytes);
+    const auto weights = static_cast<double>(ReadPass(executor).bytes());
+    // Of a step that reads so many bytes of keys and values as well.
+    const auto bytes_with = [&](int64_t kv) {
+      return weights > 0 ? weights + static_cast<double>(kv) : 0;
+    };
+    if (weights == 0) {
+      report_.notes.emplace_back(
+          "bytes left out: XNNPACK multiplies with copies of the weights that nobody else can "
+          "read");
+    }
     const double token_macs = runner.prompt_macs(1);
     for (const int64_t length : prompts_) {
       Figure f = {.section = "prompt",
@@ -207,7 +218,6 @@ class SubjectBench {
                   .tokens = static_cast<double>(length),
                   .bytes = weights,
                   .macs = runner.prompt_macs(length),
-                  .samples = {},
                   .rounds = {}};
       add(
           std::move(f), PassClass::kPanel, [length](ModelRunner& r) { return r.prompt(length); },
@@ -218,9 +228,8 @@ class SubjectBench {
                   .label = format_string("%lld deep", static_cast<long long>(depth)),
                   .at = depth,
                   .tokens = 1,
-                  .bytes = weights + static_cast<double>(runner.kv_bytes(depth)),
+                  .bytes = bytes_with(runner.kv_bytes(depth)),
                   .macs = token_macs,
-                  .samples = {},
                   .rounds = {}};
       add(
           std::move(f), pass_class(1, 0), [depth](ModelRunner& r) { return r.at_depth(depth, 1); },
@@ -232,9 +241,8 @@ class SubjectBench {
           .label = rows == 1 ? "1 row" : format_string("%lld rows", static_cast<long long>(rows)),
           .at = rows,
           .tokens = static_cast<double>(rows),
-          .bytes = weights,
+          .bytes = bytes_with(runner.kv_bytes(rows)),
           .macs = static_cast<double>(rows) * token_macs,
-          .samples = {},
           .rounds = {}};
       add(
           std::move(f), pass_class(rows, 0), [rows](ModelRunner& r) { return r.at_depth(0, rows); },
@@ -245,9 +253,8 @@ class SubjectBench {
                   .label = format_string("%lld at a time", static_cast<long long>(count)),
                   .at = count,
                   .tokens = static_cast<double>(count),
-                  .bytes = weights,
+                  .bytes = bytes_with(runner.request_kv_bytes(count)),
                   .macs = static_cast<double>(count) * token_macs,
-                  .samples = {},
                   .rounds = {}};
       add(
           std::move(f), pass_class(count, 0), [count](ModelRunner& r) { return r.requests(count); },
@@ -293,7 +300,7 @@ class SubjectBench {
       Limits limits;
       limits.pass_class = c;
       limits.peak_first = peak();
-      limits.bandwidth = read.measure();
+      limits.bandwidth = read.measure(c);
       limits.peak_last = peak();
       if (c == PassClass::kPanel) peaks.insert(peaks.end(), {limits.peak_first, limits.peak_last});
       state.bandwidth_low = std::min(state.bandwidth_low, limits.bandwidth);
@@ -310,8 +317,6 @@ class SubjectBench {
       MIDGE_ASSIGN_OR_RETURN(const Samples samples, take_samples(runner, m, limits, [&] {
                                return measure_limits(m.pass_class);
                              }));
-      m.figure.samples.insert(m.figure.samples.end(), samples.seconds.begin(),
-                              samples.seconds.end());
       m.figure.rounds.push_back(round_of(m.figure, samples));
       limits = samples.last;
     }
@@ -340,6 +345,7 @@ class SubjectBench {
   static Round round_of(const Figure& figure, const Samples& samples) {
     Round round;
     round.seconds = median(samples.seconds);
+    round.samples = samples.seconds;
     round.bandwidth = median(samples.bandwidths);
     round.read_fraction = fraction(figure.bytes, samples.seconds, samples.bandwidths);
     round.peak_fraction = fraction(figure.macs, samples.seconds, samples.peaks);
@@ -410,6 +416,16 @@ std::vector<double> Figure::of_rounds(double Round::* member) const {
   std::vector<double> values;
   for (const Round& round : rounds) {
     if (all || !round.disturbed) values.push_back(round.*member);
+  }
+  return values;
+}
+
+std::vector<double> Figure::samples() const {
+  const bool all = is_disturbed();
+  std::vector<double> values;
+  for (const Round& round : rounds) {
+    if (!all && round.disturbed) continue;
+    values.insert(values.end(), round.samples.begin(), round.samples.end());
   }
   return values;
 }

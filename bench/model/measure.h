@@ -44,6 +44,7 @@ struct Round {
   double read_fraction = 0;  ///< of that, see Figure::bytes; 0: no bytes
   double peak_fraction = 0;  ///< of the integer peak; 0: no multiply-adds or no peak
   bool disturbed = false;
+  std::vector<double> samples = {};  ///< seconds of each
 };
 
 /// Something measured again and again.
@@ -54,13 +55,13 @@ struct Figure {
   double tokens = 0;    ///< that a sample makes or reads; 0: none
   double bytes = 0;     ///< that a sample reads from memory at least: weights, keys and values
   double macs = 0;      ///< multiply-adds of its matrices
-  std::vector<double> samples;  ///< seconds
   std::vector<Round> rounds;
 
   /// Of a member of the rounds that were not disturbed, if these are half of them or more, else of
   /// all.
   std::vector<double> of_rounds(double Round::* member) const;
-  bool is_disturbed() const;  ///< more than half of the rounds were
+  std::vector<double> samples() const;  ///< of the same rounds, seconds
+  bool is_disturbed() const;            ///< more than half of the rounds were
 };
 
 /// A round as a whole.

@@ -47,7 +47,9 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::create(const LoadedModel& mode
   std::iota(runner->rows_.begin(), runner->rows_.end(), 0);
   MIDGE_ASSIGN_OR_RETURN(runner->base_, runner->new_sequence());
   MIDGE_ASSIGN_OR_RETURN(runner->prompt_, runner->new_sequence());
-  MIDGE_RETURN_IF_ERROR(runner->fill(*runner->base_, std::max<int64_t>(1, options.depth_max)));
+  if (options.depth_max >= 0) {
+    MIDGE_RETURN_IF_ERROR(runner->fill(*runner->base_, std::max<int64_t>(1, options.depth_max)));
+  }
   return runner;
 }
 
@@ -125,7 +127,7 @@ Result<double> ModelRunner::prompt(int64_t length, bool draws) {
   return seconds_between(start, Clock::now());
 }
 
-Result<double> ModelRunner::at_depth(int64_t depth, int64_t rows) {
+Result<double> ModelRunner::at_depth(int64_t depth, int64_t rows, bool stays) {
   depth = std::max<int64_t>(1, depth);
   std::unique_ptr<Sequence>& sequence = at_depths_[depth];
   if (sequence == nullptr) {
@@ -133,7 +135,7 @@ Result<double> ModelRunner::at_depth(int64_t depth, int64_t rows) {
     MIDGE_RETURN_IF_ERROR(sequence->copy_from(*base_));
     MIDGE_RETURN_IF_ERROR(sequence->truncate(depth));
   }
-  if (sequence->length() + rows > depth + kStepsAhead) {
+  if (stays || sequence->length() + rows > depth + kStepsAhead) {
     MIDGE_RETURN_IF_ERROR(sequence->truncate(depth));
   }
   tokens_.clear();
@@ -181,6 +183,10 @@ int64_t ModelRunner::kv_bytes(int64_t depth) const {
   const int64_t window = config().sliding_window;
   const int64_t seen = window > 0 ? std::min(depth + 1, window) : depth + 1;
   return seen * kv.token_bytes() * kv.kv_heads * config().layer_count;
+}
+
+int64_t ModelRunner::request_kv_bytes(int64_t count) const {
+  return count * kv_bytes(kRequestTokens);
 }
 
 double ModelRunner::prompt_macs(int64_t length) const {

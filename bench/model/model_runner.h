@@ -14,7 +14,7 @@ namespace midge::bench {
 
 struct RunnerOptions {
   KvType kv_type = KvType::kF16;
-  int64_t depth_max = 1;                      ///< of at_depth()
+  int64_t depth_max = 1;                      ///< of at_depth(); negative: it is not called
   int64_t depth_count = 2;                    ///< different ones of at_depth()
   int64_t prompt_max = 1;                     ///< of prompt()
   int64_t requests_max = 1;                   ///< of requests()
@@ -43,7 +43,8 @@ class ModelRunner {
 
   /// Seconds of a step of `rows` generated tokens behind `depth` others, at least one. What lies in
   /// the cache is a prompt of up to 512 tokens, repeated: the time does not depend on it.
-  Result<double> at_depth(int64_t depth, int64_t rows);
+  /// stays: behind exactly so many each time, else behind up to 128 more, of steps before.
+  Result<double> at_depth(int64_t depth, int64_t rows, bool stays = false);
 
   /// Seconds of a step of one generated token of each of `count` sequences, and of drawing the next
   /// token for each.
@@ -51,6 +52,8 @@ class ModelRunner {
 
   /// Bytes of keys and values that a step of one row reads behind `depth` tokens.
   int64_t kv_bytes(int64_t depth) const;
+  /// Those that a step of requests() reads at least.
+  int64_t request_kv_bytes(int64_t count) const;
   /// Multiply-adds of a prompt's matrices, with one row of logits.
   double prompt_macs(int64_t length) const;
 

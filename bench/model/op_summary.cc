@@ -159,11 +159,13 @@ std::vector<double> waits_within(const std::vector<Event>& events) {
 double OpLine::imbalance() const {
   double sum = 0;
   double most = 0;
-  for (const double one : busy) {
-    sum += one;
-    most = std::max(most, one);
+  double workers = 0;  // that take part: passes of a class may leave some out
+  for (size_t i = 0; i < busy.size(); ++i) {
+    sum += busy[i];
+    most = std::max(most, busy[i]);
+    workers += busy[i] > 0 || waits[i] > 0;
   }
-  return sum > 0 ? most * static_cast<double>(busy.size()) / sum : 1;
+  return sum > 0 ? most * workers / sum : 1;
 }
 
 double OpSummary::accounted() const {

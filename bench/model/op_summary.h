@@ -23,7 +23,8 @@ struct OpLine {
   double macs = 0;            ///< multiply-adds of matrices
   std::vector<double> busy;   ///< seconds of each worker, without its waits
   std::vector<double> waits;  ///< of each worker, at the barriers of the operation
-  double imbalance() const;   ///< of the busiest worker, by the mean: 1 is even
+  double imbalance()
+      const;  ///< of the busiest worker, by the mean of those that take part: 1 is even
 };
 
 struct OpSummary {

@@ -1,12 +1,10 @@
 #include "bench/model/sustained.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "bench/limits/read_pass.h"
 #include "bench/model/machine_state.h"
 #include "bench/model/model_runner.h"
-#include "bench/model/statistics.h"
 #include "engine/core/seconds.h"
 
 namespace midge::bench {
@@ -18,12 +16,12 @@ constexpr double kStretchSeconds = 5;
 constexpr double kMinute = 60;
 constexpr double kClockDriftMax = 0.05;
 
-// Mean rate of the stretches that begin within from..to seconds.
+// Mean rate of the stretches that lie at least partly within from..to seconds.
 double mean_rate(const std::vector<Stretch>& stretches, double from, double to) {
   double sum = 0;
   double count = 0;
   for (const Stretch& stretch : stretches) {
-    if (stretch.start < from || stretch.start >= to) continue;
+    if (stretch.end <= from || stretch.start >= to) continue;
     sum += stretch.tokens_per_second;
     ++count;
   }
@@ -31,6 +29,21 @@ double mean_rate(const std::vector<Stretch>& stretches, double from, double to) 
 }
 
 }  // namespace
+
+void summarize(double clock, SustainedReport* report) {
+  const double end = report->stretches.back().end;
+  const double minute = std::min(kMinute, end / 3);
+  report->first_minute = mean_rate(report->stretches, 0, minute);
+  report->last_minute = mean_rate(report->stretches, end - minute, end);
+  double low = clock;
+  double high = clock;
+  for (const Stretch& stretch : report->stretches) {
+    low = std::min(low, stretch.clock);
+    high = std::max(high, stretch.clock);
+  }
+  report->clock_drift = high > 0 ? 1 - low / high : 0;
+  if (report->clock_drift <= kClockDriftMax) report->mean = mean_rate(report->stretches, 0, end);
+}
 
 Result<SustainedReport> measure_sustained(const std::string& name, const LoadedModel& model,
                                           KvType kv_type, double minutes,
@@ -47,6 +60,7 @@ Result<SustainedReport> measure_sustained(const std::string& name, const LoadedM
   const double length = std::min(kStretchSeconds, all / 3);
   SustainedReport report;
   report.name = name;
+  const double clock = machine_state(files).clock;
   const Clock::time_point start = Clock::now();
   for (double now = 0; now < all;) {
     Stretch stretch;
@@ -57,6 +71,7 @@ Result<SustainedReport> measure_sustained(const std::string& name, const LoadedM
       ++tokens;
       now = seconds_between(start, Clock::now());
     }
+    stretch.end = now;
     stretch.tokens_per_second = tokens / (now - stretch.start);
     const MachineState state = machine_state(files);
     stretch.clock = state.clock;
@@ -65,17 +80,7 @@ Result<SustainedReport> measure_sustained(const std::string& name, const LoadedM
     if (on_progress != nullptr) on_progress(now / all);
     now = seconds_between(start, Clock::now());
   }
-  const double end = report.stretches.back().start + length;
-  const double minute = std::min(kMinute, end / 3);
-  report.first_minute = mean_rate(report.stretches, 0, minute);
-  report.last_minute = mean_rate(report.stretches, end - minute, end);
-  std::vector<double> clocks;
-  for (const Stretch& stretch : report.stretches) clocks.push_back(stretch.clock);
-  const double middle = median(clocks);
-  for (const double clock : clocks) {
-    report.clock_drift = std::max(report.clock_drift, std::abs(clock - middle) / middle);
-  }
-  if (report.clock_drift <= kClockDriftMax) report.mean = mean_rate(report.stretches, 0, end);
+  summarize(clock, &report);
   return report;
 }
 

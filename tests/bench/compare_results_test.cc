@@ -1,4 +1,5 @@
 // What changed between two results, and what is noise.
+#include <algorithm>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -54,6 +55,28 @@ TEST(CompareResults, SlowerMemoryIsNoise) {
 TEST(CompareResults, TwoPercentIsNoise) {
   EXPECT_FALSE(
       only_change(result_of(0.100, 0, 0, "0 deep"), result_of(0.1015, 0, 0, "0 deep")).is_change());
+}
+
+TEST(CompareResults, SaysWhatWasSetOtherwise) {
+  const std::string one = result_of(1, 0, 0, "0 deep");
+  const auto with = [&](const char* members) {
+    std::string text = one;
+    return text.insert(text.find("\"figures\""), members);
+  };
+  const Result<Comparison> comparison =
+      compare_results(file("old", with("\"threads\":1,\"kv_type\":\"f16\",")),
+                      file("new", with("\"threads\":4,\"kv_type\":\"f16\",")));
+  ASSERT_TRUE(comparison.ok()) << comparison.status().message();
+  const std::vector<std::string>& notes = comparison->notes;
+  EXPECT_EQ(std::count(notes.begin(), notes.end(), "m: threads were 1, now 4"), 1);
+}
+
+TEST(CompareResults, MarksWhatWasDisturbed) {
+  std::string disturbed = result_of(1, 0, 0, "0 deep");
+  disturbed.insert(disturbed.find("\"seconds\""), "\"disturbed\":true,");
+  EXPECT_TRUE(only_change(result_of(1, 0, 0, "0 deep"), disturbed).is_disturbed);
+  EXPECT_FALSE(
+      only_change(result_of(1, 0, 0, "0 deep"), result_of(1, 0, 0, "0 deep")).is_disturbed);
 }
 
 TEST(CompareResults, SaysWhatOnlyOneHas) {

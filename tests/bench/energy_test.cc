@@ -15,10 +15,13 @@ TEST(EnergyMeter, SumsThePackagesOfRapl) {
                 "sys/class/powercap/intel-rapl:1/energy_uj: 500000\n"
                 "sys/class/powercap/intel-rapl:2/energy_uj: 7000000\n"
                 "sys/class/powercap/intel-rapl:2/name: psys\n"
-                "sys/class/powercap/intel-rapl:0:0/energy_uj: 900000\n"));
+                "sys/class/powercap/intel-rapl:0:0/energy_uj: 900000\n"
+                "sys/class/powercap/intel-rapl:0:0/name: core\n"
+                "sys/class/powercap/intel-rapl:0:1/energy_uj: 250000\n"
+                "sys/class/powercap/intel-rapl:0:1/name: dram\n"));
   EXPECT_EQ(meter.method(), "RAPL");
   EXPECT_TRUE(meter.counts());
-  EXPECT_DOUBLE_EQ(*meter.read(), 2.0);
+  EXPECT_DOUBLE_EQ(*meter.read(), 2.25);
 }
 
 TEST(EnergyMeter, SumsTheRailsOfAPhone) {
@@ -33,10 +36,19 @@ TEST(EnergyMeter, SumsTheRailsOfAPhone) {
 TEST(EnergyMeter, MultipliesCurrentAndVoltageOfABattery) {
   const EnergyMeter meter(
       recording("sys/class/power_supply/battery/current_now: -1500000\n"
-                "sys/class/power_supply/battery/voltage_now: 4000000\n"));
+                "sys/class/power_supply/battery/voltage_now: 4000000\n"
+                "sys/class/power_supply/battery/status: Discharging\n"));
   EXPECT_EQ(meter.method(), "battery");
   EXPECT_FALSE(meter.counts());
   EXPECT_DOUBLE_EQ(*meter.read(), 6.0);
+}
+
+TEST(EnergyMeter, ABatteryThatIsChargedTellsNothing) {
+  const EnergyMeter meter(
+      recording("sys/class/power_supply/battery/current_now: 1500000\n"
+                "sys/class/power_supply/battery/voltage_now: 4000000\n"
+                "sys/class/power_supply/battery/status: Charging\n"));
+  EXPECT_EQ(meter.method(), "");
 }
 
 TEST(EnergyMeter, ReadsSensorsOfPower) {

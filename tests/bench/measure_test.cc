@@ -1,9 +1,12 @@
 // Rounds on a small model: every section, both of two subjects, refusals.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "bench/limits/read_pass.h"
 #include "bench/model/measure.h"
 #include "bench/model/model_runner.h"
+#include "engine/ops/profile.h"
 #include "tests/bench/bench_models.h"
 
 namespace midge::bench {
@@ -40,13 +43,15 @@ TEST(Measure, FillsEverySection) {
       const Figure* figure = report.find(section, at);
       ASSERT_NE(figure, nullptr) << section;
       EXPECT_EQ(figure->rounds.size(), 2u) << section;
-      EXPECT_GE(figure->samples.size(), 2u) << section;
-      for (const double seconds : figure->samples) EXPECT_GT(seconds, 0);
+      EXPECT_GE(figure->samples().size(), 2u) << section;
+      for (const double seconds : figure->samples()) EXPECT_GT(seconds, 0);
     }
     const Figure* warm = report.find("open", 1);
     ASSERT_NE(warm, nullptr);
     // Deeper steps read more.
     EXPECT_GT(report.find("decode", 192)->bytes, report.find("decode", 0)->bytes);
+    // Each request reads keys and values of its own.
+    EXPECT_GT(report.find("requests", 2)->bytes, report.find("requests", 1)->bytes);
   }
 }
 
@@ -76,21 +81,48 @@ TEST(Measure, IsCancelled) {
 
 TEST(Measure, DisturbedRoundsCountForNothingUnlessMostAre) {
   Figure figure;
-  figure.rounds = {{.seconds = 1}, {.seconds = 2}, {.seconds = 9, .disturbed = true}};
+  figure.rounds = {{.seconds = 1, .samples = {1, 1}},
+                   {.seconds = 2, .samples = {2}},
+                   {.seconds = 9, .disturbed = true, .samples = {9, 9, 9}}};
   EXPECT_FALSE(figure.is_disturbed());
   EXPECT_EQ(figure.of_rounds(&Round::seconds), (std::vector<double>{1, 2}));
+  EXPECT_EQ(figure.samples(), (std::vector<double>{1, 1, 2}));
   figure.rounds[0].disturbed = true;
   EXPECT_TRUE(figure.is_disturbed());
   EXPECT_EQ(figure.of_rounds(&Round::seconds).size(), 3u);
+  EXPECT_EQ(figure.samples().size(), 6u);
+}
+
+// The head is a matrix of its own, which a step without logits does not read.
+TEST(Measure, OpeningGoesAsFarAsTheFirstToken) {
+  BenchOptions options = small_options();
+  options.rounds = 1;
+  Subject subject = small_subject("a");
+  Profile profile(1, 4096);
+  const void* head = nullptr;
+  subject.open = [&]() -> Result<std::unique_ptr<LoadedModel>> {
+    std::unique_ptr<LoadedModel> model = open_packed_model(1);
+    if (head == nullptr) {  // the first one is opened to be timed
+      head = &model->executor().engine().weights->head;
+      model->executor().set_profile(&profile);
+    }
+    return model;
+  };
+  ASSERT_TRUE(run_bench({subject}, options).ok());
+  const std::vector<Event>& events = profile.logs().front().events();
+  const auto heads = std::count_if(events.begin(), events.end(), [&](const Event& event) {
+    return event.kind == static_cast<uint8_t>(OpKind::kLinear) && event.subject == head;
+  });
+  EXPECT_EQ(heads, kHasProfiler ? 1 : 0);
 }
 
 TEST(ReadPass, ReadsWhatATokenReads) {
   const std::unique_ptr<LoadedModel> model = open_packed_model(2);
   ReadPass read(model->executor());
   EXPECT_EQ(read.bytes(), model->model().token_bytes());
-  EXPECT_GT(read.measure(), 0);
+  EXPECT_GT(read.measure(PassClass::kRow), 0);
   const uint64_t once = read.checksum();
-  EXPECT_GT(read.measure(), 0);
+  EXPECT_GT(read.measure(PassClass::kRow), 0);
   // Both passes of both calls read the same bytes.
   EXPECT_EQ(read.checksum(), 2 * once);
 }
