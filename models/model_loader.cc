@@ -152,6 +152,8 @@ Status ModelLoader::bind_layer(const std::string& prefix, const DecoderLayout& l
   const int64_t q_rows = c.head_count * c.head_dim;
   const int64_t kv_rows = c.kv_head_count * c.head_dim;
 
+  // A buffer of angles, which transformers stored before 4.32.
+  if (source().kind() != SourceKind::kGguf) ignore(prefix + "self_attn.rotary_emb.inv_freq");
   MIDGE_RETURN_IF_ERROR(vector(weight(prefix + names.attn_norm), h, &layer->attn_norm));
   if (layout.fused_qkv) {
     WeightRows qkv;

@@ -137,6 +137,7 @@ void add_messages(const ChatTemplate& chat, std::span<const ChatMessage> message
     const ChatMessage& message = messages[i];
     if (message.role == ChatRole::kSystem) {
       if (chat.system_rule == SystemRule::kReplaced) continue;
+      if (chat.system_rule == SystemRule::kAppended) continue;  // in the first turn
       if (chat.system_rule == SystemRule::kNonEmpty && message.content.empty()) continue;
     }
     if (is_result(message.role) && chat.family == ChatFamily::kChatMl) {
@@ -174,19 +175,22 @@ void add_tools(ChatFamily family, std::span<const ChatTool> tools, Parts* parts)
 }
 
 // The system turn that begins the conversation. Tools always have one to stand in.
-void add_system_turn(const ChatTemplate& chat, const ChatMessage* system,
+void add_system_turn(const ChatTemplate& chat, std::span<const ChatMessage> messages,
                      std::span<const ChatTool> tools, Parts* parts) {
+  const ChatMessage* system = messages[0].role == ChatRole::kSystem ? &messages[0] : nullptr;
   const bool ignored =
       chat.system_rule == SystemRule::kReplaced ||
       (chat.system_rule == SystemRule::kNonEmpty && system != nullptr && system->content.empty());
   if (ignored) system = nullptr;
-  const bool own_text = chat.system_text.has_value() &&
-                        (system == nullptr || chat.system_rule == SystemRule::kAppended);
+  const bool appends = chat.system_rule == SystemRule::kAppended;
+  const bool own_text = chat.system_text.has_value() && (system == nullptr || appends);
   if (!own_text && system == nullptr && tools.empty()) return;
   open_turn(chat.family, ChatRole::kSystem, parts);
   if (own_text) add_template_text(parts, *chat.system_text);
-  if (own_text && system != nullptr) add_text(parts, " ");
-  if (system != nullptr) add_text(parts, system->content);
+  if (!appends && system != nullptr) add_text(parts, system->content);
+  for (const ChatMessage& message : messages) {
+    if (appends && message.role == ChatRole::kSystem) add_text(parts, " " + message.content);
+  }
   if (!tools.empty()) add_tools(chat.family, tools, parts);
   close_turn(chat.family, TurnEnd::kMissing, parts);
 }
@@ -247,7 +251,7 @@ Result<std::vector<PromptPart>> render_chat(const ChatTemplate& chat,
   Parts parts;
   if (!chat.start_token.empty()) add_token(&parts, chat.start_token);
   const bool has_system = messages[0].role == ChatRole::kSystem;
-  add_system_turn(chat, has_system ? &messages[0] : nullptr, tools, &parts);
+  add_system_turn(chat, messages, tools, &parts);
   add_messages(chat, messages.subspan(has_system ? 1 : 0), &parts);
   if (prompt == GenerationPrompt::kAssistant) {
     open_turn(chat.family, ChatRole::kAssistant, &parts);
@@ -260,6 +264,13 @@ Result<std::vector<PromptPart>> render_chat(const ChatTemplate& chat,
 Result<std::vector<PromptPart>> render_chat_continuation(const ChatTemplate& chat, TurnEnd end,
                                                          std::span<const ChatMessage> messages) {
   MIDGE_RETURN_IF_ERROR(check_messages(chat, messages));
+  for (const ChatMessage& message : messages) {
+    if (chat.system_rule != SystemRule::kAppended || message.role != ChatRole::kSystem) continue;
+    return make_status(
+        StatusCode::kUnsupported,
+        "the chat template puts system messages into the first turn, which the model "
+        "has read already");
+  }
   Parts parts;
   close_turn(chat.family, end, &parts);
   add_messages(chat, messages, &parts);

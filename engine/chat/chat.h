@@ -51,7 +51,8 @@ enum class ChatFamily : uint8_t {
 enum class SystemRule : uint8_t {
   kDefault,   ///< turns like any other; system_text stands in where none begins the conversation
   kNonEmpty,  ///< turns like any other, left out where empty
-  kAppended,  ///< the first turn is system_text, then a space and the first system message
+  kAppended,  ///< the first turn is system_text, then a space and the text of each system message,
+              ///< wherever it stands
   kReplaced,  ///< the first turn is system_text, if there is one; system messages are not written
 };
 

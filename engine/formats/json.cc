@@ -57,6 +57,29 @@ size_t find_excess_long_number(std::string_view text, size_t max) {
   return text.size();
 }
 
+// The same text with integers of more digits than simdjson takes as floats: what has no limit is
+// often written as 10^30. Nobody reads such a number as an integer.
+std::string with_floats_for_long_integers(std::string_view text) {
+  std::string changed;
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at < end;) {
+    const char* const begin = at;
+    if (*at == '"') {
+      at = end_of_string(at + 1, end);
+    } else if (!is_digit(*at)) {
+      ++at;
+    } else {
+      while (at < end && is_digit(*at)) ++at;
+    }
+    changed.append(begin, at);
+    const bool is_whole = at == end || (*at != '.' && *at != 'e' && *at != 'E');
+    if (is_digit(*begin) && is_whole && static_cast<size_t>(at - begin) > kJsonShortDigitsMax) {
+      changed += "e0";
+    }
+  }
+  return changed;
+}
+
 // What a document must not be, to be parsed at all.
 Status check_limits(const std::string& name, std::string_view text, const JsonLimits& limits) {
   const uint64_t bytes = parsed_bytes(text);
@@ -238,6 +261,9 @@ Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text
   document.state_ = std::make_unique<State>();
   State& state = *document.state_;
   state.name = std::move(name);
+  // Editors of Windows mark texts so; whoever reads JSON may ignore it (RFC 8259, 8.1).
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   MIDGE_RETURN_IF_ERROR(check_limits(state.name, text, limits));
   // The parser's index of the text, as large as the document, ends with this function.
   simdjson::dom::parser parser;
@@ -246,6 +272,12 @@ Result<JsonDocument> JsonDocument::parse(std::string name, std::string_view text
     // The parser copies the text into a padded buffer of its own.
     error =
         parser.parse_into_document(state.document, text.data(), text.size(), true).get(state.root);
+  }
+  if (error == simdjson::NUMBER_ERROR && limits.takes_long_integers) {
+    const std::string changed = with_floats_for_long_integers(text);
+    MIDGE_RETURN_IF_ERROR(check_limits(state.name, changed, limits));
+    error = parser.parse_into_document(state.document, changed.data(), changed.size(), true)
+                .get(state.root);
   }
   if (error != simdjson::SUCCESS) {
     const StatusCode code =

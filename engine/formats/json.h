@@ -69,6 +69,8 @@ enum class DuplicateKeys : uint8_t { kRefused, kAllowed };
 struct JsonLimits {
   uint64_t parsed_bytes = kJsonParsedBytesMax;
   size_t long_numbers = kJsonLongNumbersMax;
+  /// Integers of more than 64 bits, which are refused else, are floats.
+  bool takes_long_integers = false;
 };
 
 /// A parsed document that owns its memory. Immutable, movable.

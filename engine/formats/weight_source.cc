@@ -62,6 +62,9 @@ constexpr TypeRow kGgufTypes[] = {
     {34, "TQ1_0", std::nullopt},
     {35, "TQ2_0", std::nullopt},
     {39, "MXFP4", std::nullopt},
+    {40, "NVFP4", std::nullopt},
+    {41, "Q1_0", std::nullopt},
+    {42, "Q2_0", std::nullopt},
 };
 
 const TypeRow* find_gguf_type(uint32_t id) {

@@ -102,6 +102,8 @@ Status read_tokenizer_config(const std::string& name, std::string_view text,
   // MB, real ones 4 MiB at most.
   JsonLimits limits;
   limits.parsed_bytes = uint64_t{24} << 20;
+  // transformers writes int(1e30) for "model_max_length" where there is no limit.
+  limits.takes_long_integers = true;
   MIDGE_ASSIGN_OR_RETURN(const JsonDocument document,
                          JsonDocument::parse(name, text, DuplicateKeys::kRefused, limits));
   MIDGE_ASSIGN_OR_RETURN(const JsonObject config, document.root());

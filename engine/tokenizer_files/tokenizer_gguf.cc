@@ -193,10 +193,13 @@ Result<Tokenizer> load_tokenizer_gguf(const GgufFile& file) {
   MIDGE_RETURN_IF_ERROR(sentencepiece ? read_sentencepiece(file, &definition)
                                       : read_byte_level(file, &definition));
   MIDGE_RETURN_IF_ERROR(read_named_ids(file, &definition));
-  // SentencePiece files that do not say it mean yes.
-  MIDGE_ASSIGN_OR_RETURN(
-      definition.add_bos,
-      file.boolean_or("tokenizer.ggml.add_bos_token", sentencepiece && definition.bos_id >= 0));
+  // Files that do not say it mean yes if they are SentencePiece's, or Llama 3's by their
+  // pre-tokenizer.
+  MIDGE_ASSIGN_OR_RETURN(const std::string_view pre,
+                         file.string_or("tokenizer.ggml.pre", kGgufNameBytesMax, ""));
+  const bool begins = sentencepiece || pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
+  MIDGE_ASSIGN_OR_RETURN(definition.add_bos, file.boolean_or("tokenizer.ggml.add_bos_token",
+                                                             begins && definition.bos_id >= 0));
   MIDGE_ASSIGN_OR_RETURN(const std::string_view chat_template,
                          file.string_or("tokenizer.chat_template", kTokenizerConfigBytesMax, ""));
   definition.chat_template = chat_template;

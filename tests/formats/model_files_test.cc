@@ -36,6 +36,21 @@ TEST(ModelFiles, OpensWhatItWrites) {
   }
 }
 
+// A buffer of angles, which transformers stored before 4.32, and nobody reads.
+TEST(ModelFiles, StoredAnglesAreLeftOut) {
+  const TempDir dir;
+  CheckpointShape shape;
+  shape.model_type = "qwen2";
+  test::SafetensorsWriter tensors = test::checkpoint_tensors(shape, 1);
+  for (int layer = 0; layer < shape.layers; ++layer) {
+    tensors.add("model.layers." + std::to_string(layer) + ".self_attn.rotary_emb.inv_freq", "F32",
+                {shape.head_dim / 2}, std::string(static_cast<size_t>(shape.head_dim) * 2, '\0'));
+  }
+  dir.write("config.json", test::checkpoint_config(shape));
+  dir.write("model.safetensors", tensors.bytes());
+  MIDGE_ASSERT_OK(open_model(dir.path()));
+}
+
 TEST(ModelFiles, MissingFiles) {
   const TempDir dir;
   expect_error(dir.file("absent"), StatusCode::kNotFound, "absent: cannot open");

@@ -152,6 +152,17 @@ TEST(HostileGguf, RemovedOrUnknownType) {
     refuse(one_tensor({32}, type, 0), {"tensor 't' has the unknown type ", std::to_string(type)});
   }
 }
+// Types that ggml has and midge does not are no damage.
+TEST(HostileGguf, TypesThatMidgeDoesNotHaveAreNamed) {
+  for (const auto& [type, name] : {std::pair(39u, "MXFP4"), std::pair(40u, "NVFP4"),
+                                   std::pair(41u, "Q1_0"), std::pair(42u, "Q2_0")}) {
+    const TempDir dir;
+    const auto source =
+        WeightSource::open(dir.write("x.gguf", one_tensor({32}, type, 0)), FileAccess::kMap);
+    ASSERT_TRUE(source.ok()) << source.status().message();
+    EXPECT_EQ((*source)->tensors().front().type_name, std::string_view(name));
+  }
+}
 TEST(HostileGguf, OffsetUnaligned) {
   refuse(one_tensor({8}, 0, 4), {"tensor 't' at data offset 4", "expected a multiple of 32"});
 }

@@ -139,6 +139,23 @@ TEST(Chat, RendersTheTextOfTheTemplates) {
   }
 }
 
+// Phi-4-mini-reasoning: what its published template, which goes over the messages twice, makes of
+// these (jinja2 on kMiniReasoning of chat_detect_test.cc).
+TEST(Chat, AppendsEverySystemMessageToTheFirstTurn) {
+  const ChatTemplate chat = named("phi4-mini-reasoning");
+  const std::string head = "<|system|>Your name is Phi, an AI math expert developed by Microsoft.";
+  EXPECT_EQ(text_of(chat, {{ChatRole::kUser, "U"}, {ChatRole::kSystem, "S"}},
+                    GenerationPrompt::kAssistant, {}),
+            head + " S<|end|><|user|>U<|end|><|assistant|>");
+  EXPECT_EQ(
+      text_of(chat, {{ChatRole::kSystem, "A"}, {ChatRole::kSystem, "B"}, {ChatRole::kUser, "U"}},
+              GenerationPrompt::kAssistant, {}),
+      head + " A B<|end|><|user|>U<|end|><|assistant|>");
+  const Messages late = {{ChatRole::kSystem, "S"}};
+  EXPECT_EQ(render_chat_continuation(chat, TurnEnd::kMissing, late).status().code(),
+            StatusCode::kUnsupported);
+}
+
 TEST(Chat, RendersTheIdsOfHuggingFace) {
   for (const Family& family : families()) {
     if (!is_directory(family.directory)) GTEST_SKIP() << family.directory << " " << kHowToFetch;

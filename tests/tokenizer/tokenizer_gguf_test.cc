@@ -1,6 +1,7 @@
 #include "engine/tokenizer_files/tokenizer_gguf.h"
 
 #include <cstring>
+#include <optional>
 
 #include <gtest/gtest.h>
 
@@ -20,7 +21,8 @@ struct SmallGguf {
   Ids types;
   std::vector<std::string> merges = {"h e", "l l", "he ll", "hell o"};
   uint32_t eos = 260;
-  bool add_bos = false;
+  std::optional<bool> add_bos = false;
+  std::optional<uint32_t> bos;
 
   // Bytes 0..255, four words, two added tokens, two rows of padding.
   SmallGguf() {
@@ -42,7 +44,8 @@ struct SmallGguf {
     writer.strings("tokenizer.ggml.merges", merges);
     writer.u32("tokenizer.ggml.eos_token_id", eos);
     writer.u32("tokenizer.ggml.eot_token_id", 261);
-    writer.boolean("tokenizer.ggml.add_bos_token", add_bos);
+    if (bos.has_value()) writer.u32("tokenizer.ggml.bos_token_id", *bos);
+    if (add_bos.has_value()) writer.boolean("tokenizer.ggml.add_bos_token", *add_bos);
     writer.string("tokenizer.chat_template", "template");
     const auto file = writer.open();
     EXPECT_TRUE(file.ok()) << file.status().message();
@@ -56,6 +59,21 @@ void expect_refused(const SmallGguf& parts, StatusCode code, const std::string& 
   EXPECT_EQ(status.code(), code);
   EXPECT_NE(status.message().find(".gguf: "), std::string::npos) << status.message();
   EXPECT_NE(status.message().find(message), std::string::npos) << status.message();
+}
+
+// Files of Llama 3 from before that key was written mean yes, as llama.cpp takes them.
+TEST(TokenizerGguf, FilesThatDoNotSayWhetherTextsBegin) {
+  SmallGguf parts;
+  parts.bos = 260;
+  parts.add_bos = std::nullopt;
+  for (const auto& [pre, begins] : {std::pair("dbrx", false), std::pair("llama-bpe", true)}) {
+    parts.pre = pre;
+    const auto tokenizer = parts.load();
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+    EXPECT_EQ(tokenizer->add_bos(), begins) << pre;
+  }
+  parts.add_bos = false;
+  EXPECT_FALSE(parts.load()->add_bos());
 }
 
 TEST(TokenizerGguf, LoadsByteLevelVocabularies) {

@@ -234,6 +234,18 @@ TEST(TokenizerJson, ReadsTheConfig) {
   EXPECT_FALSE(tokenizer->add_bos());
 }
 
+// What transformers writes where there is no limit, int(1e30): more digits than the parser takes.
+TEST(TokenizerJson, ReadsNumbersWithoutLimit) {
+  const auto tokenizer = parse_small(
+      {},
+      R"({"model_max_length":1000000000000000019884624838656,"eos_token":"<|end|>",)"
+      R"("chat_template":"1000000000000000019884624838656 \" 1000000000000000019884624838656"})");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->eos_id(), 300);
+  EXPECT_EQ(tokenizer->chat_template(),
+            "1000000000000000019884624838656 \" 1000000000000000019884624838656");
+}
+
 TEST(TokenizerJson, ReadsTemplateLists) {
   const auto tokenizer = parse_small({}, R"({"chat_template":[{"name":"tool_use","template":"a"},)"
                                          R"({"name":"default","template":"b"}]})");

@@ -65,10 +65,12 @@ def phi4_mini(messages, tools, generate):
 
 
 def phi4_mini_reasoning(messages, tools, generate):
+    # The template goes over all messages twice: for the system's, then for the others.
     system = MINI_REASONING_SYSTEM
-    if messages[0]["role"] == "system":
-        system += " " + messages[0]["content"]
-        messages = messages[1:]
+    for message in messages:
+        if message["role"] == "system":
+            system += " " + message["content"]
+    messages = [message for message in messages if message["role"] != "system"]
     return phi4_mini([{"role": "system", "content": system}] + messages, tools, generate)
 
 
