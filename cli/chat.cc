@@ -1,7 +1,6 @@
 // midge chat: a conversation over several turns, and the commands that steer it.
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <utility>
@@ -80,18 +79,6 @@ std::vector<Setting> settings() {
   };
 }
 
-// A file is there whole or as it was; devices and pipes are written to.
-Status write_file(const std::string& path, const std::string& text) {
-  std::error_code error;
-  const bool is_special = std::filesystem::exists(path, error) && !is_regular_file(path);
-  if (!is_special) return write_whole_file(path, text + "\n");
-  std::ofstream file(path, std::ios::binary);
-  file << text << '\n';
-  file.close();
-  if (file.good()) return Status();
-  return make_status(StatusCode::kIoError, "%s: cannot be written", shown_path(path).c_str());
-}
-
 Result<std::vector<ChatMessage>> read_messages(const std::string& path) {
   MIDGE_ASSIGN_OR_RETURN(const std::string text, read_text_or_stdin(path, kChatJsonBytesMax));
   return parse_chat_messages(shown_path(path), text);
@@ -100,8 +87,11 @@ Result<std::vector<ChatMessage>> read_messages(const std::string& path) {
 /// Reads messages and commands until there are no more.
 class Chat {
  public:
-  Chat(const Options& options, OpenedModel& loaded, Conversation& conversation, bool hide_think)
+  /// sample: with the seed, if one was given or drawn.
+  Chat(const Options& options, SampleOptions sample, OpenedModel& loaded,
+       Conversation& conversation, bool hide_think)
       : options_(options),
+        sample_(std::move(sample)),
         loaded_(loaded),
         conversation_(conversation),
         hide_think_(hide_think),
@@ -121,6 +111,10 @@ class Chat {
   static std::vector<Command> commands();
 
   Status talk();
+  void draw_seed_if_needed();
+  Status save_conversation(const std::string& path) const {
+    return write_users_file(path, conversation_.to_json() + "\n");
+  }
   // Reads a message of one or more lines.
   LineStatus read_message(std::string* message);
   LineStatus read_block(std::string* message);
@@ -144,6 +138,7 @@ class Chat {
   Status exit(const std::string&);
 
   const Options& options_;
+  SampleOptions sample_;  // with the seed, as soon as there is one
   OpenedModel& loaded_;
   Conversation& conversation_;
   bool hide_think_;
@@ -174,7 +169,7 @@ std::vector<Chat::Command> Chat::commands() {
 Status Chat::run() {
   const Status status = talk();
   if (options_.save_path.empty()) return status;
-  const Status saved = write_file(options_.save_path, conversation_.to_json());
+  const Status saved = save_conversation(options_.save_path);
   return status.ok() ? saved : status;
 }
 
@@ -413,7 +408,7 @@ Status Chat::drop(const std::string& count) {
 }
 
 Status Chat::save(const std::string& path) {
-  MIDGE_RETURN_IF_ERROR(write_file(path, conversation_.to_json()));
+  MIDGE_RETURN_IF_ERROR(save_conversation(path));
   print(stderr, "%s: %s\n", shown_path(path).c_str(),
         exchanges_text(conversation_.exchanges()).c_str());
   return Status();
@@ -454,12 +449,23 @@ Status Chat::set(const std::string& text) {
     const std::string complaint = setting.check(value);
     if (!complaint.empty()) return Status(StatusCode::kInvalidArgument, name + " " + complaint);
     setting.set(conversation_.options(), value);
+    if (name == "seed") sample_.seed = conversation_.options().sampler.seed;
+    draw_seed_if_needed();
     print(stderr, "%s is %s\n", setting.name, setting.show(conversation_.options()).c_str());
     return Status();
   }
   if (name.empty()) return Status();
   return make_status(StatusCode::kInvalidArgument, "no setting '%s', expected %s",
                      printable(name).c_str(), list_of(names).c_str());
+}
+
+// As at the start: who draws tokens, and gave no seed, gets another one each time.
+void Chat::draw_seed_if_needed() {
+  SamplerOptions& sampler = conversation_.options().sampler;
+  sample_.sampler.temperature = sampler.temperature;
+  const bool had_seed = sample_.seed.has_value();
+  sample_.seed = draw_seed(options_.run, sample_);
+  if (!had_seed && sample_.seed.has_value()) sampler.seed = *sample_.seed;
 }
 
 Status Chat::tool(const std::string& text) { return answer({ChatRole::kTool, text}); }
@@ -501,7 +507,7 @@ Status chat_command(const Options& options) {
     conversation.replace(std::move(messages));
     if (options.system.has_value()) MIDGE_RETURN_IF_ERROR(conversation.set_system(options.system));
   }
-  return Chat(options, loaded, conversation, hide_think).run();
+  return Chat(options, std::move(sample), loaded, conversation, hide_think).run();
 }
 
 }  // namespace

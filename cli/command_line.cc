@@ -61,7 +61,9 @@ std::string describe(const CLI::App& app, const std::vector<std::string>& option
     return replaced(what, ": is '", " is '");
   }
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
-    return what.substr(0, what.find(':')) + " needs a value" + see_help(app);
+    const bool is_twice = what.find(": At Most") != std::string::npos;
+    return what.substr(0, what.find(':')) + (is_twice ? " is given twice" : " needs a value") +
+           see_help(app);
   }
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
     return what.substr(0, what.find(" is required")) + " is missing" + see_help(app);

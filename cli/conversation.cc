@@ -80,7 +80,7 @@ size_t Conversation::droppable() const {
   for (size_t i = 1; i < turns_.size(); ++i) {
     if (2 * (length - turns_[i].begin) <= loaded_.session->context_length()) return i;
   }
-  return turns_.empty() ? 0 : turns_.size() - 1;
+  return turns_.size() > 1 ? turns_.size() - 1 : turns_.size();
 }
 
 int64_t Conversation::tokens() const {

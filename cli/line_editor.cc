@@ -37,7 +37,10 @@ class PlainReader final : public LineEditor {
 
   LineStatus read(const std::string& prompt, std::string* line) override {
     if (stdin_is_terminal()) print(stderr, "%s", prompt.c_str());
-    if (std::getline(std::cin, *line)) return LineStatus::kLine;
+    if (std::getline(std::cin, *line)) {
+      if (line->ends_with('\r')) line->pop_back();  // files of Windows
+      return LineStatus::kLine;
+    }
     if (interrupted().exchange(false)) {
       std::cin.clear();
       std::clearerr(stdin);

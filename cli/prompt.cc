@@ -50,7 +50,11 @@ Result<PromptText> read_prompt(const std::string& given, const OpenedModel& load
     }
     // What `echo` ends a line with is not a part of a prompt.
     if (text.ends_with('\n')) text.pop_back();
-    if (!prompt.text.empty() && !text.empty()) prompt.text += '\n';
+    if (text.ends_with('\r')) text.pop_back();
+    if (!prompt.text.empty() && !text.empty()) {
+      prompt.text += '\n';
+      prompt.bytes_behind = text.size();
+    }
     prompt.text += text;
     prompt.typed = stdin_is_terminal();
   }

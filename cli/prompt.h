@@ -10,7 +10,8 @@ namespace midge {
 
 struct PromptText {
   std::string text;
-  bool typed = false;  ///< at the terminal that shows the answer: it is there already
+  bool typed = false;       ///< at the terminal that shows the answer: it is there already
+  size_t bytes_behind = 0;  ///< of standard input, behind what was given
 };
 
 /// given: of the command line, "-" for standard input alone; nothing is the same. Standard input is

@@ -109,6 +109,10 @@ Result<Prompt> make_prompt(const Options& options, const OpenedModel& loaded, Ch
   PromptText given;
   if (!is_conversation) {
     MIDGE_ASSIGN_OR_RETURN(given, read_prompt(options.prompt, loaded));
+    // In a loop of a shell that is what the loop was to read.
+    if (given.bytes_behind > 0 && !options.run.quiet) {
+      print(stderr, "%zu bytes of standard input follow the prompt\n", given.bytes_behind);
+    }
     if (!answers_turn(options, loaded, note)) return text_prompt(given, options, loaded);
   }
   MIDGE_ASSIGN_OR_RETURN(*setup, set_up_chat(options.chat, loaded.model->tokenizer()));

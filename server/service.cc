@@ -1,5 +1,6 @@
 #include "server/service.h"
 
+#include <charconv>
 #include <chrono>
 #include <ctime>
 #include <map>
@@ -167,7 +168,8 @@ class ServiceImpl : public Service {
     if (is_preflight) return allow_origin(request, *exchange);
     constexpr std::string_view kModels = "/v1/models/";
     if (found == nullptr && is_get && request.path.starts_with(kModels)) {
-      return model_by_name(request, *exchange, request.path.substr(kModels.size()));
+      return model_by_name(request, *exchange,
+                           percent_decoded(std::string_view(request.path).substr(kModels.size())));
     }
     if (allowed == nullptr) {
       return answer(
@@ -246,6 +248,20 @@ class ServiceImpl : public Service {
       log_answer(asked, status, sums, taken.count());
     };
     return context;
+  }
+
+  // Of a URL: "%2F" is '/'. Anything that is no such escape stays.
+  static std::string percent_decoded(std::string_view text) {
+    std::string decoded;
+    for (size_t i = 0; i < text.size(); ++i) {
+      uint8_t byte = 0;
+      const char* const digits = text.data() + i + 1;
+      const bool is_escape = text[i] == '%' && text.size() - i > 2 &&
+                             std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2;
+      decoded += is_escape ? static_cast<char>(byte) : text[i];
+      if (is_escape) i += 2;
+    }
+    return decoded;
   }
 
   NamedModel* find_model(const std::string& name) {
@@ -338,7 +354,9 @@ class ServiceImpl : public Service {
   void tokenizer_info(const HttpRequest& request, const Exchange& exchange) {
     constexpr std::string_view kModel = "model=";
     const bool is_named = request.query.starts_with(kModel);
-    const std::string name = is_named ? request.query.substr(kModel.size()) : std::string();
+    const std::string name =
+        is_named ? percent_decoded(std::string_view(request.query).substr(kModel.size()))
+                 : std::string();
     if (!is_named && !request.query.empty()) {
       return answer(request, *exchange, refusal(400, "expected ?model=NAME", "wrong_query"));
     }

@@ -177,10 +177,8 @@ class MessageReader {
     read_content(message, has_calls);
     if (has_calls) read_calls(message, *calls);
     // Which of the calls a result is for does not stand in the models' templates: their order does.
-    if (role == "tool") {
-      message.accept("tool_call_id");
-      message.accept("name");
-    }
+    if (role == "tool") message.accept("tool_call_id");
+    message.accept("name");  // templates have no place for it
     if (role == "assistant") {
       message.accept("refusal");
       message.accept("reasoning_content");  // thoughts are not shown to the model again
@@ -328,7 +326,8 @@ std::vector<Tool> read_tool_list(RequestFields& fields, array items) {
       inner.string("description");
       inner.boolean("strict", false);
       const std::optional<element> parameters = inner.element("parameters");
-      known.parameters = "{\"type\":\"object\"}";
+      // Without any, as OpenAI defines it: the list is empty.
+      known.parameters = "{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}";
       if (parameters.has_value()) {
         if (!parameters->is_object()) {
           inner.refuse("parameters", "'" + inner.path_of("parameters") + "' is no object");

@@ -356,6 +356,22 @@ TEST_F(ChatTerminal, AFullContextOffersWhatToDrop) {
   EXPECT_NE(talk.find("What is 3 + 4?"), std::string::npos) << talk;
 }
 
+TEST_F(ChatTerminal, TheOnlyExchangeCanBeDroppedToo) {
+  Program program(words({"-c", "48"}), Program::Output::kSession);
+  ASSERT_TRUE(program.wait_for_editor());
+  program.write("Tell me a story.\r");
+  ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
+  ASSERT_TRUE(program.wait_for_editor());
+  program.write("What is 7 + 5?\r");
+  ASSERT_TRUE(program.read_until("Forget the oldest 1 of 1")) << program.text();
+  ASSERT_TRUE(program.wait_for_editor());
+  program.write("y\r");
+  ASSERT_TRUE(program.read_until("tok/s (", 2)) << program.text();
+  const std::string talk = end(program);
+  EXPECT_EQ(talk.find("Tell me a story."), std::string::npos) << talk;
+  EXPECT_NE(talk.find("What is 7 + 5?"), std::string::npos) << talk;
+}
+
 #endif  // MIDGE_HAS_LIBEDIT
 
 }  // namespace

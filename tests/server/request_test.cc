@@ -202,6 +202,20 @@ TEST(ChatRequest, ToolsAndTheirChoice) {
   EXPECT_TRUE(one.is_one_call);
 }
 
+// As OpenAI defines it: a function without parameters has an empty list of them.
+TEST(ChatRequest, FunctionsWithoutParameters) {
+  ChatRequest request;
+  Refusal refusal;
+  ASSERT_TRUE(read_chat_request(
+      chat_with(
+          R"("tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required")"),
+      &request, &refusal))
+      << refusal.message;
+  ASSERT_EQ(request.rule.functions.size(), 1u);
+  EXPECT_EQ(request.rule.functions.front().second,
+            R"({"type":"object","properties":{},"additionalProperties":false})");
+}
+
 // An answer that may not end goes on behind what its rule allows.
 TEST(ChatRequest, RulesNeedAnEnd) {
   const std::string endless = R"("ignore_eos":true)";

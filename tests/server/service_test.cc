@@ -463,7 +463,8 @@ TEST_F(ServiceTest, AnswersDuringAPass) {
   Client waits(service_->port());
   waits.send(request("POST", "/v1/completions", R"({"prompt":"Once","max_tokens":3})"));
   for (const char* path :
-       {"/health", "/metrics", "/v1/models", "/v1/models/tiny-phi", "/tokenizer_info", "/"}) {
+       {"/health", "/metrics", "/v1/models", "/v1/models/tiny-phi", "/v1/models/tiny%2Dphi",
+        "/tokenizer_info", "/tokenizer_info?model=tiny%2dphi", "/"}) {
     EXPECT_EQ(status_of(ask(request("GET", path))), 200) << path;
   }
   EXPECT_EQ(status_of(post("/tokenize", R"({"prompt":"Once"})")), 200);
