@@ -357,7 +357,7 @@ TEST_F(ChatTerminal, AFullContextOffersWhatToDrop) {
 }
 
 TEST_F(ChatTerminal, TheOnlyExchangeCanBeDroppedToo) {
-  Program program(words({"-c", "48"}), Program::Output::kSession);
+  Program program(words({"-c", "42"}), Program::Output::kSession);
   ASSERT_TRUE(program.wait_for_editor());
   program.write("Tell me a story.\r");
   ASSERT_TRUE(program.read_until("tok/s (")) << program.text();
