@@ -112,6 +112,13 @@ Status read_rope(const JsonObject& root, ModelConfig* config) {
 // 1 scales nothing; what else is written would change every angle, so it must not be overlooked.
 Status refuse_gguf_rope_scaling(const WeightSource& source, const std::string& architecture) {
   const GgufFile& gguf = *source.gguf();
+  // Converters write Llama 3.1's scaling as factors of the angles, and no key.
+  if (source.find("rope_freqs.weight") != nullptr) {
+    return make_status(StatusCode::kUnsupported,
+                       "%s: tensor 'rope_freqs.weight': rope scaling as Llama 3.1 has it, which "
+                       "midge does not compute",
+                       shown_path(gguf.path()).c_str());
+  }
   const std::string type_key = architecture + ".rope.scaling.type";
   MIDGE_ASSIGN_OR_RETURN(const std::string_view type,
                          gguf.string_or(type_key, kGgufNameBytesMax, "linear"));

@@ -23,6 +23,8 @@ constexpr std::string_view kDefaultSystems[] = {
 constexpr std::string_view kPhi4ReasoningBegin =
     "You are Phi, a language model trained by Microsoft";
 constexpr std::string_view kPhi4SystemHead = "<|im_start|>system<|im_sep|>";
+constexpr std::string_view kPhi4WithoutSystem =
+    "{%ifmessages|length==0ormessages[0]['role']!='system'%}";
 
 using Pieces = std::vector<std::string_view>;
 
@@ -127,18 +129,31 @@ Status check_no_start_token(const TemplateSource& source) {
 Result<ChatTemplate> detect_phi4(const TemplateSource& source) {
   ChatTemplate chat = {ChatFamily::kPhi4};
   std::string fixed;
+  size_t fixed_count = 0;
   for (const std::string& text : source.texts) {
     const size_t head = text.find(kPhi4SystemHead);
     if (head == std::string::npos) continue;
     const std::string_view rest = std::string_view(text).substr(head + kPhi4SystemHead.size());
     const size_t end = rest.find("<|im_end|>");
     if (end == std::string_view::npos || !rest.starts_with(kPhi4ReasoningBegin)) continue;
+    fixed_count = fixed == rest.substr(0, end) ? fixed_count + 1 : 1;
     fixed = rest.substr(0, end);
   }
   if (!fixed.empty()) {
-    // Where system messages are looked at too, it is not known what becomes of them.
-    if (contains(source.code, "=='system'")) {
+    // Where system messages are looked at too, it is not known what becomes of them; unless the
+    // same text is written with one and without, as Unsloth's template does.
+    const bool is_same = fixed_count == 2 && contains(source.code, kPhi4WithoutSystem) &&
+                         contains(source.code, "{%ifmessages[0]['role']=='system'%}") &&
+                         !contains(source.code, "messages[0]['content']");
+    if (contains(source.code, "=='system'") && !is_same) {
       return unknown_template("has a system message of its own beside the user's");
+    }
+    if (is_same) {
+      TemplateSource rest = source;
+      std::erase(rest.calls, "length");
+      MIDGE_RETURN_IF_ERROR(check_no_start_token(rest));
+      MIDGE_RETURN_IF_ERROR(check_source(rest, kPhi4Pieces, fixed));
+      return ChatTemplate{ChatFamily::kPhi4, SystemRule::kReplaced, fixed};
     }
     chat.system_rule = SystemRule::kReplaced;
     chat.system_text = fixed;

@@ -175,6 +175,14 @@ TEST(GgufVariants, RopeScalingThatMidgeDoesNotCompute) {
     EXPECT_NE(model.status().message().find(variant.part), std::string::npos)
         << model.status().message();
   }
+  // Llama 3.1's: a tensor of factors, here by the name of another one.
+  std::string bytes = gguf_bytes("llama-f32.gguf");
+  const std::string embedding = "token_embd.weight";
+  bytes.replace(bytes.find(embedding), embedding.size(), "rope_freqs.weight");
+  const Status refused = open_model(dir.write("x.gguf", bytes)).status();
+  EXPECT_EQ(refused.code(), StatusCode::kUnsupported);
+  EXPECT_NE(refused.message().find("'rope_freqs.weight': rope scaling"), std::string::npos)
+      << refused.message();
 }
 
 // What llama.cpp chose for the matrices of a Phi-4-mini-shaped model with widths of k * 256: the

@@ -186,6 +186,24 @@ TEST(ChatDetect, Phi4Reasoning) {
       detected("{{ '" + replaced(system, "to help", R"(\'to\\\n help)") + "' }}" + kReasoningTurns)
           .system_text,
       replaced(kReasoningText, "to help", "'to\\\n help"));
+  // Unsloth's: the same text with a system message and without.
+  const std::string with =
+      "{% for message in messages %}{% if messages[0]['role'] == 'system' %}{{'" + system +
+      "'}}{% elif message['role'] == 'user' %}{{'<|im_start|>user<|im_sep|>' + message['content'] "
+      "+ "
+      "'<|im_end|>'}}{% elif message['role'] == 'assistant' %}{{'<|im_start|>assistant<|im_sep|>' "
+      "+ "
+      "message['content'] + '<|im_end|>'}}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ "
+      "'<|im_start|>assistant<|im_sep|>' }}{% endif %}";
+  const std::string without =
+      "{% if messages|length == 0 or messages[0]['role'] != 'system' %}{{'" + system +
+      "'}}{% endif %}";
+  const ChatTemplate both = detected(without + with);
+  EXPECT_EQ(both.family, ChatFamily::kPhi4);
+  EXPECT_EQ(both.system_rule, SystemRule::kReplaced);
+  EXPECT_EQ(both.system_text, kReasoningText);
+  EXPECT_EQ(refusal(replaced(without, "to help", "to aid") + with),
+            "chat template has a system message of its own beside the user's");
   EXPECT_EQ(refusal(system + published("phi-4-first-upload")),
             "chat template has a system message of its own beside the user's");
   EXPECT_EQ(
