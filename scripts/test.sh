@@ -8,11 +8,11 @@
 # usage: scripts/test.sh [--native-only] [--jobs N] [--long] [--fuzz-minutes M] [--only REGEX]
 #   --native-only     no cross build and no emulator
 #   --jobs N          N jobs at a time (default: the number of processors)
-#   --long            also what takes longer: whole texts of a trained model, every shape of every kernel as every emulated CPU, the
-#                     arm64 builds by clang and of the profile core, the whole suite under the
-#                     address and undefined behaviour sanitizers and under the thread sanitizer, the
-#                     tests that judge time, larger clients of the server, 20 minutes for each fuzz
-#                     target
+#   --long            also what takes longer: whole texts of a trained model, every shape of every
+#                     kernel as every emulated CPU, the arm64 builds by clang and of the profile core,
+#                     the whole suite under the address and undefined behaviour sanitizers and under
+#                     the thread sanitizer, the tests that judge time, larger clients of the server,
+#                     20 minutes for each fuzz target
 #   --fuzz-minutes M  M minutes for each fuzz target; fractions such as 0.5 are allowed; 0: none
 #   --only REGEX      only the phases whose names match, besides the preparations, as 'asan' with
 #                     --long: what takes hours may be done in pieces

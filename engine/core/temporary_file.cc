@@ -106,6 +106,7 @@ Status TemporaryFile::copy_to_named() {
   off_t at = 0;
   while (status.ok() && at < now.st_size) {
     const ssize_t bytes = ::sendfile(fd_, from, &at, static_cast<size_t>(now.st_size - at));
+    if (bytes == 0) errno = EIO;  // somebody made it shorter
     if (bytes <= 0 && errno != EINTR) status = fail("write");
   }
   ::close(from);
