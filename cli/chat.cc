@@ -291,7 +291,7 @@ Status Chat::answer(const ChatMessage& message) {
     return result.status();
   }
   print(stdout, "\n");
-  std::fflush(stdout);
+  flush(stdout);
   if (!result.ok() || result->tokens.empty()) return Status();
   last_ = std::move(*result);
   if (options_.verbose) {

@@ -155,7 +155,7 @@ class RunPrinter {
     show_prompt();
     answer_.finish();
     print(stdout, "\n");
-    std::fflush(stdout);
+    flush(stdout);
   }
 
  private:

@@ -368,7 +368,7 @@ class RequestFile {
   void print_line(const JsonWriter& json) {
     const std::lock_guard lock(mutex_);
     print_json(json);
-    std::fflush(stdout);
+    flush(stdout);
     ++ended_;
   }
 

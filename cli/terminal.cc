@@ -40,11 +40,20 @@ void on_interrupt(int signal) {
   }
 }
 
+// What a signal cuts off was to be abandoned, and is no failure of the stream.
+void forgive_interrupt(std::FILE* stream) {
+  if (errno == EINTR && g_interrupted) std::clearerr(stream);
+}
+
 void write_raw(std::FILE* stream, std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stream);
+  if (std::fwrite(text.data(), 1, text.size(), stream) != text.size()) forgive_interrupt(stream);
 }
 
 }  // namespace
+
+void flush(std::FILE* stream) {
+  if (std::fflush(stream) != 0) forgive_interrupt(stream);
+}
 
 void print(std::FILE* stream, const char* format, ...) {
   va_list args;
@@ -69,13 +78,13 @@ void TextOutput::write(std::string_view text, bool dim) {
   } else {
     write_raw(stdout, text);
   }
-  std::fflush(stdout);
+  flush(stdout);
 }
 
 void TextOutput::finish() {
   write_raw(stdout, visible_text(waiting_));
   waiting_.clear();
-  std::fflush(stdout);
+  flush(stdout);
 }
 
 ProgressBar::ProgressBar(std::string label, Unit unit)

@@ -15,6 +15,8 @@ namespace midge {
 ///
 /// printf for the program's own lines, to pipes too: they end in logs, and logs on terminals.
 [[gnu::format(printf, 2, 3)]] void print(std::FILE* stream, const char* format, ...);
+/// Writes what waits. Ctrl-C meanwhile is no error of the stream.
+void flush(std::FILE* stream);
 
 /// A document of the program's own making, as it is: JSON, which escapes its strings.
 void print_document(std::string_view text);
