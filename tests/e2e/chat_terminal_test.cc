@@ -23,12 +23,6 @@ using test::in_pipe;
 using test::Program;
 using test::TempDir;
 
-constexpr const char* kPrompt = "> ";
-constexpr const char* kCtrlC = "\x03";
-constexpr const char* kCtrlD = "\x04";
-constexpr const char* kCtrlZ = "\x1A";
-constexpr const char* kUp = "\x1B[A";
-
 std::string read_file(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
@@ -181,6 +175,12 @@ TEST(Colors, ThoughtsAreDimmedWhereThereAreAny) {
 }
 
 #ifdef MIDGE_HAS_LIBEDIT
+
+constexpr const char* kPrompt = "> ";
+constexpr const char* kCtrlC = "\x03";
+constexpr const char* kCtrlD = "\x04";
+constexpr const char* kCtrlZ = "\x1A";
+constexpr const char* kUp = "\x1B[A";
 
 // A chat on a terminal of its own, with a folder for its history.
 class ChatTerminal : public ::testing::Test {
