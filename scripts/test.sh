@@ -111,10 +111,11 @@ run_natively+='|Models/Bundled\.PerplexityLikeTransformers|RealModel/RealModelGr
 # Generic kernels are plain C++: held to f64 natively, and what each kernel of a level is compared
 # with, under the emulator too.
 run_natively+='|Kernels\..*_generic$'
-# Definitions of text, rows and plans that plain C++ is compared with at length.
+# Definitions of text, rows and plans that plain C++ is compared with at length, and each length of a
+# file.
 run_natively+='|Vocabulary\.TokensMadeToCollide|Bpe\.EqualsTheDefinition|Unicode\.DecodesEvery|UnicodeTables\.'
 run_natively+='|Golden\.InvalidBytesOnReal|LoopShares\.ACoreThatSlows|Pack\.TilesHoldTheRows$'
-run_natively+='|Reference\.BundledModels|Files/PackedMixes\.BitsDoNotDependOnPieces'
+run_natively+='|Reference\.BundledModels|Files/PackedMixes\.BitsDoNotDependOnPieces|Gguf\.EveryTruncation'
 # What kernels of these encodings give is compared with the generic ones' results, whole models
 # included. That it depends on nothing else is shown with f16, q4b32, q8b32 and q4b32ms256.
 run_natively+='|Encodings/Packed\.[^E].*/(q4b32m|q5b32m?|q5b32ms256) '

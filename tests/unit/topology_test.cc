@@ -139,7 +139,7 @@ TEST(Topology, ForbiddenSiblingsCountForNothing) {
 
 TEST(Topology, ListsOfCoresTakeNoMoreThanTheirCores) {
   std::string text;
-  for (int i = 0; i < 100'000; ++i) text += "0-4095,";
+  for (int i = 0; i < 1000; ++i) text += "0-4095,";
   text += "7";
   const auto cores = parse_core_list(text);
   ASSERT_TRUE(cores.has_value());
