@@ -17,7 +17,6 @@
 #include "cli/open_model.h"
 #include "cli/option_checks.h"
 #include "cli/terminal.h"
-#include "engine/core/visible.h"
 #include "models/synthetic.h"
 
 namespace midge {
@@ -101,31 +100,10 @@ Status compare_command(const Options& options) {
   }
   MIDGE_ASSIGN_OR_RETURN(const bench::Comparison comparison,
                          bench::compare_results(options.compared[0], options.compared[1]));
-  size_t changed = 0;
-  bool any_disturbed = false;
-  print(stdout, "%-50s %10s %10s  %6s  %6s\n", "", "old ms", "new ms", "ratio", "noise");
-  for (const bench::Change& change : comparison.changes) {
-    changed += change.is_change();
-    // Of a long name the end tells more.
-    std::string name = visible_text(change.subject + ", " + change.figure, Layout::kOneLine);
-    if (name.size() > 50) name = "..." + name.substr(name.size() - 47);
-    print(stdout, "%-50s %10.3f %10.3f  %6.3f  %5.1f%%  %s%s\n", name.c_str(),
-          change.old_seconds * 1e3, change.new_seconds * 1e3, change.ratio, 100 * change.noise,
-          !change.is_change() ? ""
-          : change.ratio < 1  ? "faster"
-                              : "slower",
-          change.is_disturbed ? " ~" : "");
-    any_disturbed |= change.is_disturbed;
-  }
-  for (const std::string& note : comparison.notes) {
-    print(stdout, "note: %s\n", visible_text(note, Layout::kOneLine).c_str());
-  }
+  print_document(comparison_text(comparison));
   if (comparison.changes.empty()) {
     return make_status(StatusCode::kInvalidArgument, "no figure is in both results");
   }
-  if (any_disturbed) print(stdout, "~ most rounds of one of the two were disturbed\n");
-  print(stdout, "ratio: new time by old time. %zu of %zu figures changed beyond the noise\n",
-        changed, comparison.changes.size());
   return Status();
 }
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "bench/model/speculative.h"
+#include "cli/bench_report.h"
 #include "cli/find_model.h"
 #include "cli/open_model.h"
 #include "cli/terminal.h"
-#include "engine/core/visible.h"
 
 namespace midge {
 namespace {
@@ -41,9 +41,7 @@ void print_line(const Line& line) {
     return seconds > 0 && r.step_seconds[1] > 0 ? format_string("%.2f", seconds / r.step_seconds[1])
                                                 : std::string("-");
   };
-  // Of a path the end, which tells more.
-  std::string name = visible_text(line.model, Layout::kOneLine);
-  if (name.size() > 24) name = "..." + name.substr(name.size() - 21);
+  const std::string name = end_of_name(line.model, 24);
   const std::string right = read == 0 ? "-" : format_string("%.2f", share(drawn, read));
   const std::string prompt =
       r.prompt_share > 0 ? format_string("%.1f %%", 100 * r.prompt_share) : "-";

@@ -25,12 +25,6 @@ double rate_of(const Figure& figure) { return figure.tokens / seconds_of(figure)
 
 std::string one_line(const std::string& text) { return visible_text(text, Layout::kOneLine); }
 
-// A name in so many columns. Of a long one the end tells more.
-std::string end_of_name(const std::string& name, size_t columns) {
-  const std::string line = one_line(name);
-  return line.size() <= columns ? line : "..." + line.substr(line.size() - (columns - 3));
-}
-
 std::string seconds_text(double seconds) {
   if (seconds >= 10) return format_string("%.1f s", seconds);
   if (seconds >= 1) return format_string("%.2f s", seconds);
@@ -386,6 +380,34 @@ std::string bench_text(const BenchDocument& document) {
   for (const bench::SustainedReport& report : document.sustained) add_sustained(report, &text);
   for (const bench::CostReport& cost : document.costs) add_cost(cost, &text);
   return text;
+}
+
+std::string end_of_name(const std::string& name, size_t columns) {
+  const std::string line = one_line(name);
+  return line.size() <= columns ? line : "..." + line.substr(line.size() - (columns - 3));
+}
+
+std::string comparison_text(const bench::Comparison& comparison) {
+  std::string text =
+      format_string("%-50s %10s %10s  %6s  %6s\n", "", "old ms", "new ms", "ratio", "noise");
+  size_t changed = 0;
+  bool any_disturbed = false;
+  for (const bench::Change& change : comparison.changes) {
+    changed += change.is_change();
+    any_disturbed |= change.is_disturbed;
+    const char* what = !change.is_change() ? "" : change.ratio < 1 ? "faster" : "slower";
+    text += format_string("%-50s %10.3f %10.3f  %6.3f  %5.1f%%  %s%s\n",
+                          end_of_name(change.subject + ", " + change.figure, 50).c_str(),
+                          change.old_seconds * 1e3, change.new_seconds * 1e3, change.ratio,
+                          100 * change.noise, what, change.is_disturbed ? " ~" : "");
+  }
+  for (const std::string& note : comparison.notes) text += "note: " + one_line(note) + "\n";
+  if (any_disturbed) text += "~ most rounds of one of the two were disturbed\n";
+  if (comparison.changes.empty()) return text;
+  return text + format_string(
+                    "ratio: new time by old time. %zu of %zu figures changed beyond the "
+                    "noise\n",
+                    changed, comparison.changes.size());
 }
 
 std::string bench_json(const BenchDocument& document) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/model/compare.h"
 #include "bench/model/energy.h"
 #include "bench/model/measure.h"
 #include "bench/model/sustained.h"
@@ -21,6 +22,10 @@ struct BenchDocument {
 
 /// Tables of up to 100 columns.
 std::string bench_text(const BenchDocument& document);
+/// What --compare found, likewise.
+std::string comparison_text(const bench::Comparison& comparison);
+/// A name in so many columns, of a long one its end, which tells more.
+std::string end_of_name(const std::string& name, size_t columns);
 /// Schema "midge.bench".
 std::string bench_json(const BenchDocument& document);
 /// A line per figure.

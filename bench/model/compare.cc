@@ -115,7 +115,7 @@ Result<Comparison> compare_results(const std::string& old_path, const std::strin
     for (const Setting& old : before.settings) {
       if (old.subject != setting.subject || old.name != setting.name) continue;
       if (old.value == setting.value) continue;
-      comparison.notes.push_back(setting.subject + ": " + setting.name + " were " + old.value +
+      comparison.notes.push_back(setting.subject + ": " + setting.name + ": " + old.value +
                                  ", now " + setting.value);
     }
   }

@@ -68,7 +68,7 @@ TEST(CompareResults, SaysWhatWasSetOtherwise) {
                       file("new", with("\"threads\":4,\"kv_type\":\"f16\",")));
   ASSERT_TRUE(comparison.ok()) << comparison.status().message();
   const std::vector<std::string>& notes = comparison->notes;
-  EXPECT_EQ(std::count(notes.begin(), notes.end(), "m: threads were 1, now 4"), 1);
+  EXPECT_EQ(std::count(notes.begin(), notes.end(), "m: threads: 1, now 4"), 1);
 }
 
 TEST(CompareResults, MarksWhatWasDisturbed) {

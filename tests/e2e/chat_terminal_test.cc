@@ -53,6 +53,11 @@ TEST(ChatProgram, MessagesMayHaveSeveralLines) {
   EXPECT_NE(saved("/usr/bin is\n").find("\"content\":\"/usr/bin is\""), std::string::npos);
 }
 
+TEST(ChatProgram, LinesMayEndAsInWindows) {
+  EXPECT_NE(saved("What is 7 + 5?\r\n").find("\"content\":\"What is 7 + 5?\""), std::string::npos);
+  EXPECT_EQ(saved("What is 7 + 5?\r\n/undo\r\n"), "[]\n");
+}
+
 TEST(ChatProgram, TheLastExchangeIsTakenBack) {
   EXPECT_EQ(saved("What is 7 + 5?\n/undo\n"), "[]\n");
   const std::string once = saved("What is 7 + 5?\n");

@@ -71,6 +71,9 @@ TEST(ChatJson, NamesTheToolThatIsWrong) {
 }
 
 TEST(ChatJson, ReadsMessages) {
+  // Editors of Windows write such a mark.
+  EXPECT_TRUE(
+      parse_chat_messages("m.json", "\xEF\xBB\xBF[{\"role\":\"user\",\"content\":\"x\"}]").ok());
   const auto messages = parse_chat_messages("m.json", R"([
     {"role":"system","content":"S"}, {"role":"user","content":""},
     {"role":"assistant","content":null,"tool_calls":[
